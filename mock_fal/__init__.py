@@ -1,0 +1,61 @@
+"""A local fal.ai in one process: unmodified clients, repeatable placeholder pictures, no network, no key, no bill.
+
+    from mock_fal import MockFal
+
+    with MockFal() as fal:
+        print(fal.url)
+
+The public names are loaded when they are first used, so that the pytest plugin costs nothing in runs without it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mock_fal.clock import ManualClock, SteppingClock, SystemClock
+    from mock_fal.errors import MockFalError, ScenarioError, SettingsError
+    from mock_fal.server import Account, MockFal
+    from mock_fal.settings import Settings
+    from mock_fal.store import Exchange
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Account",
+    "Exchange",
+    "ManualClock",
+    "MockFal",
+    "MockFalError",
+    "ScenarioError",
+    "Settings",
+    "SettingsError",
+    "SteppingClock",
+    "SystemClock",
+    "__version__",
+]
+
+_HOMES = {
+    "Account": "server",
+    "Exchange": "store",
+    "ManualClock": "clock",
+    "MockFal": "server",
+    "MockFalError": "errors",
+    "ScenarioError": "errors",
+    "Settings": "settings",
+    "SettingsError": "errors",
+    "SteppingClock": "clock",
+    "SystemClock": "clock",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

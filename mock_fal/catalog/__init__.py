@@ -1,0 +1,72 @@
+"""The endpoints that answer: which there are, and where their family is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final, Protocol
+
+from mock_fal.endpoint import EndpointId
+from mock_fal.outcome import Answer, Picture
+from mock_fal.recipe import Recipe
+
+# Endpoint id -> the module of its family. A family needs pydantic, which costs more than all the rest of
+# the start: it is imported with the first request.
+FAMILIES: Final = {
+    "fal-ai/flux/schnell": "flux",
+    "fal-ai/flux/dev": "flux",
+    "fal-ai/flux-1/schnell": "flux",
+    "fal-ai/flux-1/dev": "flux",
+}
+
+_APPS: Final = frozenset(EndpointId.parse(endpoint).app_id for endpoint in FAMILIES)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a runner is given: the body as it came, and the few things it can't know by itself.
+
+    `draw_seed(input)` makes the seed where the input names none; `store(recipe)` names a file of the
+    result; `run_s` is how long the work takes; `unsafe` is the verdict of the safety checker.
+    """
+
+    body: bytes
+    draw_seed: Callable[[bytes], int]
+    store: Callable[[Recipe, bool], Picture]
+    run_s: float
+    unsafe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a runner makes of a job: its answer, and in how many steps (0: it never began)."""
+
+    answer: Answer
+    steps: int = 0
+
+
+class Runner(Protocol):
+    """One endpoint at work."""
+
+    def __call__(self, job: Job) -> Work: ...
+
+
+def knows(endpoint: EndpointId) -> bool:
+    """Whether there is such an app; the path inside it is the runner's business."""
+    return endpoint.app_id in _APPS
+
+
+def runner(endpoint: EndpointId) -> Runner:
+    """The runner of an endpoint. One for a path that its app does not have says so, as fal's runners do."""
+    family = FAMILIES.get(str(endpoint))
+    if family is None:
+        return lambda job: Work(_path_not_found(endpoint))
+    runners: dict[str, Runner] = import_module(f"mock_fal.catalog.{family}").RUNNERS
+    return runners[str(endpoint)]
+
+
+def _path_not_found(endpoint: EndpointId) -> Answer:
+    # fal: the runner answers with this text and bills nothing (fal SDK).
+    path = f"/{endpoint.path}"
+    return Answer(404, {"detail": f"Path {path} not found"}, billable_units=0)

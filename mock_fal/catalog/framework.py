@@ -1,0 +1,62 @@
+"""What the web framework under fal's runners makes of a body: FastAPI's words, with pydantic's.
+
+fal: runners are FastAPI apps with pydantic v2 (fal SDK; a flux/schnell 422 seen live in late 2025). The items
+here equal those of a FastAPI 0.115 app with the same models, to the letter (held by tests/test_catalog.py).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from mock_fal.errors import JSON
+from mock_fal.outcome import Answer, rejected
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Rejected(Exception):
+    """The body does not fit; `answer` says why."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.body)
+        self.answer = answer
+
+
+def load(body: bytes, model: TypeAdapter[Model]) -> Model:
+    """The input of a request. Raises Rejected with the runner's 422, or 400 for what is no text at all."""
+    document = parse(body)
+    if document is None:
+        raise Rejected(rejected([_item("missing", ["body"], "Field required", None)]))
+    try:
+        # FastAPI reads attributes too, which shows in its errors for what is no object.
+        return model.validate_python(document, from_attributes=True)
+    except ValidationError as error:
+        items = error.errors(include_url=False)
+        raise Rejected(rejected([_ordered(dict(item)) for item in items])) from None
+
+
+def parse(body: bytes) -> JSON:
+    """The document of a body, whatever its content type says; None for an empty one."""
+    if not body:
+        return None
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        item = _item("json_invalid", ["body", error.pos], "JSON decode error", {}, {"error": error.msg})
+        raise Rejected(rejected([item])) from None
+    except (ValueError, RecursionError):
+        # Bytes that are no Unicode, numbers of more digits than Python reads, brackets without end.
+        raise Rejected(Answer(400, {"detail": "There was an error parsing the body"})) from None
+
+
+def _item(kind: str, loc: list[str | int], msg: str, seen: JSON, ctx: JSON = None) -> JSON:
+    item = {"type": kind, "loc": loc, "msg": msg, "input": seen}
+    return item | {"ctx": ctx} if ctx else item
+
+
+def _ordered(item: JSON) -> JSON:
+    """An error of pydantic in FastAPI's words: the place begins with `body`, the order is FastAPI's."""
+    return _item(item["type"], ["body", *item["loc"]], item["msg"], item["input"], item.get("ctx"))

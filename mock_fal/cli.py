@@ -1,0 +1,236 @@
+"""The command line: flags to MockFal, and back to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+import mock_fal
+from mock_fal.errors import MockFalError, SettingsError
+from mock_fal.settings import Settings, from_environment, read_setting
+
+# What a shell answers for a command that it can't find, can't execute, or that a signal ended.
+NOT_FOUND: Final = 127
+NOT_EXECUTABLE: Final = 126
+SIGNALLED: Final = 128
+
+_EPILOG: Final = "Every flag of serve and run is also a variable: MOCK_FAL_QUEUE_S=2 is --queue-s 2."
+
+
+def entry() -> NoReturn:
+    """The script `mock-fal`."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code: 2 for what can't be understood, with one line on stderr."""
+    try:
+        flags, command = _split(arguments)
+        options = _parser().parse_args(flags)
+        if command and options.command is not run:
+            raise SettingsError(f"only run takes a command, seen: -- {shlex.join(command)}")
+        options.cmd = command
+        code: int = options.command(options)
+        return code
+    except MockFalError as error:
+        print(f"mock-fal: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return SIGNALLED + signal.SIGINT
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve until a signal comes."""
+    import gc
+    import threading
+
+    from mock_fal.server import MockFal
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: stop.set())
+    with MockFal(_settings(options)) as fal:
+        # This process does nothing else: what was made so far stays, so there is no need to look through it again.
+        gc.freeze()
+        gc.set_threshold(20_000, 50, 50)
+        print(f"mock-fal {mock_fal.__version__} at {fal.url} (Ctrl+C ends it)", flush=True)
+        print(f'  unmodified programs:  eval "$(mock-fal env --url {fal.url})"', flush=True)
+        stop.wait()
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one command against a server of its own, and return its exit code."""
+    from mock_fal.server import MockFal
+    from mock_fal.summary import summary
+
+    if not options.cmd:
+        raise SettingsError("run: expected a command, as in: mock-fal run -- python app.py")
+    settings = _settings(options, port=0)
+    with MockFal(settings) as fal:
+        added, removed = fal.environment(os.environ)
+        environ = {name: value for name, value in os.environ.items() if name not in removed} | added
+        code = _run(options.cmd, environ)
+        sys.stderr.write(summary(fal.requests, fal.gateway_events))
+    return code
+
+
+def env(options: argparse.Namespace) -> int:
+    """Print what a shell must know to reach a server that is running."""
+    from mock_fal.server import ask_gateway, environment
+
+    added, removed = environment(ask_gateway(options.url), os.environ)
+    print(f"unset {' '.join(removed)}")
+    for name, value in sorted(added.items()):
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def render(options: argparse.Namespace) -> int:
+    """Write one placeholder; no server is needed."""
+    from mock_fal.recipe import Recipe
+    from mock_fal.render import render as draw
+
+    width, height = _size(options.size)
+    form = _format(options.output)
+    recipe = Recipe(options.endpoint, options.prompt, options.seed, width, height, options.index, form)
+    try:
+        Path(options.output).write_bytes(draw(recipe))
+    except OSError as error:
+        raise SettingsError(f"render: can't write {options.output}: {error.strerror}") from None
+    print(f"{options.output}: {width}x{height} {form}, seed {options.seed}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="mock-fal", description=mock_fal.__doc__.partition("\n")[0], epilog=_EPILOG)
+    parser.add_argument("--version", action="version", version=f"mock-fal {mock_fal.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serving = commands.add_parser("serve", help="serve until Ctrl+C", epilog=_EPILOG)
+    serving.set_defaults(command=serve)
+    _add_settings(serving)
+
+    running = commands.add_parser("run", help="serve for one command: mock-fal run -- CMD", epilog=_EPILOG)
+    running.set_defaults(command=run)
+    _add_settings(running)
+
+    exporting = commands.add_parser("env", help="print the exports for a server that is running")
+    exporting.add_argument(
+        "--url", default="http://127.0.0.1:8325", help="where it is (default: %(default)s)"
+    )
+    exporting.set_defaults(command=env)
+
+    drawing = commands.add_parser("render", help="write one placeholder picture")
+    drawing.add_argument("prompt")
+    drawing.add_argument(
+        "-o", "--output", default="mock-fal.jpg", help="a .jpg or .png file (default: %(default)s)"
+    )
+    drawing.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    drawing.add_argument("--size", default="landscape_4_3", help="a preset or WxH (default: %(default)s)")
+    drawing.add_argument(
+        "--index", type=int, default=0, help="which of several pictures (default: %(default)s)"
+    )
+    drawing.add_argument("--endpoint", default="fal-ai/flux/schnell", help="default: %(default)s")
+    drawing.set_defaults(command=render)
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message} (see {self.prog} --help)")
+
+
+def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """Our own flags, and what stands behind `--`."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1 :]
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    for knob in fields(Settings):
+        flag, help = "--" + knob.name.replace("_", "-"), str(knob.metadata["help"])
+        if knob.default is False:
+            parser.add_argument(flag, action="store_const", const="1", help=help)
+        elif knob.default == ():
+            parser.add_argument(flag, action="append", metavar="VALUE", help=help)
+        else:
+            parser.add_argument(flag, metavar="VALUE", help=f"{help} (default: {knob.default})")
+
+
+def _settings(options: argparse.Namespace, **defaults: Any) -> Settings:
+    """Flags, then variables, then defaults."""
+    values: dict[str, Any] = defaults | from_environment(os.environ)
+    for knob in fields(Settings):
+        given = getattr(options, knob.name)
+        if given is not None:
+            flag = "--" + knob.name.replace("_", "-")
+            text = ",".join(given) if isinstance(given, list) else given
+            values[knob.name] = read_setting(knob.name, text, flag)
+    return Settings(**values)
+
+
+def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run a command; signals that we get are passed on to it."""
+    try:
+        process = subprocess.Popen(command, env=environ)
+    except FileNotFoundError:
+        print(f"mock-fal: {command[0]}: command not found", file=sys.stderr)
+        return NOT_FOUND
+    except OSError as error:
+        print(f"mock-fal: {command[0]}: {error.strerror}", file=sys.stderr)
+        return NOT_EXECUTABLE
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        process.send_signal(number)
+
+    # A terminal sends Ctrl+C to the command as well as to us: then we only have to outlive it.
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    previous = {signal.SIGINT: signal.signal(signal.SIGINT, (lambda *_: None) if terminal else pass_on)}
+    for name in ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
+        if hasattr(signal, name):
+            previous[signal.Signals[name]] = signal.signal(signal.Signals[name], pass_on)
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else SIGNALLED - code
+
+
+def _size(text: str) -> tuple[int, int]:
+    from mock_fal.catalog.flux import PRESETS
+
+    width, cross, height = text.lower().partition("x")
+    if text in PRESETS:
+        return PRESETS[text]
+    if (
+        cross
+        and width.isdecimal()
+        and height.isdecimal()
+        and 0 < int(width) <= 14142
+        and 0 < int(height) <= 14142
+    ):
+        return int(width), int(height)
+    raise SettingsError(
+        f"--size: {text!r}: expected WxH of at most 14142x14142, or one of {', '.join(PRESETS)}"
+    )
+
+
+def _format(output: str) -> Any:
+    suffix = Path(output).suffix.lower()
+    formats = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png"}
+    if suffix not in formats:
+        raise SettingsError(f"--output: {output!r}: expected a name that ends in .jpg, .jpeg or .png")
+    return formats[suffix]

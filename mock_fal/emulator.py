@@ -1,0 +1,302 @@
+"""What fal would do: submit, status, result, cancel, run. Plain synchronous Python; no sockets, no framework."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, NamedTuple
+
+from mock_fal import catalog
+from mock_fal.catalog import Job, Work
+from mock_fal.clock import Clock
+from mock_fal.endpoint import EndpointId
+from mock_fal.errors import (
+    JSON,
+    MODEL_ERRORS,
+    AlreadyCompleted,
+    ApplicationNotFound,
+    AuthenticationRequired,
+    BadCue,
+    InvalidBearer,
+    InvalidKey,
+    QueueFull,
+    RequestNotFound,
+    ScenarioError,
+    StillInProgress,
+)
+from mock_fal.lifecycle import (
+    Completed,
+    Ending,
+    LogLine,
+    Status,
+    Ticket,
+    logs,
+    next_change,
+    next_stage,
+    status,
+)
+from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure, model_error
+from mock_fal.recipe import Recipe
+from mock_fal.scenario import NOTHING, Cue, Scenario, cue_in, mentions_cue, parse_cue
+from mock_fal.settings import Settings
+from mock_fal.store import Entry, Exchange, Store, Tenant
+
+# How long a runner takes to refuse an input. fal: such a request has an inference_time too (live, 2026-07).
+REJECTION_S: Final = 0.004
+
+_EXTENSIONS: Final = {"jpeg": "jpg", "png": "png"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What a caller asks of the queue beside the input. `cue` is the header `X-Mock-Fal`."""
+
+    low_priority: bool = False
+    start_timeout_s: float = math.inf
+    max_queue_length: int | None = None
+    webhook: str | None = None
+    cue: str = ""
+
+
+class Cancellation(Enum):
+    """What a cancellation came to."""
+
+    REMOVED = "it waited and is gone"
+    REQUESTED = "it runs, and the runner was told"
+
+
+class View(NamedTuple):
+    """One look at a request: its state, and all that it has logged."""
+
+    entry: Entry
+    status: Status
+    logs: list[LogLine]
+    failure: RequestFailure | None = None
+
+
+class Emulator:
+    """The use cases. Everything it answers is a function of what was asked and of the clock."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.store = Store(retention=settings.retention, seed=settings.seed, runners=settings.runners)
+        self.scenario = Scenario()
+        # An Authorization header that was found good, and the tenant it names; bounded by `authenticate`.
+        self._good: dict[str, str] = {}
+
+    def authenticate(self, header: str | None, app_id: str) -> str | None:
+        """The tenant that an Authorization header names; None without a header.
+
+        Raises AuthenticationRequired, InvalidKey or InvalidBearer.
+        """
+        if header is None:
+            return None
+        known = self._good.get(header)
+        if known is None:
+            known = self._tenant_of(header, app_id)
+            if len(self._good) > 1000:
+                self._good.clear()
+            self._good[header] = known
+        return known
+
+    def submit(self, endpoint: EndpointId, body: bytes, tenant: str, wishes: Wishes = Wishes()) -> Entry:
+        """Take a request into the queue. The input is not looked at: that is the runner's work."""
+        return self._accept(endpoint, body, tenant, wishes, self.settings.queue_s)
+
+    def run(self, endpoint: EndpointId, body: bytes, tenant: str, wishes: Wishes = Wishes()) -> Entry:
+        """Start a direct request; its answer is due at `entry.schedule.ends_at`."""
+        return self._accept(endpoint, body, tenant, wishes, 0.0)
+
+    def find(self, app_id: str, request_id: str, tenant: str | None) -> Entry:
+        """The request of that id. Raises RequestNotFound, also for another's and under another app's name."""
+        entry = self.store.entries.get(request_id)
+        # fal: reading by id needs no key on public models (fal's Queue API documentation, 2026).
+        # fal: unverified, an id asked for under the name of another app is assumed to look unknown.
+        if entry is None or entry.app_id != app_id or tenant not in (None, entry.tenant):
+            raise RequestNotFound
+        return entry
+
+    def look(self, entry: Entry, *, with_logs: bool = True) -> View:
+        """The state of a request. Each look moves a stepping clock to the request's next stage."""
+        view = self.peek(entry, with_logs=with_logs)
+        self.clock.polled(next_stage(entry.schedule, self.clock.now()))
+        return view
+
+    def peek(self, entry: Entry, *, with_logs: bool = True) -> View:
+        """The state of a request, without moving any clock."""
+        now = self.clock.now()
+        its = entry.schedule
+        ahead = 0
+        if now < its.leaves_queue_at:
+            ahead = self.store.line(entry.tenant, entry.app_id).ahead(entry, now)
+        return View(
+            entry,
+            status(its, now, ahead),
+            logs(its, entry.steps, now) if with_logs else [],
+            self._failure(entry) if now >= its.ends_at else None,
+        )
+
+    def next_news(self, entry: Entry) -> float:
+        """When a look at the request may show something new: a stage, a log line, or a place further in front."""
+        now = self.clock.now()
+        news = next_change(entry.schedule, entry.steps, now)
+        if now < entry.schedule.leaves_queue_at:
+            news = min(news, self.store.line(entry.tenant, entry.app_id).next_departure(now))
+        return news
+
+    def result(self, entry: Entry) -> Outcome:
+        """What came out. Raises StillInProgress before the end; that too counts as a look."""
+        now = self.clock.now()
+        if now < entry.schedule.ends_at:
+            self.clock.polled(next_stage(entry.schedule, now))
+            raise StillInProgress
+        return self._failure(entry) or self._answer(entry)
+
+    def is_done(self, entry: Entry) -> bool:
+        """Whether the result is there."""
+        return self.clock.now() >= entry.schedule.ends_at
+
+    def fresh_id(self, tenant: str) -> str:
+        """An id for an answer that is about no request."""
+        return self.store.tenant(tenant).ids.request_id(self.clock.now())
+
+    def cancel(self, entry: Entry) -> Cancellation:
+        """Cancel a request. Raises AlreadyCompleted when it is over."""
+        now = self.clock.now()
+        its = entry.schedule
+        if now >= its.ends_at:
+            raise AlreadyCompleted
+        waited = now < its.leaves_queue_at
+        self.store.line(entry.tenant, entry.app_id).cancel(entry, now)
+        self.clock.wake()
+        return Cancellation.REMOVED if waited else Cancellation.REQUESTED
+
+    def reset(self, tenant: str | None = None) -> None:
+        """Forget one tenant, or all of them and the rules for everybody."""
+        self.store.clear(tenant)
+        if tenant is None:
+            self.scenario.clear()
+        self.clock.wake()
+
+    def record(self, exchange: Exchange) -> None:
+        """Write an exchange into the journal."""
+        self.store.exchanges.append(exchange)
+
+    def _accept(
+        self, endpoint: EndpointId, body: bytes, tenant: str, wishes: Wishes, queue_s: float
+    ) -> Entry:
+        if not catalog.knows(endpoint):
+            raise ApplicationNotFound(endpoint.app)
+        now = self.clock.now()
+        self._check_length(endpoint, tenant, wishes.max_queue_length, now)
+        whose = self.store.tenant(tenant)
+        cue = self._cue(whose, endpoint, body, wishes)
+        run_s = self.settings.run_s if cue.run_s is None else cue.run_s
+        files: list[Picture] = []
+        outcome, steps = self._work(endpoint, body, cue, run_s, whose, files)
+        refused = isinstance(outcome, Answer) and not steps and cue.run_s is None
+        ticket = Ticket(
+            number=self.store.next_number(),
+            queued_at=now,
+            queue_s=queue_s if cue.queue_s is None else cue.queue_s,
+            run_s=min(run_s, REJECTION_S) if refused else run_s,
+            low_priority=wishes.low_priority,
+            start_timeout_s=wishes.start_timeout_s,
+            honours_cancel=cue.honours_cancel,
+        )
+        entry = Entry(
+            whose.ids.request_id(now),
+            endpoint,
+            tenant,
+            ticket,
+            outcome,
+            steps,
+            files=files,
+            webhook=wishes.webhook,
+        )
+        self.store.add(entry, now)
+        return entry
+
+    def _work(
+        self, endpoint: EndpointId, body: bytes, cue: Cue, run_s: float, whose: Tenant, files: list[Picture]
+    ) -> tuple[Outcome, int]:
+        """What the runner will make of the input, or what a cue puts in the place of it."""
+        if cue.error in MODEL_ERRORS:
+            return model_error(cue.error), 0
+        if cue.error is not None:
+            return RequestFailure(cue.error), 0
+        job = Job(body, whose.ids.seed_for, _shelf(whose, files), run_s, cue.nsfw)
+        work: Work = catalog.runner(endpoint)(job)
+        return work.answer, work.steps
+
+    def _cue(self, whose: Tenant, endpoint: EndpointId, body: bytes, wishes: Wishes) -> Cue:
+        own = whose.scenario.take(str(endpoint))
+        cue = self.scenario.take(str(endpoint)) if own is None else own
+        try:
+            cue = parse_cue(wishes.cue, cue or NOTHING)
+            return cue_in(_document(body), cue) if mentions_cue(body) else cue
+        except ScenarioError as error:
+            raise BadCue(str(error)) from None
+
+    def _check_length(self, endpoint: EndpointId, tenant: str, limit: int | None, now: float) -> None:
+        if limit is not None and self.store.line(tenant, endpoint.app_id).waiting(now) > limit:
+            raise QueueFull
+
+    def _failure(self, entry: Entry) -> RequestFailure | None:
+        match entry.schedule.ending:
+            case Ending.TIMED_OUT:
+                return RequestFailure("request_timeout", by_user=True)
+            case Ending.CANCELLED:
+                # fal: unverified, what a request that was cancelled while it waited answers.
+                return RequestFailure("client_cancelled")
+            case _:
+                return entry.outcome if isinstance(entry.outcome, RequestFailure) else None
+
+    def _answer(self, entry: Entry) -> Outcome:
+        if entry.schedule.ending is Ending.STOPPED:
+            # fal: an app that obeys answers 499 with words of its own (fal SDK, end-to-end test).
+            return Answer(499, {"detail": "Request cancelled"})
+        return entry.outcome
+
+    def _tenant_of(self, header: str, app_id: str) -> str:
+        scheme, _, key = header.partition(" ")
+        if scheme.lower() == "bearer":
+            raise InvalidBearer
+        name, colon, secret = key.strip().partition(":")
+        # fal: a value that is no `id:secret` was answered like no key at all (live; not always).
+        if scheme.lower() != "key" or not (name and colon and secret):
+            raise AuthenticationRequired(app_id)
+        if self.settings.key and key.strip() not in self.settings.key:
+            raise InvalidKey
+        return name
+
+
+def _shelf(whose: Tenant, files: list[Picture]) -> Callable[[Recipe, bool], Picture]:
+    """Where a runner leaves the files of a result."""
+
+    def store(recipe: Recipe, inline: bool) -> Picture:
+        folder, name = whose.ids.file_name()
+        # fal: flux results are named `{nanoid}.jpg` or `.png`, with nothing behind the nanoid (live, 2026).
+        picture = Picture(recipe, f"/files/b/{folder}/{name}.{_EXTENSIONS[recipe.format]}", inline)
+        if not inline:
+            files.append(picture)
+        return picture
+
+    return store
+
+
+def _document(body: bytes) -> JSON:
+    """The input, as far as it can be read: what is no JSON holds no cue and is for the runner to refuse."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def is_over(view: View) -> bool:
+    """Whether there is nothing more to tell."""
+    return isinstance(view.status, Completed)

@@ -1,0 +1,74 @@
+"""Endpoint ids: `fal-ai/flux/schnell` is the app `flux` of the owner `fal-ai` at the path `schnell`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+# fal: the two namespaces known to both official clients (fal_client 1.0.3, @fal-ai/client 1.10.1).
+NAMESPACES: Final = frozenset({"workflows", "comfy"})
+
+_LEGACY: Final = re.compile(r"([0-9]+)-([a-zA-Z0-9-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointId:
+    """`[namespace/]owner/app[/path]`. Requests are submitted to the whole id and asked after at the app's.
+
+    >>> EndpointId.parse("fal-ai/flux/schnell").app_id
+    'fal-ai/flux'
+    >>> EndpointId.parse("workflows/ana/posters/v2").app_id
+    'workflows/ana/posters'
+    >>> str(EndpointId.parse("110602490-lora"))
+    '110602490/lora'
+    """
+
+    owner: str
+    app: str
+    path: str = ""
+    namespace: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> EndpointId:
+        """Read an id in any form that fal's clients accept, a full `https://fal.run/…` address included.
+
+        Raises ValueError, naming what was seen and what was expected.
+        """
+        if "://" in text:
+            text = _path_of(text)
+        legacy = _LEGACY.fullmatch(text)
+        segments = list(legacy.groups()) if legacy else [part for part in text.split("/") if part]
+        endpoint = cls.of(segments)
+        if endpoint is None:
+            raise ValueError(
+                f"{text!r} is no endpoint id; expected owner/app[/path], as in fal-ai/flux/schnell"
+            )
+        return endpoint
+
+    @classmethod
+    def of(cls, segments: list[str]) -> EndpointId | None:
+        """The id that the segments of a path spell, or None when they are too few."""
+        namespace = segments[0] if segments and segments[0] in NAMESPACES else ""
+        names = segments[1:] if namespace else segments
+        if len(names) < 2:
+            return None
+        return cls(names[0], names[1], "/".join(names[2:]), namespace)
+
+    @property
+    def app_id(self) -> str:
+        """What the addresses of a request are made of: `[namespace/]owner/app`."""
+        prefix = f"{self.namespace}/" if self.namespace else ""
+        return f"{prefix}{self.owner}/{self.app}"
+
+    def __str__(self) -> str:
+        return f"{self.app_id}/{self.path}" if self.path else self.app_id
+
+
+def _path_of(address: str) -> str:
+    """The id in a full address, which the JavaScript client takes in an id's place."""
+    parts = urlsplit(address)
+    if parts.scheme != "https" or not (parts.hostname or "").endswith(("fal.run", "fal.ai")):
+        raise ValueError(f"{address!r} is no address of fal; expected https://fal.run/owner/app[/path]")
+    return parts.path

@@ -1,0 +1,27 @@
+"""The host names of fal that are emulated, and those that belong to fal and are not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# fal: the two request planes each have a backup name, which the official Python client tries once
+# when it can't connect (fal_client 1.0.3, `_BACKUP_DOMAINS`).
+QUEUE_HOSTS: Final = frozenset({"queue.fal.run", "queue.falrun.com"})
+RUN_HOSTS: Final = frozenset({"fal.run", "falrun.com"})
+# fal: rest.alpha.fal.ai is the older name of rest.fal.ai and still answers (seen in 2026).
+REST_HOSTS: Final = frozenset({"rest.fal.ai", "rest.alpha.fal.ai"})
+MEDIA_HOSTS: Final = frozenset({"v3b.fal.media", "v3.fal.media", "fal.media"})
+
+EMULATED_HOSTS: Final = QUEUE_HOSTS | RUN_HOSTS | REST_HOSTS | MEDIA_HOSTS
+
+# Results and uploads get their addresses on this host.
+# fal: all results of 2026 live on v3b.fal.media (several public captures).
+RESULT_HOST: Final = "v3b.fal.media"
+
+FAL_DOMAINS: Final = ("fal.run", "fal.ai", "fal.media", "fal.dev", "falrun.com")
+
+
+def belongs_to_fal(host: str) -> bool:
+    """Whether a host name is one of fal's, emulated or not."""
+    name = host.lower().rstrip(".")
+    return any(name == domain or name.endswith("." + domain) for domain in FAL_DOMAINS)

@@ -1,0 +1,59 @@
+"""Identifiers: the one place that makes them up, from a seed and a counter, so that a run repeats."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+
+NANOID_LENGTH = 21
+
+
+class Ids:
+    """The identifiers of one tenant: the same seed and tenant give the same ones in the same order."""
+
+    def __init__(self, seed: int, tenant: str = "") -> None:
+        self._origin = sha256(f"mock-fal/{seed}/{tenant}".encode("utf-8", "surrogatepass"))
+        self._requests = 0
+        self._files = 0
+        self._seen: dict[bytes, int] = {}
+
+    def request_id(self, now: float) -> str:
+        """A UUIDv7 of the moment `now`; later ones sort behind, also within a millisecond.
+
+        fal: request ids have been UUIDv7 since 2026 (many live captures).
+        """
+        number = self._requests
+        self._requests += 1
+        random = self._draw(f"request/{number}").hex()
+        stamp = f"{int(now * 1000):012x}"
+        variant = "89ab"[int(random[0], 16) & 3]
+        return f"{stamp[:8]}-{stamp[8:]}-7{number & 0xFFF:03x}-{variant}{random[1:4]}-{random[4:16]}"
+
+    def file_name(self) -> tuple[str, str]:
+        """A folder of 8 hex digits and a nanoid of 21 characters, as in `/files/b/{folder}/{nanoid}.jpg`.
+
+        fal: `v3b.fal.media/files/b/0a910e3a/3YFJvSRPE2hWwDoPU7PmX.jpg` (live, 2026-03).
+        """
+        number = self._files
+        self._files += 1
+        digest = self._draw(f"file/{number}")
+        return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
+
+    def seed_for(self, recipe: bytes) -> int:
+        """The seed of a request that names none: from its input, and how often this input was seen."""
+        digest = sha256(recipe).digest()
+        nth = self._seen.pop(digest, 0)
+        self._seen[digest] = nth + 1
+        if len(self._seen) > MAX_INPUTS_REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        # fal: the seeds of flux results are unsigned 32-bit numbers (live captures).
+        return int.from_bytes(self._draw(f"seed/{digest.hex()}/{nth}")[:4])
+
+    def _draw(self, what: str) -> bytes:
+        source = self._origin.copy()
+        source.update(what.encode())
+        return source.digest()
+
+
+# An input seen again after this many others counts as new; each costs about 150 bytes.
+MAX_INPUTS_REMEMBERED = 100_000

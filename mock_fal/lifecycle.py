@@ -1,0 +1,198 @@
+"""The life of a request: when it starts and ends, and what it looks like at a given moment.
+
+A request is told by facts (a `Ticket`) from which a `Schedule` follows; status, logs and result are functions
+of the schedule and of `now`. It moves one way only:
+
+    queued ──────────▶ running ──────────▶ completed
+       │ start deadline, cancelled            ▲
+       └──────────────────────────────────────┘
+
+fal has these three states and no other: what failed and what was cancelled is completed too
+(fal's Queue API documentation, 2026; held by tests/test_lifecycle.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from heapq import heapify, heappop, heappush, heapreplace
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What was asked for, and when: moments in Unix seconds, spans in seconds.
+
+    `number` is the order of submission. Low priority waits behind every normal request.
+    """
+
+    number: int
+    queued_at: float
+    queue_s: float
+    run_s: float
+    low_priority: bool = False
+    start_timeout_s: float = math.inf
+    cancelled_at: float = math.inf
+    honours_cancel: bool = False
+
+    @property
+    def ready_at(self) -> float:
+        """The soonest that a runner may take it."""
+        return self.queued_at + self.queue_s
+
+
+class Ending(Enum):
+    """How a request came to be completed."""
+
+    ANSWERED = "the runner answered"
+    TIMED_OUT = "no runner started in time"
+    CANCELLED = "cancelled while it waited"
+    STOPPED = "cancelled while it ran, and the runner obeyed"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a request starts and ends. `starts_at` is infinite for one that never starts.
+
+    `run_s` is the whole length of the work, also when it was stopped before.
+    """
+
+    queued_at: float
+    starts_at: float
+    ends_at: float
+    run_s: float
+    ending: Ending = Ending.ANSWERED
+
+    @property
+    def leaves_queue_at(self) -> float:
+        return min(self.starts_at, self.ends_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """`position` requests of the same app wait in front of this one."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A runner is at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """It is over. `inference_s` is None when no runner ever started."""
+
+    inference_s: float | None
+    ending: Ending
+
+
+Status = Queued | Running | Completed
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """What a runner printed, and when."""
+
+    message: str
+    at: float
+    level: str = "INFO"
+    source: str = "USER"
+
+
+def schedule(ticket: Ticket, starts_at: float) -> Schedule:
+    """What becomes of a request that a runner could take at `starts_at`."""
+    gives_up_at = ticket.queued_at + ticket.start_timeout_s
+    if gives_up_at < starts_at and gives_up_at <= ticket.cancelled_at:
+        return Schedule(ticket.queued_at, math.inf, gives_up_at, ticket.run_s, Ending.TIMED_OUT)
+    if ticket.cancelled_at < starts_at:
+        return Schedule(ticket.queued_at, math.inf, ticket.cancelled_at, ticket.run_s, Ending.CANCELLED)
+    ends_at = starts_at + ticket.run_s
+    if ticket.honours_cancel and ticket.cancelled_at < ends_at:
+        return Schedule(ticket.queued_at, starts_at, ticket.cancelled_at, ticket.run_s, Ending.STOPPED)
+    return Schedule(ticket.queued_at, starts_at, ends_at, ticket.run_s)
+
+
+def plan(
+    tickets: Iterable[Ticket], *, runners: int, now: float, busy_until: Iterable[float] = ()
+) -> tuple[dict[int, Schedule], list[float]]:
+    """The schedules, by number, of tickets that wait at `now` for a limited number of runners.
+
+    None starts before `now`, so that what has been told stays true. Each runner that comes free takes, of
+    those ready by then, the normal ones before the low ones, the earlier before the later. `busy_until` are
+    the moments at which the runners now at work come free. Returned beside the schedules: a heap of the
+    moments at which the runners are free after all this.
+    """
+    free = list(busy_until)
+    free += [now] * (runners - len(free))
+    heapify(free)
+    coming = [(ticket.ready_at, ticket.low_priority, ticket.number, ticket) for ticket in tickets]
+    heapify(coming)
+    ready: list[tuple[bool, int, Ticket]] = []
+    schedules: dict[int, Schedule] = {}
+    while coming or ready:
+        moment = free[0] if ready else max(free[0], coming[0][0])
+        while coming and coming[0][0] <= moment:
+            _, low, number, ticket = heappop(coming)
+            heappush(ready, (low, number, ticket))
+        _, number, ticket = heappop(ready)
+        its = schedules[number] = schedule(ticket, moment)
+        if its.starts_at < math.inf:
+            heapreplace(free, its.ends_at)
+    return schedules, free
+
+
+def status(its: Schedule, now: float, ahead: int = 0) -> Status:
+    """The state at `now`, with `ahead` requests in front. A request never moves back."""
+    if now >= its.ends_at:
+        started = its.starts_at < math.inf
+        return Completed(its.ends_at - its.starts_at if started else None, its.ending)
+    if now >= its.starts_at:
+        return Running()
+    return Queued(ahead)
+
+
+def logs(its: Schedule, steps: int, now: float) -> list[LogLine]:
+    """What the runner has printed by `now`: one line for each inference step. Lines are never taken back."""
+    lines = []
+    for step in range(1, steps + 1):
+        at = its.starts_at + its.run_s * step / steps
+        if at > now or at > its.ends_at:
+            break
+        lines.append(LogLine(_progress(step, steps, at - its.starts_at), at))
+    return lines
+
+
+def next_change(its: Schedule, steps: int, now: float) -> float:
+    """The next moment, after `now`, at which the request has something new to tell; infinite at the end."""
+    if now >= its.ends_at:
+        return math.inf
+    if now < its.leaves_queue_at:
+        return its.leaves_queue_at
+    printed = len(logs(its, steps, now))
+    next_line = its.starts_at + its.run_s * (printed + 1) / steps if printed < steps else math.inf
+    return min(next_line, its.ends_at)
+
+
+def next_stage(its: Schedule, now: float) -> float:
+    """Where a stepping clock goes from `now`: half through the run, so that its logs are seen; then the end."""
+    if now < its.leaves_queue_at:
+        half = its.starts_at + its.run_s / 2
+        return min(half, its.ends_at)
+    return its.ends_at
+
+
+def _progress(step: int, steps: int, elapsed_s: float) -> str:
+    """A line as the progress bars of diffusion pipelines print it."""
+    # fal: unverified, whether flux shows logs at all, and their form.
+    filled = 10 * step // steps
+    rate = step / elapsed_s if elapsed_s > 0 else 0.0
+    bar = "█" * filled + " " * (10 - filled)
+    return f"{100 * step // steps:3d}%|{bar}| {step}/{steps} [{_clock(elapsed_s)}, {rate:5.2f}it/s]"
+
+
+def _clock(elapsed_s: float) -> str:
+    minutes, seconds = divmod(int(elapsed_s), 60)
+    return f"{minutes:02d}:{seconds:02d}"

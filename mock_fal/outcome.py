@@ -1,0 +1,80 @@
+"""What comes out of a request: a model's answer, or the gateway's word that there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, RequestErrorKind
+from mock_fal.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A file of a result, in the place of its URL: where it is read depends on who asks.
+
+    `path` is the file's path on the media host; `inline` asks for a data URI instead.
+    """
+
+    recipe: Recipe
+    path: str
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a runner said, a result or a model error. `body` is JSON with a `Picture` for each file."""
+
+    status: int
+    body: JSON
+    billable_units: int | float | None = None
+    needs_retry: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailure:
+    """What the gateway says when no runner answered. `error_type` is a key of REQUEST_ERRORS.
+
+    `by_user` marks a deadline that the caller had set: clients don't try these again.
+    """
+
+    error_type: str
+    by_user: bool = False
+
+    @property
+    def kind(self) -> RequestErrorKind:
+        return REQUEST_ERRORS[self.error_type]
+
+
+Outcome = Answer | RequestFailure
+
+
+def pictures_in(body: JSON) -> Iterator[Picture]:
+    """The pictures of an answer's body, in their order."""
+    if isinstance(body, Picture):
+        yield body
+    elif isinstance(body, dict | list):
+        for part in body.values() if isinstance(body, dict) else body:
+            yield from pictures_in(part)
+
+
+def rejected(items: list[JSON]) -> Answer:
+    """A runner's 422 for an input that does not fit its schema."""
+    # fal: a rejected input costs nothing and says so (fal SDK, the runner's validation handler).
+    return Answer(422, {"detail": items}, billable_units=0)
+
+
+def model_error(error_type: str, seen: JSON = None) -> Answer:
+    """A model error of fal's documentation, as its own error classes print it: `loc, msg, type, url, ctx, input`."""
+    kind = MODEL_ERRORS[error_type]
+    item: dict[str, JSON] = {
+        "loc": list(kind.loc),
+        "msg": kind.msg,
+        "type": error_type,
+        # fal: live answers write it without the slash that the documentation has.
+        "url": f"https://docs.fal.ai/errors#{error_type}",
+    }
+    if kind.ctx:
+        item["ctx"] = dict(kind.ctx)
+    item["input"] = seen
+    return Answer(kind.status, {"detail": [item]}, billable_units=0, needs_retry=kind.retryable)

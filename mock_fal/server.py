@@ -1,0 +1,343 @@
+"""MockFal: makes all of it, starts it, and stops it in reverse. The one place that wires."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import threading
+from collections import deque
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+import uvicorn
+
+from mock_fal.clock import Clock, ManualClock, SteppingClock, SystemClock
+from mock_fal.emulator import Emulator
+from mock_fal.errors import MockFalError, SettingsError
+from mock_fal.render import Darkroom
+from mock_fal.scenario import Scenario
+from mock_fal.settings import Settings
+from mock_fal.store import Exchange
+from mock_fal.web.app import App
+from mock_fal.web.media import Media
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from mock_fal.gateway.connect import Event
+
+T = TypeVar("T")
+
+# The key that programs are given. Its id is the name of the account that the journal shows.
+KEY: Final = "mock:fal"
+
+# How many decisions of the gateway are remembered for the summary of a run.
+_EVENTS: Final = 10_000
+
+
+class MockFal:
+    """A running fal, in a thread of its own.
+
+    >>> with MockFal(port=0) as fal:
+    ...     fal.url.startswith("http://127.0.0.1:")
+    True
+
+    Takes `Settings`, or their fields as keywords; without a port, any free one. Raises SettingsError for a
+    value that can't be used, MockFalError when the port is taken.
+    """
+
+    def __init__(self, settings: Settings | None = None, **fields: Any) -> None:
+        self.settings = settings or _settings(fields)
+        self.clock: Clock = _clock(self.settings)
+        self._emulator = Emulator(self.settings, self.clock)
+        self._media = Media(self._emulator, Darkroom())
+        self._app = App(self._emulator, self._media, self._addresses)
+        self._events: deque[Event] = deque(maxlen=_EVENTS)
+        self._thread: threading.Thread | None = None
+        self._gateway: dict[str, Any] | None = None
+
+    # -- starting and stopping
+
+    def start(self) -> Self:
+        """Listen, and return as soon as the first question would be answered."""
+        if self._thread is not None:
+            raise MockFalError("this MockFal is already running")
+        listening = _listen(self.settings)
+        self._port: int = listening.getsockname()[1]
+        if self.settings.local_media_urls:
+            self._app.local_media = f"{self.url}/v3b.fal.media"
+        started = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(listening, started), name="mock-fal", daemon=True
+        )
+        self._thread.start()
+        started.wait()
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and let go of the port. Does nothing when not running."""
+        if self._thread is None:
+            return
+        self._loop.call_soon_threadsafe(self._halt.set)
+        self._thread.join()
+        self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # -- what a test sees and moves
+
+    @property
+    def url(self) -> str:
+        """Our own address. Hosts of fal are reached below it, as in `{url}/queue.fal.run/fal-ai/flux/schnell`."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that lead an unmodified program here. The first look opens the gateway."""
+        return self.environment(os.environ)[0]
+
+    def environment(self, base: Mapping[str, str], key: str = KEY) -> tuple[dict[str, str], list[str]]:
+        """The variables to set, and those to unset, for a program whose environment is `base`."""
+        return environment(self._wait_for(self._addresses()), base, key)
+
+    @property
+    def requests(self) -> list[Exchange]:
+        """Everything that was asked and answered, oldest first."""
+        return list(self._emulator.store.exchanges)
+
+    @property
+    def gateway_events(self) -> list[Event]:
+        """What the gateway decided about each connection, oldest first."""
+        return list(self._events)
+
+    @property
+    def scenario(self) -> Scenario:
+        """The rules for everybody; an account's own come first."""
+        return self._emulator.scenario
+
+    def account(self, key: str = KEY) -> Account:
+        """What belongs to one key."""
+        return Account(self, key)
+
+    def reset(self, key: str | None = None) -> None:
+        """Forget all requests, files, exchanges and rules, or those of one key."""
+        self._emulator.reset(None if key is None else key.partition(":")[0])
+
+    # -- inside
+
+    def _run(self, listening: socket.socket, started: threading.Event) -> None:
+        config = self._config()
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(self._serve(_Listener(config), listening, started))
+
+    async def _serve(self, listener: _Listener, listening: socket.socket, started: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._halt = asyncio.Event()
+        self._opening = asyncio.Lock()
+        async with AsyncExitStack() as self._stack:
+            self._stack.callback(self._media.close)
+            await listener.open(listening)
+            self._stack.push_async_callback(listener.close)
+            started.set()
+            await self._halt.wait()
+        self._gateway = None
+
+    async def _addresses(self) -> dict[str, Any]:
+        """Where the gateway is; it is opened by whoever asks first."""
+        async with self._opening:
+            if self._gateway is None:
+                self._gateway = await self._open_gateway()
+            return self._gateway
+
+    async def _open_gateway(self) -> dict[str, Any]:
+        # Imported here, and opened only when asked for: certificates cost more than all the rest of the start.
+        from mock_fal.gateway.certificates import Authority
+        from mock_fal.gateway.connect import ConnectProxy
+        from mock_fal.gateway.environment import upstream, user_roots
+
+        # Clients hold certificates against the real time, whatever our clock says.
+        authority = Authority(now=SystemClock().now(), extra_roots=user_roots(os.environ))
+        self._stack.callback(authority.close)
+        tls = socket.create_server(("127.0.0.1", 0))
+        tls_address: tuple[str, int] = tls.getsockname()
+        listener = _Listener(self._config(authority.server_context()))
+        await listener.open(tls)
+        self._stack.push_async_callback(listener.close)
+        settings = self.settings
+        proxy = ConnectProxy(
+            tls_address,
+            offline=settings.offline,
+            allow=settings.allow,
+            on_event=self._events.append,
+            upstream=upstream(os.environ),
+        )
+        await proxy.start()
+        self._stack.push_async_callback(proxy.close)
+        return {
+            "proxy_url": f"http://127.0.0.1:{proxy.port}",
+            "tls_address": list(tls_address),
+            "ca_file": str(authority.ca_file),
+            "bundle_file": str(authority.bundle_file),
+            "offline": settings.offline,
+            "allow": list(settings.allow),
+        }
+
+    def _config(self, context: SSLContext | None = None) -> uvicorn.Config:
+        return uvicorn.Config(
+            self._app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,  # it costs more than half of the speed
+            server_header=False,
+            proxy_headers=False,
+            # Longer than any client keeps an idle connection, so that it is never we who close one in use.
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+            ssl_context_factory=(lambda config, default: context) if context else None,
+        )
+
+    def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._thread is None:
+            work.close()
+            raise MockFalError("this MockFal is not running; call start(), or use it in a with statement")
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+class Account:
+    """One key's part of a server: its requests and its rules. Accounts never meet."""
+
+    def __init__(self, fal: MockFal, key: str) -> None:
+        name, colon, secret = key.partition(":")
+        if not (name and colon and secret):
+            raise SettingsError(f"{key!r} is no key of fal; expected id:secret")
+        self.fal = fal
+        self.key = key
+        self._name = name
+
+    @property
+    def url(self) -> str:
+        """Our own address; see `MockFal.url`."""
+        return self.fal.url
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that lead an unmodified program here, with this account's key."""
+        return self.fal.environment(os.environ, self.key)[0]
+
+    @property
+    def requests(self) -> list[Exchange]:
+        """What was asked with this key, or about requests that were submitted with it; oldest first."""
+        return [exchange for exchange in self.fal.requests if exchange.tenant == self._name]
+
+    @property
+    def clock(self) -> Clock:
+        """The server's clock, which all accounts share."""
+        return self.fal.clock
+
+    @property
+    def scenario(self) -> Scenario:
+        """The rules for this account."""
+        return self.fal._emulator.store.tenant(self._name).scenario
+
+    def reset(self) -> None:
+        """Forget everything that is this account's."""
+        self.fal.reset(self.key)
+
+
+def environment(
+    addresses: Mapping[str, Any], base: Mapping[str, str], key: str = KEY
+) -> tuple[dict[str, str], list[str]]:
+    """The variables to set and to unset for a program, from what `POST /_mock/gateway` answers."""
+    from mock_fal.gateway import environment as gateway
+
+    host, port = addresses["tls_address"]
+    return gateway.environment(
+        base=base,
+        proxy_url=addresses["proxy_url"],
+        tls_address=(host, port),
+        ca_file=addresses["ca_file"],
+        bundle_file=addresses["bundle_file"],
+        preload_file=Path(gateway.__file__).with_name("preload.cjs"),
+        key=key,
+        offline=addresses["offline"],
+        allow=addresses["allow"],
+    )
+
+
+def ask_gateway(url: str) -> dict[str, Any]:
+    """The addresses of a running server's gateway. Raises MockFalError when nobody answers at `url`."""
+    from urllib.error import URLError
+    from urllib.request import ProxyHandler, Request, build_opener
+
+    direct = build_opener(ProxyHandler({}))
+    try:
+        with direct.open(Request(f"{url.rstrip('/')}/_mock/gateway", method="POST"), timeout=30) as answer:
+            addresses: dict[str, Any] = json.load(answer)
+    except (URLError, ValueError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise MockFalError(
+            f"no mock-fal answers at {url} ({reason}); start one with: mock-fal serve"
+        ) from None
+    return addresses
+
+
+class _Listener(uvicorn.Server):
+    """A uvicorn server that says when it listens, and stops when it is told."""
+
+    async def open(self, listening: socket.socket) -> None:
+        self._listens = asyncio.Event()
+        self._task = asyncio.create_task(self.serve([listening]))
+        waiting = asyncio.create_task(self._listens.wait())
+        await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._listens.set()
+
+    async def close(self) -> None:
+        self.should_exit = True
+        await self._task
+
+
+def _settings(fields: Mapping[str, Any]) -> Settings:
+    """Settings from keywords; a test wants any free port."""
+    try:
+        return Settings(**{"port": 0, **fields})
+    except TypeError as error:
+        raise SettingsError(f"MockFal: {error}") from None
+
+
+def _clock(settings: Settings) -> Clock:
+    match settings.clock:
+        case "manual":
+            return ManualClock()
+        case "stepping":
+            return SteppingClock()
+        case _:
+            return SystemClock(settings.speed)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.host, settings.port
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        hint = "; choose another with --port, or --port 0 for a free one" if port else ""
+        raise MockFalError(f"can't listen on {host} port {port}: {reason}{hint}") from None

@@ -1,0 +1,111 @@
+"""Every knob, once: its default, its flag, its `MOCK_FAL_*` variable and what it means."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from mock_fal.errors import SettingsError
+
+
+def _number(low: float, high: float = math.inf, *, whole: bool = False) -> Callable[[str], Any]:
+    what = "a whole number" if whole else "a number"
+    bounds = f"{what} of at least {low:g}" if high == math.inf else f"{what} from {low:g} to {high:g}"
+
+    def read(text: str) -> int | float:
+        try:
+            value = int(text) if whole else float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high or math.isinf(value):
+            raise ValueError(f"expected {bounds}")
+        return value
+
+    return read
+
+
+def _choice(*names: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"expected {' or '.join(names)}")
+        return text
+
+    return read
+
+
+def _switch(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    if text.lower() not in known:
+        raise ValueError("expected 1 or 0")
+    return known[text.lower()]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.replace(",", " ").split() if name)
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    keys = _names(text)
+    if not all(key.partition(":")[0] and key.partition(":")[2] for key in keys):
+        raise ValueError("expected id:secret")
+    return keys
+
+
+def _bytes(text: str) -> int:
+    units = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+    digits = text.rstrip("kKmMgG")
+    unit = text[len(digits) :].lower()
+    if not digits.isdecimal() or unit not in units:
+        raise ValueError("expected bytes, as in 500000, 64M or 2G")
+    return int(digits) * units[unit]
+
+
+def _port(text: str) -> int:
+    value: int = _number(0, 65535, whole=True)(text)
+    return value
+
+
+def _knob(default: Any, read: Callable[[str], Any], help: str) -> Any:
+    return field(default=default, metadata={"read": read, "help": help})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a server is to behave. Spans are seconds of the emulated clock."""
+
+    host: str = _knob("127.0.0.1", str, "address to listen on")
+    port: int = _knob(8325, _port, "port to listen on; 0 takes a free one (F-A-L on a phone)")
+    queue_s: float = _knob(0.2, _number(0), "seconds that a request waits in the queue")
+    run_s: float = _knob(0.8, _number(0), "seconds that a request runs")
+    runners: int = _knob(
+        0, _number(0, whole=True), "requests of one app that run at a time; 0 means no limit"
+    )
+    clock: str = _knob("system", _choice("system", "manual", "stepping"), "system, manual or stepping")
+    speed: float = _knob(1.0, _number(0.001), "how much faster than real time the system clock runs")
+    seed: int = _knob(0, _number(0, whole=True), "from it come all ids, file names and unasked seeds")
+    key: tuple[str, ...] = _knob((), _keys, "accept only this id:secret (may be repeated); else any good one")
+    retention: int = _knob(10_000, _number(1, whole=True), "requests, and exchanges, that are remembered")
+    max_body: int = _knob(64 << 20, _bytes, "largest body of a request")
+    local_media_urls: bool = _knob(False, _switch, "file URLs that any browser on this machine reaches")
+    offline: bool = _knob(False, _switch, "the gateway refuses every host that is not fal's")
+    allow: tuple[str, ...] = _knob((), _names, "a host that passes although --offline (may be repeated)")
+
+
+def read_setting(name: str, text: str, source: str) -> Any:
+    """The value that `text` spells for one setting. Raises SettingsError, naming the source."""
+    knob = next(knob for knob in fields(Settings) if knob.name == name)
+    try:
+        return knob.metadata["read"](text)
+    except ValueError as error:
+        raise SettingsError(f"{source}: {text!r}: {error}") from None
+
+
+def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that the environment names: `MOCK_FAL_QUEUE_S=2` is `--queue-s 2`."""
+    return {
+        knob.name: read_setting(knob.name, environ[variable], variable)
+        for knob in fields(Settings)
+        if (variable := "MOCK_FAL_" + knob.name.upper()) in environ
+    }

@@ -1,0 +1,62 @@
+"""What a run came to, in a few lines for a person: what was called, what failed, what was refused."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from mock_fal.store import Exchange
+
+if TYPE_CHECKING:
+    from mock_fal.gateway.connect import Event
+
+_REQUEST = re.compile(r"/requests/[^/]+")
+_FILE = re.compile(r"/files/.*")
+
+
+def summary(exchanges: Sequence[Exchange], events: Iterable[Event]) -> str:
+    """The lines, each with its end. `exchanges` may be of any number."""
+    lines = [_headline(len(exchanges)), *_calls(exchanges), *_failures(exchanges), *_decisions(events)]
+    return "".join(f"mock-fal: {line}\n" for line in lines)
+
+
+def _headline(count: int) -> str:
+    if not count:
+        return "no request came; does the program call fal, and honour HTTPS_PROXY?"
+    return f"{count} request{'s' if count > 1 else ''} answered"
+
+
+def _calls(exchanges: Sequence[Exchange]) -> Iterable[str]:
+    """One line for each address, with how often each status was its answer."""
+    counts = Counter((each.method, _address(each), each.status) for each in exchanges)
+    answers: dict[tuple[str, str], list[str]] = {}
+    for (method, address, status), count in counts.items():
+        answers.setdefault((method, address), []).append(f"{status} ×{count}" if count > 1 else str(status))
+    return [f"  {method:6} {address}  {', '.join(codes)}" for (method, address), codes in answers.items()]
+
+
+def _failures(exchanges: Sequence[Exchange]) -> Iterable[str]:
+    """The first words of each answer that says no; asking too early is no failure."""
+    seen = Counter(
+        f"{each.status} {each.method} {_address(each)}: {each.response_body[:300].decode('utf-8', 'replace')}"
+        for each in exchanges
+        if each.status >= 400 and b"still in progress" not in each.response_body
+    )
+    return [f"  failed: {text}{f' (×{count})' if count > 1 else ''}" for text, count in seen.items()]
+
+
+def _decisions(events: Iterable[Event]) -> Iterable[str]:
+    told = Counter(
+        (event.kind, event.host, event.port, event.reason) for event in events if event.kind != "fal"
+    )
+    for (kind, host, port, reason), count in told.items():
+        times = f" (×{count})" if count > 1 else ""
+        yield f"  {kind}: {host}:{port}{times}{f': {reason}' if reason else ''}"
+
+
+def _address(each: Exchange) -> str:
+    """Where it went, without what differs from request to request."""
+    path = _FILE.sub("/files/…", each.path) if each.host.endswith(".media") else each.path
+    return each.host + _REQUEST.sub("/requests/…", path)

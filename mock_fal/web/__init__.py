@@ -1,0 +1,1 @@
+"""HTTP as fal speaks it."""

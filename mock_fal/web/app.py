@@ -1,0 +1,133 @@
+"""One application for all hosts of fal: by Host, by path and by proxy; our own address answers the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any, Final, Protocol
+
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from mock_fal.emulator import Emulator
+from mock_fal.errors import FalError
+from mock_fal.hosts import EMULATED_HOSTS, MEDIA_HOSTS, QUEUE_HOSTS, RUN_HOSTS, belongs_to_fal
+from mock_fal.store import Entry, Exchange
+from mock_fal.web import wire
+from mock_fal.web.control import Exports, control
+from mock_fal.web.media import Media
+from mock_fal.web.question import Gone, Question
+from mock_fal.web.queue import Queue
+from mock_fal.web.run import Run
+
+logger = logging.getLogger("mock_fal")
+
+_QUESTION: Final = "mock_fal.question"
+
+
+class Host(Protocol):
+    """One of fal's hosts."""
+
+    async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]: ...
+
+
+class App:
+    """The ASGI application."""
+
+    def __init__(self, emulator: Emulator, media: Media, exports: Exports) -> None:
+        self._emulator = emulator
+        self._hosts: dict[str, Host] = {
+            **dict.fromkeys(QUEUE_HOSTS, Queue(emulator, media)),
+            **dict.fromkeys(RUN_HOSTS, Run(emulator, media)),
+            **dict.fromkeys(MEDIA_HOSTS, media),
+        }
+        self._control = control(emulator, exports)
+        # fal: runners answer any origin, method and header, with credentials (fal SDK).
+        # fal: unverified, that the gateways of fal.run and queue.fal.run answer preflights alike.
+        self._cross_origin = CORSMiddleware(
+            self._answer,
+            allow_origins=["*"],
+            allow_methods=["*"],
+            allow_headers=["*"],
+            allow_credentials=True,
+        )
+
+    # Where files are to be found when --local-media-urls asks for addresses that any browser here reaches.
+    local_media = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008, "reason": "mock-fal: no WebSocket here"})
+            return
+        question = scope[_QUESTION] = Question(scope, local_media=self.local_media)
+        if not question.host and not question.by_proxy:
+            await self._control(scope, receive, send)
+        elif b"origin" in question.headers and question.host not in MEDIA_HOSTS:
+            await self._cross_origin(scope, receive, send)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        question: Question = scope[_QUESTION]
+        host = self._hosts.get(question.host)
+        entry: Entry | None = None
+        response: wire.Answering
+        try:
+            if host is None:
+                response = _not_emulated(question)
+            else:
+                response, entry = await host.answer(question, receive)
+        except FalError as error:
+            response = wire.error(error, self._emulator.fresh_id(""))
+        except Gone:
+            return
+        except Exception:
+            logger.exception("mock-fal: a bug, at %s %s", question.method, question.path)
+            response = wire.reply(500, {"detail": "Internal Server Error"})
+        self._record(question, response, entry)
+        await response(scope, receive, send)
+
+    def _record(self, question: Question, response: wire.Answering, entry: Entry | None) -> None:
+        emulator = self._emulator
+        exchange = Exchange(
+            emulator.clock.now(),
+            entry.tenant if entry else _named_tenant(question),
+            question.method,
+            question.host,
+            question.path,
+            question.query,
+            question.scope["headers"],
+            question.body,
+            response.status_code,
+            response.raw_headers,
+            request_id=entry.id if entry else None,
+        )
+        if isinstance(response, StreamingResponse):
+            response.body_iterator = _recorded(response.body_iterator, exchange)
+        elif question.host not in MEDIA_HOSTS:
+            exchange.response_body = bytes(response.body)
+        emulator.record(exchange)
+
+
+async def _recorded(parts: AsyncIterable[Any], exchange: Exchange) -> AsyncIterator[bytes]:
+    """The parts of a stream, noted in the journal as they leave."""
+    async for part in parts:
+        data = part.encode() if isinstance(part, str) else bytes(part)
+        exchange.response_body += data
+        yield data
+
+
+def _not_emulated(question: Question) -> wire.Answering:
+    if question.by_proxy and not belongs_to_fal(question.host):
+        # fal: the words of @fal-ai/server-proxy 1.2.1, for a header that is missing or leads elsewhere.
+        return wire.reply(400, "Invalid request")
+    # unlike fal: hosts of fal that we don't emulate say so.
+    known = ", ".join(sorted(EMULATED_HOSTS))
+    return wire.reply(501, {"detail": f"mock-fal does not emulate {question.host!r}; it emulates {known}"})
+
+
+def _named_tenant(question: Question) -> str:
+    """Whom an exchange without a request belongs to: the key's own name, if it names one."""
+    scheme, _, key = (question.authorization or "").partition(" ")
+    return key.partition(":")[0] if scheme.lower() == "key" else ""

@@ -1,0 +1,129 @@
+"""One HTTP request: whom of fal's hosts it asks, and by which way it came.
+
+There are three ways to ask a host of fal here, and the links in an answer follow the way of the question:
+
+    by name     Host: queue.fal.run                   -> https://queue.fal.run/…        (through the gateway)
+    by path     http://127.0.0.1:8325/queue.fal.run/  -> http://127.0.0.1:8325/queue.fal.run/…
+    by proxy    /api/fal/proxy, x-fal-target-url      -> as by path: a browser must reach the files
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from mock_fal.errors import BodyTooLarge
+from mock_fal.hosts import EMULATED_HOSTS, RESULT_HOST, belongs_to_fal
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+# fal: the default path of @fal-ai/server-proxy 1.2.1.
+PROXY_PATH: Final = "/api/fal/proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where an answer points: the address of a host of fal, as seen by whoever asked."""
+
+    queue: str
+    media: str
+
+
+class Question:
+    """A request to `host` (one of fal's, or "" for our own address) for `path`, as fal would have seen it."""
+
+    __slots__ = (
+        "body",
+        "by_proxy",
+        "headers",
+        "host",
+        "links",
+        "method",
+        "path",
+        "query",
+        "scope",
+        "segments",
+    )
+
+    def __init__(self, scope: Scope, *, local_media: str = "") -> None:
+        self.scope = scope
+        self.method: str = scope["method"]
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.body = b""
+        self.query: str = scope["query_string"].decode("latin-1")
+        path: str = scope["path"]
+        self.by_proxy = path.startswith(PROXY_PATH) and path.rstrip("/") == PROXY_PATH
+        named = self.headers.get(b"host", b"").decode("latin-1").lower()
+        name, _, port = named.partition(":")
+        self.host, self.path = self._address(name, path)
+        self.segments = [part for part in self.path.split("/") if part]
+        self.links = _links(scope["scheme"], named, port if name == self.host else None, local_media)
+
+    def header(self, name: bytes) -> str:
+        """A header's value, or an empty string. `name` is in lower case."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def authorization(self) -> str | None:
+        """The Authorization header, or None."""
+        value = self.headers.get(b"authorization")
+        return value.decode("latin-1") if value is not None else None
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The query's parameters; of one that is given twice, the last."""
+        return dict(parse_qsl(self.query, keep_blank_values=True)) if self.query else {}
+
+    async def read(self, receive: Receive, limit_bytes: int) -> bytes:
+        """The whole body. Raises BodyTooLarge as soon as it is known to be."""
+        announced = self.headers.get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > limit_bytes:
+            raise BodyTooLarge(limit_bytes)
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit_bytes:
+                raise BodyTooLarge(limit_bytes)
+            more = message.get("more_body", False)
+        self.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return self.body
+
+    def _address(self, name: str, path: str) -> tuple[str, str]:
+        """The host of fal that is asked, and the path there."""
+        if name in EMULATED_HOSTS:
+            return name, path
+        first, _, rest = path[1:].partition("/")
+        if first in EMULATED_HOSTS:
+            return first, "/" + rest
+        if self.by_proxy:
+            target = urlsplit(self.header(b"x-fal-target-url"))
+            self.query = target.query
+            return (target.hostname or "").lower(), unquote(target.path)
+        if belongs_to_fal(name):
+            return name, path
+        if belongs_to_fal(first):
+            return first, "/" + rest
+        return "", path
+
+
+class Gone(Exception):
+    """Whoever asked has hung up."""
+
+
+@lru_cache(maxsize=256)
+def _links(scheme: str, named: str, fal_port: str | None, local_media: str) -> Links:
+    """The links for a question to `named`, the Host header; `fal_port` is its port if that is a host of fal."""
+    if fal_port is None:
+        base = f"{scheme}://{named}"
+        return Links(f"{base}/queue.fal.run", local_media or f"{base}/{RESULT_HOST}")
+    port = f":{fal_port}" if fal_port else ""
+    return Links(f"{scheme}://queue.fal.run{port}", local_media or f"{scheme}://{RESULT_HOST}{port}")

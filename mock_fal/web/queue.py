@@ -1,0 +1,125 @@
+"""queue.fal.run: submit, status, status stream, result, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from starlette.responses import StreamingResponse
+
+from mock_fal.emulator import Emulator, is_over
+from mock_fal.endpoint import NAMESPACES, EndpointId
+from mock_fal.errors import AuthenticationRequired, FalError, StillInProgress
+from mock_fal.lifecycle import Status
+from mock_fal.store import Entry
+from mock_fal.web import wire
+from mock_fal.web.media import Media
+from mock_fal.web.question import Question, Receive
+
+# fal: a comment every 15 seconds keeps a status stream open (fal's Queue API documentation, 2026).
+# fal: unverified, its text, and that events end with a bare line feed.
+KEEP_ALIVE_S: Final = 15.0
+KEEP_ALIVE: Final = b": ping\n\n"
+
+
+class Queue:
+    """The queue's host."""
+
+    def __init__(self, emulator: Emulator, media: Media) -> None:
+        self._emulator = emulator
+        self._media = media
+
+    async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
+        """The answer, and the request that it is about where there is one."""
+        segments = question.segments
+        at = 3 if segments and segments[0] in NAMESPACES else 2
+        # fal: a request is asked after at `owner/app/requests/{id}`. The same behind a longer path reads as a
+        # path to submit to, which takes POST only (live; six independent reports of 405).
+        if len(segments) > at + 1 and segments[at] == "requests":
+            route = _ROUTES.get(tuple(segments[at + 2 :]))
+            if route is not None:
+                return await self._about(question, "/".join(segments[:at]), segments[at + 1], route)
+        return await self._submit(question, receive)
+
+    async def _submit(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
+        endpoint = EndpointId.of(question.segments)
+        if endpoint is None:
+            return wire.page_not_found(), None
+        if question.method != "POST":
+            return wire.method_not_allowed("POST"), None
+        emulator = self._emulator
+        tenant = emulator.authenticate(question.authorization, endpoint.app_id)
+        if tenant is None:
+            raise AuthenticationRequired(endpoint.app_id)
+        body = await question.read(receive, emulator.settings.max_body)
+        entry = emulator.submit(endpoint, body, tenant, wire.wishes(question))
+        return wire.submitted(emulator.peek(entry), question.links), entry
+
+    async def _about(
+        self, question: Question, app_id: str, request_id: str, route: Route
+    ) -> tuple[wire.Answering, Entry | None]:
+        method, handler, as_status = route
+        if question.method != method and (question.method, method) != ("HEAD", "GET"):
+            return wire.method_not_allowed("GET,HEAD" if method == "GET" else method), None
+        try:
+            tenant = self._emulator.authenticate(question.authorization, app_id)
+            entry = self._emulator.find(app_id, request_id, tenant)
+        except FalError as error:
+            return wire.error(error, request_id, as_status=as_status), None
+        return await handler(self, question, entry), entry
+
+    async def _status(self, question: Question, entry: Entry) -> wire.Answering:
+        with_logs = wire.wants_logs(question)
+        view = self._emulator.look(entry, with_logs=with_logs)
+        return wire.status(view, question.links, with_logs=with_logs)
+
+    async def _stream(self, question: Question, entry: Entry) -> wire.Answering:
+        headers = {wire.REQUEST_ID: entry.id, "cache-control": "no-cache"}
+        return StreamingResponse(self._events(question, entry), 200, headers, "text/event-stream")
+
+    async def _result(self, question: Question, entry: Entry) -> wire.Answering:
+        try:
+            outcome = self._emulator.result(entry)
+        except StillInProgress as error:
+            return wire.still_in_progress(error, entry, question.links)
+        return wire.result(outcome, entry, question.links, await self._media.data_uris(outcome))
+
+    async def _cancel(self, question: Question, entry: Entry) -> wire.Answering:
+        try:
+            return wire.cancelled(self._emulator.cancel(entry), entry)
+        except FalError as error:
+            return wire.error(error, entry.id, as_status=True)
+
+    async def _events(self, question: Question, entry: Entry) -> AsyncIterator[bytes]:
+        """The story of a request as it goes on. Each event has the log lines since the one before."""
+        # fal: unverified, that logs come in pieces; the JavaScript client joins those of all events
+        # (1.10.1, subscribeToStatus), so whole lists would show every line again and again.
+        emulator, with_logs = self._emulator, wire.wants_logs(question)
+        last: Status | None = None
+        told, spoken = 0, emulator.clock.now()
+        while True:
+            view = emulator.peek(entry, with_logs=with_logs)
+            fresh = view.logs[told:]
+            if view.status != last or fresh:
+                yield wire.status_event(view, question.links, fresh if with_logs else None)
+                told, last, spoken = len(view.logs), view.status, emulator.clock.now()
+            elif emulator.clock.now() >= spoken + KEEP_ALIVE_S:
+                yield KEEP_ALIVE
+                spoken = emulator.clock.now()
+            if is_over(view):
+                return
+            await emulator.clock.wait_until(min(emulator.next_news(entry), spoken + KEEP_ALIVE_S))
+
+
+Handler = Callable[[Queue, Question, Entry], Awaitable[wire.Answering]]
+Route = tuple[str, Handler, bool]
+
+# What stands behind the id, the method it takes, who answers, and whether an unknown id is told as a status.
+# fal: `…/response` is in older documentation; live it is answered like any path to submit to.
+_ROUTES: Final[dict[tuple[str, ...], Route]] = {
+    (): ("GET", Queue._result, False),
+    ("status",): ("GET", Queue._status, True),
+    # fal: unverified, what the stream answers for an unknown id.
+    ("status", "stream"): ("GET", Queue._stream, True),
+    ("cancel",): ("PUT", Queue._cancel, True),
+}

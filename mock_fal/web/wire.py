@@ -1,0 +1,300 @@
+"""What fal's answers look like: its JSON, its headers, its words. Wire names live in this file only.
+
+JSON is compact and its keys stand in fal's order (live captures, 2025-06 to 2026-07).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final, assert_never
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from mock_fal.emulator import Cancellation, View, Wishes
+from mock_fal.errors import JSON, AlreadyCompleted, BadQuery, FalError, RequestNotFound, StillInProgress
+from mock_fal.lifecycle import Completed, LogLine, Queued, Running
+from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure
+from mock_fal.store import Entry
+from mock_fal.web.question import Links, Question
+
+REQUEST_ID: Final = "x-fal-request-id"
+
+# fal: the gateway's own pages are text (live, 2026-10).
+_TEXT: Final = b"text/plain; charset=utf-8"
+RawHeaders = list[tuple[bytes, bytes]]
+
+_compact: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class Reply:
+    """A small, whole answer: what Starlette's Response is, without the cost of being general.
+
+    A status poll has to be as cheap as a bare framework's hello, and half of that is the making of headers.
+    """
+
+    __slots__ = ("body", "raw_headers", "status_code")
+
+    def __init__(self, status: int, body: bytes, headers: RawHeaders) -> None:
+        self.status_code = status
+        self.body = body
+        self.raw_headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        head = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        await send(head)
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else self.body})
+
+
+# What a host answers with; both are ASGI applications with a status_code and raw_headers.
+Answering = Reply | Response
+
+
+def reply(status: int, body: JSON, headers: Mapping[str, str] | None = None) -> Reply:
+    """An answer in JSON."""
+    return _reply(status, encode(body), headers or {})
+
+
+def _reply(
+    status: int, body: bytes, headers: Mapping[str, str], content_type: bytes = b"application/json"
+) -> Reply:
+    raw = [(b"content-length", b"%d" % len(body)), (b"content-type", content_type)]
+    for name, value in headers.items():
+        raw.append((name.encode("latin-1"), value.encode("latin-1")))
+    return Reply(status, body, raw)
+
+
+def encode(body: JSON) -> bytes:
+    """Compact UTF-8; what UTF-8 or JSON can't hold (half a surrogate pair, infinity) is escaped or null."""
+    try:
+        return _compact(body).encode()
+    except ValueError:
+        return json.dumps(_finite(body), separators=(",", ":")).encode()
+
+
+# -- what is asked
+
+
+def wishes(question: Question) -> Wishes:
+    """What the headers and the query of a submission ask for. Raises BadQuery."""
+    headers = question.headers
+    params = question.params
+    return Wishes(
+        # fal: `low` waits behind all `normal`; other values are ignored (fal's Queue API documentation).
+        low_priority=headers.get(b"x-fal-queue-priority") == b"low",
+        start_timeout_s=_start_timeout(headers),
+        max_queue_length=_max_queue_length(params.get("fal_max_queue_length")),
+        webhook=params.get("fal_webhook"),
+        cue=question.header(b"x-mock-fal"),
+    )
+
+
+def wants_logs(question: Question) -> bool:
+    """Whether a status is asked for with logs."""
+    # fal: documented are 1 and 0; the Python client sends true and false. Anything else counts as no.
+    return question.params.get("logs") in ("1", "true")
+
+
+def _start_timeout(headers: Mapping[bytes, bytes]) -> float:
+    # fal: the first is the name of 2026, the second the older one that all official clients still send.
+    text = headers.get(b"x-fal-request-start-timeout", headers.get(b"x-fal-request-timeout"))
+    try:
+        seconds = float(text) if text is not None else math.inf
+    except ValueError:
+        seconds = math.nan
+    # fal: documented is a number above 0.1; unverified, what becomes of others (here: no deadline).
+    return seconds if seconds > 0.1 else math.inf
+
+
+def _max_queue_length(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise BadQuery("fal_max_queue_length", text, "a whole number")
+    return int(text)
+
+
+# -- what is answered
+
+
+def submitted(view: View, links: Links) -> Reply:
+    """The answer to a submission: the status, with the addresses at which to ask on."""
+    return _reply(200, _status(view, links, logs=None), {REQUEST_ID: view.entry.id})
+
+
+def status(view: View, links: Links, *, with_logs: bool) -> Reply:
+    """The answer to a look: 202 until the request is completed, 200 then."""
+    # fal: the code tells the state (fal's documentation, 2026; live, 2026-05).
+    code = 200 if isinstance(view.status, Completed) else 202
+    logs = view.logs if with_logs else None
+    return _reply(code, _status(view, links, logs), {REQUEST_ID: view.entry.id})
+
+
+def status_event(view: View, links: Links, logs: list[LogLine] | None) -> bytes:
+    """One event of a status stream."""
+    return b"data: " + _status(view, links, logs) + b"\n\n"
+
+
+def result(outcome: Outcome, entry: Entry, links: Links, inline: Mapping[Picture, str]) -> Reply:
+    """What came out of a request: the runner's own answer, or the gateway's."""
+    if isinstance(outcome, RequestFailure):
+        return request_failure(outcome, entry.id)
+    headers = {REQUEST_ID: entry.id, "x-fal-served-from": _runner_id(entry.app_id)}
+    if outcome.billable_units is not None:
+        headers["x-fal-billable-units"] = _units(outcome.billable_units)
+    if outcome.needs_retry is not None:
+        headers["x-fal-needs-retry"] = "true" if outcome.needs_retry else "false"
+    return reply(outcome.status, _with_urls(outcome, links, inline), headers)
+
+
+def request_failure(failure: RequestFailure, request_id: str) -> Reply:
+    """The gateway's answer when no runner answered."""
+    kind = failure.kind
+    # fal: the queue tries again after 503 and 504, never after other codes; a caller's deadline is final.
+    retry = kind.status in (429, 503, 504) and not failure.by_user
+    headers = {
+        REQUEST_ID: request_id,
+        "x-fal-error-type": failure.error_type,
+        "x-fal-needs-retry": "1" if retry else "0",
+    }
+    if failure.by_user:
+        headers["x-fal-request-timeout-type"] = "user"
+    return reply(kind.status, {"detail": kind.detail, "error_type": failure.error_type}, headers)
+
+
+def cancelled(cancellation: Cancellation, entry: Entry) -> Reply:
+    """The answer to a cancellation that was taken."""
+    headers = {REQUEST_ID: entry.id}
+    match cancellation:
+        case Cancellation.REMOVED:
+            # fal: unverified, the pairing of OK with the code 200; both are documented.
+            return reply(200, {"status": "OK"}, headers)
+        case Cancellation.REQUESTED:
+            return reply(202, {"status": "CANCELLATION_REQUESTED"}, headers)
+
+
+def error(error: FalError, request_id: str, *, as_status: bool = False) -> Reply:
+    """A refusal. Where a status is asked for or a request cancelled (`as_status`), the body is one too."""
+    headers = {REQUEST_ID: request_id} if request_id else None
+    if isinstance(error, AlreadyCompleted):
+        return reply(error.status, {"status": "ALREADY_COMPLETED"}, headers)
+    if isinstance(error, RequestNotFound) and as_status:
+        return reply(error.status, {"status": "NOT_FOUND"}, headers)
+    return reply(error.status, {"detail": error.detail}, headers)
+
+
+def still_in_progress(error: StillInProgress, entry: Entry, links: Links) -> Reply:
+    """The answer to whoever asks for the result too early."""
+    # fal: these five keys (live, 2026-05); unverified, their order.
+    return reply(error.status, {"detail": error.detail, **_addresses(entry, links)}, {REQUEST_ID: entry.id})
+
+
+def page_not_found() -> Reply:
+    """The gateway's own 404, for an address that names no app. fal: seen live, 2026-10."""
+    return _reply(404, b"404: Not Found", {}, _TEXT)
+
+
+def method_not_allowed(allowed: str) -> Reply:
+    """The gateway's own 405. `allowed` lists the methods, as in "GET,HEAD"."""
+    # fal: the code and the Allow header were seen live; unverified, the text.
+    return _reply(405, b"405: Method Not Allowed", {"allow": allowed}, _TEXT)
+
+
+def runner_method_not_allowed(request_id: str) -> Reply:
+    """A runner's 405: every endpoint takes POST only. fal: FastAPI's words (fal SDK)."""
+    headers = {"allow": "POST", REQUEST_ID: request_id}
+    return reply(405, {"detail": "Method Not Allowed"}, headers)
+
+
+def _status(view: View, links: Links, logs: list[LogLine] | None) -> bytes:
+    """A status in JSON, written by hand: it is what clients ask for most, and an encoder takes five times as long."""
+    word, tail = _state(view)
+    lines = "null" if logs is None or word == "IN_QUEUE" else _compact([_log_line(line) for line in logs])
+    request_id, url = view.entry.id, _quoted(links.queue, view.entry.app_id) + view.entry.id
+    # fal: logs are null unless asked for; unverified, that they are null while queued also when asked for.
+    return (
+        f'{{"status":"{word}","request_id":"{request_id}","response_url":"{url}","status_url":"{url}/status",'
+        f'"cancel_url":"{url}/cancel","logs":{lines},{tail}}}'
+    ).encode()
+
+
+def _state(view: View) -> tuple[str, str]:
+    """The word for a state, and the members that come with it."""
+    match view.status:
+        case Queued(position):
+            return "IN_QUEUE", f'"metrics":{{}},"queue_position":{position}'
+        case Running():
+            return "IN_PROGRESS", '"metrics":{}'
+        case Completed(inference_s):
+            if view.failure is None:
+                return "COMPLETED", f'"metrics":{{"inference_time":{inference_s}}}'
+            # fal: failures of the infrastructure show here, a model's own error does not (live, 2026-07).
+            error, error_type = _compact(view.failure.kind.detail), view.failure.error_type
+            return "COMPLETED", f'"metrics":{{}},"error":{error},"error_type":"{error_type}"'
+        case _:
+            assert_never(view.status)
+
+
+@lru_cache(maxsize=1024)
+def _quoted(base: str, app_id: str) -> str:
+    """The address of an app's requests, as it stands inside a JSON string: a Host header may hold anything."""
+    return _compact(f"{base}/{app_id}/requests/")[1:-1]
+
+
+def _addresses(entry: Entry, links: Links) -> dict[str, str]:
+    # fal: of the app, never of the path inside it: asking at the whole id is answered with 405 (live, often).
+    url = f"{links.queue}/{entry.app_id}/requests/{entry.id}"
+    return {
+        "request_id": entry.id,
+        "response_url": url,
+        "status_url": f"{url}/status",
+        "cancel_url": f"{url}/cancel",
+    }
+
+
+def _log_line(line: LogLine) -> JSON:
+    # fal: unverified, milliseconds and a Z; older captures have microseconds and no zone.
+    moment = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds")
+    stamp = moment.replace("+00:00", "Z")
+    return {"message": line.message, "level": line.level, "source": line.source, "timestamp": stamp}
+
+
+def _with_urls(answer: Answer, links: Links, inline: Mapping[Picture, str]) -> JSON:
+    """The body with an address, or a data URI, in the place of each picture."""
+
+    def resolve(value: JSON) -> JSON:
+        if isinstance(value, Picture):
+            return inline[value] if value.inline else links.media + value.path
+        if isinstance(value, dict):
+            return {key: resolve(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [resolve(part) for part in value]
+        return value
+
+    return resolve(answer.body)
+
+
+def _units(units: int | float) -> str:
+    # fal: integers without decimals, floats with eight (fal SDK).
+    return str(units) if isinstance(units, int) else f"{units:.8f}"
+
+
+@lru_cache(maxsize=256)
+def _runner_id(app_id: str) -> str:
+    # fal: unverified, the form; documented as opaque.
+    return sha256(app_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _finite(value: JSON) -> JSON:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return value

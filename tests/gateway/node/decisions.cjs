@@ -1,0 +1,21 @@
+// node decisions.cjs '[["host", 443], …]': prints what the preload does with each, in the proxy's words.
+'use strict'
+
+const net = require('node:net')
+
+const [mock] = process.env.MOCK_FAL_TLS.split(':').slice(-1)
+
+function decision([host, port]) {
+  new net.Socket().connect({ host, port })
+  const { connected } = globalThis
+  if (connected.port === Number(mock)) return { kind: 'fal', message: '' }
+  if (connected.host === host) return { kind: 'passed', message: '' }
+  let message
+  const nextTick = process.nextTick
+  process.nextTick = (callback, error) => { message = error.message }
+  connected.lookup('refused.invalid', {}, () => {})
+  process.nextTick = nextTick
+  return { kind: 'refused', message }
+}
+
+console.log(JSON.stringify(JSON.parse(process.argv[2]).map(decision)))
