@@ -14,6 +14,7 @@ class Ids:
     def __init__(self, seed: int, tenant: str = "") -> None:
         self._origin = sha256(f"mock-fal/{seed}/{tenant}".encode("utf-8", "surrogatepass"))
         self._requests = 0
+        self._stamp = 0
         self._files = 0
         self._seen: dict[bytes, int] = {}
 
@@ -25,7 +26,9 @@ class Ids:
         number = self._requests
         self._requests += 1
         random = self._draw(f"request/{number}").hex()
-        stamp = f"{int(now * 1000):012x}"
+        # The counter has 12 bits: where it begins anew, so does the millisecond (RFC 9562, 6.2).
+        self._stamp = max(int(now * 1000), self._stamp + (number & 0xFFF == 0))
+        stamp = f"{self._stamp:012x}"
         variant = "89ab"[int(random[0], 16) & 3]
         return f"{stamp[:8]}-{stamp[8:]}-7{number & 0xFFF:03x}-{variant}{random[1:4]}-{random[4:16]}"
 

@@ -158,7 +158,7 @@ def logs(its: Schedule, steps: int, now: float) -> list[LogLine]:
     """What the runner has printed by `now`: one line for each inference step. Lines are never taken back."""
     lines = []
     for step in range(1, steps + 1):
-        at = its.starts_at + its.run_s * step / steps
+        at = _printed_at(its, step, steps)
         if at > now or at > its.ends_at:
             break
         lines.append(LogLine(_progress(step, steps, at - its.starts_at), at))
@@ -172,7 +172,7 @@ def next_change(its: Schedule, steps: int, now: float) -> float:
     if now < its.leaves_queue_at:
         return its.leaves_queue_at
     printed = len(logs(its, steps, now))
-    next_line = its.starts_at + its.run_s * (printed + 1) / steps if printed < steps else math.inf
+    next_line = _printed_at(its, printed + 1, steps) if printed < steps else math.inf
     return min(next_line, its.ends_at)
 
 
@@ -182,6 +182,11 @@ def next_stage(its: Schedule, now: float) -> float:
         half = its.starts_at + its.run_s / 2
         return min(half, its.ends_at)
     return its.ends_at
+
+
+def _printed_at(its: Schedule, step: int, steps: int) -> float:
+    # The quotient first: it is exactly 1 for the last step, whose line must not come after the end.
+    return its.starts_at + its.run_s * (step / steps)
 
 
 def _progress(step: int, steps: int, elapsed_s: float) -> str:

@@ -94,7 +94,9 @@ class Canvas:
         ways = [min(1.0, (y - start) / fade) for y in range(max(start, top), bottom)]
         if not ways:
             return
-        shade = Image.frombytes("L", (1, len(ways)), bytes(int(226 * way * way * (3 - 2 * way)) for way in ways))
+        shade = Image.frombytes(
+            "L", (1, len(ways)), bytes(int(226 * way * way * (3 - 2 * way)) for way in ways)
+        )
         shade = shade.resize((self.width, len(ways)), Image.Resampling.NEAREST)
         tones.paste(238, (0, tones.height - len(ways), self.width, tones.height), shade)
         pen = ImageDraw.Draw(tones)

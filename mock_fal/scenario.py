@@ -71,7 +71,8 @@ def cue_in(document: JSON, onto: Cue = NOTHING) -> Cue:
 
 def mentions_cue(body: bytes) -> bool:
     """Whether a body could hold a cue: saves a look at every string of every input."""
-    return _MARK.encode() in body or rb"\u005b" in body
+    # JSON may write any letter of the mark as \u00xx.
+    return _MARK.encode() in body or rb"\u00" in body
 
 
 @dataclass(frozen=True, slots=True)

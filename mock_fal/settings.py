@@ -19,7 +19,7 @@ def _number(low: float, high: float = math.inf, *, whole: bool = False) -> Calla
             value = int(text) if whole else float(text)
         except ValueError:
             value = math.nan
-        if not low <= value <= high or math.isinf(value):
+        if not low <= value <= high or value == math.inf:
             raise ValueError(f"expected {bounds}")
         return value
 

@@ -178,7 +178,8 @@ class Tenant:
     lines: dict[str, Line] = field(default_factory=dict)
 
 
-# A key that has not been used while this many others were is forgotten, and begins anew.
+# A key that has not been used while this many others were is forgotten, and begins anew; but not while one of
+# its requests is remembered, for its new ones would get the same ids.
 MAX_TENANTS = 10_000
 
 
@@ -199,11 +200,11 @@ class Store:
 
     def tenant(self, name: str) -> Tenant:
         """The tenant of that name, made at the first call."""
-        known = self._tenants.get(name)
+        known = self._tenants.pop(name, None)
         if known is None:
-            if len(self._tenants) >= MAX_TENANTS:
-                del self._tenants[next(iter(self._tenants))]
-            known = self._tenants[name] = Tenant(name, Ids(self._seed, name))
+            self._forget_a_tenant()
+            known = Tenant(name, Ids(self._seed, name))
+        self._tenants[name] = known  # the last one used stands last
         return known
 
     def line(self, tenant: str, app_id: str) -> Line:
@@ -238,6 +239,14 @@ class Store:
         kept = [exchange for exchange in self.exchanges if exchange.tenant != tenant]
         self.exchanges.clear()
         self.exchanges.extend(kept)
+
+    def _forget_a_tenant(self) -> None:
+        if len(self._tenants) < MAX_TENANTS:
+            return
+        needed = {entry.tenant for entry in self.entries.values()}
+        idle = next((name for name in self._tenants if name not in needed), None)
+        if idle is not None:
+            del self._tenants[idle]
 
     def _make_room(self, now: float) -> None:
         if len(self.entries) < self._retention:

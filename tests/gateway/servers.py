@@ -38,7 +38,13 @@ class Loop:
         """All that still runs, but for this question."""
         return asyncio.all_tasks() - {asyncio.current_task()}
 
+    async def _turns(self) -> None:
+        """What peers said last, such as that they refuse a certificate, lies in the kernel: read it all."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+
     def close(self) -> None:
+        self.run(self._turns())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(PATIENCE_S)
         self.loop.close()

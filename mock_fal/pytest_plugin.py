@@ -1,0 +1,75 @@
+"""The pytest plugin: the fixture `mock_fal`, a fal of its own for every test.
+
+    def test_my_app(mock_fal):
+        import fal_client
+        fal_client.subscribe("fal-ai/flux/schnell", {"prompt": "a cat"})
+        assert mock_fal.requests[0].json == {"prompt": "a cat"}
+
+One server is started for the session, with a stepping clock, so that no test waits. Each test has a key of its
+own, in `FAL_KEY`, and sees its own requests only; the environment leads unmodified clients to the server.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+# Nothing else is imported here: the plugin is loaded in every run of pytest, also in those that don't use it.
+if TYPE_CHECKING:
+    from mock_fal.server import Account, MockFal
+
+
+@pytest.fixture(scope="session")
+def mock_fal_server() -> Iterator[MockFal]:
+    """The server of this session. Override this fixture to give it other settings."""
+    from mock_fal.server import MockFal
+
+    with MockFal(clock="stepping") as fal:
+        yield fal
+
+
+@pytest.fixture
+def mock_fal(
+    mock_fal_server: MockFal, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Account]:
+    """A fal for one test: cleared, with a key of its own, reached by any client that the test uses."""
+    mock_fal_server.reset()
+    # The worker and the test's name: a late request of another test belongs to that one's key.
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
+    account = mock_fal_server.account(f"{worker}-{name}:test")
+    added, removed = mock_fal_server.environment(os.environ, account.key)
+    for variable in removed:
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in added.items():
+        monkeypatch.setenv(variable, value)
+    _forget_module_clients()
+    yield account
+    _forget_module_clients()
+
+
+# Async clients of past tests. Their event loops are over, so nobody can close them any more; they live on,
+# as the module-level client would have, rather than complain of it in the middle of another test.
+_past: list[object] = []
+
+
+def _forget_module_clients() -> None:
+    """Make fal_client's module-level functions look at the environment again.
+
+    Their two clients keep the key, the proxy and the roots of their first use. They stay as they are; only
+    what they have cached is dropped, as if the program had just begun.
+    """
+    fal_client = sys.modules.get("fal_client")
+    if fal_client is None:
+        return
+    cached, cached_async = vars(fal_client.sync_client), vars(fal_client.async_client)
+    if "_client" in cached:
+        cached["_client"].close()
+    _past.append(cached_async.get("_client"))
+    for name in ("_auth", "_client", "_token_manager"):
+        cached.pop(name, None)
+        cached_async.pop(name, None)

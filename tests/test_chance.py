@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_fal.chance import Chance
+
+
+def test_the_same_words_give_the_same_draws_in_every_run() -> None:
+    chance = Chance("a cat", 7)
+    assert [chance.whole(1000) for _ in range(10)] == [457, 945, 187, 990, 634, 797, 829, 774, 876, 893]
+
+
+def test_words_are_told_apart_where_they_meet() -> None:
+    assert Chance("ab", "c").unit() != Chance("a", "bc").unit()
+
+
+@given(st.text(st.characters()), st.integers(1, 10**6))
+def test_a_draw_stays_below_its_bound(word: str, below: int) -> None:
+    chance = Chance(word)
+    assert 0 <= chance.whole(below) < below
+    assert 0 <= chance.unit() < 1
+    assert chance.pick("abc") in "abc"
