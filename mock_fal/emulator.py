@@ -42,6 +42,7 @@ from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure, model_err
 from mock_fal.recipe import Recipe
 from mock_fal.scenario import NOTHING, Cue, Scenario, cue_in, mentions_cue, parse_cue
 from mock_fal.settings import Settings
+from mock_fal.storage import Storage
 from mock_fal.store import Entry, Exchange, Store, Tenant
 
 # How long a runner takes to refuse an input. fal: such a request has an inference_time too (live, 2026-07).
@@ -84,6 +85,7 @@ class Emulator:
         self.settings = settings
         self.clock = clock
         self.store = Store(retention=settings.retention, seed=settings.seed, runners=settings.runners)
+        self.storage = Storage(settings, clock, self.store)
         self.scenario = Scenario()
         # An Authorization header that was found good, and the tenant it names; bounded by `authenticate`.
         self._good: dict[str, str] = {}
@@ -178,6 +180,7 @@ class Emulator:
     def reset(self, tenant: str | None = None) -> None:
         """Forget one tenant, or all of them and the rules for everybody."""
         self.store.clear(tenant)
+        self.storage.vault.clear(tenant)
         if tenant is None:
             self.scenario.clear()
         self.clock.wake()

@@ -118,6 +118,64 @@ class BodyTooLarge(FalError):
         super().__init__(413, f"Request body is larger than {limit_bytes} bytes, the limit of this mock-fal")
 
 
+class FileMissing(FalError):
+    """No file at that address: never there, not yet whole, expired, forgotten or hidden from whoever asks."""
+
+    def __init__(self) -> None:
+        # fal: unverified, the body for a file that is not there.
+        super().__init__(404, "File not found")
+
+
+class FileForbidden(FalError):
+    """The file is there, and not for whoever asks."""
+
+    def __init__(self) -> None:
+        # fal: the status is documented (storage documentation, 2026); unverified, the text.
+        super().__init__(403, "Forbidden")
+
+
+class UploadTooLarge(FalError):
+    """A file is larger than we are willing to hold on disk."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        # unlike fal: no limit is documented; ours can be moved.
+        super().__init__(
+            413, f"mock-fal: the upload is larger than {limit_bytes} bytes; --max-upload raises the limit"
+        )
+
+
+class DiskFull(FalError):
+    """All uploads together are more than we are willing, or able, to hold on disk."""
+
+    def __init__(self, reason: str) -> None:
+        # unlike fal: no limit is documented; ours can be moved.
+        super().__init__(507, f"mock-fal: no room for the upload: {reason}; --max-disk raises the limit")
+
+
+class BadUpload(FalError):
+    """An upload that does not go together: a list of parts that are others, a way that the file doesn't come."""
+
+    def __init__(self, reason: str, status: int = 400) -> None:
+        # fal: unverified, the words and the status; 400 is what similar stores answer.
+        super().__init__(status, reason)
+
+
+class InvalidStorageType(FalError):
+    """A kind of storage that is not, or no longer, there."""
+
+    def __init__(self) -> None:
+        # fal: for `gcs` the status and these words are reported (2026); unverified, for the rest.
+        super().__init__(400, "Invalid storage type")
+
+
+class InvalidToken(FalError):
+    """A CDN token that is forged or over, or an address to upload to without its signature."""
+
+    def __init__(self) -> None:
+        # fal: unverified, the status and the words.
+        super().__init__(401, "Invalid token")
+
+
 class BadQuery(FalError):
     """A query parameter of the queue that can't be read."""
 

@@ -16,6 +16,7 @@ class Ids:
         self._requests = 0
         self._stamp = 0
         self._files = 0
+        self._uploads = 0
         self._seen: dict[bytes, int] = {}
 
     def request_id(self, now: float) -> str:
@@ -40,6 +41,13 @@ class Ids:
         number = self._files
         self._files += 1
         digest = self._draw(f"file/{number}")
+        return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
+
+    def upload_name(self) -> tuple[str, str]:
+        """A folder and a nanoid for a file that somebody uploads; those of results are the same without it."""
+        number = self._uploads
+        self._uploads += 1
+        digest = self._draw(f"upload/{number}")
         return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
 
     def seed_for(self, recipe: bytes) -> int:

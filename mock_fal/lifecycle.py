@@ -132,8 +132,9 @@ def plan(
     heapify(coming)
     ready: list[tuple[bool, int, Ticket]] = []
     schedules: dict[int, Schedule] = {}
+    moment = now
     while coming or ready:
-        moment = free[0] if ready else max(free[0], coming[0][0])
+        moment = max(free[0], moment if ready else coming[0][0])
         while coming and coming[0][0] <= moment:
             _, low, number, ticket = heappop(coming)
             heappush(ready, (low, number, ticket))

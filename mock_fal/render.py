@@ -23,7 +23,7 @@ def render(recipe: Recipe) -> bytes:
     b'\\xff\\xd8'
     """
     # Pillow costs some 30 ms to load and many runs never look at a picture.
-    from mock_fal.paint import paint
+    from mock_fal.picture.paint import paint
 
     if recipe.width * recipe.height <= LARGE_PIXELS:
         return paint(recipe)

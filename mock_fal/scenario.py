@@ -5,7 +5,7 @@ every client in every language without another call. The same words, without the
 header `X-Mock-Fal` and from `Scenario.add`.
 
     cue    :=  word (space word)*
-    word   :=  queue=SECONDS | run=SECONDS | error=TYPE | nsfw | cancel=honoured
+    word   :=  queue=SECONDS | run=SECONDS | error=TYPE | nsfw | cancel=honoured | cancel=ignored
     TYPE   :=  one of fal's model errors or request errors
 """
 

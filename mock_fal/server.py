@@ -14,11 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-import uvicorn
-
 from mock_fal.clock import Clock, ManualClock, SteppingClock, SystemClock
 from mock_fal.emulator import Emulator
 from mock_fal.errors import MockFalError, SettingsError
+from mock_fal.port import Port, event_loop, listen
 from mock_fal.render import Darkroom
 from mock_fal.scenario import Scenario
 from mock_fal.settings import Settings
@@ -27,8 +26,6 @@ from mock_fal.web.app import App
 from mock_fal.web.media import Media
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
-
     from mock_fal.gateway.connect import Event
 
 T = TypeVar("T")
@@ -67,7 +64,7 @@ class MockFal:
         """Listen, and return as soon as the first question would be answered."""
         if self._thread is not None:
             raise MockFalError("this MockFal is already running")
-        listening = _listen(self.settings)
+        listening = listen(self.settings.host, self.settings.port)
         self._port: int = listening.getsockname()[1]
         if self.settings.local_media_urls:
             self._app.local_media = f"{self.url}/v3b.fal.media"
@@ -138,18 +135,17 @@ class MockFal:
     # -- inside
 
     def _run(self, listening: socket.socket, started: threading.Event) -> None:
-        config = self._config()
-        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-            runner.run(self._serve(_Listener(config), listening, started))
+        with asyncio.Runner(loop_factory=event_loop) as runner:
+            runner.run(self._serve(listening, started))
 
-    async def _serve(self, listener: _Listener, listening: socket.socket, started: threading.Event) -> None:
+    async def _serve(self, listening: socket.socket, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._halt = asyncio.Event()
         self._opening = asyncio.Lock()
         async with AsyncExitStack() as self._stack:
+            self._stack.callback(self._emulator.storage.vault.close)
             self._stack.callback(self._media.close)
-            await listener.open(listening)
-            self._stack.push_async_callback(listener.close)
+            await self._open(Port(self._app), listening)
             started.set()
             await self._halt.wait()
         self._gateway = None
@@ -170,11 +166,9 @@ class MockFal:
         # Clients hold certificates against the real time, whatever our clock says.
         authority = Authority(now=SystemClock().now(), extra_roots=user_roots(os.environ))
         self._stack.callback(authority.close)
-        tls = socket.create_server(("127.0.0.1", 0))
+        tls = listen("127.0.0.1", 0)
         tls_address: tuple[str, int] = tls.getsockname()
-        listener = _Listener(self._config(authority.server_context()))
-        await listener.open(tls)
-        self._stack.push_async_callback(listener.close)
+        await self._open(Port(self._app, tls=authority.server_context()), tls)
         settings = self.settings
         proxy = ConnectProxy(
             tls_address,
@@ -194,21 +188,9 @@ class MockFal:
             "allow": list(settings.allow),
         }
 
-    def _config(self, context: SSLContext | None = None) -> uvicorn.Config:
-        return uvicorn.Config(
-            self._app,
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,  # it costs more than half of the speed
-            server_header=False,
-            proxy_headers=False,
-            # Longer than any client keeps an idle connection, so that it is never we who close one in use.
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=1,
-            ssl_context_factory=(lambda config, default: context) if context else None,
-        )
+    async def _open(self, port: Port, listening: socket.socket) -> None:
+        await port.open(listening)
+        self._stack.push_async_callback(port.close)
 
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         if self._thread is None:
@@ -295,25 +277,6 @@ def ask_gateway(url: str) -> dict[str, Any]:
     return addresses
 
 
-class _Listener(uvicorn.Server):
-    """A uvicorn server that says when it listens, and stops when it is told."""
-
-    async def open(self, listening: socket.socket) -> None:
-        self._listens = asyncio.Event()
-        self._task = asyncio.create_task(self.serve([listening]))
-        waiting = asyncio.create_task(self._listens.wait())
-        await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._listens.set()
-
-    async def close(self) -> None:
-        self.should_exit = True
-        await self._task
-
-
 def _settings(fields: Mapping[str, Any]) -> Settings:
     """Settings from keywords; a test wants any free port."""
     try:
@@ -330,14 +293,3 @@ def _clock(settings: Settings) -> Clock:
             return SteppingClock()
         case _:
             return SystemClock(settings.speed)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    host, port = settings.host, settings.port
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        hint = "; choose another with --port, or --port 0 for a free one" if port else ""
-        raise MockFalError(f"can't listen on {host} port {port}: {reason}{hint}") from None

@@ -88,6 +88,8 @@ class Settings:
     key: tuple[str, ...] = _knob((), _keys, "accept only this id:secret (may be repeated); else any good one")
     retention: int = _knob(10_000, _number(1, whole=True), "requests, and exchanges, that are remembered")
     max_body: int = _knob(64 << 20, _bytes, "largest body of a request")
+    max_upload: int = _knob(1 << 30, _bytes, "largest file that is uploaded")
+    max_disk: int = _knob(4 << 30, _bytes, "what all uploaded files together may take")
     local_media_urls: bool = _knob(False, _switch, "file URLs that any browser on this machine reaches")
     offline: bool = _knob(False, _switch, "the gateway refuses every host that is not fal's")
     allow: tuple[str, ...] = _knob((), _names, "a host that passes although --offline (may be repeated)")

@@ -58,6 +58,8 @@ class Exchange:
     response_headers: list[tuple[bytes, bytes]]
     response_body: bytes = b""
     request_id: str | None = None
+    # The size of an uploaded file, whose bytes are not kept here.
+    uploaded_bytes: int = 0
 
     @property
     def url(self) -> str:

@@ -96,7 +96,7 @@ def text_to_image(endpoint: str, model: type[SchnellInput]) -> Runner:
 
 def _answer(endpoint: str, its: SchnellInput, job: Job) -> Answer:
     # A prompt may hold half a surrogate pair: JSON can write it, UTF-8 alone can't.
-    seed = job.draw_seed(repr(its).encode("utf-8", "surrogatepass")) if its.seed is None else its.seed
+    seed = job.draw_seed(repr(vars(its)).encode("utf-8", "surrogatepass")) if its.seed is None else its.seed
     width, height = its.size
     # fal: unverified, an unsafe picture is flagged and replaced by a black one, when the checker is on.
     unsafe = job.unsafe and its.enable_safety_checker

@@ -216,7 +216,7 @@ class ConnectProxy:
                 return _Peer(*await asyncio.open_connection(*address))
         except TimeoutError:
             why = f"no answer within {UPSTREAM_WAIT_S:g} seconds"
-        except (OSError, UnicodeError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             why = str(error) or type(error).__name__
         raise _Refused(502, f"mock-fal could not reach {event.host}:{event.port}", why)
 

@@ -32,6 +32,8 @@ _ROOT_VARIABLES: Final = (
     "NODE_EXTRA_CA_CERTS",
     "DENO_CERT",
 )
+# A user's own proxy, the first that is set; lower case comes first, as with curl.
+_UPSTREAM_VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
 def environment(
@@ -57,7 +59,7 @@ def environment(
         **_node(base, tls_address, ca_file, preload_file),
         "MOCK_FAL_OFFLINE": "1" if offline else "0",  # the preload
         "MOCK_FAL_ALLOW": ",".join(sorted(allow)),  # the preload
-        # Always, and first of all when there is a real key: a client that ignores proxies must not carry it out.
+        # Always: a client that ignores proxies must not carry a real key out.
         "FAL_KEY": key,  # fal's clients, and nearly all others
         "FAL_API_KEY": key,  # the AI SDK, before FAL_KEY
         "FAL_AI_API_KEY": key,  # litellm
@@ -69,7 +71,7 @@ def _proxies(proxy_url: str, offline: bool) -> dict[str, str]:
     """Both spellings: curl, wget and Ruby read lower case only."""
     proxies = {
         "HTTPS_PROXY": proxy_url,  # httpx, requests, urllib, websockets, curl, Go, Deno, Bun
-        "WSS_PROXY": proxy_url,  # Node's proxy-from-env, and what follows urllib's scheme_proxy rule
+        "WSS_PROXY": proxy_url,  # Node's proxy-from-env, and Python's websockets before HTTPS_PROXY
         "NO_PROXY": NO_PROXY,  # all of them
     }
     if offline:  # else plain http isn't our affair: fal has none
@@ -82,15 +84,17 @@ def _roots(base: Mapping[str, str], ca_file: str | Path, bundle_file: str | Path
 
     Of the latter there may be one already: then the bundle, which has those roots too, takes its place.
     """
-    ours, all_of_them = str(ca_file), str(bundle_file)
+    bundle = str(bundle_file)
+
+    def added(name: str) -> str:
+        return bundle if name in base else str(ca_file)
+
     return {
-        "SSL_CERT_FILE": all_of_them,  # OpenSSL and so Python's ssl, httpx, urllib, websockets, Ruby; Go; uv
-        "REQUESTS_CA_BUNDLE": all_of_them,  # requests
-        "CURL_CA_BUNDLE": all_of_them,  # curl, and requests after its own
-        "NODE_EXTRA_CA_CERTS": all_of_them
-        if "NODE_EXTRA_CA_CERTS" in base
-        else ours,  # Node by way of a proxy; Bun
-        "DENO_CERT": all_of_them if "DENO_CERT" in base else ours,  # Deno
+        "SSL_CERT_FILE": bundle,  # OpenSSL and so Python's ssl, httpx, urllib, websockets, Ruby; Go; uv
+        "REQUESTS_CA_BUNDLE": bundle,  # requests
+        "CURL_CA_BUNDLE": bundle,  # curl, and requests after its own
+        "NODE_EXTRA_CA_CERTS": added("NODE_EXTRA_CA_CERTS"),  # Node when it takes the proxy after all; Bun
+        "DENO_CERT": added("DENO_CERT"),  # Deno
     }
 
 
@@ -133,7 +137,7 @@ def upstream(base: Mapping[str, str]) -> Callable[[str], str | None]:
     """
     proxy = next((base[name] for name in _UPSTREAM_VARIABLES if base.get(name)), "")
     url = proxy if "://" in proxy else f"http://{proxy}"
-    excluded = (base.get("no_proxy") or base.get("NO_PROXY") or "").split(",")
+    excluded = [*NO_PROXY.split(","), *(base.get("no_proxy") or base.get("NO_PROXY") or "").split(",")]
 
     def proxy_for(host: str) -> str | None:
         usable = proxy and url.startswith(("http://", "https://"))
@@ -146,6 +150,3 @@ def _covers(entry: str, host: str) -> bool:
     """NO_PROXY as most clients read it: `corp` and `.corp` both stand for corp and all names below."""
     domain = entry.strip().lower().lstrip(".")
     return domain == "*" or (domain != "" and f".{host.lower()}".endswith(f".{domain}"))
-
-
-_UPSTREAM_VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")

@@ -12,13 +12,14 @@ from starlette.types import Receive, Scope, Send
 
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
-from mock_fal.hosts import EMULATED_HOSTS, MEDIA_HOSTS, QUEUE_HOSTS, RUN_HOSTS, belongs_to_fal
+from mock_fal.hosts import EMULATED_HOSTS, MEDIA_HOSTS, QUEUE_HOSTS, REST_HOSTS, RUN_HOSTS, belongs_to_fal
 from mock_fal.store import Entry, Exchange
 from mock_fal.web import wire
 from mock_fal.web.control import Exports, control
 from mock_fal.web.media import Media
 from mock_fal.web.question import Gone, Question
 from mock_fal.web.queue import Queue
+from mock_fal.web.rest import Rest
 from mock_fal.web.run import Run
 
 logger = logging.getLogger("mock_fal")
@@ -40,6 +41,7 @@ class App:
         self._hosts: dict[str, Host] = {
             **dict.fromkeys(QUEUE_HOSTS, Queue(emulator, media)),
             **dict.fromkeys(RUN_HOSTS, Run(emulator, media)),
+            **dict.fromkeys(REST_HOSTS, Rest(emulator)),
             **dict.fromkeys(MEDIA_HOSTS, media),
         }
         self._control = control(emulator, exports)
@@ -92,7 +94,7 @@ class App:
         emulator = self._emulator
         exchange = Exchange(
             emulator.clock.now(),
-            entry.tenant if entry else _named_tenant(question),
+            entry.tenant if entry else question.account or _named_tenant(question),
             question.method,
             question.host,
             question.path,
@@ -102,10 +104,15 @@ class App:
             response.status_code,
             response.raw_headers,
             request_id=entry.id if entry else None,
+            uploaded_bytes=question.uploaded_bytes,
         )
-        if isinstance(response, StreamingResponse):
+        if isinstance(response, wire.Reply):
+            exchange.response_body = response.body
+        elif question.host in MEDIA_HOSTS:
+            pass  # a file
+        elif isinstance(response, StreamingResponse):
             response.body_iterator = _recorded(response.body_iterator, exchange)
-        elif question.host not in MEDIA_HOSTS:
+        else:
             exchange.response_body = bytes(response.body)
         emulator.record(exchange)
 

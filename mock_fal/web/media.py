@@ -1,34 +1,49 @@
-"""v3b.fal.media: the files of results. A picture is drawn when somebody asks for it."""
+"""v3b.fal.media: the files of results and those that were uploaded. A picture is drawn when somebody asks for it."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
+from mock_fal.acl import PUBLIC
 from mock_fal.emulator import Emulator
+from mock_fal.errors import FalError
 from mock_fal.outcome import Answer, Outcome, Picture, pictures_in
 from mock_fal.recipe import Recipe
 from mock_fal.render import Darkroom
 from mock_fal.store import Entry
+from mock_fal.vault import Upload, read
 from mock_fal.web import wire
+from mock_fal.web.download import not_modified, portion
 from mock_fal.web.question import Question, Receive
+from mock_fal.web.uploads import Uploads
 
 # fal: the four CORS headers of the CDN (live, 2025).
+_CORS: Final = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"*"),
+    (b"access-control-allow-headers", b"*"),
+    (b"access-control-max-age", b"86400"),
+]
+
 # fal: unverified for 2026: ranges, ETags and the long life in caches.
-_HEADERS: Final = {
-    "access-control-allow-origin": "*",
-    "access-control-allow-methods": "*",
-    "access-control-allow-headers": "*",
-    "access-control-max-age": "86400",
-    "accept-ranges": "bytes",
-    "cache-control": "public, max-age=31536000, immutable",
-}
+_HEADERS: Final = {"accept-ranges": "bytes", "cache-control": "public, max-age=31536000, immutable"}
+_NOT_CACHED: Final = "private, no-cache"
+
+# unlike fal: by our direct address a file has the origin of our own pages, so what could hold a script gets none.
+_SCRIPTABLE: Final = ("html", "xml")
+_SANDBOX: Final = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
+
+# A file up to this size is read at once; of a larger one, each piece in a thread.
+_AT_ONCE_BYTES: Final = 128 << 10
 
 # Drawing holds the interpreter only in part; more threads than this only fight over it.
 _HANDS: Final = 2
@@ -40,19 +55,17 @@ class Media:
     def __init__(self, emulator: Emulator, darkroom: Darkroom) -> None:
         self._emulator = emulator
         self._darkroom = darkroom
+        self._uploads = Uploads(emulator)
         self._hands = ThreadPoolExecutor(_HANDS, thread_name_prefix="mock-fal-darkroom")
 
     async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
-        """The file at the question's path."""
-        if question.method == "OPTIONS":
-            return Response(status_code=204, headers=_HEADERS), None
-        if question.method not in ("GET", "HEAD"):
-            return wire.method_not_allowed("GET,HEAD"), None
-        picture = self._emulator.store.files.get(question.path)
-        if picture is None:
-            # fal: unverified, the body for a file that is not there.
-            return wire.reply(404, {"detail": "File not found"}, _HEADERS), None
-        return await self._file(question, picture.recipe), None
+        """The file at the question's path, or what became of one that came; never about a request."""
+        try:
+            response = await self._answer(question, receive)
+        except FalError as error:
+            response = wire.error(error, "")
+        response.raw_headers.extend(_CORS)
+        return response, None
 
     async def data_uris(self, outcome: Outcome) -> dict[Picture, str]:
         """The pictures that an answer carries in itself (`sync_mode`)."""
@@ -64,20 +77,59 @@ class Media:
     def close(self) -> None:
         """Let go of the threads; a picture that is being drawn is finished first."""
         self._hands.shutdown(wait=True, cancel_futures=True)
+        self._uploads.close()
 
-    async def _file(self, question: Question, recipe: Recipe) -> wire.Answering:
+    async def _answer(self, question: Question, receive: Receive) -> wire.Answering:
+        if question.method == "OPTIONS":
+            return Response(status_code=204, headers=_HEADERS)
+        incoming = self._uploads.route(question)
+        if incoming is not None:
+            return await incoming(question, receive)
+        if question.method not in ("GET", "HEAD"):
+            return wire.method_not_allowed("GET,HEAD")
+        picture = self._emulator.store.files.get(question.path)
+        if picture is not None:
+            return await self._picture(question, picture.recipe)
+        scheme, _, token = (question.authorization or "").partition(" ")
+        # fal: a key opens no file, only a CDN token does (storage documentation, 2026).
+        upload = self._emulator.storage.read(
+            question.path,
+            token=token.strip() if scheme.lower() == "bearer" else "",
+            identity=question.params.get("identity", ""),
+        )
+        return self._upload(question, upload)
+
+    async def _picture(self, question: Question, recipe: Recipe) -> wire.Answering:
         headers = {**_HEADERS, "etag": _etag(recipe)}
-        if question.header(b"if-none-match") in (headers["etag"], "*"):
-            return Response(status_code=304, headers=headers)
+        if (known := not_modified(question, headers)) is not None:
+            return known
         data = await self._develop(recipe)
-        wanted = _range(question.header(b"range"), len(data))
-        if wanted is None:
-            return Response(data, 200, headers, recipe.content_type)
-        if not wanted:
-            headers["content-range"] = f"bytes */{len(data)}"
-            return Response(status_code=416, headers=headers)
-        headers["content-range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{len(data)}"
-        return Response(data[wanted.start : wanted.stop], 206, headers, recipe.content_type)
+        status, wanted, headers = portion(question, headers, len(data))
+        return Response(data[wanted.start : wanted.stop], status, headers, recipe.content_type)
+
+    def _upload(self, question: Question, upload: Upload) -> wire.Answering:
+        headers = {**_HEADERS, "etag": f'"{upload.etag}"'}
+        if upload.acl != PUBLIC or upload.expires_at < math.inf:
+            headers["cache-control"] = _NOT_CACHED
+        if upload.content_type.partition(";")[0].rstrip().endswith(_SCRIPTABLE):
+            headers |= _SANDBOX
+        if (known := not_modified(question, headers)) is not None:
+            return known
+        status, wanted, headers = portion(question, headers, upload.size)
+        headers["content-type"] = upload.content_type
+        if question.method == "HEAD" or not wanted:
+            return Response(status_code=status, headers=headers)
+        return StreamingResponse(self._pieces(upload, wanted), status, headers)
+
+    async def _pieces(self, upload: Upload, wanted: range) -> AsyncIterator[bytes]:
+        pieces = read(upload.blobs or (), wanted)
+        if len(wanted) <= _AT_ONCE_BYTES:
+            for piece in pieces:
+                yield piece
+            return
+        loop = asyncio.get_running_loop()
+        while data := await loop.run_in_executor(self._hands, next, pieces, b""):
+            yield data
 
     async def _develop(self, recipe: Recipe) -> bytes:
         known = self._darkroom.peek(recipe)
@@ -85,23 +137,6 @@ class Media:
             return known
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._hands, self._darkroom.develop, recipe)
-
-
-def _range(header: str, size: int) -> range | None:
-    """The bytes that a Range header asks for: None for all of them, empty when there are none of these.
-
-    One range is served; several, and what is no range, count as none (RFC 9110, 14.2 allows that).
-    """
-    unit, _, spec = header.replace(" ", "").partition("=")
-    first, dash, last = spec.partition("-")
-    numeric = all(not part or (part.isascii() and part.isdigit()) for part in (first, last))
-    if unit != "bytes" or not dash or not numeric or not (first or last):
-        return None
-    if not first:
-        return range(max(0, size - int(last)), size) if int(last) else range(0)
-    if last and int(last) < int(first):
-        return None
-    return range(int(first), min(int(last) + 1, size) if last else size)
 
 
 def _data_uri(recipe: Recipe, data: bytes) -> str:

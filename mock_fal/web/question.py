@@ -9,7 +9,7 @@ There are three ways to ask a host of fal here, and the links in an answer follo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -37,6 +37,7 @@ class Question:
     """A request to `host` (one of fal's, or "" for our own address) for `path`, as fal would have seen it."""
 
     __slots__ = (
+        "account",
         "body",
         "by_proxy",
         "headers",
@@ -47,6 +48,7 @@ class Question:
         "query",
         "scope",
         "segments",
+        "uploaded_bytes",
     )
 
     def __init__(self, scope: Scope, *, local_media: str = "") -> None:
@@ -54,6 +56,9 @@ class Question:
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.body = b""
+        # Whom it turned out to come from, where that is not in a key; and what `pieces` has let through.
+        self.account = ""
+        self.uploaded_bytes = 0
         self.query: str = scope["query_string"].decode("latin-1")
         path: str = scope["path"]
         self.by_proxy = path.startswith(PROXY_PATH) and path.rstrip("/") == PROXY_PATH
@@ -74,14 +79,13 @@ class Question:
         return value.decode("latin-1") if value is not None else None
 
     @property
-    def params(self) -> dict[str, str]:
+    def params(self) -> Mapping[str, str]:
         """The query's parameters; of one that is given twice, the last."""
-        return dict(parse_qsl(self.query, keep_blank_values=True)) if self.query else {}
+        return _params(self.query)
 
     async def read(self, receive: Receive, limit_bytes: int) -> bytes:
         """The whole body. Raises BodyTooLarge as soon as it is known to be."""
-        announced = self.headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > limit_bytes:
+        if self.announced_bytes > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         parts: list[bytes] = []
         size, more = 0, True
@@ -96,6 +100,25 @@ class Question:
             more = message.get("more_body", False)
         self.body = parts[0] if len(parts) == 1 else b"".join(parts)
         return self.body
+
+    @property
+    def announced_bytes(self) -> int:
+        """How large the body says that it is; 0 if it doesn't."""
+        announced = self.headers.get(b"content-length", b"0")
+        return int(announced) if announced.isdigit() else 0
+
+    async def pieces(self, receive: Receive) -> AsyncIterator[bytes]:
+        """The body as it comes, for what is larger than memory. It is not kept. Raises Gone."""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            piece: bytes = message.get("body", b"")
+            self.uploaded_bytes += len(piece)
+            if piece:
+                yield piece
+            more = message.get("more_body", False)
 
     def _address(self, name: str, path: str) -> tuple[str, str]:
         """The host of fal that is asked, and the path there."""
@@ -117,6 +140,12 @@ class Question:
 
 class Gone(Exception):
     """Whoever asked has hung up."""
+
+
+@lru_cache(maxsize=1024)
+def _params(query: str) -> Mapping[str, str]:
+    """Clients ask with the same few queries again and again."""
+    return dict(parse_qsl(query, keep_blank_values=True))
 
 
 @lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
@@ -113,6 +114,12 @@ def connected(port: int, sent: bytes = b"") -> socket.socket:
     client = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
     client.sendall(sent)
     return client
+
+
+def reset(client: socket.socket) -> None:
+    """Hang up without a goodbye."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
 
 
 def received(client: socket.socket) -> bytes:

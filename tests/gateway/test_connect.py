@@ -27,7 +27,7 @@ from mock_fal.gateway import connect
 from mock_fal.gateway.certificates import Authority
 from mock_fal.gateway.connect import ConnectProxy, Event, decide, is_local
 from mock_fal.gateway.environment import environment
-from tests.gateway.servers import PATIENCE_S, Loop, connected, head_of, received, tool, web
+from tests.gateway.servers import PATIENCE_S, Loop, connected, head_of, received, reset, tool, web
 
 MEGABYTE = 1 << 20
 Proxies = Callable[..., AbstractContextManager["Running"]]
@@ -315,8 +315,7 @@ def test_a_client_that_hangs_up_is_forgotten(proxy: Running, loop: Loop) -> None
     with loop.serving(flood) as port:
         client = proxy.tunnel(port)
         client.recv(1)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-        client.close()  # a reset
+        reset(client)
         loop.run(until_gone())
 
 
@@ -383,6 +382,18 @@ def test_a_client_that_leaves_without_a_word_gets_none(proxy: Running) -> None:
     with proxy.ask(b"") as client:
         client.shutdown(socket.SHUT_WR)
         assert received(client) == b""
+
+
+def test_a_client_that_resets_in_the_middle_of_its_head_is_forgotten(proxy: Running) -> None:
+    async def comes_and_goes() -> None:
+        while not proxy.proxy._connections:
+            await asyncio.sleep(0)
+        reset(client)
+        await asyncio.wait(list(proxy.proxy._connections))
+
+    client = proxy.ask(b"CONNECT que")
+    proxy.loop.run(comes_and_goes())
+    assert proxy.proxy._connections == {}
 
 
 def test_a_client_that_says_nothing_is_not_waited_for(proxies: Proxies) -> None:
@@ -479,6 +490,11 @@ def test_a_refusal_of_the_users_proxy_is_passed_on(
     assert reason in answer
 
 
+def test_an_address_of_a_proxy_that_is_none_is_answered(proxies: Proxies) -> None:
+    with proxies(upstream=lambda host: "http://127.0.0.1:port") as proxy:
+        assert proxy.answer(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n").startswith("HTTP/1.1 502 ")
+
+
 def test_a_proxy_that_says_nothing_is_not_waited_for(
     proxies: Proxies, loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -494,17 +510,20 @@ def test_a_proxy_that_says_nothing_is_not_waited_for(
 
 
 def test_closing_during_a_transfer_cuts_it_and_leaves_nothing_running(proxies: Proxies, loop: Loop) -> None:
+    async def all_are_served(proxy: ConnectProxy) -> None:
+        while len(proxy._connections) < 3:
+            await asyncio.sleep(0)
+
     with loop.serving(flood) as port:
-        before = loop.run(loop.tasks())
-        with proxies() as proxy:
-            reading, stuck, silent = proxy.tunnel(port), proxy.tunnel(port), proxy.ask(b"")
+        with proxies() as running:
+            reading, stuck, silent = running.tunnel(port), running.tunnel(port), running.ask(b"")
+            loop.run(all_are_served(running.proxy))
             assert reading.recv(1 << 16)
         with contextlib.suppress(ConnectionResetError):
             received(reading)
         for client in (reading, stuck, silent):
             client.close()
-        assert len(loop.run(loop.tasks()) - before) <= 2  # the flooding server's own
-        assert proxy.proxy._connections == {}
+    assert loop.run(loop.tasks()) == set()
 
 
 def test_closing_twice_or_before_the_start_is_nothing(loop: Loop) -> None:

@@ -126,6 +126,7 @@ def test_the_users_roots_are_those_that_the_environment_names() -> None:
         ({"HTTPS_PROXY": "http://corp", "NO_PROXY": "pypi.org"}, "files.PyPI.org", None),
         ({"HTTPS_PROXY": "http://corp", "NO_PROXY": "pi.org,"}, "pypi.org", "http://corp"),
         ({"HTTPS_PROXY": "http://corp", "NO_PROXY": "*"}, "pypi.org", None),
+        ({"HTTPS_PROXY": "http://corp"}, "localhost", None),
     ],
 )
 def test_other_hosts_are_reached_by_the_users_own_proxy(

@@ -14,8 +14,6 @@ const clients = {
       let text = ''
       for await (const chunk of response) text += chunk
       resolve(JSON.parse(text))
-      process.exitCode = 0
-      response.destroy()
     }).on('error', reject)
   }),
   'tls-options': (url) => ask(url, (host, port, listener) => tls.connect({ host, port, lookup: never }, listener)),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import cos, hypot, pi, sin, sqrt
 
-from mock_fal.chance import Chance
+from mock_fal.picture.chance import Chance
 
 # Tones count from light to dark. Shapes and light are added up and must stay within a byte.
 DARKEST = 164

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_fal.chance import Chance
-from mock_fal.scene import DARKEST, DEEPEST_LIGHT, FAMILIES, Scene
+from mock_fal.picture.chance import Chance
+from mock_fal.picture.scene import DARKEST, DEEPEST_LIGHT, FAMILIES, Scene
 
 Family = Callable[[Chance, float, float], Scene]
 sides = st.integers(1, 6000)
@@ -27,4 +27,4 @@ def test_tones_and_light_add_up_to_a_byte(family: Family, seed: int, width: int,
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_scene_has_few_shapes_at_any_size(family: Family, width: int, height: int) -> None:
     scene = family(Chance(3), width, height)
-    assert 0 < len(scene.shapes) < 600
+    assert 0 < len(scene.shapes) < 900

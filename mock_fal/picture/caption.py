@@ -20,7 +20,7 @@ _WIDTHS = [
 ]
 WIDTHS = {chr(32 + at): width for at, width in enumerate(_WIDTHS)} | {
     **{"©": 838, "«": 557, "°": 298, "±": 580, "·": 202, "»": 557, "‘": 247, "’": 247},
-    **{"“": 417, "”": 417, "…": 620, "‹": 387, "›": 387, "™": 539},
+    **{"“": 417, "”": 417, "…": 620, "‹": 387, "›": 387, "™": 539, "⁄": 235},
 }
 
 SMALLEST_FONT = 9
@@ -112,6 +112,8 @@ def caption(prompt: str, facts: tuple[str, ...], width: int, height: int) -> tup
     # A small picture may give more of itself to its caption than a large one.
     depth = height * (0.85 if height < 200 else 0.4) - margin
     last = _fact_lines(facts, small, room, int(depth / (small * 1.3)))
+    if not last:
+        return ()
     left = int((depth - len(last) * small * 1.35) / (size * 1.22))
     first = wrap(legible(prompt[:LONGEST_READ]), size, room, min(MOST_PROMPT_LINES, left))
     return tuple(_set(first, last, size, small, margin, height - margin))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ImageFont
 
-from mock_fal.caption import WIDTHS, caption, legible, measure, wrap
+from mock_fal.picture.caption import WIDTHS, caption, legible, measure, wrap
 
 any_text = st.text(st.characters(), max_size=300)
 FACTS = ("seed 42", "1024 x 768", "fal-ai/flux/dev")

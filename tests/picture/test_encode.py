@@ -5,7 +5,7 @@ import zlib
 
 from PIL import Image
 
-from mock_fal.encode import jpeg, png
+from mock_fal.picture.encode import jpeg, png
 
 
 def strip(height: int, shade: int) -> bytes:

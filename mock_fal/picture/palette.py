@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import cos, pi, sin
 
-from mock_fal.chance import Chance
+from mock_fal.picture.chance import Chance
 
 LIGHT, DARK = 0.97, 0.17  # OKLab lightness of the first ink and of the last
 STEPS = 8

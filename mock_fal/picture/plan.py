@@ -1,0 +1,44 @@
+"""What is to be drawn for a recipe: inks, scene and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mock_fal.picture.caption import Line, caption
+from mock_fal.picture.chance import Chance
+from mock_fal.picture.palette import palette
+from mock_fal.picture.scene import FAMILIES, Scene
+from mock_fal.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A picture as a painter needs it: nine inks from light to dark (RGB triples),
+    what to draw in the tones between them, and what to write."""
+
+    palette: bytes
+    scene: Scene
+    caption: tuple[Line, ...]
+
+
+def plan(recipe: Recipe) -> Plan:
+    """The plan follows from the recipe alone: the same one on every machine, in every run.
+
+    >>> a_cat = Recipe("fal-ai/flux/schnell", "a cat", seed=7, width=1024, height=768)
+    >>> [line.text for line in plan(a_cat).caption]
+    ['a cat', 'seed 7 · 1024 x 768 · fal-ai/flux/schnell']
+    """
+    # Neighbours in a request take neighbouring families, so that no two of them can be mistaken for each other.
+    first = Chance(recipe.endpoint, recipe.prompt, recipe.seed).whole(len(FAMILIES))
+    family = FAMILIES[(first + recipe.index) % len(FAMILIES)]
+    chance = Chance(recipe.endpoint, recipe.prompt, recipe.seed, recipe.index)
+    return Plan(
+        palette=palette(chance),
+        scene=family(chance, recipe.width, recipe.height),
+        caption=caption(recipe.prompt, _facts(recipe), recipe.width, recipe.height),
+    )
+
+
+def _facts(recipe: Recipe) -> tuple[str, ...]:
+    number = (f"no. {recipe.index + 1}",) if recipe.index else ()
+    return (f"seed {recipe.seed}", f"{recipe.width} x {recipe.height}", *number, recipe.endpoint)
