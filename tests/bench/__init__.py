@@ -1,0 +1,1 @@
+"""What the mock costs, as ratios to a bare Starlette + uvicorn: `make bench`."""

@@ -1,0 +1,149 @@
+"""Prints each figure, its ratio to the yardstick, and the limit; exits with 1 when a limit is passed.
+
+The two sides are measured in turn, several times, and the median of the pairs' ratios counts: these machines
+are shared, and a single figure says little.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PAIRS = 5
+SECONDS = 2.0
+
+HELLO = [sys.executable, "-m", "tests.bench.hello"]
+MOCK = [str(Path(sys.executable).with_name("mock-fal")), "serve", "--queue-s", "0", "--run-s", "0", "--port"]
+
+
+def main() -> int:
+    """All figures."""
+    port = _free_port()
+    results = [
+        _compare("start-up to the first answer", "ms", _start_ms, "<=", 1.4, port),
+        _compare("idle memory (RSS)", "MB", _idle_mb, "<=", 1.5, port),
+        _compare("status poll", "answers/s", lambda mock, port: _rate(mock, port, "poll"), ">=", 1.0, port),
+        _compare(
+            "whole lifecycle", "answers/s", lambda mock, port: _rate(mock, port, "lifecycle"), ">=", 0.8, port
+        ),
+        _picture(),
+    ]
+    return 0 if all(results) else 1
+
+
+def _compare(
+    name: str, unit: str, measure: Callable[[bool, int], float], sign: str, limit: float, port: int
+) -> bool:
+    pairs = [(measure(True, port), measure(False, port)) for _ in range(PAIRS)]
+    ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(mine / its for mine, its in pairs)
+    return _report(name, f"{ours:9.1f} {unit:9} bare {bare:9.1f}", ratio, sign, limit)
+
+
+def _picture() -> bool:
+    """Drawing a picture against encoding the same picture."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    from mock_fal.recipe import Recipe
+    from mock_fal.render import render
+
+    recipes = [Recipe("fal-ai/flux/schnell", f"a cat, number {seed}", seed, 1024, 768) for seed in range(24)]
+    drawn = [Image.open(BytesIO(render(recipe))).convert("RGB") for recipe in recipes]
+
+    def drawing() -> None:
+        for recipe in recipes:
+            render(recipe)
+
+    def encoding() -> None:
+        for image in drawn:
+            image.save(BytesIO(), "JPEG", quality=95)
+
+    pairs = [(_seconds(drawing), _seconds(encoding)) for _ in range(PAIRS)]
+    ours, bare = (statistics.median(side) / len(recipes) * 1000 for side in zip(*pairs, strict=True))
+    ratio = statistics.median(mine / its for mine, its in pairs)
+    return _report("a 1024x768 JPEG", f"{ours:9.1f} {'ms':9} encode {bare:7.1f}", ratio, "<=", 3.0)
+
+
+def _report(name: str, figures: str, ratio: float, sign: str, limit: float) -> bool:
+    good = ratio <= limit if sign == "<=" else ratio >= limit
+    verdict = "ok" if good else "MISSED"
+    sys.stdout.write(f"{name:30} {figures}   ratio {ratio:5.2f}  (wanted {sign} {limit})  {verdict}\n")
+    sys.stdout.flush()
+    return good
+
+
+def _start_ms(mock: bool, port: int) -> float:
+    began = time.perf_counter()
+    with _server(mock, port):
+        return (time.perf_counter() - began) * 1000
+
+
+def _idle_mb(mock: bool, port: int) -> float:
+    with _server(mock, port) as process:
+        text = Path(f"/proc/{process.pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+)", text)
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def _rate(mock: bool, port: int, script: str) -> float:
+    with _server(mock, port):
+        load = [
+            sys.executable,
+            "-m",
+            "tests.bench.load",
+            str(port),
+            str(SECONDS),
+            script if mock else "hello",
+        ]
+        return float(subprocess.run(load, check=True, capture_output=True, text=True).stdout)
+
+
+@contextmanager
+def _server(mock: bool, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A server that has answered its first question."""
+    command = [*(MOCK if mock else HELLO), str(port)]
+    # A status poll of an unknown request, and the hello.
+    path = "/queue.fal.run/fal-ai/flux/requests/none/status" if mock else "/"
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        while not _answers(port, path):
+            time.sleep(0.001)
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(port: int, path: str) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            return connection.recv(64).startswith(b"HTTP/1.1")
+    except OSError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    sys.exit(main())
