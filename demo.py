@@ -1,6 +1,7 @@
 """Fal's own Python client, unmodified, generates a picture. Run by `make demo`, through `mock-fal run`."""
 
 import sys
+from importlib.metadata import version
 
 import fal_client
 import httpx
@@ -9,16 +10,22 @@ import httpx
 def main(target: str) -> None:
     """Save a picture to `target`, saying what happened."""
 
+    told = ""
+
     def tell(status: fal_client.Status) -> None:
+        nonlocal told
         match status:
             case fal_client.Queued(position):
-                print(f"  queued, {position} in front")
+                line = f"queued, {position} in front"
             case fal_client.InProgress(logs):
-                print("  running", (logs or [{"message": ""}])[-1]["message"])
+                line = f"running {logs[-1]['message']}" if logs else "running"
             case fal_client.Completed(_, metrics):
-                print(f"  completed in {metrics['inference_time']:.2f} s")
+                line = f"completed in {metrics['inference_time']:.2f} s"
+        if line != told:
+            print(f"  {line}")
+        told = line
 
-    print(f"fal_client {fal_client.client.__version__} asks for fal-ai/flux/schnell:")
+    print(f"fal-client {version('fal-client')} asks for fal-ai/flux/schnell:")
     result = fal_client.subscribe(
         "fal-ai/flux/schnell",
         arguments={"prompt": "a lighthouse at dawn, long exposure", "seed": 7},
