@@ -12,6 +12,11 @@ from typing import Final, Protocol
 EPOCH: Final = 1767225600.0
 
 
+def real_time() -> float:
+    """The computer's own time, for what others hold against theirs: certificates and signatures."""
+    return time.time()
+
+
 class Clock(Protocol):
     """Moments are Unix seconds. They never run backwards."""
 

@@ -27,6 +27,7 @@ from mock_fal.errors import (
     ScenarioError,
     StillInProgress,
 )
+from mock_fal.inputs import Inputs
 from mock_fal.lifecycle import (
     Completed,
     Ending,
@@ -38,17 +39,20 @@ from mock_fal.lifecycle import (
     next_stage,
     status,
 )
+from mock_fal.outbox import Delivery, Outbox
 from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure, model_error
 from mock_fal.recipe import Recipe
 from mock_fal.scenario import NOTHING, Cue, Scenario, cue_in, mentions_cue, parse_cue
 from mock_fal.settings import Settings
 from mock_fal.storage import Storage
 from mock_fal.store import Entry, Exchange, Store, Tenant
+from mock_fal.timetable import POLICIES
+from mock_fal.webhook import Signer, Webhook
 
 # How long a runner takes to refuse an input. fal: such a request has an inference_time too (live, 2026-07).
 REJECTION_S: Final = 0.004
 
-_EXTENSIONS: Final = {"jpeg": "jpg", "png": "png"}
+_EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ class Wishes:
     low_priority: bool = False
     start_timeout_s: float = math.inf
     max_queue_length: int | None = None
-    webhook: str | None = None
+    webhook: Webhook | None = None
     cue: str = ""
 
 
@@ -86,7 +90,10 @@ class Emulator:
         self.clock = clock
         self.store = Store(retention=settings.retention, seed=settings.seed, runners=settings.runners)
         self.storage = Storage(settings, clock, self.store)
+        self._inputs = Inputs(self.storage, self.store)
         self.scenario = Scenario()
+        self.signer = Signer(settings.seed, settings.signing_key)
+        self.outbox = Outbox(policy=POLICIES[settings.webhook_retries], retention=settings.retention)
         # An Authorization header that was found good, and the tenant it names; bounded by `authenticate`.
         self._good: dict[str, str] = {}
 
@@ -107,7 +114,12 @@ class Emulator:
 
     def submit(self, endpoint: EndpointId, body: bytes, tenant: str, wishes: Wishes = Wishes()) -> Entry:
         """Take a request into the queue. The input is not looked at: that is the runner's work."""
-        return self._accept(endpoint, body, tenant, wishes, self.settings.queue_s)
+        if wishes.webhook is None:
+            return self._accept(endpoint, body, tenant, wishes, self.settings.queue_s)
+        self.outbox.make_room()
+        entry = self._accept(endpoint, body, tenant, wishes, self.settings.queue_s)
+        self.outbox.add(entry, wishes.webhook)
+        return entry
 
     def run(self, endpoint: EndpointId, body: bytes, tenant: str, wishes: Wishes = Wishes()) -> Entry:
         """Start a direct request; its answer is due at `entry.schedule.ends_at`."""
@@ -174,6 +186,7 @@ class Emulator:
             raise AlreadyCompleted
         waited = now < its.leaves_queue_at
         self.store.line(entry.tenant, entry.app_id).cancel(entry, now)
+        self.outbox.refresh()
         self.clock.wake()
         return Cancellation.REMOVED if waited else Cancellation.REQUESTED
 
@@ -181,9 +194,14 @@ class Emulator:
         """Forget one tenant, or all of them and the rules for everybody."""
         self.store.clear(tenant)
         self.storage.vault.clear(tenant)
+        self.outbox.clear(tenant)
         if tenant is None:
             self.scenario.clear()
         self.clock.wake()
+
+    def due_deliveries(self) -> list[Delivery]:
+        """The webhooks to send now. Each is handed out once, until `outbox.record` tells what came of it."""
+        return self.outbox.due(self.clock.now())
 
     def record(self, exchange: Exchange) -> None:
         """Write an exchange into the journal."""
@@ -219,9 +237,10 @@ class Emulator:
             outcome,
             steps,
             files=files,
-            webhook=wishes.webhook,
         )
         self.store.add(entry, now)
+        if self.settings.runners:  # then others may have to wait longer, and some shorter
+            self.outbox.refresh()
         return entry
 
     def _work(
@@ -232,7 +251,10 @@ class Emulator:
             return model_error(cue.error), 0
         if cue.error is not None:
             return RequestFailure(cue.error), 0
-        job = Job(body, whose.ids.seed_for, _shelf(whose, files), run_s, cue.nsfw)
+        shelf = _shelf(whose, files)
+        job = Job(
+            body, whose.ids.seed_for, shelf, run_s, cue.nsfw, lambda url: self._inputs.picture(url, whose.name)
+        )
         work: Work = catalog.runner(endpoint)(job)
         return work.answer, work.steps
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ NAMESPACES: Final = frozenset({"workflows", "comfy"})
 _LEGACY: Final = re.compile(r"([0-9]+)-([a-zA-Z0-9-]+)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EndpointId:
     """`[namespace/]owner/app[/path]`. Requests are submitted to the whole id and asked after at the app's.
 
@@ -56,7 +57,7 @@ class EndpointId:
             return None
         return cls(names[0], names[1], "/".join(names[2:]), namespace)
 
-    @property
+    @cached_property
     def app_id(self) -> str:
         """What the addresses of a request are made of: `[namespace/]owner/app`."""
         prefix = f"{self.namespace}/" if self.namespace else ""

@@ -20,6 +20,10 @@ class ScenarioError(MockFalError):
     """A cue or a rule that can't be understood; the message names the column and what was expected."""
 
 
+class InvalidWebhook(MockFalError):
+    """A webhook that fal did not sign, or that is not as it was signed; the message says what is wrong."""
+
+
 class FalError(Exception):
     """An answer of fal's own machinery that is not a model's answer.
 
@@ -277,6 +281,15 @@ MODEL_ERRORS: Final[dict[str, ModelErrorKind]] = {
         422, "Unsupported video format", (("supported_formats", [".mp4", ".mov"]),)
     ),
 }
+
+
+class UnusableFile(Exception):
+    """A file that an input names is not there, or is not what a model can use: one of MODEL_ERRORS, and its `ctx`."""
+
+    def __init__(self, error_type: str, **ctx: JSON) -> None:
+        super().__init__(error_type)
+        self.error_type = error_type
+        self.ctx = ctx
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 # fal: the two request planes each have a backup name, which the official Python client tries once
@@ -20,8 +21,24 @@ RESULT_HOST: Final = "v3b.fal.media"
 
 FAL_DOMAINS: Final = ("fal.run", "fal.ai", "fal.media", "fal.dev", "falrun.com")
 
+# The machine itself and private networks: nothing there is the live service. The Node preload has the same list.
+LOCAL_NETWORKS: Final = tuple(
+    map(
+        ip_network,
+        ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "0.0.0.0/32")
+        + ("::/128", "::1/128", "fc00::/7"),
+    )
+)
+
 
 def belongs_to_fal(host: str) -> bool:
     """Whether a host name is one of fal's, emulated or not."""
     name = host.lower().rstrip(".")
     return any(name == domain or name.endswith("." + domain) for domain in FAL_DOMAINS)
+
+
+def is_local_address(text: str) -> bool:
+    """Whether an IP address is this machine's or one of a private network. Raises ValueError for anything else."""
+    address = ip_address(text)
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in LOCAL_NETWORKS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from hashlib import sha256
+from hashlib import blake2b
 
 NANOID_LENGTH = 21
 
@@ -12,7 +12,7 @@ class Ids:
     """The identifiers of one tenant: the same seed and tenant give the same ones in the same order."""
 
     def __init__(self, seed: int, tenant: str = "") -> None:
-        self._origin = sha256(f"mock-fal/{seed}/{tenant}".encode("utf-8", "surrogatepass"))
+        self._origin = blake2b(f"mock-fal/{seed}/{tenant}".encode("utf-8", "surrogatepass")).digest()
         self._requests = 0
         self._stamp = 0
         self._files = 0
@@ -26,7 +26,7 @@ class Ids:
         """
         number = self._requests
         self._requests += 1
-        random = self._draw(f"request/{number}").hex()
+        random = self._draw(b"request/%d" % number).hex()
         # The counter has 12 bits: where it begins anew, so does the millisecond (RFC 9562, 6.2).
         self._stamp = max(int(now * 1000), self._stamp + (number & 0xFFF == 0))
         stamp = f"{self._stamp:012x}"
@@ -40,30 +40,29 @@ class Ids:
         """
         number = self._files
         self._files += 1
-        digest = self._draw(f"file/{number}")
+        digest = self._draw(b"file/%d" % number)
         return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
 
     def upload_name(self) -> tuple[str, str]:
         """A folder and a nanoid for a file that somebody uploads; those of results are the same without it."""
         number = self._uploads
         self._uploads += 1
-        digest = self._draw(f"upload/{number}")
+        digest = self._draw(b"upload/%d" % number)
         return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
 
     def seed_for(self, recipe: bytes) -> int:
         """The seed of a request that names none: from its input, and how often this input was seen."""
-        digest = sha256(recipe).digest()
+        digest = self._draw(recipe)
         nth = self._seen.pop(digest, 0)
         self._seen[digest] = nth + 1
         if len(self._seen) > MAX_INPUTS_REMEMBERED:
             del self._seen[next(iter(self._seen))]
         # fal: the seeds of flux results are unsigned 32-bit numbers (live captures).
-        return int.from_bytes(self._draw(f"seed/{digest.hex()}/{nth}")[:4])
+        return int.from_bytes((self._draw(b"seed/%d/" % nth + digest) if nth else digest)[:4])
 
-    def _draw(self, what: str) -> bytes:
-        source = self._origin.copy()
-        source.update(what.encode())
-        return source.digest()
+    def _draw(self, what: bytes) -> bytes:
+        """32 bytes that only this seed, this tenant and `what` give."""
+        return blake2b(what, digest_size=32, key=self._origin).digest()
 
 
 # An input seen again after this many others counts as new; each costs about 150 bytes.

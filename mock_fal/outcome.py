@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, RequestErrorKind
 from mock_fal.recipe import Recipe
@@ -58,23 +59,63 @@ def pictures_in(body: JSON) -> Iterator[Picture]:
             yield from pictures_in(part)
 
 
+def addresses(media: str, inline: Mapping[Picture, str]) -> Callable[[Any], str]:
+    """For `json.dumps(default=…)`: the address of a picture below `media`, or its data URI."""
+
+    def address(value: Any) -> str:
+        if not isinstance(value, Picture):
+            raise TypeError(f"{value!r} has no place in JSON")
+        return inline[value] if value.inline else media + value.path
+
+    return address
+
+
+def with_addresses(body: JSON, media: str, inline: Mapping[Picture, str]) -> JSON:
+    """The body with an address below `media`, or its data URI, in the place of each picture."""
+    if isinstance(body, Picture):
+        return inline[body] if body.inline else media + body.path
+    if isinstance(body, dict):
+        return {key: with_addresses(part, media, inline) for key, part in body.items()}
+    if isinstance(body, list):
+        return [with_addresses(part, media, inline) for part in body]
+    return body
+
+
+def is_deeper(document: JSON, levels: int) -> bool:
+    """Whether lists and objects lie inside each other at more than `levels` levels."""
+    layer = [document]
+    for _ in range(levels):
+        layer = [part for value in layer for part in _parts(value)]
+        if not layer:
+            return False
+    return True
+
+
+def _parts(value: JSON) -> Iterable[JSON]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
 def rejected(items: list[JSON]) -> Answer:
     """A runner's 422 for an input that does not fit its schema."""
     # fal: a rejected input costs nothing and says so (fal SDK, the runner's validation handler).
     return Answer(422, {"detail": items}, billable_units=0)
 
 
-def model_error(error_type: str, seen: JSON = None) -> Answer:
+def model_error(
+    error_type: str, seen: JSON = None, *, loc: tuple[str, ...] = (), ctx: Mapping[str, JSON] | None = None
+) -> Answer:
     """A model error of fal's documentation, as its own error classes print it: `loc, msg, type, url, ctx, input`."""
     kind = MODEL_ERRORS[error_type]
     item: dict[str, JSON] = {
-        "loc": list(kind.loc),
+        "loc": list(loc or kind.loc),
         "msg": kind.msg,
         "type": error_type,
         # fal: live answers write it without the slash that the documentation has.
         "url": f"https://docs.fal.ai/errors#{error_type}",
     }
-    if kind.ctx:
-        item["ctx"] = dict(kind.ctx)
+    if ctx or kind.ctx:
+        item["ctx"] = dict(ctx or kind.ctx)
     item["input"] = seen
     return Answer(kind.status, {"detail": [item]}, billable_units=0, needs_retry=kind.retryable)

@@ -35,7 +35,6 @@ class Entry:
     steps: int
     schedule: Schedule = UNPLANNED
     files: list[Picture] = field(default_factory=list)
-    webhook: str | None = None
 
     @property
     def app_id(self) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from mock_fal.endpoint import EndpointId
 from mock_fal.outcome import Answer, Picture
-from mock_fal.recipe import Recipe
+from mock_fal.recipe import Recipe, Source
 
 # Endpoint id -> the module of its family. A family needs pydantic, which costs more than all the rest of
 # the start: it is imported with the first request.
@@ -18,17 +18,23 @@ FAMILIES: Final = {
     "fal-ai/flux/dev": "flux",
     "fal-ai/flux-1/schnell": "flux",
     "fal-ai/flux-1/dev": "flux",
+    "fal-ai/flux/dev/image-to-image": "flux_edit",
+    "fal-ai/flux/schnell/redux": "flux_edit",
+    "fal-ai/flux-pro/kontext": "flux_edit",
+    "fal-ai/flux-pro/kontext/max": "flux_edit",
+    "fal-ai/flux-2/edit": "flux_edit",
+    "fal-ai/fast-sdxl/image-to-image": "flux_edit",
 }
 
 _APPS: Final = frozenset(EndpointId.parse(endpoint).app_id for endpoint in FAMILIES)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """What a runner is given: the body as it came, and the few things it can't know by itself.
 
     `draw_seed(input)` makes the seed where the input names none; `store(recipe)` names a file of the
-    result; `run_s` is how long the work takes; `unsafe` is the verdict of the safety checker.
+    result; `run_s` is how long the work takes; `unsafe` is the verdict of the safety checker; `open(url)`
+    looks at a picture that the input names: None when it lies elsewhere, UnusableFile when it can't be used.
     """
 
     body: bytes
@@ -36,10 +42,10 @@ class Job:
     store: Callable[[Recipe, bool], Picture]
     run_s: float
     unsafe: bool = False
+    open: Callable[[str], Source | None] = lambda url: None
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """What a runner makes of a job: its answer, and in how many steps (0: it never began)."""
 
     answer: Answer
@@ -57,6 +63,7 @@ def knows(endpoint: EndpointId) -> bool:
     return endpoint.app_id in _APPS
 
 
+@lru_cache(maxsize=256)
 def runner(endpoint: EndpointId) -> Runner:
     """The runner of an endpoint. One for a path that its app does not have says so, as fal's runners do."""
     family = FAMILIES.get(str(endpoint))

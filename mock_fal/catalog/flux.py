@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
 
 from mock_fal.catalog import Job, Runner, Work
 from mock_fal.catalog.framework import Rejected, load
-from mock_fal.outcome import Answer, Picture
-from mock_fal.recipe import Recipe
+from mock_fal.catalog.images import Order, answer
+from mock_fal.outcome import Answer
 
 Preset = Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
 Acceleration = Literal["none", "regular", "high"]
@@ -24,9 +23,6 @@ PRESETS: Final[dict[str, tuple[int, int]]] = {
     "landscape_4_3": (1024, 768),
     "landscape_16_9": (1024, 576),
 }
-
-# fal: a price of $0.003 for each megapixel, in whole megapixels, rounded up (measured on flux/dev, 2026-09).
-MEGAPIXEL: Final = 1_000_000
 
 
 class ImageSize(BaseModel):
@@ -97,40 +93,17 @@ def text_to_image(endpoint: str, model: type[SchnellInput]) -> Runner:
 def _answer(endpoint: str, its: SchnellInput, job: Job) -> Answer:
     # A prompt may hold half a surrogate pair: JSON can write it, UTF-8 alone can't.
     seed = job.draw_seed(repr(vars(its)).encode("utf-8", "surrogatepass")) if its.seed is None else its.seed
-    width, height = its.size
-    # fal: unverified, an unsafe picture is flagged and replaced by a black one, when the checker is on.
-    unsafe = job.unsafe and its.enable_safety_checker
-    pictures = [
-        job.store(
-            Recipe(endpoint, its.prompt, seed, width, height, index, its.output_format, blank=unsafe),
-            its.sync_mode,
-        )
-        for index in range(its.num_images)
-    ]
-    body = {
-        "images": [_image(picture) for picture in pictures],
-        "timings": {"inference": _inference_s(job.run_s)},
-        "seed": seed,
-        "has_nsfw_concepts": [unsafe] * len(pictures),
-        "prompt": its.prompt,
-    }
-    return Answer(200, body, billable_units=len(pictures) * math.ceil(width * height / MEGAPIXEL))
-
-
-def _image(picture: Picture) -> dict[str, object]:
-    recipe = picture.recipe
-    # fal: four keys in this order; file_name and file_size belong to newer models (live, 2026-03).
-    return {
-        "url": picture,
-        "width": recipe.width,
-        "height": recipe.height,
-        "content_type": recipe.content_type,
-    }
-
-
-def _inference_s(run_s: float) -> float:
-    # fal: a little less than the inference_time of the status (live, on other models).
-    return round(run_s * 0.96, 6)
+    order = Order(
+        endpoint=endpoint,
+        prompt=its.prompt,
+        seed=seed,
+        size=its.size,
+        count=its.num_images,
+        format=its.output_format,
+        inline=its.sync_mode,
+        checked=its.enable_safety_checker,
+    )
+    return answer(order, job)
 
 
 RUNNERS: Final[dict[str, Runner]] = {

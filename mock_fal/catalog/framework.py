@@ -7,12 +7,15 @@ here equal those of a FastAPI 0.115 app with the same models, to the letter (hel
 from __future__ import annotations
 
 import json
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mock_fal.errors import JSON
-from mock_fal.outcome import Answer, rejected
+from mock_fal.outcome import Answer, is_deeper, rejected
+
+# An error repeats the input that it is about, but for one that is deeper: Python reads more levels than it can write.
+MAX_DEPTH: Final = 100
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -59,4 +62,5 @@ def _item(kind: str, loc: list[str | int], msg: str, seen: JSON, ctx: JSON = Non
 
 def _ordered(item: JSON) -> JSON:
     """An error of pydantic in FastAPI's words: the place begins with `body`, the order is FastAPI's."""
-    return _item(item["type"], ["body", *item["loc"]], item["msg"], item["input"], item.get("ctx"))
+    seen = None if is_deeper(item["input"], MAX_DEPTH) else item["input"]
+    return _item(item["type"], ["body", *item["loc"]], item["msg"], seen, item.get("ctx"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, Final, Protocol
@@ -63,12 +64,15 @@ class App:
             await send({"type": "websocket.close", "code": 1008, "reason": "mock-fal: no WebSocket here"})
             return
         question = scope[_QUESTION] = Question(scope, local_media=self.local_media)
-        if not question.host and not question.by_proxy:
-            await self._control(scope, receive, send)
-        elif b"origin" in question.headers and question.host not in MEDIA_HOSTS:
-            await self._cross_origin(scope, receive, send)
-        else:
-            await self._answer(scope, receive, send)
+        try:
+            if not question.host and not question.by_proxy:
+                await self._control(scope, receive, send)
+            elif b"origin" in question.headers and question.host not in MEDIA_HOSTS:
+                await self._cross_origin(scope, receive, send)
+            else:
+                await self._answer(scope, receive, send)
+        except asyncio.CancelledError:
+            pass  # the server stops, and has hung up on whoever still waits; raised, it would be logged as a bug
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         question: Question = scope[_QUESTION]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable
 from ipaddress import ip_address
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any, Final, Protocol
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,8 +17,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import mock_fal
 from mock_fal.clock import ManualClock
 from mock_fal.emulator import Emulator
+from mock_fal.outbox import Delivery, DeliveryState
+from mock_fal.outcome import is_deeper
 from mock_fal.store import Exchange
+from mock_fal.web import wire
 from mock_fal.web.inspector import page
+
+# The last second that a date can name; the clock is not moved behind it.
+DOOMSDAY: Final = 253_402_300_799
+
+# What lies deeper is shown as the text that it came as: more levels can be read than written.
+MAX_DEPTH: Final = 100
 
 
 class Exports(Protocol):
@@ -39,15 +48,23 @@ def control(emulator: Emulator, exports: Exports) -> ASGIApp:
             emulator.reset(key)
             return Response(status_code=204)
         wanted = [_exchange(each) for each in emulator.store.exchanges if key in (None, each.tenant)]
-        return JSONResponse({"requests": wanted})
+        return _json({"requests": wanted})
+
+    async def deliveries(request: Request) -> Response:
+        key = request.query_params.get("key")
+        wanted = [_delivery(each) for each in emulator.outbox.deliveries if key in (None, each.tenant)]
+        return _json({"deliveries": wanted})
 
     async def advance(request: Request) -> Response:
         clock = emulator.clock
         if not isinstance(clock, ManualClock):
             return _refusal(409, "this clock moves by itself; start with --clock manual or stepping")
         try:
-            clock.advance(float((await request.json())["seconds"]))
-        except (ValueError, KeyError, TypeError) as error:
+            seconds = float((await request.json())["seconds"])
+            if clock.now() + seconds > DOOMSDAY:
+                raise ValueError("that is after the year 9999")
+            clock.advance(seconds)
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             return _refusal(422, f'expected {{"seconds": 10}}, with 0 or more seconds: {error!r}')
         return JSONResponse({"now": clock.now()})
 
@@ -61,6 +78,7 @@ def control(emulator: Emulator, exports: Exports) -> ASGIApp:
         Route("/", inspector),
         Route("/_mock/health", health),
         Route("/_mock/requests", requests, methods=["GET", "DELETE"]),
+        Route("/_mock/deliveries", deliveries),
         Route("/_mock/clock/advance", advance, methods=["POST"]),
         Route("/_mock/gateway", gateway, methods=["POST"]),
     ]
@@ -74,7 +92,7 @@ def _guarded(app: ASGIApp) -> ASGIApp:
         request = Request(scope)
         host = request.headers.get("host", "")
         origin = request.headers.get("origin")
-        if not _is_ours(host) or (origin is not None and urlsplit(origin).netloc != host):
+        if not _is_ours(host) or (origin is not None and _split(origin).netloc != host):
             refusal = _refusal(
                 403, f"the control API answers local programs only; Host {host!r}, Origin {origin!r}"
             )
@@ -87,7 +105,7 @@ def _guarded(app: ASGIApp) -> ASGIApp:
 
 def _is_ours(host: str) -> bool:
     """Whether no public name can be behind a Host: an address, a name without dots, or *.localhost."""
-    name = urlsplit(f"//{host}").hostname or ""
+    name = _split(f"//{host}").hostname or ""
     try:
         ip_address(name)
     except ValueError:
@@ -95,12 +113,25 @@ def _is_ours(host: str) -> bool:
     return True
 
 
+def _split(address: str) -> SplitResult:
+    """The parts of an address; of what is none, parts that are nobody's."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("//no.address")
+
+
 async def _lost(request: Request, error: Exception) -> Response:
     return PlainTextResponse(
-        f"mock-fal: nothing at {request.url.path}. Hosts of fal are reached as /queue.fal.run/…, "
+        f"mock-fal: nothing at {request.scope['path']}. Hosts of fal are reached as /queue.fal.run/…, "
         "/fal.run/…; the control API is at /_mock/…\n",
         404,
     )
+
+
+def _json(body: Any) -> Response:
+    """An answer that holds what others have said: also what is said in JSON and can't be, as half a surrogate pair."""
+    return Response(wire.encode(body), media_type="application/json")
 
 
 def _refusal(status: int, detail: str) -> Response:
@@ -120,8 +151,30 @@ def _exchange(each: Exchange) -> dict[str, Any]:
     }
 
 
+def _delivery(each: Delivery) -> dict[str, Any]:
+    next_at = each.next_at if each.state is DeliveryState.WAITING else None
+    return {
+        "request_id": each.request_id,
+        "key": each.tenant,
+        "url": each.url,
+        "state": each.state.value,
+        "next_at": next_at,
+        "attempts": [
+            {
+                "at": attempt.at,
+                "status": attempt.status,
+                "duration_s": attempt.duration_s,
+                "error": attempt.error or None,
+            }
+            for attempt in each.attempts
+        ],
+        "body": each.json,
+    }
+
+
 def _read(body: bytes) -> Any:
     try:
-        return json.loads(body) if body else None
+        document = json.loads(body) if body else None
     except (ValueError, RecursionError):
         return body.decode("utf-8", "replace")
+    return body.decode() if is_deeper(document, MAX_DEPTH) else document

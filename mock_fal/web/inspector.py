@@ -24,13 +24,12 @@ def page(emulator: Emulator) -> Response:
     newest = list(islice(reversed(emulator.store.exchanges), EXCHANGES))
     entries = [entry for entry in reversed(emulator.store.entries.values()) if emulator.is_done(entry)]
     pictures = [_picture(entry, at) for entry in entries for at in range(len(entry.files))]
-    return HTMLResponse(
-        _PAGE.format(
-            version=mock_fal.__version__,
-            pictures="".join(pictures[:PICTURES]) or "<p>No pictures yet.</p>",
-            rows="".join(map(_row, newest)) or "<tr><td colspan=5>Nothing was asked yet.</td></tr>",
-        )
+    text = _PAGE.format(
+        version=mock_fal.__version__,
+        pictures="".join(pictures[:PICTURES]) or "<p>No pictures yet.</p>",
+        rows="".join(map(_row, newest)) or "<tr><td colspan=5>Nothing was asked yet.</td></tr>",
     )
+    return HTMLResponse(text.encode("utf-8", "replace"))  # a prompt may hold half a surrogate pair
 
 
 def _picture(entry: Entry, at: int) -> str:

@@ -128,7 +128,7 @@ class Media:
                 yield piece
             return
         loop = asyncio.get_running_loop()
-        while data := await loop.run_in_executor(self._hands, next, pieces, b""):
+        while data := await loop.run_in_executor(self._uploads.hands, next, pieces, b""):
             yield data
 
     async def _develop(self, recipe: Recipe) -> bytes:

@@ -9,12 +9,13 @@ There are three ways to ask a host of fal here, and the links in an answer follo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from mock_fal.endpoint import EndpointId
 from mock_fal.errors import BodyTooLarge
 from mock_fal.hosts import EMULATED_HOSTS, RESULT_HOST, belongs_to_fal
 
@@ -65,12 +66,17 @@ class Question:
         named = self.headers.get(b"host", b"").decode("latin-1").lower()
         name, _, port = named.partition(":")
         self.host, self.path = self._address(name, path)
-        self.segments = [part for part in self.path.split("/") if part]
+        self.segments = self.path.strip("/").split("/")
         self.links = _links(scope["scheme"], named, port if name == self.host else None, local_media)
 
     def header(self, name: bytes) -> str:
         """A header's value, or an empty string. `name` is in lower case."""
         return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def endpoint(self) -> EndpointId | None:
+        """The endpoint that the path spells, or None when it is too short."""
+        return _endpoint(self.path)
 
     @property
     def authorization(self) -> str | None:
@@ -128,7 +134,7 @@ class Question:
         if first in EMULATED_HOSTS:
             return first, "/" + rest
         if self.by_proxy:
-            target = urlsplit(self.header(b"x-fal-target-url"))
+            target = _target(self.header(b"x-fal-target-url"))
             self.query = target.query
             return (target.hostname or "").lower(), unquote(target.path)
         if belongs_to_fal(name):
@@ -138,8 +144,21 @@ class Question:
         return "", path
 
 
+def _target(address: str) -> SplitResult:
+    """The parts of an address; none of what is no address."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
+
+
 class Gone(Exception):
     """Whoever asked has hung up."""
+
+
+@lru_cache(maxsize=1024)
+def _endpoint(path: str) -> EndpointId | None:
+    return EndpointId.of([part for part in path.split("/") if part])
 
 
 @lru_cache(maxsize=1024)

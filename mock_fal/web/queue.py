@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from mock_fal.emulator import Emulator, is_over
-from mock_fal.endpoint import NAMESPACES, EndpointId
+from mock_fal.endpoint import NAMESPACES
 from mock_fal.errors import AuthenticationRequired, FalError, StillInProgress
 from mock_fal.lifecycle import Status
 from mock_fal.store import Entry
@@ -32,7 +32,7 @@ class Queue:
     async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
         """The answer, and the request that it is about where there is one."""
         segments = question.segments
-        at = 3 if segments and segments[0] in NAMESPACES else 2
+        at = 3 if segments[0] in NAMESPACES else 2
         # fal: a request is asked after at `owner/app/requests/{id}`. The same behind a longer path reads as a
         # path to submit to, which takes POST only (live; six independent reports of 405).
         if len(segments) > at + 1 and segments[at] == "requests":
@@ -42,25 +42,28 @@ class Queue:
         return await self._submit(question, receive)
 
     async def _submit(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
-        endpoint = EndpointId.of(question.segments)
+        endpoint = question.endpoint
         if endpoint is None:
-            return wire.page_not_found(), None
+            return wire.page_not_found(self._emulator.fresh_id("")), None
         if question.method != "POST":
-            return wire.method_not_allowed("POST"), None
+            return wire.method_not_allowed("POST", self._emulator.fresh_id("")), None
         emulator = self._emulator
         tenant = emulator.authenticate(question.authorization, endpoint.app_id)
         if tenant is None:
             raise AuthenticationRequired(endpoint.app_id)
         body = await question.read(receive, emulator.settings.max_body)
         entry = emulator.submit(endpoint, body, tenant, wire.wishes(question))
-        return wire.submitted(emulator.peek(entry), question.links), entry
+        return wire.submitted(emulator.peek(entry, with_logs=False), question.links), entry
 
     async def _about(
         self, question: Question, app_id: str, request_id: str, route: Route
     ) -> tuple[wire.Answering, Entry | None]:
         method, handler, as_status = route
+        if not (request_id.isascii() and request_id.isprintable()):
+            # It goes into a header; an id of ours is none of these.
+            request_id = self._emulator.fresh_id("")
         if question.method != method and (question.method, method) != ("HEAD", "GET"):
-            return wire.method_not_allowed("GET,HEAD" if method == "GET" else method), None
+            return wire.method_not_allowed("GET,HEAD" if method == "GET" else method, request_id), None
         try:
             tenant = self._emulator.authenticate(question.authorization, app_id)
             entry = self._emulator.find(app_id, request_id, tenant)
@@ -74,8 +77,14 @@ class Queue:
         return wire.status(view, question.links, with_logs=with_logs)
 
     async def _stream(self, question: Question, entry: Entry) -> wire.Answering:
-        headers = {wire.REQUEST_ID: entry.id, "cache-control": "no-cache"}
-        return StreamingResponse(self._events(question, entry), 200, headers, "text/event-stream")
+        headers = {
+            wire.REQUEST_ID: entry.id,
+            "cache-control": "no-cache",
+            "content-type": "text/event-stream",
+        }
+        if question.method == "HEAD":
+            return Response(status_code=200, headers=headers)
+        return StreamingResponse(self._events(question, entry), 200, headers)
 
     async def _result(self, question: Question, entry: Entry) -> wire.Answering:
         try:

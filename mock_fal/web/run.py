@@ -6,8 +6,7 @@ from typing import Final
 
 from mock_fal import catalog
 from mock_fal.emulator import Emulator
-from mock_fal.endpoint import EndpointId
-from mock_fal.errors import ApplicationNotFound, AuthenticationRequired
+from mock_fal.errors import ApplicationNotFound, AuthenticationRequired, FalError
 from mock_fal.store import Entry
 from mock_fal.web import wire
 from mock_fal.web.media import Media
@@ -26,14 +25,19 @@ class Run:
 
     async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
         """The answer, and the request that was run for it."""
-        response, entry = await self._answer(question, receive)
+        response: wire.Answering
+        entry: Entry | None
+        try:
+            response, entry = await self._answer(question, receive)
+        except FalError as error:
+            response, entry = wire.error(error, self._emulator.fresh_id("")), None
         response.raw_headers.append(_STRICT_TRANSPORT)
         return response, entry
 
     async def _answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
-        endpoint = EndpointId.of(question.segments)
+        endpoint = question.endpoint
         if endpoint is None:
-            return wire.page_not_found(), None
+            return wire.page_not_found(self._emulator.fresh_id("")), None
         emulator = self._emulator
         tenant = emulator.authenticate(question.authorization, endpoint.app_id)
         if tenant is None:

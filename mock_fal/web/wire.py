@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -19,17 +19,22 @@ from starlette.types import Receive, Scope, Send
 from mock_fal.emulator import Cancellation, View, Wishes
 from mock_fal.errors import JSON, AlreadyCompleted, BadQuery, FalError, RequestNotFound, StillInProgress
 from mock_fal.lifecycle import Completed, LogLine, Queued, Running
-from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure
+from mock_fal.outcome import Outcome, Picture, RequestFailure, addresses
 from mock_fal.store import Entry
 from mock_fal.web.question import Links, Question
+from mock_fal.webhook import Webhook
 
 REQUEST_ID: Final = "x-fal-request-id"
+
+# No number that a caller means is longer; Python refuses to read those of thousands of digits.
+_MAX_DIGITS: Final = 18
 
 # fal: the gateway's own pages are text (live, 2026-10).
 _TEXT: Final = b"text/plain; charset=utf-8"
 RawHeaders = list[tuple[bytes, bytes]]
 
-_compact: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_COMPACT: Final[Any] = {"separators": (",", ":")}
+_compact: Final = json.JSONEncoder(**_COMPACT, ensure_ascii=False).encode
 
 
 class Reply:
@@ -69,12 +74,19 @@ def _reply(
     return Reply(status, body, raw)
 
 
-def encode(body: JSON) -> bytes:
-    """Compact UTF-8; what UTF-8 or JSON can't hold (half a surrogate pair, infinity) is escaped or null."""
+def encode(body: JSON, default: Callable[[Any], str] | None = None) -> bytes:
+    """Compact UTF-8; what UTF-8 or JSON can't hold (half a surrogate pair, infinity) is escaped or null.
+
+    `default` makes a string of what is no JSON, as in `json.dumps`.
+    """
     try:
-        return _compact(body).encode()
+        return (
+            json.JSONEncoder(**_COMPACT, ensure_ascii=False, allow_nan=False, default=default)
+            .encode(body)
+            .encode()
+        )
     except ValueError:
-        return json.dumps(_finite(body), separators=(",", ":")).encode()
+        return json.dumps(_finite(body), **_COMPACT, default=default).encode()
 
 
 # -- what is asked
@@ -83,15 +95,23 @@ def encode(body: JSON) -> bytes:
 def wishes(question: Question) -> Wishes:
     """What the headers and the query of a submission ask for. Raises BadQuery."""
     headers = question.headers
+    if not question.query and headers.keys().isdisjoint(_WISHING):
+        return _NO_WISHES
     params = question.params
     return Wishes(
         # fal: `low` waits behind all `normal`; other values are ignored (fal's Queue API documentation).
         low_priority=headers.get(b"x-fal-queue-priority") == b"low",
         start_timeout_s=_start_timeout(headers),
         max_queue_length=_max_queue_length(params.get("fal_max_queue_length")),
-        webhook=params.get("fal_webhook"),
+        webhook=Webhook(target, question.links.media) if (target := params.get("fal_webhook")) else None,
         cue=question.header(b"x-mock-fal"),
     )
+
+
+_WISHING: Final = frozenset(
+    {b"x-fal-queue-priority", b"x-fal-request-start-timeout", b"x-fal-request-timeout", b"x-mock-fal"}
+)
+_NO_WISHES: Final = Wishes()
 
 
 def wants_logs(question: Question) -> bool:
@@ -114,7 +134,7 @@ def _start_timeout(headers: Mapping[bytes, bytes]) -> float:
 def _max_queue_length(text: str | None) -> int | None:
     if text is None:
         return None
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _MAX_DIGITS:
         raise BadQuery("fal_max_queue_length", text, "a whole number")
     return int(text)
 
@@ -149,7 +169,7 @@ def result(outcome: Outcome, entry: Entry, links: Links, inline: Mapping[Picture
         headers["x-fal-billable-units"] = _units(outcome.billable_units)
     if outcome.needs_retry is not None:
         headers["x-fal-needs-retry"] = "true" if outcome.needs_retry else "false"
-    return reply(outcome.status, _with_urls(outcome, links, inline), headers)
+    return _reply(outcome.status, encode(outcome.body, addresses(links.media, inline)), headers)
 
 
 def request_failure(failure: RequestFailure, request_id: str) -> Reply:
@@ -194,15 +214,16 @@ def still_in_progress(error: StillInProgress, entry: Entry, links: Links) -> Rep
     return reply(error.status, {"detail": error.detail, **_addresses(entry, links)}, {REQUEST_ID: entry.id})
 
 
-def page_not_found() -> Reply:
+def page_not_found(request_id: str) -> Reply:
     """The gateway's own 404, for an address that names no app. fal: seen live, 2026-10."""
-    return _reply(404, b"404: Not Found", {}, _TEXT)
+    return _reply(404, b"404: Not Found", {REQUEST_ID: request_id}, _TEXT)
 
 
-def method_not_allowed(allowed: str) -> Reply:
-    """The gateway's own 405. `allowed` lists the methods, as in "GET,HEAD"."""
+def method_not_allowed(allowed: str, request_id: str = "") -> Reply:
+    """The gateway's own 405. `allowed` lists the methods, as in "GET,HEAD"; files have no request."""
     # fal: the code and the Allow header were seen live; unverified, the text.
-    return _reply(405, b"405: Method Not Allowed", {"allow": allowed}, _TEXT)
+    named = {REQUEST_ID: request_id} if request_id else {}
+    return _reply(405, b"405: Method Not Allowed", {"allow": allowed, **named}, _TEXT)
 
 
 def runner_method_not_allowed(request_id: str) -> Reply:
@@ -262,21 +283,6 @@ def _log_line(line: LogLine) -> JSON:
     moment = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds")
     stamp = moment.replace("+00:00", "Z")
     return {"message": line.message, "level": line.level, "source": line.source, "timestamp": stamp}
-
-
-def _with_urls(answer: Answer, links: Links, inline: Mapping[Picture, str]) -> JSON:
-    """The body with an address, or a data URI, in the place of each picture."""
-
-    def resolve(value: JSON) -> JSON:
-        if isinstance(value, Picture):
-            return inline[value] if value.inline else links.media + value.path
-        if isinstance(value, dict):
-            return {key: resolve(part) for key, part in value.items()}
-        if isinstance(value, list):
-            return [resolve(part) for part in value]
-        return value
-
-    return resolve(answer.body)
 
 
 def _units(units: int | float) -> str:

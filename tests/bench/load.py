@@ -38,19 +38,20 @@ def hello() -> Script:
 
 def poll() -> Script:
     """One request, and then its status again and again, as every client does."""
-    path = _path((yield _submission("[mock: queue=3600]")))
+    path = _path((yield _submission("a cat")))
     question = get(f"{path}/status?logs=0")
     while True:
         yield question
 
 
 def lifecycle() -> Script:
-    """Submit, status, result; the server is started without delays."""
+    """Submit, poll until it is completed, result. The server's clock moves a stage with each poll: no one waits."""
     number = 0
     while True:
         number += 1
         path = _path((yield _submission(f"number {number}")))
-        yield get(f"{path}/status?logs=0")
+        while b"COMPLETED" not in (yield get(f"{path}/status?logs=0")):
+            pass
         yield get(path)
 
 

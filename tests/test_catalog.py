@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mock_fal import catalog
+from mock_fal.catalog import FAMILIES, Job, Work, flux
+from mock_fal.endpoint import EndpointId
+from mock_fal.errors import JSON
+from mock_fal.outcome import Picture, pictures_in
+from mock_fal.recipe import Recipe
+from tests.strategies import bodies, documents, inputs
+
+# Pairs: what is sent, NAME.body, to the byte; and what flux/schnell answers with 422, NAME.json, to the letter.
+REFUSALS = sorted((Path(__file__).parent / "data" / "validation").glob("*.json"))
+
+SEED = 4294967295
+ENDPOINTS = ["fal-ai/flux/schnell", "fal-ai/flux/dev", "fal-ai/flux-1/schnell", "fal-ai/flux-1/dev"]
+every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS)
+
+
+def work(
+    body: bytes | JSON,
+    endpoint: str = "fal-ai/flux/schnell",
+    *,
+    run_s: float = 0.5,
+    unsafe: bool = False,
+    draw_seed: Callable[[bytes], int] = lambda of: SEED,
+) -> Work:
+    """What the runner of an endpoint makes of a body."""
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    job = Job(sent, draw_seed, lambda recipe, inline: Picture(recipe, "/a.jpg", inline), run_s, unsafe)
+    return catalog.runner(EndpointId.parse(endpoint))(job)
+
+
+def noting(seen: list[bytes]) -> Callable[[bytes], int]:
+    """Draws the same seed always, and notes from what."""
+
+    def draw(of: bytes) -> int:
+        seen.append(of)
+        return SEED
+
+    return draw
+
+
+def its(field: str, value: JSON, endpoint: str = "fal-ai/flux/schnell") -> JSON:
+    """The items of the answer to a cat with one more field."""
+    return work({"prompt": "a cat", field: value}, endpoint).answer.body["detail"]
+
+
+def recipes(body: JSON, endpoint: str = "fal-ai/flux/schnell") -> list[Recipe]:
+    return [picture.recipe for picture in pictures_in(work(body, endpoint).answer.body)]
+
+
+# -- which endpoints there are
+
+
+@pytest.mark.parametrize(
+    "text", ["fal-ai/flux/schnell", "fal-ai/flux", "fal-ai/flux/nope", "fal-ai/flux-1/dev"]
+)
+def test_an_app_is_known_whatever_the_path(text: str) -> None:
+    assert catalog.knows(EndpointId.parse(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["fal-ai/fluxx/schnell", "other/flux/schnell", "workflows/fal-ai/flux/schnell"]
+)
+def test_another_app_is_not(text: str) -> None:
+    assert not catalog.knows(EndpointId.parse(text))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "path"),
+    [("fal-ai/flux/nope", "/nope"), ("fal-ai/flux/dev/x", "/dev/x"), ("fal-ai/flux", "/")],
+)
+def test_a_path_that_an_app_does_not_have_is_not_found_by_its_runner(endpoint: str, path: str) -> None:
+    refusal = work({"prompt": "a cat"}, endpoint)
+    assert (refusal.answer.status, refusal.answer.body) == (404, {"detail": f"Path {path} not found"})
+    assert (refusal.answer.billable_units, refusal.steps) == (0, 0)
+
+
+def test_the_text_to_image_endpoints_are_those_of_flux() -> None:
+    assert set(flux.RUNNERS) == set(ENDPOINTS) == {id for id, family in FAMILIES.items() if family == "flux"}
+
+
+# -- what is refused, and in which words
+
+
+def test_there_are_refusals() -> None:
+    assert len(REFUSALS) >= 20
+    assert {path.stem for path in REFUSALS} == {path.stem for path in REFUSALS[0].parent.glob("*.body")}
+
+
+@pytest.mark.parametrize("path", REFUSALS, ids=lambda path: path.stem)
+def test_a_wrong_input_is_refused_to_the_letter(path: Path) -> None:
+    refusal = work(path.with_suffix(".body").read_bytes())
+    assert json.dumps(refusal.answer.body) == json.dumps(json.loads(path.read_text("utf-8")))
+    assert (refusal.answer.status, refusal.answer.billable_units, refusal.steps) == (422, 0, 0)
+
+
+@every_endpoint
+def test_every_endpoint_needs_a_prompt(endpoint: str) -> None:
+    [item] = work({}, endpoint).answer.body["detail"]
+    assert item == {"type": "missing", "loc": ["body", "prompt"], "msg": "Field required", "input": {}}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "most"),
+    [
+        ("fal-ai/flux/schnell", 12),
+        ("fal-ai/flux/dev", 50),
+        ("fal-ai/flux-1/schnell", 12),
+        ("fal-ai/flux-1/dev", 50),
+    ],
+)
+def test_an_endpoint_takes_as_many_steps_as_its_schema_says(endpoint: str, most: int) -> None:
+    assert work({"prompt": "a cat", "num_inference_steps": most}, endpoint).steps == most
+    [item] = its("num_inference_steps", most + 1, endpoint)
+    assert (item["type"], item["input"], item["ctx"]) == ("less_than_equal", most + 1, {"le": most})
+
+
+def test_the_place_of_a_json_error_counts_characters() -> None:
+    [item] = work('{"prompt": "äöü",}'.encode()).answer.body["detail"]
+    assert item["loc"] == ["body", 17]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"prompt": "\xff"}', b'{"seed": ' + b"9" * 5000 + b"}", b"[" * 100_000, b'{"prompt":' * 100_000],
+    ids=["no Unicode", "5000 digits", "brackets without end", "objects without end"],
+)
+def test_what_python_cannot_read_at_all_is_a_bad_request(body: bytes) -> None:
+    answer = work(body).answer
+    assert (answer.status, answer.body) == (400, {"detail": "There was an error parsing the body"})
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("field", ["num_inference_steps", "seed", "guidance_scale", "num_images"])
+def test_what_is_no_number_of_json_is_refused(field: str, text: str) -> None:
+    assert work(f'{{"prompt":"a cat","{field}":{text}}}'.encode()).answer.status == 422
+
+
+@pytest.mark.parametrize("depth", [10, 500, 900])
+def test_a_deep_input_is_refused_like_a_flat_one(depth: int) -> None:
+    body = b'{"prompt":' + b"[" * depth + b"]" * depth + b"}"
+    assert work(body).answer.body["detail"][0]["type"] == "string_type"
+
+
+@every_endpoint
+@given(body=bodies())
+@settings(max_examples=150)
+def test_any_body_gets_an_answer(endpoint: str, body: bytes) -> None:
+    answer = work(body, endpoint).answer
+    assert answer.status in (200, 400, 422)
+    assert set(answer.body) == ({"detail"} if answer.status != 200 else set(flux_output()))
+
+
+@given(documents())
+def test_every_item_of_a_refusal_has_its_keys_in_order(document: JSON) -> None:
+    items = its("image_size", document) if not isinstance(document, dict) else []
+    assert {tuple(item) for item in items} <= {
+        ("type", "loc", "msg", "input"),
+        ("type", "loc", "msg", "input", "ctx"),
+    }
+
+
+# -- what is accepted
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"prompt": ""},
+        {"num_inference_steps": "4"},
+        {"num_inference_steps": 4.0},
+        {"seed": None},
+        {"seed": 2**80},
+        {"seed": -1},
+        {"sync_mode": "yes"},
+        {"image_size": {}},
+        {"image_size": {"width": 1, "height": 14142}},
+        {"style": "oil", "num_inference_step": 99},
+        {"enable_safety_checker": False},
+    ],
+)
+def test_what_the_schema_allows_is_accepted(more: dict[str, JSON]) -> None:
+    assert work({"prompt": "a cat"} | more).answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"prompt":"a cat"}'.encode("utf-8-sig"),
+        '{"prompt":"a cat"}'.encode("utf-16"),
+        b' \n{"prompt":"a dog","prompt":"a cat"}\n',
+    ],
+    ids=["with a byte order mark", "UTF-16", "a key twice, and white space"],
+)
+def test_what_python_reads_as_json_is_json(body: bytes) -> None:
+    assert work(body).answer.body["prompt"] == "a cat"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "steps", "acceleration"),
+    [
+        ("fal-ai/flux/schnell", 4, "none"),
+        ("fal-ai/flux/dev", 28, "none"),
+        ("fal-ai/flux-1/schnell", 4, "regular"),
+        ("fal-ai/flux-1/dev", 28, "regular"),
+    ],
+)
+def test_an_endpoint_has_its_own_defaults(endpoint: str, steps: int, acceleration: str) -> None:
+    seen: list[bytes] = []
+    cat = {"prompt": "a cat"}
+    asked = [cat, cat | {"num_inference_steps": steps, "acceleration": acceleration}]
+    assert [work(body, endpoint, draw_seed=noting(seen)).steps for body in asked] == [steps, steps]
+    assert len(set(seen)) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "height"),
+    [
+        ("square_hd", 1024, 1024),
+        ("square", 512, 512),
+        ("portrait_4_3", 768, 1024),
+        ("portrait_16_9", 576, 1024),
+        ("landscape_4_3", 1024, 768),
+        ("landscape_16_9", 1024, 576),
+        ({"width": 1296, "height": 2304}, 1296, 2304),
+        ({"width": 100}, 100, 512),
+        ({}, 512, 512),
+    ],
+)
+def test_a_size_is_a_name_or_a_pair_of_numbers(size: JSON, width: int, height: int) -> None:
+    [recipe] = recipes({"prompt": "a cat", "image_size": size})
+    assert (recipe.width, recipe.height) == (width, height)
+
+
+def test_half_a_surrogate_pair_comes_back_as_it_was() -> None:
+    assert work(rb'{"prompt": "\ud800"}').answer.body["prompt"] == "\ud800"
+
+
+# -- what comes out
+
+
+def flux_output(**body: JSON) -> dict[str, JSON]:
+    output: dict[str, JSON] = work({"prompt": "a cat"} | body).answer.body
+    return output
+
+
+def test_the_output_has_fals_keys_in_fals_order() -> None:
+    assert flux_output(seed=7, image_size="square") == {
+        "images": [
+            {
+                "url": Picture(Recipe("fal-ai/flux/schnell", "a cat", 7, 512, 512), "/a.jpg"),
+                "width": 512,
+                "height": 512,
+                "content_type": "image/jpeg",
+            }
+        ],
+        "timings": {"inference": 0.48},
+        "seed": 7,
+        "has_nsfw_concepts": [False],
+        "prompt": "a cat",
+    }
+    assert list(flux_output()) == ["images", "timings", "seed", "has_nsfw_concepts", "prompt"]
+    assert list(flux_output()["images"][0]) == ["url", "width", "height", "content_type"]
+
+
+def test_a_seed_is_drawn_only_where_none_is_given() -> None:
+    assert flux_output()["seed"] == flux_output(seed=None)["seed"] == SEED
+    assert flux_output(seed=0)["seed"] == 0
+
+
+def test_the_seed_is_drawn_from_all_that_was_asked_for() -> None:
+    seen: list[bytes] = []
+    asked: list[JSON] = [
+        {"prompt": "a cat"},
+        {"prompt": "a dog"},
+        {"prompt": "a cat", "image_size": "square"},
+        {"prompt": "a cat", "num_inference_steps": 5},
+        {"prompt": "a cat", "acceleration": "none"},  # the default, and so the first again
+    ]
+    assert [work(body, draw_seed=noting(seen)).answer.status for body in asked] == [200] * 5
+    assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_each_image_has_its_place_and_its_verdict(number: int) -> None:
+    body = flux_output(num_images=number)
+    assert [picture.recipe.index for picture in pictures_in(body)] == list(range(number))
+    assert body["has_nsfw_concepts"] == [False] * number
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png"])
+def test_an_image_is_of_the_type_asked_for(format: str) -> None:
+    [image] = flux_output(output_format=format)["images"]
+    assert image["content_type"] == image["url"].recipe.content_type == f"image/{format}"
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_sync_mode_asks_for_the_image_itself(inline: bool) -> None:
+    assert [picture.inline for picture in pictures_in(flux_output(sync_mode=inline))] == [inline]
+
+
+@pytest.mark.parametrize(
+    ("size", "number", "units"),
+    [
+        ("square", 1, 1),
+        ({"width": 1000, "height": 1000}, 1, 1),
+        ({"width": 1001, "height": 1000}, 1, 2),
+        ("square_hd", 1, 2),
+        ("square_hd", 4, 8),
+        ({"width": 1, "height": 1}, 4, 4),
+    ],
+)
+def test_whole_megapixels_are_billed_for_each_image(size: JSON, number: int, units: int) -> None:
+    body = {"prompt": "a cat", "image_size": size, "num_images": number}
+    assert work(body).answer.billable_units == units
+
+
+def test_an_unsafe_picture_is_flagged_and_black() -> None:
+    body = work({"prompt": "a cat", "num_images": 2}, unsafe=True).answer.body
+    assert body["has_nsfw_concepts"] == [True, True]
+    assert [picture.recipe.blank for picture in pictures_in(body)] == [True, True]
+
+
+def test_without_the_checker_nothing_is_unsafe() -> None:
+    body = work({"prompt": "a cat", "enable_safety_checker": False}, unsafe=True).answer.body
+    assert body["has_nsfw_concepts"] == [False]
+    assert [picture.recipe.blank for picture in pictures_in(body)] == [False]
+
+
+@given(inputs())
+def test_the_same_input_has_the_same_answer(document: JSON) -> None:
+    body = json.dumps(document).encode()
+    assert json.dumps(work(body).answer.body, default=repr) == json.dumps(
+        work(body).answer.body, default=repr
+    )
+
+
+@given(st.text())
+def test_the_prompt_comes_back_as_it_was(prompt: str) -> None:
+    assert work({"prompt": prompt}).answer.body["prompt"] == prompt

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_fal import store as module
+from mock_fal.clock import EPOCH
+from mock_fal.endpoint import EndpointId
+from mock_fal.errors import QueueFull
+from mock_fal.lifecycle import Ending, Schedule, Ticket, plan
+from mock_fal.outcome import Answer, Picture
+from mock_fal.recipe import Recipe
+from mock_fal.store import UNPLANNED, Entry, Exchange, Line, Store
+from tests.strategies import queues_of_tickets, spans
+
+DEV = EndpointId.parse("fal-ai/flux/dev")
+
+
+def entry(ticket: Ticket, tenant: str = "alice", endpoint: EndpointId = DEV) -> Entry:
+    name = f"{tenant}-{ticket.number}"
+    picture = Picture(Recipe(str(endpoint), "a cat", 7, 512, 512), f"/files/b/0/{name}.jpg")
+    return Entry(name, endpoint, tenant, ticket, Answer(200, {"images": [picture]}), 4, files=[picture])
+
+
+def joined(line: Line, ticket: Ticket, now: float = EPOCH) -> Entry:
+    its = entry(ticket)
+    line.join(its, now)
+    return its
+
+
+def exchange(tenant: str, query: str = "") -> Exchange:
+    return Exchange(
+        EPOCH, tenant, "POST", "queue.fal.run", "/fal-ai/flux/dev", query, [], b'{"prompt":"a cat"}', 200, []
+    )
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(retention=3, seed=0, runners=1)
+
+
+def added(
+    store: Store, number: int, *, run_s: float = 10, now: float = EPOCH, tenant: str = "alice"
+) -> Entry:
+    its = entry(Ticket(number, now, 0, run_s), tenant)
+    store.add(its, now)
+    return its
+
+
+# -- a line
+
+
+@given(queues_of_tickets(soonest_s=0.25), st.integers(1, 3))
+def test_joining_one_by_one_gives_the_plan_of_all_together(tickets: list[Ticket], runners: int) -> None:
+    line = Line(runners)
+    entries = [joined(line, ticket) for ticket in tickets]
+    together, _ = plan(tickets, runners=runners, now=EPOCH)
+    assert {its.ticket.number: its.schedule for its in entries} == together
+
+
+@given(queues_of_tickets())
+def test_without_a_limit_everyone_starts_when_ready(tickets: list[Ticket]) -> None:
+    line = Line(0)
+    entries = [joined(line, ticket) for ticket in tickets]
+    assert all(
+        its.schedule.starts_at == its.ticket.ready_at or its.schedule.ending is Ending.TIMED_OUT
+        for its in entries
+    )
+
+
+@given(queues_of_tickets(), st.integers(0, 3), spans(60))
+def test_who_is_counted_as_waiting_waits(tickets: list[Ticket], runners: int, passed: float) -> None:
+    line = Line(runners)
+    entries = [joined(line, ticket) for ticket in tickets]
+    now = EPOCH + passed
+    waiting = [its for its in entries if its.schedule.leaves_queue_at > now]
+    assert line.waiting(now) == len(waiting)
+    assert line.next_departure(now) == min(
+        (its.schedule.leaves_queue_at for its in waiting), default=math.inf
+    )
+
+
+def test_a_low_request_counts_every_normal_one_in_front() -> None:
+    line = Line(1)
+    runs = joined(line, Ticket(1, EPOCH, 0, 10))
+    low = joined(line, Ticket(2, EPOCH, 0, 10, low_priority=True))
+    normal = joined(line, Ticket(3, EPOCH, 0, 10))
+    last = joined(line, Ticket(4, EPOCH, 0, 10, low_priority=True))
+    assert [line.ahead(its, EPOCH) for its in (runs, normal, low, last)] == [0, 0, 1, 2]
+
+
+def test_a_cancellation_lets_the_next_start_sooner() -> None:
+    line = Line(1)
+    _, second, third = (joined(line, Ticket(number, EPOCH, 0, 10)) for number in (1, 2, 3))
+    assert third.schedule.starts_at == EPOCH + 20
+    line.cancel(second, EPOCH + 5)
+    assert second.schedule.ending is Ending.CANCELLED
+    assert third.schedule.starts_at == EPOCH + 10
+
+
+def test_a_runner_that_stops_lets_the_next_start_sooner() -> None:
+    line = Line(1)
+    first = joined(line, Ticket(1, EPOCH, 0, 10, honours_cancel=True))
+    second = joined(line, Ticket(2, EPOCH, 0, 10))
+    line.cancel(first, EPOCH + 5)
+    assert first.schedule.ending is Ending.STOPPED
+    assert second.schedule.starts_at == EPOCH + 5
+
+
+@pytest.mark.parametrize("runners", [0, 1])
+def test_who_was_cancelled_waits_no_longer(runners: int) -> None:
+    line = Line(runners)
+    first = joined(line, Ticket(1, EPOCH, 5, 10))
+    second = joined(line, Ticket(2, EPOCH, 5, 10))
+    line.cancel(first, EPOCH + 1)
+    assert (line.waiting(EPOCH + 1), line.ahead(second, EPOCH + 1)) == (1, 0)
+    assert line.waiting(EPOCH + 100) == 0
+
+
+def test_a_request_that_is_ready_sooner_overtakes() -> None:
+    line = Line(1)
+    slow = joined(line, Ticket(1, EPOCH, 10, 5))
+    fast = joined(line, Ticket(2, EPOCH, 0, 20))
+    assert (fast.schedule.starts_at, slow.schedule.starts_at) == (EPOCH, EPOCH + 20)
+
+
+def test_a_line_forgets_those_that_have_ended() -> None:
+    line = Line(1)
+    moments = [EPOCH + 10 * number for number in range(200)]
+    ended = [joined(line, Ticket(number, now, 0, 10), now) for number, now in enumerate(moments)]
+    assert [its.schedule.starts_at for its in ended] == moments
+    assert len(line._open) < 30
+
+
+# -- what is remembered
+
+
+def test_an_entry_is_remembered_with_its_files(store: Store) -> None:
+    its = added(store, 1)
+    assert store.entries == {its.id: its}
+    assert store.files == {its.files[0].path: its.files[0]}
+    assert its.app_id == "fal-ai/flux"
+
+
+def test_an_entry_has_no_plan_before_it_is_added() -> None:
+    its = entry(Ticket(1, EPOCH, 0, 10))
+    assert its.schedule is UNPLANNED
+    assert UNPLANNED == Schedule(0.0, math.inf, math.inf, 0.0)
+
+
+def test_a_full_store_of_requests_in_flight_refuses_and_loses_nothing(store: Store) -> None:
+    held = [added(store, number) for number in (1, 2, 3)]
+    with pytest.raises(QueueFull):
+        added(store, 4)
+    assert list(store.entries.values()) == held
+    assert len(store.files) == 3
+    assert store.line("alice", "fal-ai/flux").waiting(EPOCH) == 2
+
+
+def test_the_oldest_finished_request_goes_first(store: Store) -> None:
+    long = added(store, 1, run_s=100, tenant="bob")
+    older, newer = added(store, 2), added(store, 3)
+    now = newer.schedule.ends_at
+    latest = added(store, 4, now=now)
+    assert list(store.entries.values()) == [long, newer, latest]
+    assert older.files[0].path not in store.files
+    assert long.files[0].path in store.files
+
+
+def test_a_request_that_ends_this_very_moment_makes_room(store: Store) -> None:
+    first, *_ = (added(store, number) for number in (1, 2, 3))
+    with pytest.raises(QueueFull):
+        added(store, 4, now=first.schedule.ends_at - 0.25)
+    added(store, 5, now=first.schedule.ends_at)
+    assert first.id not in store.entries
+
+
+def test_tickets_are_numbered_in_their_order(store: Store) -> None:
+    assert [store.next_number() for _ in range(3)] == [1, 2, 3]
+
+
+def test_tenants_never_meet(store: Store) -> None:
+    mine, theirs = added(store, 1), added(store, 2, tenant="bob")
+    assert mine.schedule.starts_at == theirs.schedule.starts_at == EPOCH
+    assert store.tenant("alice").ids.request_id(EPOCH) != store.tenant("bob").ids.request_id(EPOCH)
+    assert store.tenant("alice").scenario is not store.tenant("bob").scenario
+
+
+def test_a_tenant_is_the_same_at_every_call(store: Store) -> None:
+    assert store.tenant("alice") is store.tenant("alice")
+    assert store.line("alice", "fal-ai/flux") is store.line("alice", "fal-ai/flux")
+    assert store.line("alice", "fal-ai/flux") is not store.line("alice", "fal-ai/flux-1")
+
+
+def test_the_journal_keeps_the_latest_exchanges(store: Store) -> None:
+    written = [exchange("alice") for _ in range(5)]
+    store.exchanges.extend(written)
+    assert list(store.exchanges) == written[2:]
+
+
+def test_an_exchange_tells_its_address_in_fals_own_words() -> None:
+    assert exchange("alice").url == "https://queue.fal.run/fal-ai/flux/dev"
+    assert exchange("alice", "logs=1").url == "https://queue.fal.run/fal-ai/flux/dev?logs=1"
+
+
+def test_an_exchange_gives_the_document_that_was_sent() -> None:
+    assert exchange("alice").json == {"prompt": "a cat"}
+
+
+def test_clearing_one_tenant_leaves_the_others(store: Store) -> None:
+    added(store, 1)
+    theirs = added(store, 2, tenant="bob")
+    store.exchanges.extend([exchange("alice"), exchange("bob")])
+    known = store.tenant("alice")
+    store.clear("alice")
+    assert list(store.entries.values()) == [theirs]
+    assert list(store.files.values()) == theirs.files
+    assert [seen.tenant for seen in store.exchanges] == ["bob"]
+    assert store.tenant("alice") is not known
+
+
+def test_clearing_a_tenant_that_nobody_knows_does_nothing(store: Store) -> None:
+    its = added(store, 1)
+    store.clear("carol")
+    assert list(store.entries.values()) == [its]
+
+
+def test_clearing_all_leaves_nothing(store: Store) -> None:
+    added(store, 1)
+    added(store, 2, tenant="bob")
+    store.exchanges.append(exchange("alice"))
+    store.clear()
+    assert (store.entries, store.files, list(store.exchanges)) == ({}, {}, [])
+
+
+def test_a_tenant_begins_anew_after_it_was_cleared(store: Store) -> None:
+    first = store.tenant("alice").ids.request_id(EPOCH)
+    store.clear("alice")
+    assert store.tenant("alice").ids.request_id(EPOCH) == first
+
+
+# -- many tenants
+
+
+def test_the_tenant_not_used_for_longest_is_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TENANTS", 2)
+    alice, bob = store.tenant("alice"), store.tenant("bob")
+    store.tenant("alice")
+    store.tenant("carol")
+    assert store.tenant("alice") is alice
+    assert store.tenant("bob") is not bob
+
+
+def test_a_tenant_with_a_request_is_not_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TENANTS", 1)
+    added(store, 1)
+    added(store, 2, tenant="bob")
+    alice, bob = store.tenant("alice"), store.tenant("bob")
+    store.tenant("carol")
+    assert (store.tenant("alice"), store.tenant("bob")) == (alice, bob)

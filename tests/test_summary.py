@@ -1,0 +1,67 @@
+"""What a person reads at the end of a run."""
+
+from __future__ import annotations
+
+from mock_fal.gateway.connect import Event
+from mock_fal.store import Exchange
+from mock_fal.summary import summary
+
+
+def exchange(method: str, url: str, status: int = 200, body: bytes = b"{}") -> Exchange:
+    host, _, path = url.partition("/")
+    return Exchange(0.0, "mock", method, host, f"/{path}", "", [], b"", status, [], body)
+
+
+def lines(exchanges: list[Exchange], *events: Event) -> list[str]:
+    return summary(exchanges, events).splitlines()
+
+
+def test_a_run_without_requests_asks_why() -> None:
+    assert lines([]) == ["mock-fal: no request came; does the program call fal, and honour HTTPS_PROXY?"]
+
+
+def test_one_request_is_one() -> None:
+    seen = lines([exchange("POST", "fal.run/fal-ai/flux/schnell")])
+    assert seen == ["mock-fal: 1 request answered", "mock-fal:   POST   fal.run/fal-ai/flux/schnell  200"]
+
+
+def test_calls_of_one_kind_share_a_line() -> None:
+    first = "queue.fal.run/fal-ai/flux/requests/1/status"
+    second = "queue.fal.run/fal-ai/flux/requests/2/status"
+    seen = lines([exchange("GET", first, 202), exchange("GET", second, 202), exchange("GET", first)])
+    assert seen == [
+        "mock-fal: 3 requests answered",
+        "mock-fal:   GET    queue.fal.run/fal-ai/flux/requests/…/status  202 ×2, 200",
+    ]
+
+
+def test_files_share_a_line() -> None:
+    files = [exchange("GET", f"v3b.fal.media/files/b/0aa/{name}.jpg") for name in "abc"]
+    assert lines(files)[1:] == ["mock-fal:   GET    v3b.fal.media/files/…  200 ×3"]
+
+
+def test_a_failure_is_told_in_fals_words() -> None:
+    refused = exchange("POST", "fal.run/fal-ai/fluxx", 404, b'{"detail":"Application \\"fluxx\\" not found"}')
+    assert lines([refused, refused])[2:] == [
+        'mock-fal:   failed: 404 POST fal.run/fal-ai/fluxx: {"detail":"Application \\"fluxx\\" not found"} (×2)'
+    ]
+
+
+def test_a_long_failure_is_cut() -> None:
+    (_, _, failed) = lines([exchange("POST", "fal.run/fal-ai/flux", 422, b"x" * 10_000)])
+    assert failed.endswith(": " + "x" * 300)
+
+
+def test_asking_too_early_is_no_failure() -> None:
+    early = exchange("GET", "queue.fal.run/fal-ai/flux/requests/1", 400, b'"Request is still in progress"')
+    assert not any("failed" in line for line in lines([early]))
+
+
+def test_what_the_gateway_refused_and_passed_is_told() -> None:
+    passed = Event("passed", "pypi.org", 443)
+    refused = Event("refused", "wma.fal.run", 443, "mock-fal does not emulate wma.fal.run", "advice")
+    seen = lines([], Event("fal", "fal.run", 443), passed, passed, refused)
+    assert seen[1:] == [
+        "mock-fal:   passed: pypi.org:443 (×2)",
+        "mock-fal:   refused: wma.fal.run:443: mock-fal does not emulate wma.fal.run",
+    ]
