@@ -88,10 +88,32 @@ def env(options: argparse.Namespace) -> int:
     """Print what a shell must know to reach a server that is running."""
     from mock_fal.server import ask_gateway, environment
 
-    added, removed = environment(ask_gateway(options.url), os.environ)
+    added, removed = environment(ask_gateway(options.url, options.wait), os.environ)
     print(f"unset {' '.join(removed)}")
     for name, value in sorted(added.items()):
         print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def listen(options: argparse.Namespace) -> int:
+    """Receive webhooks, verify them and print a line for each, until a signal comes."""
+    import threading
+
+    from mock_fal.listener import Received, WebhookReceiver
+
+    def tell(received: Received) -> None:
+        print(received, flush=True)
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: stop.set())
+    keys_url = f"{options.url.rstrip('/')}/rest.fal.ai/.well-known/jwks.json"
+    receiver = WebhookReceiver(
+        keys_url, port=options.port, status=options.status, forward=options.forward, tell=tell
+    )
+    with receiver:
+        print(f"mock-fal listens for webhooks at {receiver.url} (Ctrl+C ends it)", flush=True)
+        stop.wait()
     return 0
 
 
@@ -128,7 +150,19 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument(
         "--url", default="http://127.0.0.1:8325", help="where it is (default: %(default)s)"
     )
+    exporting.add_argument(
+        "--wait", type=float, default=0.0, help="seconds to wait for it to start (default: 0)"
+    )
     exporting.set_defaults(command=env)
+
+    listening = commands.add_parser("listen", help="receive webhooks, verify and print them")
+    listening.add_argument("--port", type=int, default=8326, help="port to listen on (default: %(default)s)")
+    listening.add_argument(
+        "--url", default="http://127.0.0.1:8325", help="the server that signs (default: %(default)s)"
+    )
+    listening.add_argument("--forward", metavar="URL", help="pass each on to URL, and answer what that says")
+    listening.add_argument("--status", type=int, default=200, help="what to answer (default: %(default)s)")
+    listening.set_defaults(command=listen)
 
     drawing = commands.add_parser("render", help="write one placeholder picture")
     drawing.add_argument("prompt")
@@ -182,18 +216,15 @@ def _settings(options: argparse.Namespace, **defaults: Any) -> Settings:
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a command; signals that we get are passed on to it."""
-    try:
-        process = subprocess.Popen(command, env=environ)
-    except FileNotFoundError:
-        print(f"mock-fal: {command[0]}: command not found", file=sys.stderr)
-        return NOT_FOUND
-    except OSError as error:
-        print(f"mock-fal: {command[0]}: {error.strerror}", file=sys.stderr)
-        return NOT_EXECUTABLE
+    """Run a command; signals that we get are passed on to it, also those that come while it is being started."""
+    process: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        process.send_signal(number)
+        if process is None:
+            early.append(number)
+        else:
+            process.send_signal(number)
 
     # A terminal sends Ctrl+C to the command as well as to us: then we only have to outlive it.
     terminal = sys.stdin is not None and sys.stdin.isatty()
@@ -202,7 +233,16 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
         if hasattr(signal, name):
             previous[signal.Signals[name]] = signal.signal(signal.Signals[name], pass_on)
     try:
+        process = subprocess.Popen(command, env=environ)
+        for number in early:
+            process.send_signal(number)
         code = process.wait()
+    except FileNotFoundError:
+        print(f"mock-fal: {command[0]}: command not found", file=sys.stderr)
+        return NOT_FOUND
+    except OSError as error:
+        print(f"mock-fal: {command[0]}: {error.strerror}", file=sys.stderr)
+        return NOT_EXECUTABLE
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -32,7 +32,8 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        reason = error.strerror or str(error)
+        # Some Pythons add the address to the system's words.
+        reason = (error.strerror or str(error)).partition(" (while attempting")[0]
         hint = "; choose another with --port, or --port 0 for a free one" if port else ""
         raise MockFalError(f"can't listen on {host} port {port}: {reason}{hint}") from None
 
@@ -61,9 +62,19 @@ class Port(uvicorn.Server):
         await super().startup(sockets)
         self._listens.set()
 
-    async def close(self) -> None:
-        """Stop listening, and cut what has not ended after a moment of grace."""
+    def stop(self) -> None:
+        """Take no more connections."""
         self.should_exit = True
+
+    async def close(self) -> None:
+        """Take no more connections, and cut what has not ended after a moment of grace."""
+        self.stop()
+        await asyncio.wait([self._task], timeout=GRACE_S)
+        # Not left to uvicorn's own timeout, which logs each of these as an error, with a traceback.
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        for answer in list(self.server_state.tasks):
+            answer.cancel()
         await self._task
 
 
@@ -78,7 +89,6 @@ def _config(app: ASGIApp | None, tls: SSLContext | None = None) -> uvicorn.Confi
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=GRACE_S,
         ssl_context_factory=(lambda config, default: tls) if tls else None,
     )
 

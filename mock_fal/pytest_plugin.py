@@ -11,15 +11,17 @@ own, in `FAL_KEY`, and sees its own requests only; the environment leads unmodif
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 # Nothing else is imported here: the plugin is loaded in every run of pytest, also in those that don't use it.
 if TYPE_CHECKING:
+    from mock_fal.listener import WebhookReceiver
     from mock_fal.server import Account, MockFal
 
 
@@ -40,36 +42,55 @@ def mock_fal(
     mock_fal_server.reset()
     # The worker and the test's name: a late request of another test belongs to that one's key.
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    name = "".join(letter if letter.isalnum() else "-" for letter in request.node.name)
+    # A key travels in a header, so its letters are plain ones.
+    name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in request.node.name)
     account = mock_fal_server.account(f"{worker}-{name}:test")
     added, removed = mock_fal_server.environment(os.environ, account.key)
     for variable in removed:
         monkeypatch.delenv(variable, raising=False)
     for variable, value in added.items():
         monkeypatch.setenv(variable, value)
-    _forget_module_clients()
+    _forget_clients()
     yield account
-    _forget_module_clients()
+    _forget_clients()
+
+
+@pytest.fixture
+def mock_fal_webhooks(mock_fal: Account) -> Iterator[WebhookReceiver]:
+    """A receiver for the webhooks of one test: `webhook_url=mock_fal_webhooks.url`, then `wait_for(1)`."""
+    from mock_fal.listener import WebhookReceiver
+
+    with WebhookReceiver(f"{mock_fal.url}/rest.fal.ai/.well-known/jwks.json") as receiver:
+        yield receiver
 
 
 # Async clients of past tests. Their event loops are over, so nobody can close them any more; they live on,
-# as the module-level client would have, rather than complain of it in the middle of another test.
+# as they would have without us, rather than complain of it in the middle of another test.
 _past: list[object] = []
 
 
-def _forget_module_clients() -> None:
-    """Make fal_client's module-level functions look at the environment again.
+def _forget_clients() -> None:
+    """Make every living client of fal_client look at the environment again.
 
-    Their two clients keep the key, the proxy and the roots of their first use. They stay as they are; only
-    what they have cached is dropped, as if the program had just begun.
+    The two behind its module-level functions, and those that a program keeps, hold on to the key, the proxy and the
+    roots of their first use. They stay as they are; only what they have cached is dropped, as if the program had
+    just begun.
     """
     fal_client = sys.modules.get("fal_client")
     if fal_client is None:
         return
-    cached, cached_async = vars(fal_client.sync_client), vars(fal_client.async_client)
-    if "_client" in cached:
-        cached["_client"].close()
-    _past.append(cached_async.get("_client"))
+    # A program's own clients can be anywhere; an object refers to its class, and so the collector finds them.
+    for kind in (fal_client.SyncClient, fal_client.AsyncClient):
+        for client in gc.get_referrers(kind):
+            if type(client) is kind:
+                _forget(vars(client))
+
+
+def _forget(cached: dict[str, Any]) -> None:
+    client: Any = cached.get("_client")
+    if hasattr(client, "close"):
+        client.close()
+    elif client is not None:
+        _past.append(client)
     for name in ("_auth", "_client", "_token_manager"):
         cached.pop(name, None)
-        cached_async.pop(name, None)

@@ -27,6 +27,8 @@ from mock_fal.web.media import Media
 
 if TYPE_CHECKING:
     from mock_fal.gateway.connect import Event
+    from mock_fal.gateway.delivery import Courier
+    from mock_fal.outbox import Delivery
 
 T = TypeVar("T")
 
@@ -57,6 +59,8 @@ class MockFal:
         self._events: deque[Event] = deque(maxlen=_EVENTS)
         self._thread: threading.Thread | None = None
         self._gateway: dict[str, Any] | None = None
+        self._courier: Courier | None = None
+        self._emulator.bell = self._ring
 
     # -- starting and stopping
 
@@ -120,6 +124,17 @@ class MockFal:
         return list(self._events)
 
     @property
+    def deliveries(self) -> list[Delivery]:
+        """The webhooks that were asked for, oldest first, with every attempt to deliver them."""
+        return self._emulator.deliveries
+
+    def settle(self, timeout_s: float = 10.0) -> list[Delivery]:
+        """Wait until every webhook that is due by now has been tried; raises TimeoutError if that takes longer."""
+        if self._courier is not None:
+            self._wait_for(asyncio.wait_for(self._courier.settle(), timeout_s))
+        return self.deliveries
+
+    @property
     def scenario(self) -> Scenario:
         """The rules for everybody; an account's own come first."""
         return self._emulator.scenario
@@ -130,9 +145,16 @@ class MockFal:
 
     def reset(self, key: str | None = None) -> None:
         """Forget all requests, files, exchanges and rules, or those of one key."""
-        self._emulator.reset(None if key is None else key.partition(":")[0])
+        tenant = None if key is None else key.partition(":")[0]
+        if self._thread is None:
+            self._emulator.reset(tenant)
+        else:
+            self._wait_for(self._reset(tenant))
 
     # -- inside
+
+    async def _reset(self, tenant: str | None) -> None:
+        self._emulator.reset(tenant)
 
     def _run(self, listening: socket.socket, started: threading.Event) -> None:
         with asyncio.Runner(loop_factory=event_loop) as runner:
@@ -142,13 +164,27 @@ class MockFal:
         self._loop = asyncio.get_running_loop()
         self._halt = asyncio.Event()
         self._opening = asyncio.Lock()
+        self._ports: list[Port] = []
         async with AsyncExitStack() as self._stack:
             self._stack.callback(self._emulator.storage.vault.close)
             self._stack.callback(self._media.close)
             await self._open(Port(self._app), listening)
+            if self._emulator.deliveries:  # this MockFal ran before
+                self._ring()
             started.set()
             await self._halt.wait()
-        self._gateway = None
+            for port in self._ports:
+                port.stop()  # all at once: each needs a moment
+        self._gateway = self._courier = None
+
+    def _ring(self) -> None:
+        """A webhook is owed. Whoever asks for none never loads what delivers them."""
+        if self._courier is None:
+            from mock_fal.gateway.delivery import Courier
+
+            self._courier = Courier(self._emulator, self._media.data_uris)
+            self._stack.push_async_callback(self._courier.close)
+        self._courier.ring()
 
     async def _addresses(self) -> dict[str, Any]:
         """Where the gateway is; it is opened by whoever asks first."""
@@ -190,6 +226,7 @@ class MockFal:
 
     async def _open(self, port: Port, listening: socket.socket) -> None:
         await port.open(listening)
+        self._ports.append(port)
         self._stack.push_async_callback(port.close)
 
     def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
@@ -226,6 +263,16 @@ class Account:
         return [exchange for exchange in self.fal.requests if exchange.tenant == self._name]
 
     @property
+    def deliveries(self) -> list[Delivery]:
+        """The webhooks that requests with this key asked for, oldest first."""
+        return [delivery for delivery in self.fal.deliveries if delivery.tenant == self._name]
+
+    def settle(self, timeout_s: float = 10.0) -> list[Delivery]:
+        """Wait until every webhook that is due by now has been tried; see `MockFal.settle`."""
+        self.fal.settle(timeout_s)
+        return self.deliveries
+
+    @property
     def clock(self) -> Clock:
         """The server's clock, which all accounts share."""
         return self.fal.clock
@@ -260,21 +307,30 @@ def environment(
     )
 
 
-def ask_gateway(url: str) -> dict[str, Any]:
-    """The addresses of a running server's gateway. Raises MockFalError when nobody answers at `url`."""
-    from urllib.error import URLError
+def ask_gateway(url: str, wait_s: float = 0.0) -> dict[str, Any]:
+    """The addresses of a running server's gateway; `wait_s` is for a server that is just being started.
+
+    Raises MockFalError when nobody answers at `url`.
+    """
+    from urllib.error import HTTPError, URLError
     from urllib.request import ProxyHandler, Request, build_opener
 
+    clock = SystemClock()
+    until = clock.now() + wait_s
     direct = build_opener(ProxyHandler({}))
-    try:
-        with direct.open(Request(f"{url.rstrip('/')}/_mock/gateway", method="POST"), timeout=30) as answer:
-            addresses: dict[str, Any] = json.load(answer)
-    except (URLError, ValueError, OSError) as error:
-        reason = getattr(error, "reason", error)
-        raise MockFalError(
-            f"no mock-fal answers at {url} ({reason}); start one with: mock-fal serve"
-        ) from None
-    return addresses
+    while True:
+        try:
+            with direct.open(
+                Request(f"{url.rstrip('/')}/_mock/gateway", method="POST"), timeout=30
+            ) as answer:
+                addresses: dict[str, Any] = json.load(answer)
+            return addresses
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            if clock.now() >= until or not isinstance(error, URLError) or isinstance(error, HTTPError):
+                hint = "start one with: mock-fal serve"
+                raise MockFalError(f"no mock-fal answers at {url} ({reason}); {hint}") from None
+        threading.Event().wait(0.02)
 
 
 def _settings(fields: Mapping[str, Any]) -> Settings:

@@ -48,7 +48,6 @@ class Question:
         "path",
         "query",
         "scope",
-        "segments",
         "uploaded_bytes",
     )
 
@@ -62,16 +61,24 @@ class Question:
         self.uploaded_bytes = 0
         self.query: str = scope["query_string"].decode("latin-1")
         path: str = scope["path"]
-        self.by_proxy = path.startswith(PROXY_PATH) and path.rstrip("/") == PROXY_PATH
         named = self.headers.get(b"host", b"").decode("latin-1").lower()
-        name, _, port = named.partition(":")
-        self.host, self.path = self._address(name, path)
-        self.segments = self.path.strip("/").split("/")
-        self.links = _links(scope["scheme"], named, port if name == self.host else None, local_media)
+        self.by_proxy = path.startswith(PROXY_PATH) and path.rstrip("/") == PROXY_PATH
+        if self.by_proxy:
+            target = _target(self.header(b"x-fal-target-url"))
+            self.host, self.path = (target.hostname or "").lower(), unquote(target.path)
+            self.query = target.query
+        else:
+            self.host, self.path = _address(named.partition(":")[0], path)
+        self.links = _links(scope["scheme"], named, self.host, local_media)
 
     def header(self, name: bytes) -> str:
         """A header's value, or an empty string. `name` is in lower case."""
         return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def segments(self) -> list[str]:
+        """The parts of the path."""
+        return self.path.strip("/").split("/")
 
     @property
     def endpoint(self) -> EndpointId | None:
@@ -126,22 +133,21 @@ class Question:
                 yield piece
             more = message.get("more_body", False)
 
-    def _address(self, name: str, path: str) -> tuple[str, str]:
-        """The host of fal that is asked, and the path there."""
-        if name in EMULATED_HOSTS:
-            return name, path
-        first, _, rest = path[1:].partition("/")
-        if first in EMULATED_HOSTS:
-            return first, "/" + rest
-        if self.by_proxy:
-            target = _target(self.header(b"x-fal-target-url"))
-            self.query = target.query
-            return (target.hostname or "").lower(), unquote(target.path)
-        if belongs_to_fal(name):
-            return name, path
-        if belongs_to_fal(first):
-            return first, "/" + rest
-        return "", path
+
+# Clients ask at the same addresses again and again: polling one costs a look into these tables.
+@lru_cache(maxsize=4096)
+def _address(name: str, path: str) -> tuple[str, str]:
+    """The host of fal that is asked, by name or as the first part of the path, and the path there."""
+    first, _, rest = path[1:].partition("/")
+    if name in EMULATED_HOSTS:
+        return name, path
+    if first in EMULATED_HOSTS:
+        return first, "/" + rest
+    if belongs_to_fal(name):
+        return name, path
+    if belongs_to_fal(first):
+        return first, "/" + rest
+    return "", path
 
 
 def _target(address: str) -> SplitResult:
@@ -163,15 +169,16 @@ def _endpoint(path: str) -> EndpointId | None:
 
 @lru_cache(maxsize=1024)
 def _params(query: str) -> Mapping[str, str]:
-    """Clients ask with the same few queries again and again."""
     return dict(parse_qsl(query, keep_blank_values=True))
 
 
 @lru_cache(maxsize=256)
-def _links(scheme: str, named: str, fal_port: str | None, local_media: str) -> Links:
-    """The links for a question to `named`, the Host header; `fal_port` is its port if that is a host of fal."""
-    if fal_port is None:
+def _links(scheme: str, named: str, host: str, local_media: str) -> Links:
+    """The links for a question to `host` that came with the Host header `named`: by name, if they are the same."""
+    name, colon, port = named.partition(":")
+    if name != host:
         base = f"{scheme}://{named}"
         return Links(f"{base}/queue.fal.run", local_media or f"{base}/{RESULT_HOST}")
-    port = f":{fal_port}" if fal_port else ""
-    return Links(f"{scheme}://queue.fal.run{port}", local_media or f"{scheme}://{RESULT_HOST}{port}")
+    return Links(
+        f"{scheme}://queue.fal.run{colon}{port}", local_media or f"{scheme}://{RESULT_HOST}{colon}{port}"
+    )

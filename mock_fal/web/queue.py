@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import lru_cache
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
@@ -12,7 +13,7 @@ from mock_fal.endpoint import NAMESPACES
 from mock_fal.errors import AuthenticationRequired, FalError, StillInProgress
 from mock_fal.lifecycle import Status
 from mock_fal.store import Entry
-from mock_fal.web import wire
+from mock_fal.web import wire, wire_storage
 from mock_fal.web.media import Media
 from mock_fal.web.question import Question, Receive
 
@@ -31,15 +32,19 @@ class Queue:
 
     async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
         """The answer, and the request that it is about where there is one."""
-        segments = question.segments
-        at = 3 if segments[0] in NAMESPACES else 2
-        # fal: a request is asked after at `owner/app/requests/{id}`. The same behind a longer path reads as a
-        # path to submit to, which takes POST only (live; six independent reports of 405).
-        if len(segments) > at + 1 and segments[at] == "requests":
-            route = _ROUTES.get(tuple(segments[at + 2 :]))
-            if route is not None:
-                return await self._about(question, "/".join(segments[:at]), segments[at + 1], route)
-        return await self._submit(question, receive)
+        place = _place(question.path)
+        if place is None:
+            return await self._submit(question, receive)
+        app_id, request_id, (method, handler, as_status) = place
+        if question.method != method and (question.method, method) != ("HEAD", "GET"):
+            allowed = "GET,HEAD" if method == "GET" else method
+            return wire.method_not_allowed(allowed, self._presentable(request_id)), None
+        try:
+            tenant = self._emulator.authenticate(question.authorization, app_id)
+            entry = self._emulator.find(app_id, request_id, tenant)
+        except FalError as error:
+            return wire.error(error, self._presentable(request_id), as_status=as_status), None
+        return await handler(self, question, entry), entry
 
     async def _submit(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
         endpoint = question.endpoint
@@ -52,24 +57,15 @@ class Queue:
         if tenant is None:
             raise AuthenticationRequired(endpoint.app_id)
         body = await question.read(receive, emulator.settings.max_body)
-        entry = emulator.submit(endpoint, body, tenant, wire.wishes(question))
+        entry = emulator.submit(
+            endpoint, body, tenant, wire_storage.with_terms(wire.wishes(question), question)
+        )
         return wire.submitted(emulator.peek(entry, with_logs=False), question.links), entry
 
-    async def _about(
-        self, question: Question, app_id: str, request_id: str, route: Route
-    ) -> tuple[wire.Answering, Entry | None]:
-        method, handler, as_status = route
-        if not (request_id.isascii() and request_id.isprintable()):
-            # It goes into a header; an id of ours is none of these.
-            request_id = self._emulator.fresh_id("")
-        if question.method != method and (question.method, method) != ("HEAD", "GET"):
-            return wire.method_not_allowed("GET,HEAD" if method == "GET" else method, request_id), None
-        try:
-            tenant = self._emulator.authenticate(question.authorization, app_id)
-            entry = self._emulator.find(app_id, request_id, tenant)
-        except FalError as error:
-            return wire.error(error, request_id, as_status=as_status), None
-        return await handler(self, question, entry), entry
+    def _presentable(self, request_id: str) -> str:
+        """An id that somebody made up, as far as a header can hold it; else one of ours."""
+        is_header = request_id and request_id.isascii() and request_id.isprintable()
+        return request_id if is_header else self._emulator.fresh_id("")
 
     async def _status(self, question: Question, entry: Entry) -> wire.Answering:
         with_logs = wire.wants_logs(question)
@@ -132,3 +128,16 @@ _ROUTES: Final[dict[tuple[str, ...], Route]] = {
     ("status", "stream"): ("GET", Queue._stream, True),
     ("cancel",): ("PUT", Queue._cancel, True),
 }
+
+
+@lru_cache(maxsize=4096)
+def _place(path: str) -> tuple[str, str, Route] | None:
+    """The app, the request and what is asked about it; None for a path to submit to."""
+    segments = path.strip("/").split("/")
+    at = 3 if segments[0] in NAMESPACES else 2
+    # fal: a request is asked after at `owner/app/requests/{id}`. The same behind a longer path reads as a
+    # path to submit to, which takes POST only (live; six independent reports of 405).
+    if len(segments) <= at + 1 or segments[at] != "requests":
+        return None
+    route = _ROUTES.get(tuple(segments[at + 2 :]))
+    return ("/".join(segments[:at]), segments[at + 1], route) if route else None

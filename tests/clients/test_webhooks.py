@@ -1,0 +1,174 @@
+"""Webhooks, asked for by unmodified clients; their signatures are checked by libraries that are not ours."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import urlsafe_b64decode
+from collections import defaultdict
+from contextlib import closing
+from typing import Any
+
+import fal_client
+import httpx
+import pytest
+from nacl.exceptions import BadSignatureError
+from nacl.signing import VerifyKey
+
+from mock_fal import Account, DeliveryState, ManualClock, MockFal, WebhookReceiver
+from mock_fal.listener import Received
+from tests.clients.programs import Node
+
+SCHNELL = "fal-ai/flux/schnell"
+CAT = {"prompt": "a cät", "seed": 7}
+
+
+def genuine(received: Received, jwks: Any) -> bool:
+    """fal's documented steps, with PyNaCl."""
+    its = {name: received.headers[f"x-fal-webhook-{name}"] for name in ("request-id", "user-id", "timestamp")}
+    text = "\n".join([*its.values(), hashlib.sha256(received.body).hexdigest()]).encode()
+    signature = bytes.fromhex(received.headers["x-fal-webhook-signature"])
+    for key in jwks["keys"]:
+        try:
+            VerifyKey(urlsafe_b64decode(key["x"])).verify(text, signature)
+        except BadSignatureError:
+            continue
+        return True
+    return False
+
+
+def test_the_python_client_is_called_back(mock_fal: Account, mock_fal_webhooks: WebhookReceiver) -> None:
+    handle = fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url + "hook?a=1&b=2")
+    [received] = mock_fal_webhooks.wait_for(1)
+    assert received.verified
+    assert received.path == "/hook?a=1&b=2"
+    assert received.json["request_id"] == handle.request_id
+    assert received.json["payload"] == handle.get()
+
+
+@pytest.mark.parametrize("host", ["rest.fal.ai", "rest.alpha.fal.ai"])
+def test_another_library_verifies_it_with_the_served_keys(
+    mock_fal: Account, mock_fal_webhooks: WebhookReceiver, host: str
+) -> None:
+    fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
+    [received] = mock_fal_webhooks.wait_for(1)
+    answer = httpx.get(f"https://{host}/.well-known/jwks.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert genuine(received, answer.json())
+    assert not genuine(received, MockFal(seed=1)._emulator.signer.jwks)
+
+
+def test_nobody_has_to_poll_and_failures_are_tried_again(
+    mock_fal: Account, mock_fal_webhooks: WebhookReceiver
+) -> None:
+    mock_fal_webhooks.answer(500, 404)
+    fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
+    first, second, third = mock_fal_webhooks.wait_for(3)
+    assert first.body == second.body == third.body
+    assert ("user-agent" in first.headers, third.headers["user-agent"]) == (False, "python-httpx/0.27.0")
+    [delivery] = mock_fal.settle()
+    assert [attempt.status for attempt in delivery.attempts] == [500, 404, 200]
+    assert (delivery.state, delivery.json) == (DeliveryState.DELIVERED, third.json)
+
+
+def test_an_invalid_input_calls_back_with_an_error(
+    mock_fal: Account, mock_fal_webhooks: WebhookReceiver
+) -> None:
+    fal_client.submit(SCHNELL, {"seed": 7}, webhook_url=mock_fal_webhooks.url)
+    told = mock_fal_webhooks.wait_for(1)[0].json
+    assert (told["status"], told["error"]) == ("ERROR", "Invalid status code: 422")
+    assert told["payload"]["detail"][0]["loc"] == ["body", "prompt"]
+
+
+def test_the_addresses_in_it_follow_the_way_of_the_submission(
+    mock_fal: Account, mock_fal_webhooks: WebhookReceiver
+) -> None:
+    direct = httpx.Client(base_url=mock_fal.url, trust_env=False, headers={"authorization": "Key a:b"})
+    with direct:
+        params = {"fal_webhook": mock_fal_webhooks.url}
+        direct.post(f"/queue.fal.run/{SCHNELL}", params=params, json=CAT).raise_for_status()
+        fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
+        first, second = (each.json["payload"]["images"][0]["url"] for each in mock_fal_webhooks.wait_for(2))
+        assert first.startswith(f"{mock_fal.url}/v3b.fal.media/files/b/")
+        assert direct.get(first).headers["content-type"] == "image/jpeg"
+    assert second.startswith("https://v3b.fal.media/files/b/")
+    assert httpx.get(second).headers["content-type"] == "image/jpeg"
+
+
+def test_the_control_api_tells_what_became_of_it(
+    mock_fal: Account, mock_fal_webhooks: WebhookReceiver
+) -> None:
+    mock_fal_webhooks.answer(503)
+    fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
+    fal_client.submit(SCHNELL, CAT, webhook_url="http://8.8.8.8/hook")
+    mock_fal.settle()
+    account = mock_fal.key.partition(":")[0]
+    told = httpx.get(f"{mock_fal.url}/_mock/deliveries", params={"key": account}, trust_env=False).json()
+    good, bad = told["deliveries"]
+    assert (good["state"], good["next_at"]) == ("delivered", None)
+    assert [attempt["status"] for attempt in good["attempts"]] == [503, 200]
+    assert good["body"] == mock_fal_webhooks.received[-1].json
+    assert (bad["state"], bad["body"]) == ("failed", None)
+    assert "start with --allow-egress" in bad["attempts"][0]["error"]
+
+
+def test_what_is_not_due_yet_shows_when_it_will_be() -> None:
+    with MockFal(clock="manual", queue_s=2, run_s=8) as fal, httpx.Client(trust_env=False) as client:
+        client.post(
+            f"{fal.url}/queue.fal.run/{SCHNELL}",
+            params={"fal_webhook": "http://127.0.0.1:9/"},
+            json=CAT,
+            headers={"authorization": "Key a:b"},
+        )
+        [told] = client.get(f"{fal.url}/_mock/deliveries").json()["deliveries"]
+        assert (told["state"], told["next_at"]) == ("waiting", fal.clock.now() + 10)
+        assert [each.state for each in fal.settle()] == [DeliveryState.WAITING]
+        fal.reset()
+        assert fal.deliveries == []
+
+
+def test_what_was_owed_when_it_stopped_is_delivered_when_it_runs_again() -> None:
+    fal = MockFal(clock="manual", run_s=60)
+    with fal, httpx.Client(trust_env=False, headers={"authorization": "Key a:b"}) as client:
+        keys_url = f"{fal.url}/rest.fal.ai/.well-known/jwks.json"
+        receiver = WebhookReceiver(keys_url).start()
+        params = {"fal_webhook": receiver.url}
+        client.post(f"{fal.url}/queue.fal.run/{SCHNELL}", params=params, json=CAT).raise_for_status()
+    assert isinstance(fal.clock, ManualClock)
+    fal.clock.advance(100)
+    with fal:
+        assert [each.state for each in fal.settle()] == [DeliveryState.DELIVERED]
+    receiver.stop()
+    assert len(receiver.received) == 1
+
+
+def test_the_javascript_client_is_called_back(node: Node, mock_fal: Account) -> None:
+    seen = node("webhook.mjs")
+    assert (seen["genuine"], seen["forged"], seen["same"]) == ([True, True], False, True)
+    assert (seen["body"]["request_id"], seen["body"]["status"]) == (seen["requestId"], "OK")
+    assert seen["body"]["payload"]["prompt"] == "a cät"
+
+
+def test_two_thousand_webhooks_reach_a_receiver_that_fails_a_third_of_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with (
+        MockFal(speed=10) as fal,
+        WebhookReceiver(f"{fal.url}/rest.fal.ai/.well-known/jwks.json") as receiver,
+    ):
+        for variable, value in fal.env.items():
+            monkeypatch.setenv(variable, value)
+        receiver.answer(*[200, 200, 500] * 1000)
+        client = fal_client.SyncClient(key="alice:key")
+        with closing(client._client):
+            ids = {client.submit(SCHNELL, CAT, webhook_url=receiver.url).request_id for _ in range(2000)}
+        # Every third answer is a failure, so this is the attempt that delivers the last one.
+        received = receiver.wait_for(2999, timeout_s=100)
+        assert {each.state for each in fal.settle()} == {DeliveryState.DELIVERED}
+        assert len(receiver.received) == 2999
+        jwks = fal._emulator.signer.jwks
+    bodies: defaultdict[str, set[bytes]] = defaultdict(set)
+    for each in received:
+        bodies[each.headers["x-fal-webhook-request-id"]].add(each.body)
+    assert bodies.keys() == ids
+    assert {len(different) for different in bodies.values()} == {1}
+    assert all(genuine(each, jwks) for each in received)
