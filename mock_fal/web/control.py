@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable
 from ipaddress import ip_address
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.applications import Starlette
@@ -17,11 +17,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import mock_fal
 from mock_fal.clock import ManualClock
 from mock_fal.emulator import Emulator
-from mock_fal.outbox import Delivery, DeliveryState
 from mock_fal.outcome import is_deeper
 from mock_fal.store import Exchange
 from mock_fal.web import wire
 from mock_fal.web.inspector import page
+
+if TYPE_CHECKING:
+    from mock_fal.outbox import Delivery
 
 # The last second that a date can name; the clock is not moved behind it.
 DOOMSDAY: Final = 253_402_300_799
@@ -52,7 +54,7 @@ def control(emulator: Emulator, exports: Exports) -> ASGIApp:
 
     async def deliveries(request: Request) -> Response:
         key = request.query_params.get("key")
-        wanted = [_delivery(each) for each in emulator.outbox.deliveries if key in (None, each.tenant)]
+        wanted = [_delivery(each) for each in emulator.deliveries if key in (None, each.tenant)]
         return _json({"deliveries": wanted})
 
     async def advance(request: Request) -> Response:
@@ -152,7 +154,7 @@ def _exchange(each: Exchange) -> dict[str, Any]:
 
 
 def _delivery(each: Delivery) -> dict[str, Any]:
-    next_at = each.next_at if each.state is DeliveryState.WAITING else None
+    next_at = each.next_at if each.state.value == "waiting" else None
     return {
         "request_id": each.request_id,
         "key": each.tenant,
@@ -177,4 +179,4 @@ def _read(body: bytes) -> Any:
         document = json.loads(body) if body else None
     except (ValueError, RecursionError):
         return body.decode("utf-8", "replace")
-    return body.decode() if is_deeper(document, MAX_DEPTH) else document
+    return body.decode("utf-8", "replace") if is_deeper(document, MAX_DEPTH) else document

@@ -8,7 +8,7 @@ from mock_fal import catalog
 from mock_fal.emulator import Emulator
 from mock_fal.errors import ApplicationNotFound, AuthenticationRequired, FalError
 from mock_fal.store import Entry
-from mock_fal.web import wire
+from mock_fal.web import wire, wire_storage
 from mock_fal.web.media import Media
 from mock_fal.web.question import Question, Receive
 
@@ -47,7 +47,7 @@ class Run:
         if question.method != "POST":
             return wire.runner_method_not_allowed(emulator.fresh_id(tenant)), None
         body = await question.read(receive, emulator.settings.max_body)
-        entry = emulator.run(endpoint, body, tenant, wire.wishes(question))
+        entry = emulator.run(endpoint, body, tenant, wire_storage.with_terms(wire.wishes(question), question))
         while not emulator.is_done(entry):
             await emulator.clock.wait_until(entry.schedule.ends_at)
         outcome = emulator.result(entry)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -22,7 +22,9 @@ from mock_fal.lifecycle import Completed, LogLine, Queued, Running
 from mock_fal.outcome import Outcome, Picture, RequestFailure, addresses
 from mock_fal.store import Entry
 from mock_fal.web.question import Links, Question
-from mock_fal.webhook import Webhook
+
+if TYPE_CHECKING:
+    from mock_fal.webhook import Webhook
 
 REQUEST_ID: Final = "x-fal-request-id"
 
@@ -103,7 +105,7 @@ def wishes(question: Question) -> Wishes:
         low_priority=headers.get(b"x-fal-queue-priority") == b"low",
         start_timeout_s=_start_timeout(headers),
         max_queue_length=_max_queue_length(params.get("fal_max_queue_length")),
-        webhook=Webhook(target, question.links.media) if (target := params.get("fal_webhook")) else None,
+        webhook=_webhook(params.get("fal_webhook"), question.links),
         cue=question.header(b"x-mock-fal"),
     )
 
@@ -118,6 +120,14 @@ def wants_logs(question: Question) -> bool:
     """Whether a status is asked for with logs."""
     # fal: documented are 1 and 0; the Python client sends true and false. Anything else counts as no.
     return question.params.get("logs") in ("1", "true")
+
+
+def _webhook(url: str | None, links: Links) -> Webhook | None:
+    if not url:
+        return None
+    from mock_fal.webhook import Webhook  # few ask for one: it is loaded for those
+
+    return Webhook(url, links.media)
 
 
 def _start_timeout(headers: Mapping[bytes, bytes]) -> float:
@@ -190,12 +200,10 @@ def request_failure(failure: RequestFailure, request_id: str) -> Reply:
 def cancelled(cancellation: Cancellation, entry: Entry) -> Reply:
     """The answer to a cancellation that was taken."""
     headers = {REQUEST_ID: entry.id}
-    match cancellation:
-        case Cancellation.REMOVED:
-            # fal: unverified, the pairing of OK with the code 200; both are documented.
-            return reply(200, {"status": "OK"}, headers)
-        case Cancellation.REQUESTED:
-            return reply(202, {"status": "CANCELLATION_REQUESTED"}, headers)
+    if cancellation is Cancellation.REQUESTED:
+        return reply(202, {"status": "CANCELLATION_REQUESTED"}, headers)
+    # fal: unverified, the pairing of OK with the code 200; both are documented.
+    return reply(200, {"status": "OK"}, headers)
 
 
 def error(error: FalError, request_id: str, *, as_status: bool = False) -> Reply:

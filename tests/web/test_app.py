@@ -1,0 +1,517 @@
+"""All hosts in one application: the ways in, who is refused, other origins, the journal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mock_fal.hosts import EMULATED_HOSTS
+from tests.strategies import bodies
+from tests.web.conftest import (
+    DEV,
+    MEDIA,
+    OURS,
+    QUEUE,
+    QUEUE_S,
+    RUN,
+    RUN_S,
+    SCHNELL,
+    Call,
+    Fal,
+    Serve,
+    opened,
+    scope,
+)
+
+A_CAT = b'{"prompt":"a cat"}'
+PROXY = f"{OURS}/api/fal/proxy"
+PAGE = "http://localhost:3000"  # a page of somebody's application
+
+# Address of the queue's host, and where its links lead to: the queue, the files.
+WAYS = {
+    "by name": (QUEUE, QUEUE, MEDIA),
+    "by name, with a port": ("https://queue.fal.run:8443", "https://queue.fal.run:8443", f"{MEDIA}:8443"),
+    "by name, without TLS": ("http://queue.fal.run", "http://queue.fal.run", "http://v3b.fal.media"),
+    "by the backup's name": ("https://queue.falrun.com", QUEUE, MEDIA),
+    "by path": (f"{OURS}/queue.fal.run", f"{OURS}/queue.fal.run", f"{OURS}/v3b.fal.media"),
+    "by path, behind TLS": (
+        "https://localhost/queue.fal.run",
+        "https://localhost/queue.fal.run",
+        "https://localhost/v3b.fal.media",
+    ),
+}
+
+
+# -- the ways in
+
+
+@pytest.mark.parametrize(("base", "queue", "media"), WAYS.values(), ids=WAYS)
+def test_links_follow_the_way_by_which_the_question_came(fal: Fal, base: str, queue: str, media: str) -> None:
+    handle = fal.completed(at=base, image_size={"width": 64, "height": 48})
+    url = f"{queue}/fal-ai/flux/requests/{handle.id}"
+    told = handle.taken.json()
+    assert (told["response_url"], told["status_url"], told["cancel_url"]) == (
+        url,
+        f"{url}/status",
+        f"{url}/cancel",
+    )
+    assert handle.status().json()["status_url"] == f"{url}/status"
+    picture = handle.result().json()["images"][0]["url"]
+    assert picture.startswith(f"{media}/files/b/")
+    assert fal.ask("GET", picture, key=None).headers["content-type"] == "image/jpeg"
+
+
+def test_the_same_request_has_other_links_for_whoever_comes_another_way(fal: Fal) -> None:
+    handle = fal.submit()
+    url = f"{OURS}/queue.fal.run/fal-ai/flux/requests/{handle.id}"
+    assert fal.ask("GET", f"{url}/status").json()["response_url"] == url
+    assert fal.ask("GET", url).json()["response_url"] == url
+    assert handle.status().json()["response_url"] == handle.url
+
+
+def proxied(fal: Fal, method: str, target: str, **how: Any) -> httpx.Response:
+    return fal.ask(method, PROXY, headers={"x-fal-target-url": target, **how.pop("headers", {})}, **how)
+
+
+def test_a_page_generates_a_picture_through_the_proxy(stepping: Fal) -> None:
+    taken = proxied(stepping, "POST", f"{QUEUE}/{SCHNELL}", body=A_CAT).json()
+    assert taken["status_url"].startswith(f"{OURS}/queue.fal.run/fal-ai/flux/requests/")
+    # The JavaScript client makes the addresses anew.
+    url = f"{QUEUE}/fal-ai/flux/requests/{taken['request_id']}"
+    states = [proxied(stepping, "GET", f"{url}/status?logs=1").json() for _ in range(3)]
+    assert [each["status"] for each in states] == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+    assert states[2]["logs"]
+    picture = proxied(stepping, "GET", url).json()["images"][0]["url"]
+    assert picture.startswith(f"{OURS}/v3b.fal.media/files/b/")
+    assert stepping.ask("GET", picture).status_code == 200
+    assert proxied(stepping, "PUT", f"{url}/cancel").status_code == 400
+
+
+def test_the_proxy_asks_the_run_host_as_well(stepping: Fal) -> None:
+    assert proxied(stepping, "POST", f"{RUN}/{DEV}", body=A_CAT).json()["prompt"] == "a cat"
+
+
+def test_the_proxys_own_query_is_not_the_targets(fal: Fal) -> None:
+    url = f"{PROXY}?fal_max_queue_length=junk"
+    answer = fal.ask("POST", url, headers={"x-fal-target-url": f"{QUEUE}/{SCHNELL}"}, body=A_CAT)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"x-fal-target-url": ""},
+        {"x-fal-target-url": "https://example.com/fal.run"},
+        {"x-fal-target-url": "https://notfal.run/x"},
+        {"x-fal-target-url": "/fal-ai/flux"},
+        {"x-fal-target-url": "https://[/"},
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+def test_the_proxy_refuses_what_is_not_fals(fal: Fal, method: str, headers: dict[str, str]) -> None:
+    answer = fal.ask(method, PROXY, headers=headers, body=A_CAT)
+    assert (answer.status_code, answer.text) == (400, '"Invalid request"')
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_a_page_of_another_origin_may_ask_the_proxy(fal: Fal) -> None:
+    preflight = fal.ask(
+        "OPTIONS",
+        PROXY,
+        key=None,
+        headers={
+            "origin": PAGE,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "content-type,x-fal-target-url",
+        },
+    )
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == PAGE
+    assert preflight.headers["access-control-allow-headers"] == "content-type,x-fal-target-url"
+    answer = proxied(fal, "POST", f"{QUEUE}/{SCHNELL}", headers={"origin": PAGE}, body=A_CAT)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, PAGE)
+
+
+@pytest.mark.parametrize("way", ["by name", "by path"])
+def test_files_may_be_where_any_browser_here_reaches_them(fal: Fal, way: str) -> None:
+    base, queue, _ = WAYS[way]
+    fal.app.local_media = f"{OURS}/v3b.fal.media"
+    handle = fal.completed(at=base, image_size={"width": 64, "height": 48})
+    picture = handle.result().json()["images"][0]["url"]
+    assert handle.url.startswith(queue)
+    assert picture.startswith(f"{OURS}/v3b.fal.media/files/b/")
+    assert fal.ask("GET", picture).status_code == 200
+
+
+# -- who is refused
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        ("https://api.fal.ai/v1/models", {}),
+        ("https://api.fal.ai:443/v1/models", {}),
+        (f"{OURS}/api.fal.ai/v1/models", {}),
+        (PROXY, {"x-fal-target-url": "https://api.fal.ai/v1/models"}),
+        ("https://api.fal.ai/v1/models", {"origin": PAGE}),
+    ],
+)
+def test_a_host_of_fal_that_is_not_here_says_so(fal: Fal, url: str, headers: dict[str, str]) -> None:
+    answer = fal.ask("GET", url, headers=headers)
+    assert answer.status_code == 501
+    detail = answer.json()["detail"]
+    assert detail.startswith("mock-fal does not emulate 'api.fal.ai'; it emulates ")
+    assert all(host in detail for host in EMULATED_HOSTS)
+
+
+@pytest.mark.parametrize("type", ["websocket"])
+def test_there_are_no_websockets(fal: Fal, type: str) -> None:
+    asked = scope("GET", f"{RUN}/{SCHNELL}/realtime") | {"type": type}
+    (sent,) = Call(fal, asked, b"", True).sent
+    assert (sent["type"], sent["code"]) == ("websocket.close", 1008)
+
+
+@pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
+def test_a_body_that_says_it_is_too_large_is_refused_unread(serve: Serve, url: str) -> None:
+    call = serve(max_body=50).begin("POST", url, headers={"content-length": "100"}, body=b"x" * 100)
+    assert call.unread == 11
+    answer = call.answer()
+    assert answer.status_code == 413
+    assert answer.text == '{"detail":"Request body is larger than 50 bytes, the limit of this mock-fal"}'
+    assert answer.headers["x-fal-request-id"]
+
+
+@pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
+def test_a_body_that_turns_out_too_large_is_refused_at_once(serve: Serve, url: str) -> None:
+    call = serve(max_body=50).begin("POST", url, body=b"x" * 100)
+    assert call.answer().status_code == 413
+    assert call.unread == 5
+
+
+@pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
+def test_who_hangs_up_within_a_body_asked_nothing(fal: Fal, url: str) -> None:
+    call = fal.begin("POST", url, body=A_CAT, ends=False)
+    call.hang_up()
+    assert call.is_over
+    assert not call.sent
+    assert not fal.journal
+    assert not fal.emulator.store.entries
+
+
+@pytest.mark.parametrize("origin", [{}, {"origin": PAGE}])
+def test_an_answer_that_is_cut_ends_in_silence(
+    fal: Fal, origin: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    direct = fal.begin("POST", f"{RUN}/{SCHNELL}", headers=origin, body=A_CAT)
+    watcher = fal.submit().watch(headers=origin)
+    for call in (direct, watcher):
+        call.cut()
+        assert call.is_over
+    assert not direct.sent
+    assert len(watcher.events()) == 1
+    assert not caplog.records
+
+
+def test_a_bug_of_ours_is_a_500_and_told_to_the_log(
+    fal: Fal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(fal.emulator, "submit", None)
+    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=A_CAT)
+    assert (answer.status_code, answer.text) == (500, '{"detail":"Internal Server Error"}')
+    assert "a bug, at POST /fal-ai/flux/schnell" in caplog.text
+    assert [exchange.status for exchange in fal.journal] == [500]
+
+
+# -- other origins
+
+HOSTS = [
+    f"{QUEUE}/{SCHNELL}",
+    f"{RUN}/{SCHNELL}",
+    f"{OURS}/queue.fal.run/{SCHNELL}",
+    f"{OURS}/fal.run/{SCHNELL}",
+]
+
+
+@pytest.mark.parametrize("url", HOSTS)
+def test_a_page_may_ask_whether_it_may_ask(fal: Fal, url: str) -> None:
+    asked = "authorization,content-type,x-fal-queue-priority,x-app-mine"
+    answer = fal.ask(
+        "OPTIONS",
+        url,
+        key=None,
+        headers={
+            "origin": PAGE,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": asked,
+        },
+    )
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    assert answer.headers["access-control-allow-headers"] == asked
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert not fal.journal
+
+
+@pytest.mark.parametrize("url", HOSTS)
+def test_a_page_reads_the_answer(stepping: Fal, url: str) -> None:
+    answer = stepping.ask("POST", url, headers={"origin": PAGE, "cookie": "a=b"}, body=A_CAT)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["vary"] == "Origin"
+
+
+@pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
+def test_a_page_reads_refusals_too(fal: Fal, url: str) -> None:
+    answer = fal.ask("POST", url, key=None, headers={"origin": PAGE}, body=A_CAT)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, PAGE)
+
+
+def test_a_page_watches_a_status_stream(fal: Fal) -> None:
+    watcher = fal.submit().watch(headers={"origin": PAGE})
+    assert watcher.head().headers["access-control-allow-origin"] == PAGE
+    fal.advance(QUEUE_S + RUN_S)
+    assert watcher.events()[-1]["status"] == "COMPLETED"
+
+
+def test_who_is_no_page_is_told_nothing_of_origins(fal: Fal) -> None:
+    headers = fal.submit().taken.headers
+    assert not [name for name in headers if name.startswith("access-control-")]
+
+
+# -- the journal
+
+
+def test_an_exchange_is_written_down_whole(fal: Fal) -> None:
+    body = json.dumps({"prompt": "a cat", "seed": 7}).encode()
+    handle = fal.submit(body=body, query="?fal_max_queue_length=9")
+    (exchange,) = fal.journal
+    assert exchange.at == fal.clock.now()
+    assert (exchange.tenant, exchange.request_id) == ("alice", handle.id)
+    assert (exchange.method, exchange.status) == ("POST", 200)
+    assert exchange.url == "https://queue.fal.run/fal-ai/flux/schnell?fal_max_queue_length=9"
+    assert (exchange.request_body, exchange.json) == (body, {"prompt": "a cat", "seed": 7})
+    assert exchange.response_body == handle.taken.content
+    assert (b"authorization", b"Key alice:secret") in exchange.request_headers
+    assert (b"x-fal-request-id", handle.id.encode()) in exchange.response_headers
+
+
+@pytest.mark.parametrize(("base", "queue", "media"), WAYS.values(), ids=WAYS)
+def test_the_journal_has_fals_own_addresses(fal: Fal, base: str, queue: str, media: str) -> None:
+    fal.submit(at=base)
+    assert fal.journal[0].url in (f"{QUEUE}/{SCHNELL}", f"https://queue.falrun.com/{SCHNELL}")
+
+
+def test_what_came_through_the_proxy_has_the_targets_address(fal: Fal) -> None:
+    proxied(fal, "POST", f"{QUEUE}/{SCHNELL}?a=b", body=A_CAT)
+    assert fal.journal[0].url == f"{QUEUE}/{SCHNELL}?a=b"
+
+
+def test_a_look_without_a_key_belongs_to_whoever_submitted(fal: Fal) -> None:
+    handle = fal.submit(key="bob:secret")
+    handle.status(key=None)
+    assert [(each.tenant, each.request_id) for each in fal.journal] == [("bob", handle.id)] * 2
+
+
+@pytest.mark.parametrize(
+    ("headers", "tenant"),
+    [
+        ({"authorization": "Key bob:wrong"}, "bob"),
+        ({"authorization": "key bob:wrong"}, "bob"),
+        ({"authorization": "Bearer bob"}, ""),
+        ({"authorization": "Key"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_refusal_belongs_to_whoever_the_key_names(
+    serve: Serve, headers: dict[str, str], tenant: str
+) -> None:
+    fal = serve(key=("alice:secret",))
+    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", key=None, headers=headers, body=A_CAT)
+    (exchange,) = fal.journal
+    assert (exchange.tenant, exchange.status, exchange.request_id) == (tenant, 401, None)
+    assert exchange.response_body == answer.content
+
+
+def test_a_look_at_anothers_request_belongs_to_whoever_looked(fal: Fal) -> None:
+    fal.submit(key="alice:secret").status(key="bob:secret")
+    exchange = fal.journal[-1]
+    assert (exchange.tenant, exchange.status, exchange.request_id) == ("bob", 404, None)
+
+
+def test_a_direct_request_is_written_down_too(stepping: Fal) -> None:
+    answer = stepping.run()
+    (exchange,) = stepping.journal
+    assert exchange.url == f"{RUN}/{SCHNELL}"
+    assert exchange.request_id == answer.headers["x-fal-request-id"]
+    assert exchange.response_body == answer.content
+
+
+def test_a_stream_is_written_down_as_it_leaves(fal: Fal) -> None:
+    handle = fal.submit()
+    watcher = handle.watch()
+    exchange = fal.journal[-1]
+    first = watcher.news()
+    assert (exchange.status, exchange.request_id) == (200, handle.id)
+    assert exchange.response_body.decode() == first
+    fal.advance(QUEUE_S)
+    second = watcher.news()
+    assert exchange.response_body.decode() == first + second
+    watcher.hang_up()
+    fal.advance(RUN_S)
+    assert exchange.response_body.decode() == first + second
+
+
+def test_pictures_are_not_kept_in_the_journal(fal: Fal) -> None:
+    picture = fal.picture()
+    assert len(fal.ask("GET", picture).content) > 100
+    exchange = fal.journal[-1]
+    assert (exchange.url, exchange.status, exchange.response_body) == (picture, 200, b"")
+
+
+def test_a_head_is_written_down_like_its_get(fal: Fal) -> None:
+    handle = fal.submit()
+    handle.status()
+    fal.ask("HEAD", f"{handle.url}/status")
+    assert [each.method for each in fal.journal] == ["POST", "GET", "HEAD"]
+
+
+def test_the_journal_forgets_the_oldest_first(serve: Serve) -> None:
+    fal = serve(retention=2)
+    handle = fal.submit()
+    handle.status()
+    handle.result()
+    assert [each.path.rpartition("/")[2] for each in fal.journal] == ["status", handle.id]
+
+
+# -- anything at all
+
+HOST_NAMES = [
+    *sorted(EMULATED_HOSTS),
+    "api.fal.ai",
+    "127.0.0.1:8325",
+    "localhost",
+    "mock",
+    "evil.test",
+    "[",
+    "fal.run:x",
+]
+WORDS = [
+    *EMULATED_HOSTS,
+    *("fal-ai", "flux", "flux-1", "schnell", "dev", "workflows", "comfy", "requests", "status", "stream"),
+    *("cancel", "response", "files", "b", "upload", "storage", "api", "fal", "proxy", "_mock", "health"),
+    *("019b76da-a800-7000-a274-ff43af1a57dc", "", ".", "..", "漢", "\r\nx: y", "\x00", "\ud7ff"),
+]
+HEADER_NAMES = [
+    *(
+        "authorization",
+        "content-length",
+        "content-type",
+        "origin",
+        "cookie",
+        "range",
+        "if-none-match",
+        "if-range",
+    ),
+    *("x-fal-queue-priority", "x-fal-request-timeout", "x-fal-request-start-timeout", "x-fal-target-url"),
+    *("x-mock-fal", "x-fal-object-lifecycle-preference", "access-control-request-method", "x-fal-file-name"),
+    *("access-control-request-headers", "host"),
+]
+STEMS = [
+    "",
+    "/fal-ai/flux/requests/{id}",
+    "/queue.fal.run/fal-ai/flux/requests/{id}",
+    "/v3b.fal.media",
+    "{file}",
+]
+words = st.lists(st.sampled_from(WORDS) | st.text(max_size=8), max_size=6).map("/".join)
+paths = st.builds("{}/{}".format, st.sampled_from(STEMS), words) | st.sampled_from(STEMS[1:])
+# A server lets no line ends and no zeros through.
+values = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=30) | st.sampled_from(
+    ["Key alice:secret", "Bearer x", "low", "1", "bytes=0-5", "https://fal.run/fal-ai/flux/dev", "https://["]
+)
+queries = st.binary(max_size=20) | st.sampled_from(
+    [
+        b"logs=1",
+        b"fal_max_queue_length=x",
+        b"fal_webhook=http://127.0.0.1:9/x",
+        b"storage_type=gcs",
+        b"key=%ff",
+    ]
+)
+
+
+def is_well_formed(answer: httpx.Response, call: Call, method: str) -> bool:
+    start, *parts = call.sent
+    raw: list[tuple[bytes, bytes]] = start["headers"]
+    length = answer.headers.get("content-length")
+    return (
+        start["type"] == "http.response.start"
+        and all(part["type"] == "http.response.body" for part in parts)
+        and [part.get("more_body", False) for part in parts] == [True] * (len(parts) - 1) + [False]
+        and all(name == name.lower() and not set(name + value) & set(b"\r\n\x00") for name, value in raw)
+        and (
+            length is None
+            or method == "HEAD"
+            or answer.status_code == 304
+            or int(length) == len(answer.content)
+        )
+        and (
+            answer.headers.get("content-type") != "application/json"
+            or not answer.content
+            or bool(answer.json() or 1)
+        )
+    )
+
+
+@given(
+    host=st.sampled_from(HOST_NAMES) | st.text(st.characters(codec="latin-1"), max_size=8),
+    method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]),
+    path=paths,
+    query=queries,
+    headers=st.lists(st.tuples(st.sampled_from(HEADER_NAMES), values), max_size=5),
+    body=bodies(),
+)
+@settings(max_examples=400)
+def test_whatever_is_asked_gets_an_answer_and_never_a_500(
+    host: str, method: str, path: str, query: bytes, headers: list[tuple[str, str]], body: bytes
+) -> None:
+    with opened(clock="stepping", max_body=100_000) as fal:
+        there = fal.submit(image_size={"width": 8, "height": 8})
+        (file,) = fal.emulator.store.files
+        asked = scope(method, "http://x/") | {
+            "path": path.replace("{id}", there.id).replace("{file}", file),
+            "query_string": query,
+            "headers": [
+                (b"host", host.encode("latin-1")),
+                *((name.encode(), value.encode("latin-1")) for name, value in headers),
+            ],
+        }
+        call = Call(fal, asked, body, True)
+        answer = call.answer()
+        assert answer.status_code != 500
+        assert is_well_formed(answer, call, method)
+
+
+@given(
+    body=bodies(),
+    plane=st.sampled_from([QUEUE, RUN]),
+    endpoint=st.sampled_from([SCHNELL, DEV, "fal-ai/flux/x"]),
+)
+def test_whatever_the_input_the_result_can_be_read(body: bytes, plane: str, endpoint: str) -> None:
+    with opened(clock="stepping") as fal:
+        call = fal.begin("POST", f"{plane}/{endpoint}", body=body)
+        answer = call.answer()
+        id = answer.headers["x-fal-request-id"]
+        results = [fal.ask("GET", f"{QUEUE}/fal-ai/flux/requests/{id}") for _ in range(3)]
+        assert {each.status_code for each in (answer, *results)} <= {200, 400, 404, 422}
+        assert all(each.json() for each in results)
+        assert fal.ask("GET", f"{OURS}/_mock/requests").json()["requests"]
+        assert fal.ask("GET", f"{OURS}/").status_code == 200

@@ -1,0 +1,868 @@
+"""queue.fal.run, to the letter: codes, bytes, headers."""
+
+from __future__ import annotations
+
+import pytest
+
+from mock_fal.errors import MODEL_ERRORS, REQUEST_ERRORS
+from tests.web.conftest import DEV, QUEUE, QUEUE_S, RUN_S, SCHNELL, Fal, Handle, Serve
+
+NOBODYS = "019f6b1b-49c3-7163-9866-2d7bdfec2232"
+TEXT = "text/plain; charset=utf-8"
+
+
+def addresses(handle: Handle, base: str = "https://queue.fal.run/fal-ai/flux") -> str:
+    """The members that every status has, as they stand in its bytes."""
+    url = f"{base}/requests/{handle.id}"
+    return (
+        f'"request_id":"{handle.id}","response_url":"{url}","status_url":"{url}/status",'
+        f'"cancel_url":"{url}/cancel"'
+    )
+
+
+def line(message: str, timestamp: str) -> str:
+    return f'{{"message":"{message}","level":"INFO","source":"USER","timestamp":"{timestamp}"}}'
+
+
+FIRST = line(" 25%|██        | 1/4 [00:02,  0.50it/s]", "2026-01-01T00:00:04.000Z")
+SECOND = line(" 50%|█████     | 2/4 [00:04,  0.50it/s]", "2026-01-01T00:00:06.000Z")
+
+
+# -- submit
+
+
+def test_a_submission_is_answered_with_200_and_the_status(fal: Fal) -> None:
+    handle = fal.submit()
+    assert handle.taken.status_code == 200
+    assert handle.taken.headers["content-type"] == "application/json"
+    assert handle.taken.headers["x-fal-request-id"] == handle.id
+    assert handle.taken.text == (
+        f'{{"status":"IN_QUEUE",{addresses(handle)},"logs":null,"metrics":{{}},"queue_position":0}}'
+    )
+
+
+def test_a_submission_that_starts_at_once_is_in_progress(serve: Serve) -> None:
+    handle = serve(queue_s=0.0).submit()
+    assert handle.taken.text == (f'{{"status":"IN_PROGRESS",{addresses(handle)},"logs":null,"metrics":{{}}}}')
+
+
+def test_a_submission_tells_how_many_wait_in_front(fal: Fal) -> None:
+    assert [fal.submit().taken.json()["queue_position"] for _ in range(3)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("path", [SCHNELL, f"{SCHNELL}/", DEV, "fal-ai/flux-1/schnell/"])
+def test_a_submission_takes_the_whole_id_and_its_addresses_only_the_app(fal: Fal, path: str) -> None:
+    handle = fal.submit(endpoint=path)
+    owner, app, *_ = path.split("/")
+    assert handle.url == f"https://queue.fal.run/{owner}/{app}/requests/{handle.id}"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"content-type": "application/x-www-form-urlencoded"}, {"content-type": "text/plain; charset=x"}],
+)
+def test_a_body_is_read_as_json_whatever_its_type_says(fal: Fal, headers: dict[str, str]) -> None:
+    assert fal.completed(headers=headers).result().json()["prompt"] == "a cat"
+
+
+def test_an_unknown_app_is_not_found_by_its_alias_alone(fal: Fal) -> None:
+    answer = fal.ask("POST", f"{QUEUE}/fal-ai/h3-max/turbo", body=b"{}")
+    assert answer.status_code == 404
+    assert answer.text == r'{"detail":"Application \"h3-max\" not found"}'
+    assert answer.headers["x-fal-request-id"]
+
+
+def test_a_namespace_belongs_to_an_app_that_is_not_here(fal: Fal) -> None:
+    answer = fal.ask("POST", f"{QUEUE}/workflows/fal-ai/flux", body=b"{}")
+    assert (answer.status_code, answer.text) == (404, r'{"detail":"Application \"flux\" not found"}')
+
+
+def test_an_unknown_path_in_a_known_app_is_for_the_runner_to_refuse(fal: Fal) -> None:
+    result = fal.completed(endpoint="fal-ai/flux/nope").result()
+    assert (result.status_code, result.text) == (404, '{"detail":"Path /nope not found"}')
+    assert result.headers["x-fal-billable-units"] == "0"
+
+
+@pytest.mark.parametrize("path", ["/", "/fal-ai", "/fal-ai/", "/workflows/fal-ai"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_address_that_names_no_app_is_a_page_not_found(fal: Fal, method: str, path: str) -> None:
+    answer = fal.ask(method, QUEUE + path)
+    assert (answer.status_code, answer.content) == (404, b"404: Not Found")
+    assert answer.headers["content-type"] == TEXT
+    assert answer.headers["x-fal-request-id"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"])
+def test_only_post_submits(fal: Fal, method: str) -> None:
+    answer = fal.ask(method, f"{QUEUE}/{SCHNELL}", body=b'{"prompt":"a cat"}')
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.headers["content-type"] == TEXT
+    assert answer.headers["x-fal-request-id"]
+    assert answer.content == (b"" if method == "HEAD" else b"405: Method Not Allowed")
+    assert not fal.emulator.store.entries
+
+
+def test_low_priority_waits_behind_all_normal(fal: Fal) -> None:
+    low = fal.submit(headers={"x-fal-queue-priority": "low"})
+    normal = fal.submit(headers={"x-fal-queue-priority": "normal"})
+    unknown = fal.submit(headers={"x-fal-queue-priority": "urgent"})
+    assert [each.status().json()["queue_position"] for each in (low, normal, unknown)] == [2, 0, 1]
+
+
+def test_a_queue_longer_than_the_caller_allows_is_refused(fal: Fal) -> None:
+    fal.submit(query="?fal_max_queue_length=0")
+    fal.submit(query="?fal_max_queue_length=1")
+    refused = fal.ask("POST", f"{QUEUE}/{SCHNELL}?fal_max_queue_length=1", body=b'{"prompt":"a cat"}')
+    assert (refused.status_code, refused.text) == (429, '{"detail":"Queue is full"}')
+    assert refused.headers["x-fal-request-id"]
+    fal.advance(QUEUE_S)
+    fal.submit(query="?fal_max_queue_length=0")
+
+
+@pytest.mark.parametrize("length", ["", "-1", "ten", "1.5", "9" * 5000])
+def test_a_queue_length_that_is_no_number_is_refused(fal: Fal, length: str) -> None:
+    refused = fal.ask("POST", f"{QUEUE}/{SCHNELL}?fal_max_queue_length={length}", body=b"{}")
+    assert refused.status_code == 422
+    assert refused.json()["detail"].startswith("fal_max_queue_length is ")
+
+
+def test_more_than_is_remembered_is_refused_while_all_of_it_is_in_flight(serve: Serve) -> None:
+    fal = serve(retention=1)
+    first = fal.submit()
+    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=b"{}")
+    assert (answer.status_code, answer.text) == (429, '{"detail":"Queue is full"}')
+    fal.advance(QUEUE_S + RUN_S)
+    assert fal.submit().status().status_code == 202
+    assert first.result().status_code == 404
+
+
+def test_a_mistyped_cue_is_refused_with_the_column(fal: Fal) -> None:
+    body = b'{"prompt":"a cat [mock: queue=soon]"}'
+    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=body)
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "detail": "mock-fal: column 14: queue: 'soon', expected seconds from 0 to 100000"
+    }
+
+
+def test_a_cue_may_come_in_a_header(fal: Fal) -> None:
+    handle = fal.submit(headers={"x-mock-fal": "queue=0 run=1"})
+    assert handle.status().json()["status"] == "IN_PROGRESS"
+    fal.advance(1)
+    assert handle.status().json()["metrics"] == {"inference_time": 1.0}
+
+
+def test_a_mistyped_cue_in_a_header_is_refused_too(fal: Fal) -> None:
+    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", headers={"x-mock-fal": "run=1 nfsw"}, body=b"{}")
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "mock-fal: column 7: unknown word 'nfsw'; did you mean 'nsfw'?"
+
+
+# -- who asks
+
+ANONYMOUS = (
+    r'{"detail":"Cannot access application \"fal-ai/flux\". '
+    r'Authentication is required to access this application."}'
+)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Key"},
+        {"authorization": "Key alice"},
+        {"authorization": "Key :"},
+        {"authorization": "Basic YTpi"},
+    ],
+)
+def test_a_submission_needs_a_key(fal: Fal, headers: dict[str, str]) -> None:
+    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", key=None, headers=headers, body=b"{}")
+    assert (answer.status_code, answer.text) == (401, ANONYMOUS)
+    assert answer.headers["x-fal-request-id"]
+
+
+def test_a_key_that_nobody_owns_is_refused(serve: Serve) -> None:
+    fal = serve(key=("alice:secret",))
+    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", key="alice:wrong", body=b"{}")
+    assert (answer.status_code, answer.text) == (401, '{"detail":"invalid key credentials"}')
+    assert fal.submit(key="alice:secret").status().status_code == 202
+
+
+def test_a_bearer_is_refused(fal: Fal) -> None:
+    answer = fal.ask(
+        "POST", f"{QUEUE}/{SCHNELL}", key=None, headers={"authorization": "Bearer nope"}, body=b"{}"
+    )
+    assert (answer.status_code, answer.text) == (401, '{"detail":"bearer: unable to decode issuer"}')
+
+
+@pytest.mark.parametrize("path", ["", "/status", "/status/stream", "/cancel"])
+def test_a_key_is_probed_by_asking_for_any_id(serve: Serve, path: str) -> None:
+    """Many programs do so: 404 is a good key, 401 is none."""
+    fal = serve(key=("alice:secret",))
+    url = f"{QUEUE}/fal-ai/flux/requests/{NOBODYS}{path}"
+    method = "PUT" if path == "/cancel" else "GET"
+    assert fal.ask(method, url, key="alice:secret").status_code == 404
+    bad = fal.ask(method, url, key="alice:wrong")
+    assert (bad.status_code, bad.text) == (401, '{"detail":"invalid key credentials"}')
+    assert bad.headers["x-fal-request-id"] == NOBODYS
+
+
+def test_reading_needs_no_key(fal: Fal) -> None:
+    handle = fal.completed()
+    assert handle.status(key=None).status_code == 200
+    assert handle.result(key=None).status_code == 200
+    assert handle.watch(key=None).events()[0]["status"] == "COMPLETED"
+
+
+# -- status
+
+
+def test_the_story_of_a_request_is_told_to_the_letter(fal: Fal) -> None:
+    handle = fal.submit()
+    common = addresses(handle)
+    queued = handle.status()
+    assert queued.status_code == 202
+    assert queued.text == f'{{"status":"IN_QUEUE",{common},"logs":null,"metrics":{{}},"queue_position":0}}'
+    fal.advance(QUEUE_S)
+    running = handle.status()
+    assert running.status_code == 202
+    assert running.text == f'{{"status":"IN_PROGRESS",{common},"logs":null,"metrics":{{}}}}'
+    fal.advance(RUN_S)
+    completed = handle.status()
+    assert completed.status_code == 200
+    assert completed.text == (
+        f'{{"status":"COMPLETED",{common},"logs":null,"metrics":{{"inference_time":8.0}}}}'
+    )
+
+
+@pytest.mark.parametrize("past_s", [0.0, QUEUE_S, QUEUE_S + RUN_S])
+def test_a_status_carries_the_id_and_no_bill(fal: Fal, past_s: float) -> None:
+    handle = fal.submit()
+    fal.advance(past_s)
+    headers = handle.status().headers
+    assert headers["x-fal-request-id"] == handle.id
+    assert headers["content-type"] == "application/json"
+    assert "x-fal-billable-units" not in headers
+
+
+def test_the_place_in_the_queue_comes_nearer(serve: Serve) -> None:
+    fal = serve(runners=1, queue_s=0.0)
+    _, _, third = (fal.submit() for _ in range(3))
+    assert third.status().json()["queue_position"] == 1
+    fal.advance(RUN_S)
+    assert third.status().json()["queue_position"] == 0
+    fal.advance(RUN_S)
+    assert "queue_position" not in third.status().json()
+
+
+@pytest.mark.parametrize("query", ["?logs=1", "?logs=true", "?x=y&logs=1", "?logs=0&logs=1"])
+def test_logs_are_told_to_whoever_asks(fal: Fal, query: str) -> None:
+    handle = fal.submit()
+    fal.advance(6)
+    answer = handle.status(query)
+    assert answer.text == (
+        f'{{"status":"IN_PROGRESS",{addresses(handle)},"logs":[{FIRST},{SECOND}],"metrics":{{}}}}'
+    )
+
+
+@pytest.mark.parametrize("query", ["", "?logs=0", "?logs=false", "?logs=", "?logs", "?logs=yes", "?log=1"])
+def test_logs_are_null_for_everybody_else(fal: Fal, query: str) -> None:
+    handle = fal.completed()
+    assert handle.status(query).text == (
+        f'{{"status":"COMPLETED",{addresses(handle)},"logs":null,"metrics":{{"inference_time":8.0}}}}'
+    )
+
+
+def test_logs_are_null_before_anything_runs_and_a_list_from_then_on(fal: Fal) -> None:
+    handle = fal.submit()
+    assert handle.status("?logs=1").json()["logs"] is None
+    fal.advance(QUEUE_S)
+    assert handle.status("?logs=1").json()["logs"] == []
+    fal.advance(RUN_S)
+    assert len(handle.status("?logs=1").json()["logs"]) == 4
+
+
+def test_each_status_has_all_lines_so_far(fal: Fal) -> None:
+    handle = fal.submit()
+    fal.advance(5)
+    early = handle.status("?logs=1").json()["logs"]
+    fal.advance(5)
+    late = handle.status("?logs=1").json()["logs"]
+    assert late[: len(early)] == early
+    assert (len(early), len(late)) == (1, 4)
+
+
+def test_what_the_model_refused_looks_completed_and_no_more(fal: Fal) -> None:
+    handle = fal.completed(num_inference_steps=28)
+    status = handle.status("?logs=1")
+    assert status.status_code == 200
+    assert status.text == (
+        f'{{"status":"COMPLETED",{addresses(handle)},"logs":[],"metrics":{{"inference_time":0.004}}}}'
+    ).replace("0.004", str(status.json()["metrics"]["inference_time"]))
+    assert status.json()["metrics"]["inference_time"] == pytest.approx(0.004, abs=1e-6)
+
+
+def test_a_failure_of_the_infrastructure_shows_in_the_status(fal: Fal) -> None:
+    handle = fal.completed("a cat [mock: error=runner_disconnected]")
+    status = handle.status()
+    assert status.status_code == 200
+    assert status.text == (
+        f'{{"status":"COMPLETED",{addresses(handle)},"logs":null,"metrics":{{}},'
+        '"error":"Runner disconnected","error_type":"runner_disconnected"}'
+    )
+
+
+def test_a_start_deadline_that_passed_shows_in_the_status(fal: Fal) -> None:
+    handle = fal.completed(headers={"x-fal-request-timeout": "1"})
+    assert handle.status().text == (
+        f'{{"status":"COMPLETED",{addresses(handle)},"logs":null,"metrics":{{}},'
+        '"error":"Request timed out","error_type":"request_timeout"}'
+    )
+
+
+def test_a_cancellation_shows_in_the_status(fal: Fal) -> None:
+    handle = fal.submit()
+    handle.cancel()
+    status = handle.status()
+    assert status.status_code == 200
+    assert status.text == (
+        f'{{"status":"COMPLETED",{addresses(handle)},"logs":null,"metrics":{{}},'
+        '"error":"Request cancelled","error_type":"client_cancelled"}'
+    )
+
+
+def test_a_runner_that_was_stopped_has_an_inference_time(fal: Fal) -> None:
+    handle = fal.submit("a cat [mock: cancel=honoured]")
+    fal.advance(QUEUE_S + 3)
+    handle.cancel()
+    assert handle.status().text == (
+        f'{{"status":"COMPLETED",{addresses(handle)},"logs":null,"metrics":{{"inference_time":3.0}}}}'
+    )
+
+
+# -- result
+
+
+def test_a_result_is_the_models_own_body(fal: Fal) -> None:
+    result = fal.completed(seed=42).result()
+    url = result.json()["images"][0]["url"]
+    assert result.status_code == 200
+    assert result.text == (
+        f'{{"images":[{{"url":"{url}","width":1024,"height":768,"content_type":"image/jpeg"}}],'
+        '"timings":{"inference":7.68},"seed":42,"has_nsfw_concepts":[false],"prompt":"a cat"}'
+    )
+
+
+def test_a_result_says_who_made_it_and_what_it_costs(fal: Fal) -> None:
+    handle = fal.completed()
+    headers = handle.result().headers
+    assert headers["content-type"] == "application/json"
+    assert headers["x-fal-request-id"] == handle.id
+    assert headers["x-fal-billable-units"] == "1"
+    assert len(headers["x-fal-served-from"]) == 32
+    assert "x-fal-error-type" not in headers
+
+
+def test_endpoints_of_one_app_are_served_from_the_same_runner(fal: Fal) -> None:
+    dev, schnell, other = (fal.completed(endpoint=each) for each in (DEV, SCHNELL, "fal-ai/flux-1/dev"))
+    runners = [each.result().headers["x-fal-served-from"] for each in (dev, schnell, other)]
+    assert runners[0] == runners[1] != runners[2]
+
+
+@pytest.mark.parametrize(
+    ("fields", "units"),
+    [
+        ({"image_size": "square"}, "1"),
+        ({"image_size": {"width": 1000, "height": 1000}}, "1"),
+        ({"image_size": "square_hd"}, "2"),
+        ({"image_size": {"width": 1, "height": 1}}, "1"),
+        ({"image_size": "square", "num_images": 4}, "4"),
+        ({"image_size": {"width": 1500, "height": 1500}, "num_images": 2}, "6"),
+    ],
+)
+def test_each_picture_is_billed_in_whole_megapixels(fal: Fal, fields: dict[str, object], units: str) -> None:
+    assert fal.completed(**fields).result().headers["x-fal-billable-units"] == units
+
+
+def test_a_result_may_be_read_again_and_again(fal: Fal) -> None:
+    handle = fal.completed()
+    assert handle.result().content == handle.result().content
+
+
+def test_an_input_that_does_not_fit_is_refused_at_the_result(fal: Fal) -> None:
+    handle = fal.completed(num_inference_steps=28)
+    result = handle.result()
+    assert result.status_code == 422
+    assert result.text == (
+        '{"detail":[{"type":"less_than_equal","loc":["body","num_inference_steps"],'
+        '"msg":"Input should be less than or equal to 12","input":28,"ctx":{"le":12}}]}'
+    )
+    assert result.headers["x-fal-billable-units"] == "0"
+    assert result.headers["x-fal-request-id"] == handle.id
+    assert "x-fal-served-from" in result.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"", '[{"type":"missing","loc":["body"],"msg":"Field required","input":null}]'),
+        (
+            b"[1]",
+            '[{"type":"model_attributes_type","loc":["body"],'
+            '"msg":"Input should be a valid dictionary or object to extract fields from","input":[1]}]',
+        ),
+        (
+            b'{"prompt":"a cat"',
+            '[{"type":"json_invalid","loc":["body",17],"msg":"JSON decode error","input":{},'
+            '"ctx":{"error":"Expecting \',\' delimiter"}}]',
+        ),
+    ],
+)
+def test_what_is_no_input_is_taken_and_refused_at_the_result(fal: Fal, body: bytes, detail: str) -> None:
+    handle = fal.completed(body=body)
+    result = handle.result()
+    assert (result.status_code, result.text) == (422, f'{{"detail":{detail}}}')
+    assert result.headers["x-fal-billable-units"] == "0"
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe\x80", b'{"prompt":"\xe9"}', b"[" * 100_000])
+def test_what_is_no_text_is_taken_and_refused_at_the_result(fal: Fal, body: bytes) -> None:
+    result = fal.completed(body=body).result()
+    assert (result.status_code, result.text) == (400, '{"detail":"There was an error parsing the body"}')
+
+
+@pytest.mark.parametrize("depth", [90, 100, 101, 500, 800])
+def test_a_deep_input_is_refused_like_a_flat_one(fal: Fal, depth: int) -> None:
+    """More levels can be read than written."""
+    body = b'{"prompt":' + b"[" * depth + b"]" * depth + b"}"
+    result = fal.completed(body=body).result()
+    assert (result.status_code, result.json()["detail"][0]["type"]) == (422, "string_type")
+
+
+def test_half_a_surrogate_pair_comes_back_escaped(fal: Fal) -> None:
+    result = fal.completed(body=rb'{"prompt":"\ud83d"}').result()
+    assert result.status_code == 200
+    assert result.content.endswith(rb'"prompt":"\ud83d"}')
+
+
+@pytest.mark.parametrize("error_type", MODEL_ERRORS)
+def test_a_models_error_comes_with_its_own_status_and_body(fal: Fal, error_type: str) -> None:
+    kind = MODEL_ERRORS[error_type]
+    result = fal.completed(f"a cat [mock: error={error_type}]").result()
+    (item,) = result.json()["detail"]
+    assert result.status_code == kind.status
+    assert list(item) == ["loc", "msg", "type", "url", *(["ctx"] if kind.ctx else []), "input"]
+    assert (item["type"], item["msg"]) == (error_type, kind.msg)
+    assert item["url"] == f"https://docs.fal.ai/errors#{error_type}"
+    assert result.headers["x-fal-needs-retry"] == ("false" if kind.status == 422 else "true")
+    assert result.headers["x-fal-billable-units"] == "0"
+    assert "x-fal-error-type" not in result.headers
+
+
+def test_a_content_policy_violation_to_the_letter(fal: Fal) -> None:
+    result = fal.completed("a cat [mock: error=content_policy_violation]").result()
+    assert result.text == (
+        '{"detail":[{"loc":["body","prompt"],"msg":"The content could not be processed because it contained '
+        'material flagged by a content checker.","type":"content_policy_violation",'
+        '"url":"https://docs.fal.ai/errors#content_policy_violation","input":null}]}'
+    )
+
+
+@pytest.mark.parametrize("error_type", REQUEST_ERRORS)
+def test_the_gateway_answers_for_a_runner_that_does_not(fal: Fal, error_type: str) -> None:
+    kind = REQUEST_ERRORS[error_type]
+    handle = fal.completed(f"a cat [mock: error={error_type}]")
+    result = handle.result()
+    assert result.status_code == kind.status
+    assert result.text == f'{{"detail":"{kind.detail}","error_type":"{error_type}"}}'
+    assert result.headers["x-fal-error-type"] == error_type
+    assert result.headers["x-fal-request-id"] == handle.id
+    assert result.headers["x-fal-needs-retry"] == ("1" if kind.status in (429, 503, 504) else "0")
+    assert "x-fal-billable-units" not in result.headers
+    assert "x-fal-request-timeout-type" not in result.headers
+
+
+def test_an_unsafe_picture_is_flagged_and_no_error(fal: Fal) -> None:
+    result = fal.completed("a cat [mock: nsfw]").result()
+    assert (result.status_code, result.json()["has_nsfw_concepts"]) == (200, [True])
+
+
+@pytest.mark.parametrize("past_s", [0.0, QUEUE_S])
+def test_a_result_asked_for_too_early_is_still_in_progress(fal: Fal, past_s: float) -> None:
+    handle = fal.submit()
+    fal.advance(past_s)
+    early = handle.result()
+    assert early.status_code == 400
+    assert early.text == f'{{"detail":"Request is still in progress",{addresses(handle)}}}'
+    assert early.headers["x-fal-request-id"] == handle.id
+    assert "x-fal-billable-units" not in early.headers
+
+
+def test_asking_for_the_result_moves_a_stepping_clock(stepping: Fal) -> None:
+    handle = stepping.submit()
+    assert [handle.result().status_code for _ in range(3)] == [400, 400, 200]
+
+
+# -- start deadline
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-fal-request-timeout": "1"},
+        {"x-fal-request-timeout": "1.0"},
+        {"x-fal-request-start-timeout": "1"},
+        {"x-fal-request-start-timeout": "1", "x-fal-request-timeout": "30.0"},
+    ],
+)
+def test_a_start_deadline_that_passed_is_the_callers_own(fal: Fal, headers: dict[str, str]) -> None:
+    handle = fal.submit(headers=headers)
+    assert handle.status().json()["status"] == "IN_QUEUE"
+    fal.advance(1)
+    result = handle.result()
+    assert result.status_code == 504
+    assert result.text == '{"detail":"Request timed out","error_type":"request_timeout"}'
+    assert result.headers["x-fal-request-timeout-type"] == "user"
+    assert result.headers["x-fal-error-type"] == "request_timeout"
+    assert result.headers["x-fal-needs-retry"] == "0"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-fal-request-timeout": "2"},
+        {"x-fal-request-timeout": "soon"},
+        {"x-fal-request-timeout": ""},
+        {"x-fal-request-timeout": "nan"},
+        {"x-fal-request-timeout": "-1"},
+        {"x-fal-request-timeout": "0.1"},
+        {"x-fal-request-timeout": "1e999"},
+        {"x-fal-request-start-timeout": "30", "x-fal-request-timeout": "1"},
+        {"x-fal-request-start-timeout": "soon", "x-fal-request-timeout": "1"},
+    ],
+)
+def test_a_deadline_that_is_kept_or_is_none_does_no_harm(fal: Fal, headers: dict[str, str]) -> None:
+    assert fal.completed(headers=headers).result().status_code == 200
+
+
+# -- cancel
+
+
+def test_a_request_that_waits_is_cancelled_at_once(fal: Fal) -> None:
+    handle = fal.submit()
+    answer = handle.cancel()
+    assert (answer.status_code, answer.text) == (200, '{"status":"OK"}')
+    assert answer.headers["x-fal-request-id"] == handle.id
+    result = handle.result()
+    assert result.status_code == 499
+    assert result.text == '{"detail":"Request cancelled","error_type":"client_cancelled"}'
+    assert result.headers["x-fal-error-type"] == "client_cancelled"
+
+
+def test_a_runner_is_told_of_a_cancellation_and_may_go_on(fal: Fal) -> None:
+    handle = fal.submit()
+    fal.advance(QUEUE_S)
+    answer = handle.cancel()
+    assert (answer.status_code, answer.text) == (202, '{"status":"CANCELLATION_REQUESTED"}')
+    assert answer.headers["x-fal-request-id"] == handle.id
+    assert handle.status().json()["status"] == "IN_PROGRESS"
+    fal.advance(RUN_S)
+    assert handle.result().status_code == 200
+
+
+def test_a_runner_that_honours_a_cancellation_answers_in_its_own_words(fal: Fal) -> None:
+    handle = fal.submit("a cat [mock: cancel=honoured]")
+    fal.advance(QUEUE_S)
+    assert handle.cancel().status_code == 202
+    result = handle.result()
+    assert (result.status_code, result.text) == (499, '{"detail":"Request cancelled"}')
+    assert "x-fal-error-type" not in result.headers
+
+
+@pytest.mark.parametrize("cue", ["", "[mock: error=runner_server_error]", "[mock: error=image_too_small]"])
+def test_what_is_over_cannot_be_cancelled(fal: Fal, cue: str) -> None:
+    handle = fal.completed(f"a cat {cue}")
+    answer = handle.cancel()
+    assert (answer.status_code, answer.text) == (400, '{"status":"ALREADY_COMPLETED"}')
+    assert answer.headers["x-fal-request-id"] == handle.id
+
+
+def test_what_was_cancelled_is_over(fal: Fal) -> None:
+    handle = fal.submit()
+    handle.cancel()
+    assert handle.cancel().text == '{"status":"ALREADY_COMPLETED"}'
+
+
+def test_a_cancellation_takes_a_body_as_well(fal: Fal) -> None:
+    assert fal.submit().cancel(body=b"{}").status_code == 200
+
+
+# -- unknown ids
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "", '{"detail":"Request not found"}'),
+        ("GET", "/status", '{"status":"NOT_FOUND"}'),
+        ("GET", "/status/stream", '{"status":"NOT_FOUND"}'),
+        ("PUT", "/cancel", '{"status":"NOT_FOUND"}'),
+    ],
+)
+@pytest.mark.parametrize("key", ["alice:secret", None])
+def test_an_id_that_nobody_submitted_is_unknown(
+    fal: Fal, method: str, path: str, body: str, key: str | None
+) -> None:
+    answer = fal.ask(method, f"{QUEUE}/fal-ai/flux/requests/{NOBODYS}{path}", key=key)
+    assert (answer.status_code, answer.text) == (404, body)
+    assert answer.headers["x-fal-request-id"] == NOBODYS
+
+
+def test_another_accounts_id_looks_unknown(fal: Fal) -> None:
+    handle = fal.submit(key="alice:secret")
+    assert handle.status(key="bob:secret").text == '{"status":"NOT_FOUND"}'
+    assert handle.result(key="bob:secret").text == '{"detail":"Request not found"}'
+    assert handle.cancel(key="bob:secret").text == '{"status":"NOT_FOUND"}'
+    assert handle.watch(key="bob:secret").answer().status_code == 404
+    assert handle.status(key="alice:other").status_code == 202
+
+
+def test_an_id_under_another_apps_name_looks_unknown(fal: Fal) -> None:
+    handle = fal.submit()
+    answer = fal.ask("GET", f"{QUEUE}/fal-ai/flux-1/requests/{handle.id}/status")
+    assert (answer.status_code, answer.text) == (404, '{"status":"NOT_FOUND"}')
+
+
+@pytest.mark.parametrize("id", ["x%0d%0aset-cookie:%20a=b", "%E6%BC%A2", "%00", "%C3%A9", "a%7fb"])
+@pytest.mark.parametrize("path", ["", "/status"])
+def test_an_id_that_fits_into_no_header_is_not_sent_back(fal: Fal, id: str, path: str) -> None:
+    """Else a link could make an answer that sets cookies."""
+    answer = fal.ask("GET", f"{QUEUE}/fal-ai/flux/requests/{id}{path}")
+    assert answer.status_code == 404
+    assert len(answer.headers["x-fal-request-id"]) == 36
+
+
+def test_an_id_of_no_letters_is_unknown_too(fal: Fal) -> None:
+    answer = fal.ask("GET", f"{QUEUE}/fal-ai/flux/requests//status")
+    assert (answer.status_code, answer.text) == (404, '{"status":"NOT_FOUND"}')
+    assert len(answer.headers["x-fal-request-id"]) == 36
+
+
+# -- methods and paths
+
+
+@pytest.mark.parametrize("path", ["", "/status", "/status/stream", "/cancel"])
+def test_request_addresses_below_a_path_are_places_to_submit_to(fal: Fal, path: str) -> None:
+    """As many programs find out that keep the whole id."""
+    handle = fal.submit()
+    answer = fal.ask("GET", f"{QUEUE}/{SCHNELL}/requests/{handle.id}{path}")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.content == b"405: Method Not Allowed"
+
+
+@pytest.mark.parametrize(
+    "path", ["requests", "requests/{id}/response", "requests/{id}/status/more", "other/{id}"]
+)
+def test_whatever_else_is_below_an_app_is_a_place_to_submit_to(fal: Fal, path: str) -> None:
+    handle = fal.completed()
+    answer = fal.ask("GET", f"{QUEUE}/fal-ai/flux/{path.format(id=handle.id)}")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "", "GET,HEAD"),
+        ("PUT", "", "GET,HEAD"),
+        ("DELETE", "", "GET,HEAD"),
+        ("POST", "/status", "GET,HEAD"),
+        ("PUT", "/status/stream", "GET,HEAD"),
+        ("POST", "/cancel", "PUT"),
+        ("GET", "/cancel", "PUT"),
+        ("HEAD", "/cancel", "PUT"),
+    ],
+)
+def test_request_addresses_refuse_other_methods(fal: Fal, method: str, path: str, allowed: str) -> None:
+    handle = fal.submit()
+    answer = fal.ask(method, f"{handle.url}{path}")
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+    assert answer.headers["content-type"] == TEXT
+    assert answer.headers["x-fal-request-id"] == handle.id
+    assert handle.status().json()["status"] == "IN_QUEUE"
+
+
+def test_a_slash_at_the_end_changes_nothing(fal: Fal) -> None:
+    handle = fal.completed()
+    assert fal.ask("GET", f"{handle.url}/").content == handle.result().content
+    assert fal.ask("GET", f"{handle.url}/status/").content == handle.status().content
+    assert fal.begin("GET", f"{handle.url}/status/stream/").events()[0]["status"] == "COMPLETED"
+    assert fal.ask("PUT", f"{handle.url}/cancel/").text == '{"status":"ALREADY_COMPLETED"}'
+
+
+@pytest.mark.parametrize("path", ["", "/status"])
+def test_head_is_get_without_the_body(fal: Fal, path: str) -> None:
+    handle = fal.completed()
+    head = fal.ask("HEAD", f"{handle.url}{path}")
+    get = fal.ask("GET", f"{handle.url}{path}")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers == get.headers
+    assert int(head.headers["content-length"]) == len(get.content) > 0
+
+
+def test_head_of_a_status_stream_does_not_wait_for_the_end(fal: Fal) -> None:
+    """Else a connection that is kept would hold everything behind it."""
+    handle = fal.submit()
+    call = fal.begin("HEAD", f"{handle.url}/status/stream")
+    assert call.is_over
+    assert call.answer().headers["content-type"] == "text/event-stream"
+    assert call.answer().content == b""
+
+
+# -- status stream
+
+
+def test_a_status_stream_tells_the_story_as_it_goes_on(fal: Fal) -> None:
+    handle = fal.submit()
+    common = addresses(handle)
+    watcher = handle.watch("?logs=1")
+    assert watcher.news() == (
+        f'data: {{"status":"IN_QUEUE",{common},"logs":null,"metrics":{{}},"queue_position":0}}\n\n'
+    )
+    fal.advance(1)
+    assert watcher.news() == ""
+    fal.advance(1)
+    assert watcher.news() == f'data: {{"status":"IN_PROGRESS",{common},"logs":[],"metrics":{{}}}}\n\n'
+    fal.advance(2)
+    assert watcher.news() == f'data: {{"status":"IN_PROGRESS",{common},"logs":[{FIRST}],"metrics":{{}}}}\n\n'
+    fal.advance(2)
+    assert watcher.news() == f'data: {{"status":"IN_PROGRESS",{common},"logs":[{SECOND}],"metrics":{{}}}}\n\n'
+    fal.advance(3)
+    assert len(watcher.events()[0]["logs"]) == 1
+    assert not watcher.is_over
+    fal.advance(1)
+    (last,) = watcher.events()
+    assert (last["status"], last["metrics"], len(last["logs"])) == ("COMPLETED", {"inference_time": 8.0}, 1)
+    assert watcher.is_over
+
+
+def test_a_status_stream_is_an_event_stream(fal: Fal) -> None:
+    handle = fal.submit()
+    head = handle.watch().head()
+    assert head.status_code == 200
+    assert head.headers["content-type"] == "text/event-stream"
+    assert head.headers["cache-control"] == "no-cache"
+    assert head.headers["x-fal-request-id"] == handle.id
+
+
+@pytest.mark.parametrize("query", ["", "?logs=0", "?logs=false", "?logs=maybe"])
+def test_a_status_stream_without_logs_tells_the_changes_of_state_alone(fal: Fal, query: str) -> None:
+    watcher = fal.submit().watch(query)
+    for _ in range(20):
+        fal.advance(0.5)
+    events = watcher.events()
+    assert [event["status"] for event in events] == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+    assert [event["logs"] for event in events] == [None, None, None]
+
+
+def test_the_lines_of_a_stream_put_together_are_those_of_the_status(fal: Fal) -> None:
+    handle = fal.submit()
+    watcher = handle.watch("?logs=true")
+    for _ in range(20):
+        fal.advance(0.5)
+    told = [entry for event in watcher.events() for entry in event["logs"] or ()]
+    assert told == handle.status("?logs=1").json()["logs"]
+
+
+def test_a_stream_of_what_is_over_has_one_event(fal: Fal) -> None:
+    handle = fal.completed()
+    watcher = handle.watch("?logs=1")
+    assert watcher.is_over
+    assert watcher.events() == [handle.status("?logs=1").json()]
+
+
+def test_a_stream_with_nothing_to_tell_says_so_every_fifteen_seconds(fal: Fal) -> None:
+    watcher = fal.submit("a cat [mock: queue=40]").watch()
+    assert watcher.events()[0]["status"] == "IN_QUEUE"
+    fal.advance(14.75)
+    assert watcher.news() == ""
+    fal.advance(0.25)
+    assert watcher.news() == ": ping\n\n"
+    fal.advance(14.75)
+    assert watcher.news() == ""
+    fal.advance(0.25)
+    assert watcher.news() == ": ping\n\n"
+    fal.advance(10)
+    assert watcher.events()[0]["status"] == "IN_PROGRESS"
+    fal.advance(14)
+    assert watcher.events()[0]["status"] == "COMPLETED"
+
+
+def test_a_line_that_nobody_asked_for_is_no_reason_to_speak(fal: Fal) -> None:
+    watcher = fal.submit("a cat [mock: queue=0 run=40]").watch()
+    assert watcher.events()[0]["status"] == "IN_PROGRESS"
+    fal.advance(10)
+    assert watcher.news() == ""
+    fal.advance(5)
+    assert watcher.news() == ": ping\n\n"
+
+
+def test_a_stream_tells_when_the_request_moves_up(serve: Serve) -> None:
+    fal = serve(runners=1, queue_s=0.0)
+    _, second, third = (fal.submit() for _ in range(3))
+    watcher = third.watch()
+    assert watcher.events()[0]["queue_position"] == 1
+    second.cancel()
+    fal.settle()
+    assert watcher.events()[0]["queue_position"] == 0
+    fal.advance(RUN_S)
+    assert watcher.events()[0]["status"] == "IN_PROGRESS"
+
+
+def test_a_cancellation_ends_a_stream_at_once(fal: Fal) -> None:
+    handle = fal.submit()
+    watcher = handle.watch()
+    watcher.news()
+    handle.cancel()
+    fal.settle()
+    assert watcher.news() == (
+        f'data: {{"status":"COMPLETED",{addresses(handle)},"logs":null,"metrics":{{}},'
+        '"error":"Request cancelled","error_type":"client_cancelled"}\n\n'
+    )
+    assert watcher.is_over
+
+
+def test_all_who_watch_see_the_same(fal: Fal) -> None:
+    handle = fal.submit()
+    first, second = handle.watch("?logs=1"), handle.watch("?logs=1")
+    fal.advance(2)
+    late = handle.watch("?logs=1")
+    for _ in range(16):
+        fal.advance(0.5)
+    story = first.events()
+    assert second.events() == story
+    assert late.events() == story[1:]
+    assert [first.is_over, second.is_over, late.is_over] == [True, True, True]
+
+
+def test_whoever_stops_watching_is_let_go(fal: Fal) -> None:
+    handle = fal.submit()
+    gone, stays = handle.watch(), handle.watch()
+    gone.hang_up()
+    assert gone.is_over
+    fal.advance(QUEUE_S)
+    assert len(gone.events()) == 1
+    assert len(stays.events()) == 2
+
+
+def test_a_stream_runs_to_its_end_by_a_stepping_clock(stepping: Fal) -> None:
+    watcher = stepping.submit().watch()
+    assert [event["status"] for event in watcher.events()] == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+    assert watcher.is_over
+
+
+def test_a_stream_outlives_a_reset(fal: Fal) -> None:
+    watcher = fal.submit().watch()
+    fal.emulator.reset()
+    fal.advance(QUEUE_S + RUN_S)
+    assert watcher.events()[-1]["status"] == "COMPLETED"

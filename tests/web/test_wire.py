@@ -1,0 +1,231 @@
+"""Values to fal's exact JSON and headers; what stands in a question to values."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_fal.clock import EPOCH
+from mock_fal.emulator import View, Wishes
+from mock_fal.endpoint import EndpointId
+from mock_fal.errors import JSON, ApplicationNotFound, BadQuery
+from mock_fal.lifecycle import Completed, Ending, LogLine, Queued, Running, Status, Ticket
+from mock_fal.outcome import Answer, RequestFailure
+from mock_fal.store import Entry
+from mock_fal.web import wire
+from mock_fal.web.question import Links, Question
+from mock_fal.webhook import Webhook
+from tests.strategies import documents
+from tests.web.conftest import NONE, QUEUE, SCHNELL, scope
+
+LINKS = Links("https://queue.fal.run", "https://v3b.fal.media")
+ENTRY = Entry(
+    "019b76da-a800-7000-a274-ff43af1a57dc",
+    EndpointId.parse(SCHNELL),
+    "alice",
+    Ticket(1, EPOCH, 0.0, 1.0),
+    Answer(200, {}),
+    4,
+)
+
+links = st.builds(Links, st.text(st.characters(codec="latin-1")), st.just(""))
+lines = st.builds(
+    LogLine, st.text(), st.floats(EPOCH, EPOCH + 1e9), st.sampled_from(["INFO", "STDERR"]), st.just("USER")
+)
+statuses: st.SearchStrategy[Status] = st.one_of(
+    st.builds(Queued, st.integers(0, 10_000)),
+    st.just(Running()),
+    st.builds(Completed, st.floats(0, 1e9), st.just(Ending.ANSWERED)),
+)
+failures = st.none() | st.sampled_from(["request_timeout", "client_cancelled"]).map(RequestFailure)
+
+
+def question(query: str = "", headers: Mapping[str, str] = NONE) -> Question:
+    return Question(scope("POST", f"{QUEUE}/{SCHNELL}{query}", headers))
+
+
+def plain(document: JSON) -> JSON:
+    """What JSON can say of a document."""
+    return json.loads(json.dumps(document), parse_constant=lambda constant: None)
+
+
+# -- JSON
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"b": [1, 2.5, None, True], "a": "x"}, b'{"b":[1,2.5,null,true],"a":"x"}'),
+        ("Grüße, 漢字, 🐈", '"Grüße, 漢字, 🐈"'.encode()),
+        ("\ud83d", rb'"\ud83d"'),
+        ([math.nan, {"x": math.inf}, 1.5], b'[null,{"x":null},1.5]'),
+    ],
+)
+def test_json_is_compact_and_in_the_order_of_its_keys(body: JSON, text: bytes) -> None:
+    assert wire.encode(body) == text
+
+
+@given(body=documents())
+def test_whatever_python_holds_becomes_json(body: JSON) -> None:
+    assert json.loads(wire.encode(body), parse_constant=pytest.fail) == plain(body)
+
+
+# -- statuses, which are written by hand
+
+
+@given(status=statuses, failure=failures, its_lines=st.lists(lines, max_size=3), links=links)
+def test_a_status_is_what_an_encoder_would_have_written(
+    status: Status, failure: RequestFailure | None, its_lines: list[LogLine], links: Links
+) -> None:
+    view = View(ENTRY, status, its_lines, failure if isinstance(status, Completed) else None)
+    body = wire.status(view, links, with_logs=True).body
+    told: dict[str, Any] = json.loads(body)
+    assert wire.encode(told) == body
+    assert told["status_url"] == f"{told['response_url']}/status"
+    assert told["response_url"] == f"{links.queue}/fal-ai/flux/requests/{ENTRY.id}"
+    assert ("error" in told) == (view.failure is not None)
+
+
+@given(moment=st.integers(0, 10**12))
+def test_a_line_is_stamped_to_the_millisecond(moment: int) -> None:
+    view = View(ENTRY, Running(), [LogLine("x", moment / 1000)])
+    (told,) = json.loads(wire.status(view, LINKS, with_logs=True).body)["logs"]
+    assert len(told["timestamp"]) == len("2026-02-17T10:30:01.123Z")
+    assert told["timestamp"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(Queued(3), 202), (Running(), 202), (Completed(1.0, Ending.ANSWERED), 200)]
+)
+def test_the_code_tells_whether_a_request_is_over(status: Status, code: int) -> None:
+    assert wire.status(View(ENTRY, status, []), LINKS, with_logs=False).status_code == code
+
+
+def test_an_event_is_one_line_and_an_empty_one() -> None:
+    event = wire.status_event(View(ENTRY, Running(), []), LINKS, None)
+    assert event.startswith(b'data: {"status":"IN_PROGRESS","request_id":')
+    assert event.endswith(b"}\n\n")
+    assert event.count(b"\n") == 2
+
+
+# -- results
+
+
+@pytest.mark.parametrize(
+    ("units", "text"), [(0, "0"), (1, "1"), (12, "12"), (1.0, "1.00000000"), (0.125, "0.12500000")]
+)
+def test_whole_units_have_no_decimals_and_others_eight(units: int | float, text: str) -> None:
+    headers = dict(wire.result(Answer(200, {}, billable_units=units), ENTRY, LINKS, {}).raw_headers)
+    assert headers[b"x-fal-billable-units"] == text.encode()
+
+
+def test_an_answer_without_a_price_has_no_bill() -> None:
+    headers = dict(wire.result(Answer(200, {}), ENTRY, LINKS, {}).raw_headers)
+    assert set(headers) == {b"content-type", b"content-length", b"x-fal-request-id", b"x-fal-served-from"}
+
+
+def test_a_refusal_about_no_request_has_no_id() -> None:
+    headers = dict(wire.error(ApplicationNotFound("x"), "").raw_headers)
+    assert set(headers) == {b"content-type", b"content-length"}
+
+
+# -- replies
+
+
+def sent(reply: wire.Reply, method: str) -> list[Any]:
+    messages: list[Any] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    async def receive() -> Any:
+        pytest.fail("a reply asks nothing")
+
+    asyncio.run(reply(scope(method, QUEUE), receive, send))
+    return messages
+
+
+@pytest.mark.parametrize(("method", "body"), [("GET", b'{"x":1}'), ("HEAD", b"")])
+def test_a_reply_to_head_has_the_length_and_no_body(method: str, body: bytes) -> None:
+    headers = [(b"content-length", b"7"), (b"content-type", b"application/json"), (b"allow", b"POST")]
+    assert sent(wire.reply(405, {"x": 1}, {"allow": "POST"}), method) == [
+        {"type": "http.response.start", "status": 405, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    ]
+
+
+# -- wishes
+
+
+def test_who_asks_for_nothing_wishes_nothing() -> None:
+    assert wire.wishes(question()) == Wishes()
+
+
+def test_wishes_stand_in_the_headers_and_the_query() -> None:
+    asked = question(
+        "?fal_webhook=https%3A%2F%2Fexample.com%2Fhook%3Fa%3Db&fal_max_queue_length=3",
+        {"x-fal-queue-priority": "low", "x-fal-request-timeout": "30.0", "x-mock-fal": "nsfw"},
+    )
+    assert wire.wishes(asked) == Wishes(
+        low_priority=True,
+        start_timeout_s=30.0,
+        max_queue_length=3,
+        webhook=Webhook("https://example.com/hook?a=b", "https://v3b.fal.media"),
+        cue="nsfw",
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-fal-request-start-timeout": "2"}, 2.0),
+        ({"x-fal-request-timeout": "2.5"}, 2.5),
+        ({"x-fal-request-start-timeout": "2", "x-fal-request-timeout": "3"}, 2.0),
+        ({"x-fal-request-timeout": "0.1"}, math.inf),
+        ({"x-fal-request-timeout": "0.11"}, 0.11),
+        ({"x-fal-request-timeout": "-inf"}, math.inf),
+        ({"x-fal-request-timeout": "nan"}, math.inf),
+        ({"x-fal-request-timeout": "ten"}, math.inf),
+        ({"x-fal-request-timeout": "\xe9"}, math.inf),
+    ],
+)
+def test_a_start_timeout_has_two_names_of_which_the_new_one_wins(
+    headers: dict[str, str], seconds: float
+) -> None:
+    assert wire.wishes(question(headers=headers)).start_timeout_s == seconds
+
+
+@given(text=st.text())
+def test_a_start_timeout_is_a_time_or_none(text: str) -> None:
+    header = text.encode("latin-1", "replace").decode("latin-1")
+    assert wire.wishes(question(headers={"x-fal-request-timeout": header})).start_timeout_s > 0.1
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "²", "9" * 19, "9" * 5000])
+def test_a_queue_length_is_a_whole_number(text: str) -> None:
+    with pytest.raises(BadQuery, match="expected a whole number"):
+        wire.wishes(question(f"?fal_max_queue_length={quote(text)}"))
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("?logs=1", True),
+        ("?logs=true", True),
+        ("?logs=0", False),
+        ("?logs=false", False),
+        ("?logs=True", False),
+        ("?logs=", False),
+        ("", False),
+    ],
+)
+def test_logs_are_wanted_in_two_spellings(query: str, wanted: bool) -> None:
+    assert wire.wants_logs(question(query)) is wanted
