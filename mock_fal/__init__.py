@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mock_fal.clock import ManualClock, SteppingClock, SystemClock
-    from mock_fal.errors import MockFalError, ScenarioError, SettingsError
+    from mock_fal.errors import InvalidWebhook, MockFalError, ScenarioError, SettingsError
+    from mock_fal.listener import WebhookReceiver
+    from mock_fal.outbox import Delivery, DeliveryState
     from mock_fal.server import Account, MockFal
     from mock_fal.settings import Settings
     from mock_fal.store import Exchange
@@ -24,7 +26,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Account",
+    "Delivery",
+    "DeliveryState",
     "Exchange",
+    "InvalidWebhook",
     "ManualClock",
     "MockFal",
     "MockFalError",
@@ -33,12 +38,16 @@ __all__ = [
     "SettingsError",
     "SteppingClock",
     "SystemClock",
+    "WebhookReceiver",
     "__version__",
 ]
 
 _HOMES = {
     "Account": "server",
+    "Delivery": "outbox",
+    "DeliveryState": "outbox",
     "Exchange": "store",
+    "InvalidWebhook": "errors",
     "ManualClock": "clock",
     "MockFal": "server",
     "MockFalError": "errors",
@@ -47,6 +56,7 @@ _HOMES = {
     "SettingsError": "errors",
     "SteppingClock": "clock",
     "SystemClock": "clock",
+    "WebhookReceiver": "listener",
 }
 
 

@@ -7,9 +7,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mock_fal import catalog
+from mock_fal.acl import Terms
 from mock_fal.catalog import Job, Work
 from mock_fal.clock import Clock
 from mock_fal.endpoint import EndpointId
@@ -39,15 +41,16 @@ from mock_fal.lifecycle import (
     next_stage,
     status,
 )
-from mock_fal.outbox import Delivery, Outbox
 from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure, model_error
 from mock_fal.recipe import Recipe
 from mock_fal.scenario import NOTHING, Cue, Scenario, cue_in, mentions_cue, parse_cue
 from mock_fal.settings import Settings
 from mock_fal.storage import Storage
 from mock_fal.store import Entry, Exchange, Store, Tenant
-from mock_fal.timetable import POLICIES
-from mock_fal.webhook import Signer, Webhook
+
+if TYPE_CHECKING:
+    from mock_fal.outbox import Delivery, Outbox
+    from mock_fal.webhook import Signer, Webhook
 
 # How long a runner takes to refuse an input. fal: such a request has an inference_time too (live, 2026-07).
 REJECTION_S: Final = 0.004
@@ -64,6 +67,7 @@ class Wishes:
     max_queue_length: int | None = None
     webhook: Webhook | None = None
     cue: str = ""
+    terms: Terms = Terms()
 
 
 class Cancellation(Enum):
@@ -90,12 +94,41 @@ class Emulator:
         self.clock = clock
         self.store = Store(retention=settings.retention, seed=settings.seed, runners=settings.runners)
         self.storage = Storage(settings, clock, self.store)
-        self._inputs = Inputs(self.storage, self.store)
+        self._inputs = Inputs(self.storage)
         self.scenario = Scenario()
-        self.signer = Signer(settings.seed, settings.signing_key)
-        self.outbox = Outbox(policy=POLICIES[settings.webhook_retries], retention=settings.retention)
+        # Called when a webhook may be due sooner than it was.
+        self.bell: Callable[[], None] = lambda: None
+        if settings.signing_key:
+            _ = self.signer  # a file that holds no key is told at once
         # An Authorization header that was found good, and the tenant it names; bounded by `authenticate`.
         self._good: dict[str, str] = {}
+
+    # Webhooks: made, and loaded, when the first is asked for. Most runs never send one.
+
+    @cached_property
+    def signer(self) -> Signer:
+        """What signs webhooks. Raises SettingsError when the signing key can't be used."""
+        from mock_fal.webhook import Signer
+
+        return Signer(self.settings.seed, self.settings.signing_key)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """The webhooks that are owed."""
+        from mock_fal.outbox import Outbox
+        from mock_fal.timetable import POLICIES
+
+        policy, retention = POLICIES[self.settings.webhook_retries], self.settings.retention
+        return Outbox(policy=policy, retention=retention, bell=lambda: self.bell())
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """All webhooks that are remembered, oldest first."""
+        return self.outbox.deliveries if self._has_outbox else []
+
+    @property
+    def _has_outbox(self) -> bool:
+        return "outbox" in self.__dict__
 
     def authenticate(self, header: str | None, app_id: str) -> str | None:
         """The tenant that an Authorization header names; None without a header.
@@ -186,7 +219,8 @@ class Emulator:
             raise AlreadyCompleted
         waited = now < its.leaves_queue_at
         self.store.line(entry.tenant, entry.app_id).cancel(entry, now)
-        self.outbox.refresh()
+        if self._has_outbox:
+            self.outbox.refresh()
         self.clock.wake()
         return Cancellation.REMOVED if waited else Cancellation.REQUESTED
 
@@ -194,7 +228,8 @@ class Emulator:
         """Forget one tenant, or all of them and the rules for everybody."""
         self.store.clear(tenant)
         self.storage.vault.clear(tenant)
-        self.outbox.clear(tenant)
+        if self._has_outbox:
+            self.outbox.clear(tenant)
         if tenant is None:
             self.scenario.clear()
         self.clock.wake()
@@ -237,10 +272,11 @@ class Emulator:
             outcome,
             steps,
             files=files,
+            terms=self.storage.known(wishes.terms),
         )
         self.store.add(entry, now)
-        if self.settings.runners:  # then others may have to wait longer, and some shorter
-            self.outbox.refresh()
+        if self.settings.runners and self._has_outbox:
+            self.outbox.refresh()  # who comes may have changed when others go
         return entry
 
     def _work(

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-Format = Literal["jpeg", "png"]
+Format = Literal["jpeg", "png", "webp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A picture that was given to start from: its size in pixels, and `tones`, a small grey JPEG of it.
+
+    `digest` stands for the picture: two of the same digest are one.
+    """
+
+    digest: str
+    width: int
+    height: int
+    tones: bytes = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +26,7 @@ class Recipe:
     """Everything that decides the bytes of one picture.
 
     `width` and `height` are pixels; `index` tells the pictures of one request apart; `blank` is the black
-    picture that the safety checker puts in the place of an unsafe one.
+    picture that the safety checker puts in the place of an unsafe one; `source` shows through where there is one.
     """
 
     endpoint: str
@@ -24,6 +37,7 @@ class Recipe:
     index: int = 0
     format: Format = "jpeg"
     blank: bool = False
+    source: Source | None = None
 
     @property
     def content_type(self) -> str:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from threading import BoundedSemaphore, Lock
 
-from mock_fal.recipe import Recipe
+from mock_fal.recipe import Recipe, Source
 
 LARGE_PIXELS = 8_000_000  # from here on a picture takes more than a moment
 LARGE_AT_ONCE = 2  # each takes a processor, and some 60 MB of memory
@@ -29,6 +29,13 @@ def render(recipe: Recipe) -> bytes:
         return paint(recipe)
     with _large:
         return paint(recipe)
+
+
+def look(data: bytes) -> Source:
+    """The picture in a file that somebody gives. Raises UnusableFile for what is none, or none that a model reads."""
+    from mock_fal.picture.photo import look
+
+    return look(data)
 
 
 class Darkroom:

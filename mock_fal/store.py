@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush, heapreplace
 from typing import Any, Final
 
+from mock_fal.acl import Acl, Terms
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import QueueFull
 from mock_fal.ids import Ids
@@ -35,10 +36,29 @@ class Entry:
     steps: int
     schedule: Schedule = UNPLANNED
     files: list[Picture] = field(default_factory=list)
+    # What the caller wished for the files.
+    terms: Terms = Terms()
 
     @property
     def app_id(self) -> str:
         return self.endpoint.app_id
+
+
+@dataclass(slots=True, eq=False)
+class Result:
+    """A file that came out of a request, and who may read it."""
+
+    picture: Picture
+    entry: Entry
+    acl: Acl
+
+    @property
+    def owner(self) -> str:
+        return self.entry.tenant
+
+    @property
+    def expires_at(self) -> float:
+        return self.entry.schedule.ends_at + self.entry.terms.lives_s
 
 
 @dataclass(slots=True, eq=False)
@@ -196,7 +216,7 @@ class Store:
         self._tenants: dict[str, Tenant] = {}
         self._submitted = 0
         self.entries: dict[str, Entry] = {}
-        self.files: dict[str, Picture] = {}
+        self.files: dict[str, Result] = {}
         self.exchanges: deque[Exchange] = deque(maxlen=retention)
 
     def tenant(self, name: str) -> Tenant:
@@ -226,7 +246,7 @@ class Store:
         self.line(entry.tenant, entry.app_id).join(entry, now)
         self.entries[entry.id] = entry
         for picture in entry.files:
-            self.files[picture.path] = picture
+            self.files[picture.path] = Result(picture, entry, entry.terms.acl)
 
     def clear(self, tenant: str | None = None) -> None:
         """Forget one tenant, or all of them, and everything that is theirs."""

@@ -36,7 +36,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def files(emulator: Emulator) -> Inputs:
-    return Inputs(emulator.storage, emulator.store)
+    return Inputs(emulator.storage)
 
 
 def uploaded(emulator: Emulator, data: bytes, terms: Terms = PUBLIC) -> str:

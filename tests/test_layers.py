@@ -19,7 +19,7 @@ FLOORS = [
     # ground: knows nothing of the rest
     ["errors", "hosts", "clock", "ids"],
     # domain: frozen values, and functions of them
-    ["settings", "endpoint", "lifecycle", "recipe", "scenario", "timetable", "acl", "identity"],
+    ["settings", "endpoint", "lifecycle", "recipe", "scenario", "timetable", "acl", "identity", "blob", "file_name"],
     ["picture.chance", "picture.caption", "picture.encode"],
     ["outcome", "vault", "picture.palette", "picture.scene", "picture.photo"],
     ["store", "webhook", "catalog", "picture.plan"],
@@ -29,7 +29,8 @@ FLOORS = [
     # the use cases
     ["emulator"],
     # the wings
-    ["gateway.certificates", "gateway.environment", "gateway.connect", "gateway.delivery"],
+    ["gateway.certificates", "gateway.environment", "gateway.connect", "gateway.post"],
+    ["gateway.delivery"],
     ["web.question", "web.inspector"],
     ["web.wire", "web.download"],
     ["web.wire_storage"],
@@ -58,7 +59,7 @@ DOORS: dict[str, set[str]] = {
     "uvicorn": {"port"},
     "PIL": {"picture.paint", "picture.photo"},
     "cryptography": {"gateway.certificates", "webhook"},
-    "httpx": {"gateway.delivery"},
+    "httptools": {"gateway.post"},
     "pydantic": {"catalog"},
     "time": {"clock"},
     "random": set(),

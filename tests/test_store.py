@@ -141,7 +141,7 @@ def test_a_line_forgets_those_that_have_ended() -> None:
 def test_an_entry_is_remembered_with_its_files(store: Store) -> None:
     its = added(store, 1)
     assert store.entries == {its.id: its}
-    assert store.files == {its.files[0].path: its.files[0]}
+    assert {path: result.picture for path, result in store.files.items()} == {its.files[0].path: its.files[0]}
     assert its.app_id == "fal-ai/flux"
 
 
@@ -217,7 +217,7 @@ def test_clearing_one_tenant_leaves_the_others(store: Store) -> None:
     known = store.tenant("alice")
     store.clear("alice")
     assert list(store.entries.values()) == [theirs]
-    assert list(store.files.values()) == theirs.files
+    assert [result.picture for result in store.files.values()] == theirs.files
     assert [seen.tenant for seen in store.exchanges] == ["bob"]
     assert store.tenant("alice") is not known
 

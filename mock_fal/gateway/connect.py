@@ -12,12 +12,11 @@ from base64 import b64encode
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from types import TracebackType
 from typing import Final, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from mock_fal.hosts import EMULATED_HOSTS, belongs_to_fal
+from mock_fal.hosts import EMULATED_HOSTS, belongs_to_fal, is_local_address
 
 # As much as Node and uvicorn's h11 accept at most for a request's head.
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -29,14 +28,6 @@ UPSTREAM_WAIT_S: Final = 20.0
 LINGER_S: Final = 2.0
 CHUNK_BYTES: Final = 64 * 1024
 
-# The machine itself and private networks: nothing there is the live service. The Node preload has the same list.
-LOCAL_NETWORKS: Final = tuple(
-    map(
-        ip_network,
-        ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "0.0.0.0/32")
-        + ("::/128", "::1/128", "fc00::/7"),
-    )
-)
 LOCAL_DOMAINS: Final = (".localhost", ".local", ".internal")
 
 # These concern one connection and not the next (RFC 9110, 7.6.1); Host is written anew from the target.
@@ -84,12 +75,10 @@ def decide(
 def is_local(name: str) -> bool:
     """Whether a name or address can't be on the public internet."""
     try:
-        address = ip_address(name)
+        return is_local_address(name)
     except ValueError:
         # Names without a dot are the neighbours of a container. One that starts with a digit may be an address.
         return name[:1].isalpha() and "." not in name or name.endswith(LOCAL_DOMAINS)
-    address = getattr(address, "ipv4_mapped", None) or address
-    return any(address in network for network in LOCAL_NETWORKS)
 
 
 class ConnectProxy:

@@ -13,7 +13,7 @@ from mock_fal.picture.caption import WIDTHS, measure
 from mock_fal.picture.encode import jpeg, png
 from mock_fal.picture.plan import Plan, plan
 from mock_fal.picture.scene import DEEPEST_LIGHT, Area, Disc, Glow, Light, Scene
-from mock_fal.recipe import Recipe
+from mock_fal.recipe import Recipe, Source
 
 # A picture of more pixels than this is painted and encoded band by band, so that the largest that fal's schema allows
 # (14,142 x 14,142, 600 MB of plain pixels) costs as much memory as one of this size.
@@ -37,8 +37,13 @@ RADIAL_RIM = 178  # what Pillow's radial gradient, 0 in the middle and 255 in th
 # threshold"). Elsewhere this does nothing; the block is never touched.
 bytearray(8 * 1024 * 1024)
 
+# How much of the scene is left where a picture shows through, and that picture's darkest tone.
+SCENE_SHARE = 0.2
+DEEPEST_PHOTO = 220
+
 # fal: its Python toolkit saves JPEG with quality 95 and PNG with compression level 1 (encode.PNG_LEVEL).
 JPEG_QUALITY = 95
+WEBP_QUALITY = 95
 
 
 def paint(recipe: Recipe, *, whole_pixels: int = WHOLE_PIXELS) -> bytes:
@@ -50,6 +55,8 @@ def paint(recipe: Recipe, *, whole_pixels: int = WHOLE_PIXELS) -> bytes:
     does differently from another is lost. Seen equal, on x86-64 Linux, with Pillow 11.2.1, 11.3, 12.0 and 13.0; up to
     11.1 Pillow filled polygons otherwise, in a few dozen pixels of some pictures.
     """
+    if recipe.format == "webp":  # which has no bands: the largest takes 600 MB
+        return _webp(next(pictures(recipe, whole_pixels=recipe.width * recipe.height)))
     bands = pictures(recipe, whole_pixels=whole_pixels)
     if recipe.format == "png":
         return png(recipe.width, recipe.height, _png_rows(bands))
@@ -76,9 +83,12 @@ class Canvas:
         self.plan, self.width, self.height = plan, width, height
         self._light = _light(plan.scene.light, width, height)
         self._inks = _inks(plan.palette)
+        self._photo = _photo(plan.source) if plan.source else None
 
     def band(self, top: int, bottom: int) -> Image.Image:
         tones = _shapes(self.plan.scene, self._light_on(top, bottom), top)
+        if self._photo:
+            tones = Image.blend(self._photo_on(self._photo, top, bottom), tones, SCENE_SHARE)
         if self.plan.caption:
             self._write(tones, top, bottom)
         tones.putpalette(self._inks)
@@ -93,6 +103,13 @@ class Canvas:
             for row, (start, end) in enumerate(pairwise(edges))
         )
         return Image.frombytes("L", (self.width, bottom - top), b"".join(rows))
+
+    def _photo_on(self, photo: Image.Image, top: int, bottom: int) -> Image.Image:
+        """What is seen of a photo that fills the canvas: the middle of it, where the shapes differ."""
+        scale = min(photo.width / self.width, photo.height / self.height)
+        x, y = (photo.width - self.width * scale) / 2, (photo.height - self.height * scale) / 2
+        box = (x, y + top * scale, x + self.width * scale, min(y + bottom * scale, photo.height))
+        return photo.resize((self.width, bottom - top), Image.Resampling.BILINEAR, box=box)
 
     def _write(self, tones: Image.Image, top: int, bottom: int) -> None:
         """Darken the foot of the picture and set the caption on it in the lightest ink."""
@@ -120,6 +137,12 @@ def _inks(palette: bytes) -> bytes:
     count = len(palette) // 3
     row = Image.frombytes("RGB", (count, 1), palette)
     return row.resize((256, 1), Image.Resampling.BILINEAR, box=(0.5, 0, count - 0.5, 1)).tobytes()
+
+
+def _photo(source: Source) -> Image.Image:
+    """A picture in our tones, which are the darker the greater; in this they are as many as the scene's."""
+    grey = Image.open(io.BytesIO(source.tones))
+    return grey.point([(255 - light) * DEEPEST_PHOTO // 255 for light in range(256)])
 
 
 def _shapes(scene: Scene, light: Image.Image, top: int) -> Image.Image:
@@ -224,6 +247,12 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 def _jpeg(band: Image.Image, *, restart_rows: int = 0) -> bytes:
     file = io.BytesIO()
     band.save(file, "JPEG", quality=JPEG_QUALITY, restart_marker_rows=restart_rows)
+    return file.getvalue()
+
+
+def _webp(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "WEBP", quality=WEBP_QUALITY)
     return file.getvalue()
 
 

@@ -8,17 +8,18 @@ from mock_fal.picture.caption import Line, caption
 from mock_fal.picture.chance import Chance
 from mock_fal.picture.palette import palette
 from mock_fal.picture.scene import FAMILIES, Scene
-from mock_fal.recipe import Recipe
+from mock_fal.recipe import Recipe, Source
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A picture as a painter needs it: nine inks from light to dark (RGB triples),
-    what to draw in the tones between them, and what to write."""
+    what to draw in the tones between them, what to write, and the picture that shows through."""
 
     palette: bytes
     scene: Scene
     caption: tuple[Line, ...]
+    source: Source | None = None
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -36,6 +37,7 @@ def plan(recipe: Recipe) -> Plan:
         palette=palette(chance),
         scene=family(chance, recipe.width, recipe.height),
         caption=caption(recipe.prompt, _facts(recipe), recipe.width, recipe.height),
+        source=recipe.source,
     )
 
 

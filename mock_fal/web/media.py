@@ -14,13 +14,14 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from mock_fal.acl import PUBLIC
+from mock_fal.blob import read
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.outcome import Answer, Outcome, Picture, pictures_in
 from mock_fal.recipe import Recipe
 from mock_fal.render import Darkroom
 from mock_fal.store import Entry
-from mock_fal.vault import Upload, read
+from mock_fal.vault import Upload
 from mock_fal.web import wire
 from mock_fal.web.download import not_modified, portion
 from mock_fal.web.question import Question, Receive
@@ -56,7 +57,7 @@ class Media:
         self._emulator = emulator
         self._darkroom = darkroom
         self._uploads = Uploads(emulator)
-        self._hands = ThreadPoolExecutor(_HANDS, thread_name_prefix="mock-fal-darkroom")
+        self._hands = _hands()
 
     async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
         """The file at the question's path, or what became of one that came; never about a request."""
@@ -75,8 +76,9 @@ class Media:
         return {picture: _data_uri(picture.recipe, await self._develop(picture.recipe)) for picture in inline}
 
     def close(self) -> None:
-        """Let go of the threads; a picture that is being drawn is finished first."""
+        """Let go of the threads, until the next question; a picture that is being drawn is finished first."""
         self._hands.shutdown(wait=True, cancel_futures=True)
+        self._hands = _hands()
         self._uploads.close()
 
     async def _answer(self, question: Question, receive: Receive) -> wire.Answering:
@@ -87,30 +89,30 @@ class Media:
             return await incoming(question, receive)
         if question.method not in ("GET", "HEAD"):
             return wire.method_not_allowed("GET,HEAD")
-        picture = self._emulator.store.files.get(question.path)
-        if picture is not None:
-            return await self._picture(question, picture.recipe)
         scheme, _, token = (question.authorization or "").partition(" ")
         # fal: a key opens no file, only a CDN token does (storage documentation, 2026).
-        upload = self._emulator.storage.read(
+        file = self._emulator.storage.read(
             question.path,
             token=token.strip() if scheme.lower() == "bearer" else "",
             identity=question.params.get("identity", ""),
         )
-        return self._upload(question, upload)
+        headers = dict(_HEADERS)
+        if file.acl != PUBLIC or file.expires_at < math.inf:
+            headers["cache-control"] = _NOT_CACHED
+        if isinstance(file, Upload):
+            return self._upload(question, file, headers)
+        return await self._picture(question, file.picture.recipe, headers)
 
-    async def _picture(self, question: Question, recipe: Recipe) -> wire.Answering:
-        headers = {**_HEADERS, "etag": _etag(recipe)}
+    async def _picture(self, question: Question, recipe: Recipe, headers: dict[str, str]) -> wire.Answering:
+        headers["etag"] = _etag(recipe)
         if (known := not_modified(question, headers)) is not None:
             return known
         data = await self._develop(recipe)
         status, wanted, headers = portion(question, headers, len(data))
         return Response(data[wanted.start : wanted.stop], status, headers, recipe.content_type)
 
-    def _upload(self, question: Question, upload: Upload) -> wire.Answering:
-        headers = {**_HEADERS, "etag": f'"{upload.etag}"'}
-        if upload.acl != PUBLIC or upload.expires_at < math.inf:
-            headers["cache-control"] = _NOT_CACHED
+    def _upload(self, question: Question, upload: Upload, headers: dict[str, str]) -> wire.Answering:
+        headers["etag"] = f'"{upload.etag}"'
         if upload.content_type.partition(";")[0].rstrip().endswith(_SCRIPTABLE):
             headers |= _SANDBOX
         if (known := not_modified(question, headers)) is not None:
@@ -137,6 +139,10 @@ class Media:
             return known
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._hands, self._darkroom.develop, recipe)
+
+
+def _hands() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_HANDS, thread_name_prefix="mock-fal-darkroom")
 
 
 def _data_uri(recipe: Recipe, data: bytes) -> str:

@@ -23,7 +23,7 @@ class Rest:
 
     async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
         """The answer; it is never about a request."""
-        methods = _ROUTES.get("/".join(question.segments))
+        methods = _ROUTES.get(question.path.strip("/"))
         if methods is None:
             # fal: unverified, the words are those of the framework that fal's other services are written in.
             return wire.reply(404, {"detail": "Not Found"}), None
@@ -55,14 +55,13 @@ class Rest:
 
     async def _acl(self, question: Question, receive: Receive) -> wire.Answering:
         owner = await self._admit(question, receive)
-        upload = self._storage.owned(wire_storage.path_of(question), owner)
-        return wire_storage.acl_reply(upload.acl)
+        return wire_storage.acl_reply(self._storage.acl(wire_storage.path_of(question), owner))
 
     async def _set_acl(self, question: Question, receive: Receive) -> wire.Answering:
         owner = await self._admit(question, receive)
         wanted = wire_storage.acl(wire_storage.document(question))
         path = wire_storage.path_of(question)
-        return wire_storage.acl_reply(self._storage.set_acl(path, owner, wanted))
+        return wire_storage.acl_reply(self._storage.acl(path, owner, wanted))
 
     async def _keys(self, question: Question, receive: Receive) -> wire.Answering:
         # fal: no key is needed to read the keys (live, 2026-07).

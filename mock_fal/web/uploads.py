@@ -9,7 +9,7 @@ from typing import Final
 
 from mock_fal.emulator import Emulator
 from mock_fal.errors import AuthenticationRequired, HeaderRequired, InvalidKey, InvalidToken
-from mock_fal.storage import BINARY
+from mock_fal.file_name import BINARY
 from mock_fal.vault import Upload
 from mock_fal.web import wire, wire_storage
 from mock_fal.web.question import Question, Receive
@@ -32,11 +32,11 @@ class Uploads:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._storage = emulator.storage
-        self.hands = ThreadPoolExecutor(_HANDS, thread_name_prefix="mock-fal-disk")
+        self.hands = _hands()
 
     def route(self, question: Question) -> Handler | None:
         """Who answers a question that brings something; None when it brings nothing."""
-        match question.method, question.segments:
+        match question.method, _segments(question):
             case "POST", ["files", "upload"]:
                 return self._whole
             case "POST", ["files", "upload", "multipart"]:
@@ -56,8 +56,9 @@ class Uploads:
         return None
 
     def close(self) -> None:
-        """Let go of the threads; what is being written is finished first."""
+        """Let go of the threads, until the next question; what is being written is finished first."""
         self.hands.shutdown(wait=True, cancel_futures=True)
+        self.hands = _hands()
 
     # -- with a token
 
@@ -70,7 +71,7 @@ class Uploads:
         return wire_storage.session(self._promise(question, in_parts=True), question.links)
 
     async def _part(self, question: Question, receive: Receive) -> wire.Answering:
-        number = int(question.segments[6])
+        number = int(_segments(question)[6])
         etag = await self._write(question, receive, self._session(question), number)
         return wire_storage.part(number, etag)
 
@@ -90,7 +91,7 @@ class Uploads:
         return wire_storage.stored(await self._write(question, receive, self._signed(question)))
 
     async def _signed_part(self, question: Question, receive: Receive) -> wire.Answering:
-        number = int(question.segments[4])
+        number = int(_segments(question)[4])
         etag = await self._write(question, receive, self._signed(question), number)
         return wire_storage.part(number, etag)
 
@@ -115,7 +116,7 @@ class Uploads:
 
     def _session(self, question: Question) -> Upload:
         upload = self._storage.owned(_file(question), self._account(question))
-        if question.segments[5] != wire_storage.session_id(upload):
+        if _segments(question)[5] != wire_storage.session_id(upload):
             raise InvalidToken
         return upload
 
@@ -178,9 +179,17 @@ def key_account(emulator: Emulator, question: Question) -> str:
     return owner
 
 
+def _hands() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_HANDS, thread_name_prefix="mock-fal-disk")
+
+
+def _segments(question: Question) -> list[str]:
+    return question.path.strip("/").split("/")
+
+
 def _file(question: Question) -> str:
     """The address of the file that a question is about, without what is asked of it."""
-    return "/" + "/".join(question.segments[:4])
+    return "/" + "/".join(_segments(question)[:4])
 
 
 def _is_number(text: str) -> bool:

@@ -6,14 +6,16 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from mock_fal.acl import Acl, Decision, Terms
+from mock_fal.emulator import Wishes
 from mock_fal.errors import JSON, BadUpload, InvalidStorageType
+from mock_fal.file_name import BINARY
 from mock_fal.identity import LINK_S, TOKEN_S
-from mock_fal.storage import BINARY
 from mock_fal.vault import Upload
 from mock_fal.web.question import Links, Question
 from mock_fal.web.wire import Reply, reply
@@ -74,6 +76,13 @@ def terms(question: Question) -> Terms:
         raise BadUpload("the object lifecycle is no JSON", 422) from None
     lives_s = _seconds(wished, "expiration_duration_seconds", math.inf)
     return Terms(lives_s, acl(_object(wished.get("initial_acl") or {}, "initial_acl")))
+
+
+def with_terms(wishes: Wishes, question: Question) -> Wishes:
+    """What is asked of the queue, and of the files that come out. Raises BadUpload."""
+    # fal: unverified, what the live service makes of a header that can't be read.
+    asked = any(name in question.headers for name in _LIFECYCLE)
+    return replace(wishes, terms=terms(question)) if asked else wishes
 
 
 def acl(body: Mapping[str, JSON]) -> Acl:

@@ -1,0 +1,86 @@
+"""The files that an input names: data URIs, what was uploaded, and what came out of other requests."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections import OrderedDict
+from hashlib import sha256
+from typing import Final
+from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
+
+from mock_fal.blob import read
+from mock_fal.errors import FalError, UnusableFile
+from mock_fal.hosts import MEDIA_HOSTS
+from mock_fal.recipe import Source
+from mock_fal.render import look, render
+from mock_fal.storage import Storage
+from mock_fal.store import Result
+
+# fal: runners download pictures of up to 50 MiB (fal SDK, toolkit).
+MAX_BYTES: Final = 50 << 20
+
+# A test asks with the same few pictures again and again; each is kept in some 20 kB.
+_KEPT: Final = 256
+
+
+class Inputs:
+    """What a runner reads from the addresses in an input, as the account whose request it is."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._seen: OrderedDict[bytes, Source] = OrderedDict()
+
+    def picture(self, url: str, account: str) -> Source | None:
+        """The picture at an address; None for one that is not ours, which is not fetched. Raises UnusableFile."""
+        if url[:5].lower() == "data:":
+            return self._look(_decoded(url))
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise UnusableFile("file_download_error") from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UnusableFile("file_download_error")
+        # unlike fal: files of other hosts are taken to be there and to be pictures; they are never fetched.
+        path = _own_path(parts)
+        return None if path is None else self._look(self._file(path, account))
+
+    def _file(self, path: str, account: str) -> bytes:
+        try:
+            # fal: unverified, that a runner reads restricted files as the account that asks would.
+            file = self._storage.read_as(path, account)
+        except FalError:
+            raise UnusableFile("file_download_error") from None
+        if isinstance(file, Result):
+            return render(file.picture.recipe)
+        if file.size > MAX_BYTES:
+            raise UnusableFile("file_too_large", max_size=MAX_BYTES)
+        return b"".join(read(file.blobs or (), range(file.size)))
+
+    def _look(self, data: bytes) -> Source:
+        if len(data) > MAX_BYTES:
+            raise UnusableFile("file_too_large", max_size=MAX_BYTES)
+        digest = sha256(data).digest()
+        source = self._seen.pop(digest, None) or look(data)
+        self._seen[digest] = source
+        if len(self._seen) > _KEPT:
+            self._seen.popitem(last=False)
+        return source
+
+
+def _decoded(uri: str) -> bytes:
+    head, _, data = uri.partition(",")
+    try:
+        if not head.lower().endswith(";base64"):
+            return unquote_to_bytes(data)
+        return b64decode(unquote(data), validate=True)
+    except ValueError:
+        raise UnusableFile("image_load_error") from None
+
+
+def _own_path(parts: SplitResult) -> str | None:
+    """The path of a file of ours, by fal's name for the host or below our own address; None for another's."""
+    path = unquote(parts.path)
+    if (parts.hostname or "") in MEDIA_HOSTS:
+        return path
+    first, _, rest = path[1:].partition("/")
+    return "/" + rest if first in MEDIA_HOSTS else None

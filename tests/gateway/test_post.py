@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mock_fal.gateway.post import ANSWER_BYTES, Target, post
+from tests.gateway.servers import Handler, Loop
+
+
+def answered(loop: Loop, answer: bytes, *, hold: bool = False) -> int:
+    """What `post` makes of an answer; with `hold`, the receiver doesn't end the connection after it."""
+    over = asyncio.Event()
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\nbody")
+        writer.write(answer)
+        await writer.drain()
+        if hold:
+            await over.wait()
+
+    return sent_to(loop, say)
+
+
+def sent_to(loop: Loop, handler: Handler) -> int:
+    with loop.serving(handler) as port:
+        target = Target.parse(f"http://127.0.0.1:{port}/hook")
+        return loop.run(post(target, ["127.0.0.1"], [("content-length", "4")], b"body"))
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://127.0.0.1/", Target(False, "127.0.0.1", 80, "127.0.0.1", "/")),
+        ("https://app.test", Target(True, "app.test", 443, "app.test", "/")),
+        ("http://[::1]:3000/a?b=c&d", Target(False, "::1", 3000, "[::1]:3000", "/a?b=c&d")),
+        ("HTTP://Bücher.test/ä ö?x=%20#part", Target(False, "xn--bcher-kva.test", 80, "xn--bcher-kva.test",
+                                                     "/%C3%A4%20%C3%B6?x=%20")),
+        ("http://me:p%40ss@h:1/", Target(False, "h", 1, "h:1", "/", "Basic bWU6cEBzcw==")),
+        ("http://h/a\r\nx: y", Target(False, "h", 80, "h", "/ax:%20y")),
+    ],
+)  # fmt: skip
+def test_a_url_is_read(url: str, target: Target) -> None:
+    assert Target.parse(url) == target
+
+
+@pytest.mark.parametrize(
+    "url", ["", "/hook", "ftp://h/", "http://", "http://h:x/", "http://[::1", "http://a..b/"]
+)
+def test_what_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError):
+        Target.parse(url)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 202 Accepted\r\n\r\n" + b"x" * (2 * ANSWER_BYTES),
+        b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\nno length",
+    ],
+    ids=["length", "chunked", "keep-alive", "interim", "endless", "broken body"],
+)
+def test_the_status_is_found_although_the_connection_stays(loop: Loop, answer: bytes) -> None:
+    assert answered(loop, answer, hold=True) == 202
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 202 Accepted\r\n\r\nthanks", b"HTTP/1.0 202 Yes\r\n\r\n"])
+def test_an_answer_may_end_with_the_connection(loop: Loop, answer: bytes) -> None:
+    assert answered(loop, answer) == 202
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        (b"", "closed the connection"),
+        (b"HTTP/1.1 2", "closed the connection"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "closed the connection"),
+        (b"SSH-2.0-OpenSSH\r\n", "no answer in HTTP: "),
+    ],
+)
+def test_what_is_no_answer_is_told(loop: Loop, answer: bytes, seen: str) -> None:
+    with pytest.raises(ConnectionError, match=seen):
+        answered(loop, answer)
+
+
+def test_a_reset_after_the_status_does_not_matter(loop: Loop) -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\nbody")
+        writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\nhalf")
+        await writer.drain()
+        writer.transport.abort()
+
+    assert sent_to(loop, reset) == 202
