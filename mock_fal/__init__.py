@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mock_fal.clock import ManualClock, SteppingClock, SystemClock
     from mock_fal.errors import InvalidWebhook, MockFalError, ScenarioError, SettingsError
+    from mock_fal.journal import Exchange
     from mock_fal.listener import WebhookReceiver
     from mock_fal.outbox import Delivery, DeliveryState
     from mock_fal.server import Account, MockFal
     from mock_fal.settings import Settings
-    from mock_fal.store import Exchange
 
 __version__ = "0.1.0"
 
@@ -46,7 +46,7 @@ _HOMES = {
     "Account": "server",
     "Delivery": "outbox",
     "DeliveryState": "outbox",
-    "Exchange": "store",
+    "Exchange": "journal",
     "InvalidWebhook": "errors",
     "ManualClock": "clock",
     "MockFal": "server",

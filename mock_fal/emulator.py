@@ -30,6 +30,7 @@ from mock_fal.errors import (
     StillInProgress,
 )
 from mock_fal.inputs import Inputs
+from mock_fal.journal import Exchange
 from mock_fal.lifecycle import (
     Completed,
     Ending,
@@ -41,12 +42,13 @@ from mock_fal.lifecycle import (
     next_stage,
     status,
 )
+from mock_fal.line import Entry
 from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure, model_error
 from mock_fal.recipe import Recipe
 from mock_fal.scenario import NOTHING, Cue, Scenario, cue_in, mentions_cue, parse_cue
 from mock_fal.settings import Settings
 from mock_fal.storage import Storage
-from mock_fal.store import Entry, Exchange, Store, Tenant
+from mock_fal.store import Store, Tenant
 
 if TYPE_CHECKING:
     from mock_fal.outbox import Delivery, Outbox
@@ -289,12 +291,19 @@ class Emulator:
             return RequestFailure(cue.error), 0
         shelf = _shelf(whose, files)
         job = Job(
-            body, whose.ids.seed_for, shelf, run_s, cue.nsfw, lambda url: self._inputs.picture(url, whose.name)
+            body,
+            whose.ids.seed_for,
+            shelf,
+            run_s,
+            cue.nsfw,
+            lambda url: self._inputs.picture(url, whose.name),
         )
         work: Work = catalog.runner(endpoint)(job)
         return work.answer, work.steps
 
     def _cue(self, whose: Tenant, endpoint: EndpointId, body: bytes, wishes: Wishes) -> Cue:
+        if not (whose.scenario or self.scenario or wishes.cue or mentions_cue(body)):
+            return NOTHING  # nearly always
         own = whose.scenario.take(str(endpoint))
         cue = self.scenario.take(str(endpoint)) if own is None else own
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
+from collections import OrderedDict
 from hashlib import blake2b
 
 NANOID_LENGTH = 21
@@ -17,7 +18,7 @@ class Ids:
         self._stamp = 0
         self._files = 0
         self._uploads = 0
-        self._seen: dict[bytes, int] = {}
+        self._seen: OrderedDict[bytes, int] = OrderedDict()
 
     def request_id(self, now: float) -> str:
         """A UUIDv7 of the moment `now`; later ones sort behind, also within a millisecond.
@@ -26,12 +27,12 @@ class Ids:
         """
         number = self._requests
         self._requests += 1
-        random = self._draw(b"request/%d" % number).hex()
+        random = int.from_bytes(self._draw(b"request/%d" % number)[:8])
         # The counter has 12 bits: where it begins anew, so does the millisecond (RFC 9562, 6.2).
         self._stamp = max(int(now * 1000), self._stamp + (number & 0xFFF == 0))
-        stamp = f"{self._stamp:012x}"
-        variant = "89ab"[int(random[0], 16) & 3]
-        return f"{stamp[:8]}-{stamp[8:]}-7{number & 0xFFF:03x}-{variant}{random[1:4]}-{random[4:16]}"
+        low = 0b10 << 62 | random >> 2
+        digits = f"{self._stamp << 80 | 7 << 76 | (number & 0xFFF) << 64 | low:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def file_name(self) -> tuple[str, str]:
         """A folder of 8 hex digits and a nanoid of 21 characters, as in `/files/b/{folder}/{nanoid}.jpg`.
@@ -56,7 +57,7 @@ class Ids:
         nth = self._seen.pop(digest, 0)
         self._seen[digest] = nth + 1
         if len(self._seen) > MAX_INPUTS_REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
         # fal: the seeds of flux results are unsigned 32-bit numbers (live captures).
         return int.from_bytes((self._draw(b"seed/%d/" % nth + digest) if nth else digest)[:4])
 

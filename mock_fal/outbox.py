@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from mock_fal.errors import QueueFull
 from mock_fal.lifecycle import Ending
-from mock_fal.store import Entry
+from mock_fal.line import Entry
 from mock_fal.timetable import Policy, Verdict, attempts, verdict
 from mock_fal.webhook import Webhook
 

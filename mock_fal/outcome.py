@@ -24,12 +24,16 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a runner said, a result or a model error. `body` is JSON with a `Picture` for each file."""
+    """What a runner said, a result or a model error. `body` is JSON with a `Picture` for each file.
+
+    `inline` says that some of them are to be data URIs.
+    """
 
     status: int
     body: JSON
     billable_units: int | float | None = None
     needs_retry: bool | None = None
+    inline: bool = False
 
 
 @dataclass(frozen=True, slots=True)

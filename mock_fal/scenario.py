@@ -90,6 +90,10 @@ class Scenario:
     def __init__(self) -> None:
         self._rules: list[Rule] = []
 
+    def __bool__(self) -> bool:
+        """Whether there is any rule."""
+        return bool(self._rules)
+
     def add(self, cue: str, *, endpoint: str = "*", times: int | None = None) -> None:
         """Let `cue` hold for endpoints like `endpoint` (`*` stands for anything), `times` times.
 

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from mock_fal.clock import Clock, ManualClock, SteppingClock, SystemClock
 from mock_fal.emulator import Emulator
 from mock_fal.errors import MockFalError, SettingsError
+from mock_fal.journal import Exchange
 from mock_fal.port import Port, event_loop, listen
 from mock_fal.render import Darkroom
 from mock_fal.scenario import Scenario
 from mock_fal.settings import Settings
-from mock_fal.store import Exchange
 from mock_fal.web.app import App
 from mock_fal.web.media import Media
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from mock_fal.outbox import Delivery
 
 T = TypeVar("T")
-
-# The key that programs are given. Its id is the name of the account that the journal shows.
-KEY: Final = "mock:fal"
 
 # How many decisions of the gateway are remembered for the summary of a run.
 _EVENTS: Final = 10_000
@@ -109,7 +106,9 @@ class MockFal:
         """The variables that lead an unmodified program here. The first look opens the gateway."""
         return self.environment(os.environ)[0]
 
-    def environment(self, base: Mapping[str, str], key: str = KEY) -> tuple[dict[str, str], list[str]]:
+    def environment(
+        self, base: Mapping[str, str], key: str | None = None
+    ) -> tuple[dict[str, str], list[str]]:
         """The variables to set, and those to unset, for a program whose environment is `base`."""
         return environment(self._wait_for(self._addresses()), base, key)
 
@@ -139,9 +138,9 @@ class MockFal:
         """The rules for everybody; an account's own come first."""
         return self._emulator.scenario
 
-    def account(self, key: str = KEY) -> Account:
-        """What belongs to one key."""
-        return Account(self, key)
+    def account(self, key: str | None = None) -> Account:
+        """What belongs to one key; without one, to the key that programs are given."""
+        return Account(self, key or self.settings.own_key)
 
     def reset(self, key: str | None = None) -> None:
         """Forget all requests, files, exchanges and rules, or those of one key."""
@@ -220,6 +219,7 @@ class MockFal:
             "tls_address": list(tls_address),
             "ca_file": str(authority.ca_file),
             "bundle_file": str(authority.bundle_file),
+            "key": settings.own_key,
             "offline": settings.offline,
             "allow": list(settings.allow),
         }
@@ -288,7 +288,7 @@ class Account:
 
 
 def environment(
-    addresses: Mapping[str, Any], base: Mapping[str, str], key: str = KEY
+    addresses: Mapping[str, Any], base: Mapping[str, str], key: str | None = None
 ) -> tuple[dict[str, str], list[str]]:
     """The variables to set and to unset for a program, from what `POST /_mock/gateway` answers."""
     from mock_fal.gateway import environment as gateway
@@ -301,7 +301,7 @@ def environment(
         ca_file=addresses["ca_file"],
         bundle_file=addresses["bundle_file"],
         preload_file=Path(gateway.__file__).with_name("preload.cjs"),
-        key=key,
+        key=key or addresses["key"],
         offline=addresses["offline"],
         allow=addresses["allow"],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Final
 
 from mock_fal.errors import SettingsError
 
@@ -71,6 +71,10 @@ def _knob(default: Any, read: Callable[[str], Any], help: str) -> Any:
     return field(default=default, metadata={"read": read, "help": help})
 
 
+# What programs are given where any key is good.
+KEY: Final = "mock:fal"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How a server is to behave. Spans are seconds of the emulated clock."""
@@ -95,7 +99,12 @@ class Settings:
     signing_key: str = _knob("", str, "PEM file with the Ed25519 key that signs webhooks; else one of --seed")
     local_media_urls: bool = _knob(False, _switch, "file URLs that any browser on this machine reaches")
     offline: bool = _knob(False, _switch, "the gateway refuses every host that is not fal's")
-    allow: tuple[str, ...] = _knob((), _names, "a host that passes although --offline (may be repeated)")
+    allow: tuple[str, ...] = _knob((), _names, "a host that passes all the same (may be repeated)")
+
+    @property
+    def own_key(self) -> str:
+        """The key that programs are given. Its id is the name of the account that the journal shows."""
+        return self.key[0] if self.key else KEY
 
 
 def read_setting(name: str, text: str, source: str) -> Any:

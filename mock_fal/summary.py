@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from mock_fal.store import Exchange
+from mock_fal.journal import Exchange
 
 if TYPE_CHECKING:
     from mock_fal.gateway.connect import Event

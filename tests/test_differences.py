@@ -1,4 +1,4 @@
-"""Every guess about fal, and every difference on purpose, is listed in contracts/README.md: the lists are the code's."""
+"""Every guess about fal, and every difference on purpose, stands in contracts/README.md: the lists are the code's."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def _name_at(tree: ast.Module, line: int) -> str:
     around = [node for node in ast.walk(tree) if isinstance(node, named) and _holds(node, line)]
     if around:
         return ".".join(node.name for node in around)
-    after = next((node for node in tree.body if node.lineno > line), None)
-    match after:
+    near = next((node for node in tree.body if node.lineno > line or _holds(node, line)), None)
+    match near:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return name
         case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):

@@ -28,10 +28,11 @@ from mock_fal.errors import (
     ScenarioError,
     StillInProgress,
 )
+from mock_fal.journal import Exchange
 from mock_fal.lifecycle import Completed, Ending, Queued, Running
+from mock_fal.line import Entry
 from mock_fal.outcome import Answer, RequestFailure, model_error, pictures_in
 from mock_fal.settings import Settings
-from mock_fal.store import Entry, Exchange
 from mock_fal.webhook import Webhook
 from tests.strategies import bodies, deadlines, spans
 
@@ -539,7 +540,7 @@ def test_a_rule_that_cannot_be_read_is_the_tests_mistake(fal: Fal) -> None:
 
 
 def test_the_journal_is_written_by_recording(fal: Fal) -> None:
-    exchange = Exchange(EPOCH, "alice", "GET", "fal.run", "/", "", [], b"", 404, [])
+    exchange = Exchange(EPOCH, "alice", "GET", "fal.run", "/", "", b"", b"", 404, b"")
     fal.emulator.record(exchange)
     assert list(fal.emulator.store.exchanges) == [exchange]
 

@@ -7,9 +7,9 @@ import pytest
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import QueueFull
 from mock_fal.lifecycle import Ending, Schedule, Ticket
+from mock_fal.line import Entry
 from mock_fal.outbox import KEPT_BYTES, Attempt, Delivery, DeliveryState, Outbox
 from mock_fal.outcome import Answer
-from mock_fal.store import Entry
 from mock_fal.timetable import POLICIES
 from mock_fal.webhook import Webhook
 

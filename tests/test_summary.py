@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mock_fal.gateway.connect import Event
-from mock_fal.store import Exchange
+from mock_fal.journal import Exchange
 from mock_fal.summary import summary
 
 
 def exchange(method: str, url: str, status: int = 200, body: bytes = b"{}") -> Exchange:
     host, _, path = url.partition("/")
-    return Exchange(0.0, "mock", method, host, f"/{path}", "", [], b"", status, [], body)
+    return Exchange(0.0, "mock", method, host, f"/{path}", "", b"", b"", status, b"", body)
 
 
 def lines(exchanges: list[Exchange], *events: Event) -> list[str]:

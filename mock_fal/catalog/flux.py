@@ -98,7 +98,7 @@ def _answer(endpoint: str, its: SchnellInput, job: Job) -> Answer:
         prompt=its.prompt,
         seed=seed,
         size=its.size,
-        count=its.num_images,
+        num_images=its.num_images,
         format=its.output_format,
         inline=its.sync_mode,
         checked=its.enable_safety_checker,

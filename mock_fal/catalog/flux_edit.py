@@ -147,7 +147,7 @@ def _order(endpoint: str, its: dict[str, Any], sources: list[Source | None], job
         prompt=its.get("prompt", ""),
         seed=job.draw_seed(asked) if its["seed"] is None else its["seed"],
         size=_size(its, source),
-        count=its["num_images"],
+        num_images=its["num_images"],
         format=its.get("output_format") or its["format"],
         inline=its["sync_mode"],
         checked=its.get("enable_safety_checker", True),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mock_fal.catalog import Job
 from mock_fal.errors import JSON
@@ -16,15 +15,14 @@ from mock_fal.recipe import Format, Recipe, Source
 MEGAPIXEL: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What is to be drawn: `count` pictures of one prompt. `inline` asks for data URIs, `checked` for the checker."""
+class Order(NamedTuple):
+    """What is to be drawn: so many pictures of one prompt. `inline` asks for data URIs, `checked` for the checker."""
 
     endpoint: str
     prompt: str
     seed: int
     size: tuple[int, int]
-    count: int
+    num_images: int
     format: Format
     inline: bool
     checked: bool
@@ -77,7 +75,7 @@ def answer(order: Order, job: Job, image: Callable[[Picture], JSON] = four_keys)
             ),
             order.inline,
         )
-        for index in range(order.count)
+        for index in range(order.num_images)
     ]
     body = {
         "images": [image(picture) for picture in pictures],
@@ -86,7 +84,8 @@ def answer(order: Order, job: Job, image: Callable[[Picture], JSON] = four_keys)
         "has_nsfw_concepts": [unsafe] * len(pictures),
         "prompt": order.prompt,
     }
-    return Answer(200, body, billable_units=len(pictures) * math.ceil(width * height / MEGAPIXEL))
+    units = len(pictures) * math.ceil(width * height / MEGAPIXEL)
+    return Answer(200, body, billable_units=units, inline=order.inline)
 
 
 def _inference_s(run_s: float) -> float:

@@ -14,7 +14,8 @@ from starlette.types import Receive, Scope, Send
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.hosts import EMULATED_HOSTS, MEDIA_HOSTS, QUEUE_HOSTS, REST_HOSTS, RUN_HOSTS, belongs_to_fal
-from mock_fal.store import Entry, Exchange
+from mock_fal.journal import Exchange, packed
+from mock_fal.line import Entry
 from mock_fal.web import wire
 from mock_fal.web.control import Exports, control
 from mock_fal.web.media import Media
@@ -39,6 +40,7 @@ class App:
 
     def __init__(self, emulator: Emulator, media: Media, exports: Exports) -> None:
         self._emulator = emulator
+        self._proxy_key = emulator.settings.own_key
         self._hosts: dict[str, Host] = {
             **dict.fromkeys(QUEUE_HOSTS, Queue(emulator, media)),
             **dict.fromkeys(RUN_HOSTS, Run(emulator, media)),
@@ -63,7 +65,7 @@ class App:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008, "reason": "mock-fal: no WebSocket here"})
             return
-        question = scope[_QUESTION] = Question(scope, local_media=self.local_media)
+        question = scope[_QUESTION] = Question(scope, local_media=self.local_media, proxy_key=self._proxy_key)
         try:
             if not question.host and not question.by_proxy:
                 await self._control(scope, receive, send)
@@ -103,10 +105,10 @@ class App:
             question.host,
             question.path,
             question.query,
-            question.scope["headers"],
+            packed(question.raw_headers),
             question.body,
             response.status_code,
-            response.raw_headers,
+            packed(response.raw_headers),
             request_id=entry.id if entry else None,
             uploaded_bytes=question.uploaded_bytes,
         )

@@ -17,8 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 import mock_fal
 from mock_fal.clock import ManualClock
 from mock_fal.emulator import Emulator
+from mock_fal.journal import Exchange
 from mock_fal.outcome import is_deeper
-from mock_fal.store import Exchange
 from mock_fal.web import wire
 from mock_fal.web.inspector import page
 

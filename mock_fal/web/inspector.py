@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from html import escape
-from itertools import islice
 from typing import Final
 
 from starlette.responses import HTMLResponse, Response
@@ -12,7 +11,8 @@ from starlette.responses import HTMLResponse, Response
 import mock_fal
 from mock_fal.emulator import Emulator
 from mock_fal.hosts import RESULT_HOST
-from mock_fal.store import Entry, Exchange
+from mock_fal.journal import Exchange
+from mock_fal.line import Entry
 
 # How much of the past the page shows.
 EXCHANGES: Final = 100
@@ -21,7 +21,7 @@ PICTURES: Final = 12
 
 def page(emulator: Emulator) -> Response:
     """The whole page; it fetches nothing but the pictures and loads itself anew every two seconds."""
-    newest = list(islice(reversed(emulator.store.exchanges), EXCHANGES))
+    newest = emulator.store.exchanges.latest(EXCHANGES)
     entries = [entry for entry in reversed(emulator.store.entries.values()) if emulator.is_done(entry)]
     pictures = [_picture(entry, at) for entry in entries for at in range(len(entry.files))]
     text = _PAGE.format(

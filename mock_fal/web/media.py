@@ -17,10 +17,10 @@ from mock_fal.acl import PUBLIC
 from mock_fal.blob import read
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
+from mock_fal.line import Entry
 from mock_fal.outcome import Answer, Outcome, Picture, pictures_in
 from mock_fal.recipe import Recipe
 from mock_fal.render import Darkroom
-from mock_fal.store import Entry
 from mock_fal.vault import Upload
 from mock_fal.web import wire
 from mock_fal.web.download import not_modified, portion
@@ -70,7 +70,7 @@ class Media:
 
     async def data_uris(self, outcome: Outcome) -> dict[Picture, str]:
         """The pictures that an answer carries in itself (`sync_mode`)."""
-        if not isinstance(outcome, Answer):
+        if not isinstance(outcome, Answer) or not outcome.inline:
             return {}
         inline = [picture for picture in pictures_in(outcome.body) if picture.inline]
         return {picture: _data_uri(picture.recipe, await self._develop(picture.recipe)) for picture in inline}

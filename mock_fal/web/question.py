@@ -47,14 +47,15 @@ class Question:
         "method",
         "path",
         "query",
-        "scope",
+        "raw_headers",
         "uploaded_bytes",
     )
 
-    def __init__(self, scope: Scope, *, local_media: str = "") -> None:
-        self.scope = scope
+    def __init__(self, scope: Scope, *, local_media: str = "", proxy_key: str = "") -> None:
+        # Not the scope itself: it is where the application keeps us, and a circle would be litter for the collector.
+        self.raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.method: str = scope["method"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers: dict[bytes, bytes] = dict(self.raw_headers)
         self.body = b""
         # Whom it turned out to come from, where that is not in a key; and what `pieces` has let through.
         self.account = ""
@@ -67,6 +68,8 @@ class Question:
             target = _target(self.header(b"x-fal-target-url"))
             self.host, self.path = (target.hostname or "").lower(), unquote(target.path)
             self.query = target.query
+            # fal: the proxy adds its own key where the caller has none (@fal-ai/server-proxy 1.2.1).
+            self.headers.setdefault(b"authorization", f"Key {proxy_key}".encode("latin-1"))
         else:
             self.host, self.path = _address(named.partition(":")[0], path)
         self.links = _links(scope["scheme"], named, self.host, local_media)

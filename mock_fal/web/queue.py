@@ -12,7 +12,7 @@ from mock_fal.emulator import Emulator, is_over
 from mock_fal.endpoint import NAMESPACES
 from mock_fal.errors import AuthenticationRequired, FalError, StillInProgress
 from mock_fal.lifecycle import Status
-from mock_fal.store import Entry
+from mock_fal.line import Entry
 from mock_fal.web import wire, wire_storage
 from mock_fal.web.media import Media
 from mock_fal.web.question import Question, Receive

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mock_fal.emulator import Emulator
-from mock_fal.store import Entry
+from mock_fal.line import Entry
 from mock_fal.web import wire, wire_storage
 from mock_fal.web.question import Question, Receive
 from mock_fal.web.uploads import key_account

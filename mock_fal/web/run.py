@@ -7,7 +7,7 @@ from typing import Final
 from mock_fal import catalog
 from mock_fal.emulator import Emulator
 from mock_fal.errors import ApplicationNotFound, AuthenticationRequired, FalError
-from mock_fal.store import Entry
+from mock_fal.line import Entry
 from mock_fal.web import wire, wire_storage
 from mock_fal.web.media import Media
 from mock_fal.web.question import Question, Receive

@@ -19,8 +19,8 @@ from starlette.types import Receive, Scope, Send
 from mock_fal.emulator import Cancellation, View, Wishes
 from mock_fal.errors import JSON, AlreadyCompleted, BadQuery, FalError, RequestNotFound, StillInProgress
 from mock_fal.lifecycle import Completed, LogLine, Queued, Running
+from mock_fal.line import Entry
 from mock_fal.outcome import Outcome, Picture, RequestFailure, addresses
-from mock_fal.store import Entry
 from mock_fal.web.question import Links, Question
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ PAIRS = 5
 SECONDS = 2.0
 
 HELLO = [sys.executable, "-m", "tests.bench.hello"]
-MOCK = [str(Path(sys.executable).with_name("mock-fal")), "serve", "--clock", "stepping", "--port"]
+MOCK = [str(Path(sys.executable).with_name("mock-fal")), "serve", "--queue-s", "0", "--run-s", "0", "--port"]
 
 
 def main() -> int:

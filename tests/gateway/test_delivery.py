@@ -21,10 +21,10 @@ from mock_fal.endpoint import EndpointId
 from mock_fal.gateway import delivery
 from mock_fal.gateway.delivery import PER_RECEIVER, Courier, RefusedTarget
 from mock_fal.gateway.post import Target
+from mock_fal.line import Entry
 from mock_fal.outbox import Delivery, DeliveryState, Outbox
 from mock_fal.outcome import Answer, Outcome, Picture, pictures_in
 from mock_fal.settings import Settings
-from mock_fal.store import Entry
 from mock_fal.timetable import POLICIES
 from mock_fal.webhook import Webhook
 from tests.gateway.servers import Loop

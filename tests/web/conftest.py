@@ -15,9 +15,9 @@ import pytest
 
 from mock_fal.clock import Clock, ManualClock, SteppingClock, SystemClock
 from mock_fal.emulator import Emulator
+from mock_fal.journal import Exchange
 from mock_fal.render import Darkroom
 from mock_fal.settings import Settings
-from mock_fal.store import Exchange
 from mock_fal.web.app import App
 from mock_fal.web.media import Media
 

@@ -92,6 +92,13 @@ def test_a_page_generates_a_picture_through_the_proxy(stepping: Fal) -> None:
     assert proxied(stepping, "PUT", f"{url}/cancel").status_code == 400
 
 
+def test_the_proxy_adds_a_key_where_the_page_has_none(stepping: Fal) -> None:
+    """A browser has none: that is what the proxy is for."""
+    taken = proxied(stepping, "POST", f"{QUEUE}/{SCHNELL}", body=A_CAT, key=None)
+    assert taken.status_code == 200
+    assert stepping.emulator.store.entries[taken.json()["request_id"]].tenant == "mock"
+
+
 def test_the_proxy_asks_the_run_host_as_well(stepping: Fal) -> None:
     assert proxied(stepping, "POST", f"{RUN}/{DEV}", body=A_CAT).json()["prompt"] == "a cat"
 

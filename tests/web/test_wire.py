@@ -18,8 +18,8 @@ from mock_fal.emulator import View, Wishes
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, ApplicationNotFound, BadQuery
 from mock_fal.lifecycle import Completed, Ending, LogLine, Queued, Running, Status, Ticket
+from mock_fal.line import Entry
 from mock_fal.outcome import Answer, RequestFailure
-from mock_fal.store import Entry
 from mock_fal.web import wire
 from mock_fal.web.question import Links, Question
 from mock_fal.webhook import Webhook

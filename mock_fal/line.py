@@ -1,0 +1,135 @@
+"""The line of an app: its requests, who goes when, and who is in front of whom."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush, heapreplace
+from typing import Final
+
+from mock_fal.acl import Terms
+from mock_fal.endpoint import EndpointId
+from mock_fal.lifecycle import Schedule, Ticket, plan, schedule
+from mock_fal.outcome import Outcome, Picture
+
+# The schedule of a request that has not joined its line yet.
+UNPLANNED: Final = Schedule(0.0, math.inf, math.inf, 0.0)
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One request: what was asked for, what follows from it, and what comes out.
+
+    A cancellation replaces the ticket; other requests of the app may replace the schedule of one that waits.
+    """
+
+    id: str
+    endpoint: EndpointId
+    tenant: str
+    ticket: Ticket
+    outcome: Outcome
+    steps: int
+    schedule: Schedule = UNPLANNED
+    files: list[Picture] = field(default_factory=list)
+    # What the caller wished for the files.
+    terms: Terms = Terms()
+
+    @property
+    def app_id(self) -> str:
+        return self.endpoint.app_id
+
+
+class Line:
+    """The requests of one app that wait for a runner, for one tenant: who goes when, who is in front of whom."""
+
+    def __init__(self, runners: int) -> None:
+        self._runners = runners
+        # The numbers of those who wait: the normal ones, the low ones.
+        self._waiting: tuple[list[int], list[int]] = ([], [])
+        # When whoever waits will have left; may still hold somebody who left before.
+        self._departures: list[tuple[float, int, bool]] = []
+        # With a limit only: those not known to have ended, and when each runner is free after all of them.
+        self._open: dict[int, Entry] = {}
+        self._free: list[float] = [-math.inf] * runners
+        self._latest_ready = -math.inf
+
+    def join(self, entry: Entry, now: float) -> None:
+        """Give a new entry its schedule, and the others theirs anew where it changes them."""
+        ticket = entry.ticket
+        self._settle(now)
+        if not self._runners:
+            entry.schedule = schedule(ticket, ticket.ready_at)
+            self._wait(entry)
+            return
+        self._open[ticket.number] = entry
+        overtakes = ticket.ready_at < self._latest_ready or (self._waiting[1] and not ticket.low_priority)
+        if overtakes or len(self._open) > 2 * self.waiting(now) + self._runners + 16:
+            self._replan(now)
+            return
+        self._latest_ready = ticket.ready_at
+        entry.schedule = schedule(ticket, max(ticket.ready_at, self._free[0]))
+        if entry.schedule.starts_at < math.inf:
+            heapreplace(self._free, entry.schedule.ends_at)
+        self._wait(entry)
+
+    def cancel(self, entry: Entry, now: float) -> None:
+        """Cancel an entry that has not ended: at once where it waits, as its runner likes where it runs."""
+        waits = entry.schedule.leaves_queue_at > now
+        ticket = entry.ticket = replace(entry.ticket, cancelled_at=now)
+        entry.schedule = schedule(ticket, math.inf if waits else entry.schedule.starts_at)
+        if waits:
+            self._leave(ticket.number, ticket.low_priority)
+        if self._runners:
+            self._replan(now)
+
+    def ahead(self, entry: Entry, now: float) -> int:
+        """How many wait in front: submitted earlier, not started yet; all normal ones, for a low one."""
+        self._settle(now)
+        normal, low = self._waiting
+        number = entry.ticket.number
+        if entry.ticket.low_priority:
+            return len(normal) + bisect_left(low, number)
+        return bisect_left(normal, number)
+
+    def waiting(self, now: float) -> int:
+        """How many wait in all."""
+        self._settle(now)
+        return len(self._waiting[0]) + len(self._waiting[1])
+
+    def next_departure(self, now: float) -> float:
+        """When the next request may leave the queue; infinite when none waits."""
+        self._settle(now)
+        return self._departures[0][0] if self._departures else math.inf
+
+    def _wait(self, entry: Entry) -> None:
+        ticket = entry.ticket
+        insort(self._waiting[ticket.low_priority], ticket.number)
+        heappush(self._departures, (entry.schedule.leaves_queue_at, ticket.number, ticket.low_priority))
+
+    def _leave(self, number: int, low: bool) -> None:
+        waiting = self._waiting[low]
+        at = bisect_left(waiting, number)
+        if waiting[at : at + 1] == [number]:
+            del waiting[at]
+
+    def _settle(self, now: float) -> None:
+        """Let everyone go whose moment has come."""
+        while self._departures and self._departures[0][0] <= now:
+            _, number, low = heappop(self._departures)
+            self._leave(number, low)
+
+    def _replan(self, now: float) -> None:
+        """Plan anew for all that wait; those that have left the queue keep what they have."""
+        self._open = {number: entry for number, entry in self._open.items() if entry.schedule.ends_at > now}
+        waiting = [entry for entry in self._open.values() if entry.schedule.leaves_queue_at > now]
+        busy = [entry.schedule.ends_at for entry in self._open.values() if entry.schedule.starts_at <= now]
+        schedules, self._free = plan(
+            [entry.ticket for entry in waiting], runners=self._runners, now=now, busy_until=busy
+        )
+        self._waiting = ([], [])
+        self._departures = []
+        self._latest_ready = max((entry.ticket.ready_at for entry in waiting), default=-math.inf)
+        for entry in waiting:
+            entry.schedule = schedules[entry.ticket.number]
+            self._wait(entry)
