@@ -12,7 +12,7 @@ demo: .venv/ready  ## Generate a picture with fal's own Python client, and save 
 	@$(BIN)/mock-fal run -- $(BIN)/python demo.py demo.jpg
 
 test: tools lint types  ## Everything: lint, types, and all tests, with the real clients
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
 lint: .venv/dev  ## Form and habits
 	$(BIN)/ruff format --check .
