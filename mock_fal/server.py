@@ -140,7 +140,7 @@ class MockFal:
 
     def account(self, key: str | None = None) -> Account:
         """What belongs to one key; without one, to the key that programs are given."""
-        return Account(self, key or self.settings.own_key)
+        return Account(self, self.settings.own_key if key is None else key)
 
     def reset(self, key: str | None = None) -> None:
         """Forget all requests, files, exchanges and rules, or those of one key."""
