@@ -171,23 +171,15 @@ class Emulator:
 
     def look(self, entry: Entry, *, with_logs: bool = True) -> View:
         """The state of a request. Each look moves a stepping clock to the request's next stage."""
-        view = self.peek(entry, with_logs=with_logs)
-        self.clock.polled(next_stage(entry.schedule, self.clock.now()))
+        now = self.clock.now()
+        view = self._view(entry, now, with_logs)
+        if now < entry.schedule.ends_at:
+            self.clock.polled(next_stage(entry.schedule, now))
         return view
 
     def peek(self, entry: Entry, *, with_logs: bool = True) -> View:
         """The state of a request, without moving any clock."""
-        now = self.clock.now()
-        its = entry.schedule
-        ahead = 0
-        if now < its.leaves_queue_at:
-            ahead = self.store.line(entry.tenant, entry.app_id).ahead(entry, now)
-        return View(
-            entry,
-            status(its, now, ahead),
-            logs(its, entry.steps, now) if with_logs else [],
-            self._failure(entry) if now >= its.ends_at else None,
-        )
+        return self._view(entry, self.clock.now(), with_logs)
 
     def next_news(self, entry: Entry) -> float:
         """When a look at the request may show something new: a stage, a log line, or a place further in front."""
@@ -311,6 +303,18 @@ class Emulator:
             return cue_in(_document(body), cue) if mentions_cue(body) else cue
         except ScenarioError as error:
             raise BadCue(str(error)) from None
+
+    def _view(self, entry: Entry, now: float, with_logs: bool) -> View:
+        its = entry.schedule
+        ahead = 0
+        if now < its.leaves_queue_at:
+            ahead = self.store.line(entry.tenant, entry.app_id).ahead(entry, now)
+        return View(
+            entry,
+            status(its, now, ahead),
+            logs(its, entry.steps, now) if with_logs else [],
+            self._failure(entry) if now >= its.ends_at else None,
+        )
 
     def _check_length(self, endpoint: EndpointId, tenant: str, limit: int | None, now: float) -> None:
         if limit is not None and self.store.line(tenant, endpoint.app_id).waiting(now) > limit:

@@ -107,6 +107,7 @@ class _Gathering:
         self._transport = transport
         self._loop = loop
         self._held = b""
+        self.is_closing = transport.is_closing  # asked for with each answer
 
     def write(self, data: bytes) -> None:
         if not self._held and len(data) < _LARGE_BYTES:
