@@ -29,7 +29,6 @@ from mock_fal.errors import (
     ScenarioError,
     StillInProgress,
 )
-from mock_fal.inputs import Inputs
 from mock_fal.journal import Exchange
 from mock_fal.lifecycle import (
     Completed,
@@ -47,11 +46,12 @@ from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure, model_err
 from mock_fal.recipe import Recipe
 from mock_fal.scenario import NOTHING, Cue, Scenario, cue_in, mentions_cue, parse_cue
 from mock_fal.settings import Settings
-from mock_fal.storage import Storage
 from mock_fal.store import Store, Tenant
 
 if TYPE_CHECKING:
+    from mock_fal.inputs import Inputs
     from mock_fal.outbox import Delivery, Outbox
+    from mock_fal.storage import Storage
     from mock_fal.webhook import Signer, Webhook
 
 # How long a runner takes to refuse an input. fal: such a request has an inference_time too (live, 2026-07).
@@ -95,8 +95,6 @@ class Emulator:
         self.settings = settings
         self.clock = clock
         self.store = Store(retention=settings.retention, seed=settings.seed, runners=settings.runners)
-        self.storage = Storage(settings, clock, self.store)
-        self._inputs = Inputs(self.storage)
         self.scenario = Scenario()
         # Called when a webhook may be due sooner than it was.
         self.bell: Callable[[], None] = lambda: None
@@ -128,9 +126,33 @@ class Emulator:
         """All webhooks that are remembered, oldest first."""
         return self.outbox.deliveries if self._has_outbox else []
 
+    def close(self) -> None:
+        """Remove what lies on the disk."""
+        if self._has_storage:
+            self.storage.vault.close()
+
     @property
     def _has_outbox(self) -> bool:
         return "outbox" in self.__dict__
+
+    @property
+    def _has_storage(self) -> bool:
+        return "storage" in self.__dict__
+
+    # Files likewise: loaded with the first that is uploaded, read or named.
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The files that are uploaded, and who may read which."""
+        from mock_fal.storage import Storage
+
+        return Storage(self.settings, self.clock, self.store)
+
+    @cached_property
+    def _inputs(self) -> Inputs:
+        from mock_fal.inputs import Inputs  # for the endpoints that take a picture
+
+        return Inputs(self.storage)
 
     def authenticate(self, header: str | None, app_id: str) -> str | None:
         """The tenant that an Authorization header names; None without a header.
@@ -221,7 +243,8 @@ class Emulator:
     def reset(self, tenant: str | None = None) -> None:
         """Forget one tenant, or all of them and the rules for everybody."""
         self.store.clear(tenant)
-        self.storage.vault.clear(tenant)
+        if self._has_storage:
+            self.storage.vault.clear(tenant)
         if self._has_outbox:
             self.outbox.clear(tenant)
         if tenant is None:
@@ -266,7 +289,7 @@ class Emulator:
             outcome,
             steps,
             files=files,
-            terms=self.storage.known(wishes.terms),
+            terms=self.storage.known(wishes.terms) if wishes.terms.acl.rules else wishes.terms,
         )
         self.store.add(entry, now)
         if self.settings.runners and self._has_outbox:

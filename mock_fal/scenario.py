@@ -15,7 +15,6 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -162,6 +161,8 @@ def _honoured(value: str | None) -> bool:
 
 
 def _hint(seen: str | None, known: Any) -> str:
+    from difflib import get_close_matches  # for the mistaken only
+
     close = get_close_matches(seen or "", list(known), 1)
     return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(known)}"
 

@@ -23,7 +23,7 @@ from mock_fal.render import Darkroom
 from mock_fal.scenario import Scenario
 from mock_fal.settings import Settings
 from mock_fal.web.app import App
-from mock_fal.web.media import Media
+from mock_fal.web.pictures import Pictures
 
 if TYPE_CHECKING:
     from mock_fal.gateway.connect import Event
@@ -51,8 +51,8 @@ class MockFal:
         self.settings = settings or _settings(fields)
         self.clock: Clock = _clock(self.settings)
         self._emulator = Emulator(self.settings, self.clock)
-        self._media = Media(self._emulator, Darkroom())
-        self._app = App(self._emulator, self._media, self._addresses)
+        self._pictures = Pictures(Darkroom())
+        self._app = App(self._emulator, self._pictures, self._addresses)
         self._events: deque[Event] = deque(maxlen=_EVENTS)
         self._thread: threading.Thread | None = None
         self._gateway: dict[str, Any] | None = None
@@ -165,8 +165,8 @@ class MockFal:
         self._opening = asyncio.Lock()
         self._ports: list[Port] = []
         async with AsyncExitStack() as self._stack:
-            self._stack.callback(self._emulator.storage.vault.close)
-            self._stack.callback(self._media.close)
+            self._stack.callback(self._emulator.close)
+            self._stack.callback(self._app.close)
             await self._open(Port(self._app), listening)
             if self._emulator.deliveries:  # this MockFal ran before
                 self._ring()
@@ -181,7 +181,7 @@ class MockFal:
         if self._courier is None:
             from mock_fal.gateway.delivery import Courier
 
-            self._courier = Courier(self._emulator, self._media.data_uris)
+            self._courier = Courier(self._emulator, self._pictures.data_uris)
             self._stack.push_async_callback(self._courier.close)
         self._courier.ring()
 

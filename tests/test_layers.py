@@ -44,9 +44,10 @@ FLOORS = [
     # the wings
     ["gateway.certificates", "gateway.environment", "gateway.connect", "gateway.post"],
     ["gateway.delivery"],
-    ["web.question", "web.inspector"],
+    ["web.question", "web.inspector", "web.pictures"],
     ["web.wire", "web.download"],
     ["web.wire_storage"],
+    ["web.submission"],
     ["web.uploads"],
     ["web.media"],
     ["web.queue", "web.run", "web.rest", "web.control"],

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Any, Final, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
@@ -17,12 +17,13 @@ from mock_fal.hosts import EMULATED_HOSTS, MEDIA_HOSTS, QUEUE_HOSTS, REST_HOSTS,
 from mock_fal.journal import Exchange, packed
 from mock_fal.line import Entry
 from mock_fal.web import wire
-from mock_fal.web.control import Exports, control
-from mock_fal.web.media import Media
+from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Gone, Question
 from mock_fal.web.queue import Queue
-from mock_fal.web.rest import Rest
-from mock_fal.web.run import Run
+
+if TYPE_CHECKING:
+    from mock_fal.web.control import Exports
+    from mock_fal.web.media import Media
 
 logger = logging.getLogger("mock_fal")
 
@@ -38,25 +39,12 @@ class Host(Protocol):
 class App:
     """The ASGI application."""
 
-    def __init__(self, emulator: Emulator, media: Media, exports: Exports) -> None:
+    def __init__(self, emulator: Emulator, pictures: Pictures, exports: Exports) -> None:
         self._emulator = emulator
+        self._pictures = pictures
+        self._exports = exports
         self._proxy_key = emulator.settings.own_key
-        self._hosts: dict[str, Host] = {
-            **dict.fromkeys(QUEUE_HOSTS, Queue(emulator, media)),
-            **dict.fromkeys(RUN_HOSTS, Run(emulator, media)),
-            **dict.fromkeys(REST_HOSTS, Rest(emulator)),
-            **dict.fromkeys(MEDIA_HOSTS, media),
-        }
-        self._control = control(emulator, exports)
-        # fal: runners answer any origin, method and header, with credentials (fal SDK).
-        # fal: unverified, that the gateways of fal.run and queue.fal.run answer preflights alike.
-        self._cross_origin = CORSMiddleware(
-            self._answer,
-            allow_origins=["*"],
-            allow_methods=["*"],
-            allow_headers=["*"],
-            allow_credentials=True,
-        )
+        self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, Queue(emulator, pictures))
 
     # Where files are to be found when --local-media-urls asks for addresses that any browser here reaches.
     local_media = ""
@@ -76,9 +64,56 @@ class App:
         except asyncio.CancelledError:
             pass  # the server stops, and has hung up on whoever still waits; raised, it would be logged as a bug
 
+    def close(self) -> None:
+        """Let go of all threads, until the next question."""
+        self._pictures.close()
+        if "_media" in self.__dict__:
+            self._media.close()
+
+    # What follows is loaded and made when somebody first asks for it: a start without it is a fifth faster.
+
+    def _host(self, name: str) -> Host | None:
+        if name in MEDIA_HOSTS:
+            self._hosts |= dict.fromkeys(MEDIA_HOSTS, self._media)
+        elif name in RUN_HOSTS:
+            from mock_fal.web.run import Run
+
+            self._hosts |= dict.fromkeys(RUN_HOSTS, Run(self._emulator, self._pictures))
+        elif name in REST_HOSTS:
+            from mock_fal.web.rest import Rest
+
+            self._hosts |= dict.fromkeys(REST_HOSTS, Rest(self._emulator))
+        return self._hosts.get(name)
+
+    @cached_property
+    def _media(self) -> Media:
+        from mock_fal.web.media import Media
+
+        return Media(self._emulator, self._pictures)
+
+    @cached_property
+    def _control(self) -> ASGIApp:
+        from mock_fal.web.control import control
+
+        return control(self._emulator, self._exports)
+
+    @cached_property
+    def _cross_origin(self) -> ASGIApp:
+        from starlette.middleware.cors import CORSMiddleware
+
+        # fal: runners answer any origin, method and header, with credentials (fal SDK).
+        # fal: unverified, that the gateways of fal.run and queue.fal.run answer preflights alike.
+        return CORSMiddleware(
+            self._answer,
+            allow_origins=["*"],
+            allow_methods=["*"],
+            allow_headers=["*"],
+            allow_credentials=True,
+        )
+
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         question: Question = scope[_QUESTION]
-        host = self._hosts.get(question.host)
+        host = self._hosts.get(question.host) or self._host(question.host)
         entry: Entry | None = None
         response: wire.Answering
         try:

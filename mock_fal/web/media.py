@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from base64 import b64encode
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
@@ -18,12 +16,11 @@ from mock_fal.blob import read
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.line import Entry
-from mock_fal.outcome import Answer, Outcome, Picture, pictures_in
 from mock_fal.recipe import Recipe
-from mock_fal.render import Darkroom
 from mock_fal.vault import Upload
 from mock_fal.web import wire
 from mock_fal.web.download import not_modified, portion
+from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Question, Receive
 from mock_fal.web.uploads import Uploads
 
@@ -46,18 +43,14 @@ _SANDBOX: Final = {"content-security-policy": "sandbox", "x-content-type-options
 # A file up to this size is read at once; of a larger one, each piece in a thread.
 _AT_ONCE_BYTES: Final = 128 << 10
 
-# Drawing holds the interpreter only in part; more threads than this only fight over it.
-_HANDS: Final = 2
-
 
 class Media:
-    """The media host, and the darkroom behind it."""
+    """The media host."""
 
-    def __init__(self, emulator: Emulator, darkroom: Darkroom) -> None:
+    def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
         self._emulator = emulator
-        self._darkroom = darkroom
+        self._pictures = pictures
         self._uploads = Uploads(emulator)
-        self._hands = _hands()
 
     async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
         """The file at the question's path, or what became of one that came; never about a request."""
@@ -68,17 +61,8 @@ class Media:
         response.raw_headers.extend(_CORS)
         return response, None
 
-    async def data_uris(self, outcome: Outcome) -> dict[Picture, str]:
-        """The pictures that an answer carries in itself (`sync_mode`)."""
-        if not isinstance(outcome, Answer) or not outcome.inline:
-            return {}
-        inline = [picture for picture in pictures_in(outcome.body) if picture.inline]
-        return {picture: _data_uri(picture.recipe, await self._develop(picture.recipe)) for picture in inline}
-
     def close(self) -> None:
-        """Let go of the threads, until the next question; a picture that is being drawn is finished first."""
-        self._hands.shutdown(wait=True, cancel_futures=True)
-        self._hands = _hands()
+        """Let go of the threads, until the next question."""
         self._uploads.close()
 
     async def _answer(self, question: Question, receive: Receive) -> wire.Answering:
@@ -107,7 +91,7 @@ class Media:
         headers["etag"] = _etag(recipe)
         if (known := not_modified(question, headers)) is not None:
             return known
-        data = await self._develop(recipe)
+        data = await self._pictures.develop(recipe)
         status, wanted, headers = portion(question, headers, len(data))
         return Response(data[wanted.start : wanted.stop], status, headers, recipe.content_type)
 
@@ -132,21 +116,6 @@ class Media:
         loop = asyncio.get_running_loop()
         while data := await loop.run_in_executor(self._uploads.hands, next, pieces, b""):
             yield data
-
-    async def _develop(self, recipe: Recipe) -> bytes:
-        known = self._darkroom.peek(recipe)
-        if known is not None:
-            return known
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._hands, self._darkroom.develop, recipe)
-
-
-def _hands() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_HANDS, thread_name_prefix="mock-fal-darkroom")
-
-
-def _data_uri(recipe: Recipe, data: bytes) -> str:
-    return f"data:{recipe.content_type};base64,{b64encode(data).decode()}"
 
 
 @lru_cache(maxsize=1024)

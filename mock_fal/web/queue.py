@@ -13,9 +13,10 @@ from mock_fal.endpoint import NAMESPACES
 from mock_fal.errors import AuthenticationRequired, FalError, StillInProgress
 from mock_fal.lifecycle import Status
 from mock_fal.line import Entry
-from mock_fal.web import wire, wire_storage
-from mock_fal.web.media import Media
+from mock_fal.web import wire
+from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Question, Receive
+from mock_fal.web.submission import wishes
 
 # fal: a comment every 15 seconds keeps a status stream open (fal's Queue API documentation, 2026).
 # fal: unverified, its text, and that events end with a bare line feed.
@@ -26,9 +27,9 @@ KEEP_ALIVE: Final = b": ping\n\n"
 class Queue:
     """The queue's host."""
 
-    def __init__(self, emulator: Emulator, media: Media) -> None:
+    def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
         self._emulator = emulator
-        self._media = media
+        self._pictures = pictures
 
     async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
         """The answer, and the request that it is about where there is one."""
@@ -57,9 +58,7 @@ class Queue:
         if tenant is None:
             raise AuthenticationRequired(endpoint.app_id)
         body = await question.read(receive, emulator.settings.max_body)
-        entry = emulator.submit(
-            endpoint, body, tenant, wire_storage.with_terms(wire.wishes(question), question)
-        )
+        entry = emulator.submit(endpoint, body, tenant, wishes(question))
         return wire.submitted(emulator.peek(entry, with_logs=False), question.links), entry
 
     def _presentable(self, request_id: str) -> str:
@@ -87,7 +86,7 @@ class Queue:
             outcome = self._emulator.result(entry)
         except StillInProgress as error:
             return wire.still_in_progress(error, entry, question.links)
-        return wire.result(outcome, entry, question.links, await self._media.data_uris(outcome))
+        return wire.result(outcome, entry, question.links, await self._pictures.data_uris(outcome))
 
     async def _cancel(self, question: Question, entry: Entry) -> wire.Answering:
         try:

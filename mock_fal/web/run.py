@@ -8,9 +8,10 @@ from mock_fal import catalog
 from mock_fal.emulator import Emulator
 from mock_fal.errors import ApplicationNotFound, AuthenticationRequired, FalError
 from mock_fal.line import Entry
-from mock_fal.web import wire, wire_storage
-from mock_fal.web.media import Media
+from mock_fal.web import wire
+from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Question, Receive
+from mock_fal.web.submission import wishes
 
 # fal: on every answer of this host (live, 2025-26).
 _STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
@@ -19,9 +20,9 @@ _STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; in
 class Run:
     """The synchronous host."""
 
-    def __init__(self, emulator: Emulator, media: Media) -> None:
+    def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
         self._emulator = emulator
-        self._media = media
+        self._pictures = pictures
 
     async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
         """The answer, and the request that was run for it."""
@@ -47,8 +48,8 @@ class Run:
         if question.method != "POST":
             return wire.runner_method_not_allowed(emulator.fresh_id(tenant)), None
         body = await question.read(receive, emulator.settings.max_body)
-        entry = emulator.run(endpoint, body, tenant, wire_storage.with_terms(wire.wishes(question), question))
+        entry = emulator.run(endpoint, body, tenant, wishes(question))
         while not emulator.is_done(entry):
             await emulator.clock.wait_until(entry.schedule.ends_at)
         outcome = emulator.result(entry)
-        return wire.result(outcome, entry, question.links, await self._media.data_uris(outcome)), entry
+        return wire.result(outcome, entry, question.links, await self._pictures.data_uris(outcome)), entry

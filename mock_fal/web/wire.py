@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 REQUEST_ID: Final = "x-fal-request-id"
 
+# fal: uploads to the CDN read the second, `storage/upload/initiate` the first (fal_client 1.0.3 sends both,
+# @fal-ai/client 1.10.1 the second only, everywhere).
+LIFECYCLE: Final = (b"x-fal-object-lifecycle-preference", b"x-fal-object-lifecycle")
+
 # No number that a caller means is longer; Python refuses to read those of thousands of digits.
 _MAX_DIGITS: Final = 18
 

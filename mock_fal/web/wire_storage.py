@@ -18,14 +18,10 @@ from mock_fal.file_name import BINARY
 from mock_fal.identity import LINK_S, TOKEN_S
 from mock_fal.vault import Upload
 from mock_fal.web.question import Links, Question
-from mock_fal.web.wire import Reply, reply
+from mock_fal.web.wire import LIFECYCLE, Reply, reply
 
 # What may stand in a Content-Type of ours, as that of a file that somebody uploaded.
 _MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]{1,64}/[\w!#$&^.+-]{1,64}(\s*;[ -~]{0,100})?", re.ASCII)
-
-# fal: uploads to the CDN read the second, `storage/upload/initiate` the first (fal_client 1.0.3 sends both,
-# @fal-ai/client 1.10.1 the second only, everywhere).
-_LIFECYCLE: Final = (b"x-fal-object-lifecycle-preference", b"x-fal-object-lifecycle")
 
 
 # -- what is asked
@@ -69,7 +65,7 @@ def file_name(question: Question) -> str:
 
 def terms(question: Question) -> Terms:
     """How long a file is to live, and who may read it. Raises BadUpload."""
-    text = next((question.headers[name] for name in _LIFECYCLE if name in question.headers), b"{}")
+    text = next((question.headers[name] for name in LIFECYCLE if name in question.headers), b"{}")
     try:
         wished = _object(json.loads(text), "the object lifecycle")
     except (ValueError, RecursionError):
@@ -81,8 +77,7 @@ def terms(question: Question) -> Terms:
 def with_terms(wishes: Wishes, question: Question) -> Wishes:
     """What is asked of the queue, and of the files that come out. Raises BadUpload."""
     # fal: unverified, what the live service makes of a header that can't be read.
-    asked = any(name in question.headers for name in _LIFECYCLE)
-    return replace(wishes, terms=terms(question)) if asked else wishes
+    return replace(wishes, terms=terms(question))
 
 
 def acl(body: Mapping[str, JSON]) -> Acl:

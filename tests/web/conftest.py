@@ -19,7 +19,7 @@ from mock_fal.journal import Exchange
 from mock_fal.render import Darkroom
 from mock_fal.settings import Settings
 from mock_fal.web.app import App
-from mock_fal.web.media import Media
+from mock_fal.web.pictures import Pictures
 
 T = TypeVar("T")
 
@@ -53,15 +53,15 @@ class Fal:
         self._runner = runner
         self.clock = _CLOCKS[settings.clock]()
         self.emulator = Emulator(settings, self.clock)
-        self.media = Media(self.emulator, Darkroom())
-        self.app = App(self.emulator, self.media, self._exports)
+        self.pictures = Pictures(Darkroom())
+        self.app = App(self.emulator, self.pictures, self._exports)
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), trust_env=False, headers={"user-agent": "test"}
         )
 
     def close(self) -> None:
         self._runner.run(self._client.aclose())
-        self.media.close()
+        self.app.close()
         self.emulator.storage.vault.close()
 
     # -- any question

@@ -435,7 +435,7 @@ def test_a_direct_request_heeds_the_lifecycle_too(world: World) -> None:
 
 def test_who_was_closed_can_be_asked_again(world: World) -> None:
     world.close()
-    world.media.close()
+    world.app.close()
     assert world("GET", uploaded(world, LARGE)).content == LARGE
     assert world("GET", result(world)).status_code == 200
 

@@ -14,7 +14,7 @@ from mock_fal.journal import Exchange
 from mock_fal.render import Darkroom
 from mock_fal.settings import Settings
 from mock_fal.web.app import App
-from mock_fal.web.media import Media
+from mock_fal.web.pictures import Pictures
 
 ANA = {"authorization": "Key ana:secret"}
 BOB = {"authorization": "Key bob:secret"}
@@ -27,11 +27,11 @@ class World:
     def __init__(self, **settings: Any) -> None:
         self.clock = ManualClock()
         self.emulator = Emulator(Settings(**settings), self.clock)
-        self.media = Media(self.emulator, Darkroom())
-        self.app = App(self.emulator, self.media, self._no_gateway)
+        self.pictures = Pictures(Darkroom())
+        self.app = App(self.emulator, self.pictures, self._no_gateway)
 
     def close(self) -> None:
-        self.media.close()
+        self.app.close()
         self.emulator.storage.vault.close()
 
     def __call__(

@@ -1,0 +1,51 @@
+"""Pictures on their way into answers: drawn in threads, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from mock_fal.outcome import Answer, Outcome, Picture, pictures_in
+from mock_fal.recipe import Recipe
+from mock_fal.render import Darkroom
+
+# Drawing holds the interpreter only in part; more threads than this only fight over it.
+_HANDS: Final = 2
+
+
+class Pictures:
+    """The darkroom, and the hands in it."""
+
+    def __init__(self, darkroom: Darkroom) -> None:
+        self._darkroom = darkroom
+        self._hands = _hands()
+
+    async def develop(self, recipe: Recipe) -> bytes:
+        """The file of a picture."""
+        known = self._darkroom.peek(recipe)
+        if known is not None:
+            return known
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._hands, self._darkroom.develop, recipe)
+
+    async def data_uris(self, outcome: Outcome) -> dict[Picture, str]:
+        """The pictures that an answer carries in itself (`sync_mode`)."""
+        if not isinstance(outcome, Answer) or not outcome.inline:
+            return {}
+        inline = [picture for picture in pictures_in(outcome.body) if picture.inline]
+        return {picture: _data_uri(picture.recipe, await self.develop(picture.recipe)) for picture in inline}
+
+    def close(self) -> None:
+        """Let go of the threads, until the next question; a picture that is being drawn is finished first."""
+        self._hands.shutdown(wait=True, cancel_futures=True)
+        self._hands = _hands()
+
+
+def _hands() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_HANDS, thread_name_prefix="mock-fal-darkroom")
+
+
+def _data_uri(recipe: Recipe, data: bytes) -> str:
+    return f"data:{recipe.content_type};base64,{b64encode(data).decode()}"
