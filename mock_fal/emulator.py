@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -96,6 +96,8 @@ class Emulator:
         self.clock = clock
         self.store = Store(retention=settings.retention, seed=settings.seed, runners=settings.runners)
         self.scenario = Scenario()
+        # Reads a file of another host, where --allow-egress lets us; `web/submission.py` calls it.
+        self.fetch: Callable[[str], Awaitable[bytes | None]] | None = None
         # Called when a webhook may be due sooner than it was.
         self.bell: Callable[[], None] = lambda: None
         if settings.signing_key:
@@ -153,6 +155,14 @@ class Emulator:
         from mock_fal.inputs import Inputs  # for the endpoints that take a picture
 
         return Inputs(self.storage)
+
+    def foreign_files(self, body: bytes) -> list[str]:
+        """The addresses in an input that a runner would fetch from other hosts."""
+        return self._inputs.foreign(_document(body))
+
+    def learn_file(self, url: str, data: bytes | None) -> None:
+        """Take note of what was found at such an address; None where nothing was."""
+        self._inputs.learn(url, data)
 
     def authenticate(self, header: str | None, app_id: str) -> str | None:
         """The tenant that an Authorization header names; None without a header.

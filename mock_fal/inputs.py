@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
 from mock_fal.blob import read
-from mock_fal.errors import FalError, UnusableFile
+from mock_fal.errors import JSON, FalError, UnusableFile
 from mock_fal.hosts import MEDIA_HOSTS
 from mock_fal.recipe import Source
 from mock_fal.render import look, render
@@ -22,6 +22,9 @@ MAX_BYTES: Final = 50 << 20
 # A test asks with the same few pictures again and again; each is kept in some 20 kB.
 _KEPT: Final = 256
 
+# Between being fetched and being looked at, a file is in memory as it came.
+_FETCHED: Final = 4
+
 
 class Inputs:
     """What a runner reads from the addresses in an input, as the account whose request it is."""
@@ -29,9 +32,23 @@ class Inputs:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._seen: OrderedDict[bytes, Source] = OrderedDict()
+        self._fetched: OrderedDict[str, bytes | None] = OrderedDict()
+
+    def foreign(self, document: JSON) -> list[str]:
+        """The addresses in an input that are not ours: what would have to be fetched."""
+        named = document if isinstance(document, dict) else {}
+        many = named.get("image_urls")
+        urls = [named.get("image_url"), *(many if isinstance(many, list) else [])]
+        return [url for url in urls if isinstance(url, str) and _is_foreign(url)]
+
+    def learn(self, url: str, data: bytes | None) -> None:
+        """What was found at a foreign address, for the request that names it; None where nothing was."""
+        self._fetched[url] = data
+        while len(self._fetched) > _FETCHED:
+            self._fetched.popitem(last=False)
 
     def picture(self, url: str, account: str) -> Source | None:
-        """The picture at an address; None for one that is not ours, which is not fetched. Raises UnusableFile."""
+        """The picture at an address; None for one that is not ours and was not fetched. Raises UnusableFile."""
         if url[:5].lower() == "data:":
             return self._look(_decoded(url))
         try:
@@ -40,9 +57,13 @@ class Inputs:
             raise UnusableFile("file_download_error") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UnusableFile("file_download_error")
-        # unlike fal: files of other hosts are taken to be there and to be pictures; they are never fetched.
         path = _own_path(parts)
-        return None if path is None else self._look(self._file(path, account))
+        if path is not None:
+            return self._look(self._file(path, account))
+        if url in self._fetched:
+            return self._look(_found(self._fetched[url]))
+        # unlike fal: without --allow-egress, files of other hosts are taken to be there and to be pictures.
+        return None
 
     def _file(self, path: str, account: str) -> bytes:
         try:
@@ -75,6 +96,20 @@ def _decoded(uri: str) -> bytes:
         return b64decode(unquote(data), validate=True)
     except ValueError:
         raise UnusableFile("image_load_error") from None
+
+
+def _found(data: bytes | None) -> bytes:
+    if data is None:
+        raise UnusableFile("file_download_error")
+    return data
+
+
+def _is_foreign(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and _own_path(parts) is None
 
 
 def _own_path(parts: SplitResult) -> str | None:

@@ -167,6 +167,10 @@ class MockFal:
         async with AsyncExitStack() as self._stack:
             self._stack.callback(self._emulator.close)
             self._stack.callback(self._app.close)
+            if self.settings.allow_egress:
+                from mock_fal.gateway.fetch import fetch
+
+                self._emulator.fetch = fetch
             await self._open(Port(self._app), listening)
             if self._emulator.deliveries:  # this MockFal ran before
                 self._ring()

@@ -95,7 +95,9 @@ class Settings:
     max_upload: int = _knob(1 << 30, _bytes, "largest file that is uploaded")
     max_disk: int = _knob(4 << 30, _bytes, "what all uploaded files together may take")
     webhook_retries: str = _knob("fast", _choice("fast", "real", "none"), "how webhooks are tried again")
-    allow_egress: bool = _knob(False, _switch, "webhooks may leave this machine and its private networks")
+    allow_egress: bool = _knob(
+        False, _switch, "webhooks may leave this machine, and files that an input names are fetched"
+    )
     signing_key: str = _knob("", str, "PEM file with the Ed25519 key that signs webhooks; else one of --seed")
     local_media_urls: bool = _knob(False, _switch, "file URLs that any browser on this machine reaches")
     offline: bool = _knob(False, _switch, "the gateway refuses every host that is not fal's")

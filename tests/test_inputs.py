@@ -141,3 +141,33 @@ def test_a_picture_is_looked_at_once(
     files.picture(other, "ana")
     files.picture(first, "ana")
     assert looks == [png(), png(9), png()]
+
+
+def test_the_addresses_to_fetch_are_those_of_other_hosts(files: Inputs) -> None:
+    ours, theirs = "https://v3b.fal.media/files/b/0/a.png", ["https://example.com/a.png", "http://10.0.0.1/b"]
+    assert (
+        files.foreign({"image_url": theirs[0], "image_urls": [ours, theirs[1], 5, "data:,", "http://["]})
+        == theirs
+    )
+    assert files.foreign({"prompt": theirs[0], "image_url": None, "image_urls": None}) == []
+    assert files.foreign([theirs[0]]) == []
+
+
+def test_what_was_fetched_is_looked_at(files: Inputs) -> None:
+    files.learn("https://example.com/a.png", png(8, 6))
+    seen = files.picture("https://example.com/a.png", "ana")
+    assert seen is not None and (seen.width, seen.height) == (8, 6)
+
+
+def test_what_could_not_be_fetched_can_not_be_used(files: Inputs) -> None:
+    files.learn("https://example.com/gone.png", None)
+    assert refusal(files, "https://example.com/gone.png") == ("file_download_error", {})
+    files.learn("https://example.com/a.txt", b"no picture")
+    assert refusal(files, "https://example.com/a.txt")[0] == "image_load_error"
+
+
+def test_of_what_was_fetched_little_is_kept(files: Inputs) -> None:
+    for number in range(5):
+        files.learn(f"https://example.com/{number}.png", png())
+    assert files.picture("https://example.com/0.png", "ana") is None
+    assert files.picture("https://example.com/4.png", "ana") is not None

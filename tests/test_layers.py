@@ -42,7 +42,7 @@ FLOORS = [
     # the use cases
     ["emulator"],
     # the wings
-    ["gateway.certificates", "gateway.environment", "gateway.connect", "gateway.post"],
+    ["gateway.certificates", "gateway.environment", "gateway.connect", "gateway.post", "gateway.fetch"],
     ["gateway.delivery"],
     ["web.question", "web.inspector", "web.pictures"],
     ["web.wire", "web.download"],

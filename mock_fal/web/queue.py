@@ -16,7 +16,7 @@ from mock_fal.line import Entry
 from mock_fal.web import wire
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Question, Receive
-from mock_fal.web.submission import wishes
+from mock_fal.web.submission import fetch_files, wishes
 
 # fal: a comment every 15 seconds keeps a status stream open (fal's Queue API documentation, 2026).
 # fal: unverified, its text, and that events end with a bare line feed.
@@ -58,6 +58,7 @@ class Queue:
         if tenant is None:
             raise AuthenticationRequired(endpoint.app_id)
         body = await question.read(receive, emulator.settings.max_body)
+        await fetch_files(emulator, body)
         entry = emulator.submit(endpoint, body, tenant, wishes(question))
         return wire.submitted(emulator.peek(entry, with_logs=False), question.links), entry
 

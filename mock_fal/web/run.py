@@ -11,7 +11,7 @@ from mock_fal.line import Entry
 from mock_fal.web import wire
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Question, Receive
-from mock_fal.web.submission import wishes
+from mock_fal.web.submission import fetch_files, wishes
 
 # fal: on every answer of this host (live, 2025-26).
 _STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
@@ -48,6 +48,7 @@ class Run:
         if question.method != "POST":
             return wire.runner_method_not_allowed(emulator.fresh_id(tenant)), None
         body = await question.read(receive, emulator.settings.max_body)
+        await fetch_files(emulator, body)
         entry = emulator.run(endpoint, body, tenant, wishes(question))
         while not emulator.is_done(entry):
             await emulator.clock.wait_until(entry.schedule.ends_at)

@@ -1,8 +1,8 @@
-"""What a submission asks for beside its input: of the queue, and of the files that come out."""
+"""What a submission asks for beside its input: of the queue, and of the files that go in and come out."""
 
 from __future__ import annotations
 
-from mock_fal.emulator import Wishes
+from mock_fal.emulator import Emulator, Wishes
 from mock_fal.web import wire
 from mock_fal.web.question import Question
 
@@ -15,3 +15,10 @@ def wishes(question: Question) -> Wishes:
     from mock_fal.web.wire_storage import with_terms  # what few ask for need not be loaded at the start
 
     return with_terms(asked, question)
+
+
+async def fetch_files(emulator: Emulator, body: bytes) -> None:
+    """Bring the files of other hosts that an input names, where that is allowed at all."""
+    if emulator.fetch is not None:
+        for url in emulator.foreign_files(body):
+            emulator.learn_file(url, await emulator.fetch(url))
