@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_fal import catalog
-from mock_fal.catalog import FAMILIES, Job, Work, flux
+from mock_fal.catalog import FAMILIES, Job, Work, flux, framework
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON
 from mock_fal.outcome import Picture, pictures_in
@@ -122,6 +122,25 @@ def test_an_endpoint_takes_as_many_steps_as_its_schema_says(endpoint: str, most:
     assert work({"prompt": "a cat", "num_inference_steps": most}, endpoint).steps == most
     [item] = its("num_inference_steps", most + 1, endpoint)
     assert (item["type"], item["input"], item["ctx"]) == ("less_than_equal", most + 1, {"le": most})
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "older"),
+    [
+        (
+            "Illegal trailing comma before end of object",
+            7,
+            "Expecting property name enclosed in double quotes",
+        ),
+        ("Illegal trailing comma before end of array", 7, "Expecting value"),
+        ("Expecting value", 4, "Expecting value"),
+    ],
+)
+def test_every_python_speaks_of_a_trailing_comma_as_the_older_ones_do(
+    words: str, place: int, older: str
+) -> None:
+    error = json.JSONDecodeError(words, "[12 ,  ]" if place == 7 else "[12 x", 4)
+    assert framework._older_words(error) == (place, older)
 
 
 def test_the_place_of_a_json_error_counts_characters() -> None:

@@ -48,11 +48,28 @@ def parse(body: bytes) -> JSON:
     try:
         return json.loads(body)
     except json.JSONDecodeError as error:
-        item = _item("json_invalid", ["body", error.pos], "JSON decode error", {}, {"error": error.msg})
+        place, words = _older_words(error)
+        item = _item("json_invalid", ["body", place], "JSON decode error", {}, {"error": words})
         raise Rejected(rejected([item])) from None
     except (ValueError, RecursionError):
         # Bytes that are no Unicode, numbers of more digits than Python reads, brackets without end.
         raise Rejected(Answer(400, {"detail": "There was an error parsing the body"})) from None
+
+
+def _older_words(error: json.JSONDecodeError) -> tuple[int, str]:
+    """Where and what the mistake is, as Python says it up to 3.12: from 3.13 on, a trailing comma has its own words."""
+    # fal: "Expecting property name enclosed in double quotes" is what FastAPI on such a Python answers.
+    words = _TRAILING_COMMA.get(error.msg)
+    if words is None:
+        return error.pos, error.msg
+    after = error.doc[error.pos + 1 :]
+    return len(error.doc) - len(after.lstrip(" \t\n\r")), words
+
+
+_TRAILING_COMMA: Final = {
+    "Illegal trailing comma before end of object": "Expecting property name enclosed in double quotes",
+    "Illegal trailing comma before end of array": "Expecting value",
+}
 
 
 def _item(kind: str, loc: list[str | int], msg: str, seen: JSON, ctx: JSON = None) -> JSON:
