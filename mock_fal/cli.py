@@ -35,7 +35,16 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 2 for what can't be understood, with one line on stderr."""
     try:
         flags, command = _split(arguments)
-        options = _parser().parse_args(flags)
+        options, rest = _parser().parse_known_args(flags)
+        if rest:
+            hint = (
+                " A command stands behind --, as in: mock-fal run -- python app.py"
+                if options.command is run
+                else ""
+            )
+            raise SettingsError(
+                f"unrecognized arguments: {' '.join(rest)} (see mock-fal {flags[0]} --help).{hint}"
+            )
         if command and options.command is not run:
             raise SettingsError(f"only run takes a command, seen: -- {shlex.join(command)}")
         options.cmd = command
@@ -81,7 +90,8 @@ def run(options: argparse.Namespace) -> int:
         added, removed = fal.environment(os.environ)
         environ = {name: value for name, value in os.environ.items() if name not in removed} | added
         code = _run(options.cmd, environ)
-        sys.stderr.write(summary(fal.requests, fal.gateway_events))
+        if code not in (NOT_FOUND, NOT_EXECUTABLE) or fal.requests:
+            sys.stderr.write(summary(fal.requests, fal.gateway_events))
     return code
 
 

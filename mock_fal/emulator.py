@@ -386,7 +386,10 @@ def _shelf(whose: Tenant, files: list[Picture]) -> Callable[[Recipe, bool], Pict
     """Where a runner leaves the files of a result."""
 
     def store(recipe: Recipe, inline: bool) -> Picture:
-        folder, name = whose.ids.file_name()
+        content = (
+            f"{recipe.endpoint} {recipe.seed} {recipe.width}x{recipe.height} {recipe.blank} {recipe.prompt}"
+        )
+        folder, name = whose.ids.file_name(content)
         # fal: flux results are named `{nanoid}.jpg` or `.png`, with nothing behind the nanoid (live, 2026).
         picture = Picture(recipe, f"/files/b/{folder}/{name}.{_EXTENSIONS[recipe.format]}", inline)
         if not inline:

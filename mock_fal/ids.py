@@ -34,14 +34,16 @@ class Ids:
         digits = f"{self._stamp << 80 | 7 << 76 | (number & 0xFFF) << 64 | low:032x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
-    def file_name(self) -> tuple[str, str]:
+    def file_name(self, content: str = "") -> tuple[str, str]:
         """A folder of 8 hex digits and a nanoid of 21 characters, as in `/files/b/{folder}/{nanoid}.jpg`.
+
+        `content` tells what is in the file: clients may cache it for ever, also from one run to the next.
 
         fal: `v3b.fal.media/files/b/0a910e3a/3YFJvSRPE2hWwDoPU7PmX.jpg` (live, 2026-03).
         """
         number = self._files
         self._files += 1
-        digest = self._draw(b"file/%d" % number)
+        digest = self._draw(b"file/%d/" % number + content.encode("utf-8", "surrogatepass"))
         return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
 
     def upload_name(self) -> tuple[str, str]:

@@ -14,7 +14,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Exchange:
     """One question and its answer. `at` is a moment of the emulated clock, in Unix seconds.
 
@@ -35,6 +35,9 @@ class Exchange:
     request_id: str | None = None
     # The size of an uploaded file, whose bytes are not kept here.
     uploaded_bytes: int = 0
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.url} → {self.status}>"
 
     @property
     def url(self) -> str:

@@ -133,8 +133,10 @@ def _strings(document: JSON) -> Iterator[str]:
 
 
 def _span(value: str | None) -> float:
+    if value is None:
+        raise ValueError("a value is missing, expected seconds, as in queue=2 (no space around =)")
     try:
-        seconds = float(value or "")
+        seconds = float(value)
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= MAX_SPAN_S:
@@ -155,6 +157,8 @@ def _alone(value: str | None) -> bool:
 
 
 def _honoured(value: str | None) -> bool:
+    if value is None:
+        raise ValueError("a value is missing, expected cancel=honoured or cancel=ignored")
     if value not in ("honoured", "ignored"):
         raise ValueError(f"{value!r}, expected honoured or ignored")
     return value == "honoured"

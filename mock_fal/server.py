@@ -10,6 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -21,7 +23,7 @@ from mock_fal.journal import Exchange
 from mock_fal.port import Port, event_loop, listen
 from mock_fal.render import Darkroom
 from mock_fal.scenario import Scenario
-from mock_fal.settings import Settings
+from mock_fal.settings import Settings, read_setting
 from mock_fal.web.app import App
 from mock_fal.web.pictures import Pictures
 
@@ -47,8 +49,8 @@ class MockFal:
     value that can't be used, MockFalError when the port is taken.
     """
 
-    def __init__(self, settings: Settings | None = None, **fields: Any) -> None:
-        self.settings = settings or _settings(fields)
+    def __init__(self, settings: Settings | None = None, **given: Any) -> None:
+        self.settings = settings or _settings(given)
         self.clock: Clock = _clock(self.settings)
         self._emulator = Emulator(self.settings, self.clock)
         self._pictures = Pictures(Darkroom())
@@ -251,6 +253,9 @@ class Account:
         self.key = key
         self._name = name
 
+    def __repr__(self) -> str:
+        return f"<account {self._name} of the mock-fal at {self.url}>"
+
     @property
     def url(self) -> str:
         """Our own address; see `MockFal.url`."""
@@ -337,12 +342,19 @@ def ask_gateway(url: str, wait_s: float = 0.0) -> dict[str, Any]:
         threading.Event().wait(0.02)
 
 
-def _settings(fields: Mapping[str, Any]) -> Settings:
-    """Settings from keywords; a test wants any free port."""
-    try:
-        return Settings(**{"port": 0, **fields})
-    except TypeError as error:
-        raise SettingsError(f"MockFal: {error}") from None
+def _settings(given: Mapping[str, Any]) -> Settings:
+    """Settings from keywords, texts being read like flags; a test wants any free port."""
+    known = [knob.name for knob in fields(Settings)]
+    for name in given:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
+            raise SettingsError(f"MockFal: unknown setting {name!r}; {hint}")
+    read = {
+        name: read_setting(name, value, name) if isinstance(value, str) else value
+        for name, value in given.items()
+    }
+    return Settings(**{"port": 0, **read})
 
 
 def _clock(settings: Settings) -> Clock:

@@ -5,24 +5,32 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from mock_fal.catalog import FAMILIES
+from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
 from mock_fal.journal import Exchange
 
 if TYPE_CHECKING:
     from mock_fal.gateway.connect import Event
 
+_PLANES = QUEUE_HOSTS | RUN_HOSTS
 _REQUEST = re.compile(r"/requests/[^/]+")
 _FILE = re.compile(r"/files/.*")
 
 
 def summary(exchanges: Sequence[Exchange], events: Iterable[Event]) -> str:
     """The lines, each with its end. `exchanges` may be of any number."""
-    lines = [_headline(len(exchanges)), *_calls(exchanges), *_failures(exchanges), *_decisions(events)]
+    decisions = list(_decisions(events))
+    headline = _headline(len(exchanges), bool(decisions))
+    lines = [headline, *_calls(exchanges), *_failures(exchanges), *_advice(exchanges), *decisions]
     return "".join(f"mock-fal: {line}\n" for line in lines)
 
 
-def _headline(count: int) -> str:
+def _headline(count: int, decided: bool) -> str:
+    if not count and decided:
+        return "no request answered"
     if not count:
         return "no request came; does the program call fal, and honour HTTPS_PROXY?"
     return f"{count} request{'s' if count > 1 else ''} answered"
@@ -45,6 +53,16 @@ def _failures(exchanges: Sequence[Exchange]) -> Iterable[str]:
         if each.status >= 400 and b"still in progress" not in each.response_body
     )
     return [f"  failed: {text}{f' (×{count})' if count > 1 else ''}" for text, count in seen.items()]
+
+
+def _advice(exchanges: Sequence[Exchange]) -> Iterable[str]:
+    """A line for each endpoint that was asked for and that we don't have: fal's own 404 can't tell that."""
+    asked = (each.path.strip("/") for each in exchanges if each.method == "POST" and each.host in _PLANES)
+    for endpoint in dict.fromkeys(asked):
+        if endpoint not in FAMILIES:
+            close = get_close_matches(endpoint, FAMILIES, 1, 0.8)
+            known = f"did you mean {close[0]}?" if close else f"it has {', '.join(FAMILIES)}"
+            yield f"  not emulated: {endpoint or 'an address without an endpoint'}; {known}"
 
 
 def _decisions(events: Iterable[Event]) -> Iterable[str]:

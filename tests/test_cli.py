@@ -70,7 +70,7 @@ def said(process: subprocess.Popen[str]) -> str:
     [
         ([], "the following arguments are required: COMMAND (see mock-fal --help)"),
         (["servee"], "argument COMMAND: invalid choice: 'servee'"),
-        (["serve", "--prot", "1"], "unrecognized arguments: --prot 1 (see mock-fal --help)"),
+        (["serve", "--prot", "1"], "unrecognized arguments: --prot 1 (see mock-fal serve --help)."),
         (["serve", "--port"], "argument --port: expected one argument (see mock-fal serve --help)"),
         (["serve", "--port", "x"], "--port: 'x': expected a whole number from 0 to 65535"),
         (["serve", "--port", "65536"], "--port: '65536': expected a whole number from 0 to 65535"),
@@ -82,7 +82,11 @@ def said(process: subprocess.Popen[str]) -> str:
         (["serve", "--", "true"], "only run takes a command, seen: -- true"),
         (["run"], "run: expected a command, as in: mock-fal run -- python app.py"),
         (["run", "--"], "run: expected a command, as in: mock-fal run -- python app.py"),
-        (["run", "true"], "unrecognized arguments: true (see mock-fal --help)"),
+        (
+            ["run", "true"],
+            "unrecognized arguments: true (see mock-fal run --help)."
+            " A command stands behind --, as in: mock-fal run -- python app.py",
+        ),
         (["render"], "the following arguments are required: prompt (see mock-fal render --help)"),
         (
             ["render", "a cat", "--size", "huge"],
@@ -208,7 +212,8 @@ def test_the_summary_tells_what_was_called_and_what_failed(capfd: pytest.Capture
         "mock-fal:   failed: 422 POST fal.run/fal-ai/flux/schnell: "
         '{"detail":[{"type":"missing","loc":["body","prompt"],"msg":"Field required","input":{}}]}\n'
         "mock-fal:   failed: 404 POST fal.run/fal-ai/fluxx: "
-        '{"detail":"Application \\"fluxx\\" not found"}\n',
+        '{"detail":"Application \\"fluxx\\" not found"}\n'
+        "mock-fal:   not emulated: fal-ai/fluxx; did you mean fal-ai/flux/dev?\n",
     )
 
 

@@ -58,11 +58,11 @@ def test_a_cue_replaces_only_what_it_says() -> None:
         ("queue=nan", "column 1: queue: 'nan', expected seconds from 0 to 100000"),
         ("queue=inf", "column 1: queue: 'inf', expected seconds from 0 to 100000"),
         ("queue=", "column 1: queue: '', expected seconds from 0 to 100000"),
-        ("queue", "column 1: queue: None, expected seconds from 0 to 100000"),
+        ("queue", "column 1: queue: a value is missing, expected seconds, as in queue=2 (no space around =)"),
         ("nsfw=1", "column 1: nsfw: takes no value, was given '1'"),
         ("nsfw=", "column 1: nsfw: takes no value, was given ''"),
         ("cancel=maybe", "column 1: cancel: 'maybe', expected honoured or ignored"),
-        ("cancel", "column 1: cancel: None, expected honoured or ignored"),
+        ("cancel", "column 1: cancel: a value is missing, expected cancel=honoured or cancel=ignored"),
         (
             "error=content_policy_violatoin",
             "column 1: error: 'content_policy_violatoin' is no error type of fal;"

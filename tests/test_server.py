@@ -317,3 +317,22 @@ def test_local_media_urls_are_reached_without_a_gateway() -> None:
         url = json.loads(answer.text)["images"][0]["url"]
         assert url.startswith(f"{fal.url}/v3b.fal.media/files/b/")
         assert httpx.get(url, trust_env=False).headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"queue": 3}, "MockFal: unknown setting 'queue'; did you mean 'queue_s'?"),
+        ({"zzz": 3}, "MockFal: unknown setting 'zzz'; expected one of host, port, queue_s"),
+        ({"clock": "sundial"}, "clock: 'sundial': expected system or manual or stepping"),
+    ],
+)
+def test_a_setting_that_is_none_is_told(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        MockFal(**given)
+    assert str(error.value).startswith(message)
+
+
+def test_an_account_and_an_exchange_are_shown_in_a_few_words(fal: MockFal) -> None:
+    account = fal.account("alice:secret")
+    assert repr(account) == f"<account alice of the mock-fal at {fal.url}>"

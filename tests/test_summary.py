@@ -42,13 +42,24 @@ def test_files_share_a_line() -> None:
 
 def test_a_failure_is_told_in_fals_words() -> None:
     refused = exchange("POST", "fal.run/fal-ai/fluxx", 404, b'{"detail":"Application \\"fluxx\\" not found"}')
-    assert lines([refused, refused])[2:] == [
+    assert lines([refused, refused])[2] == (
         'mock-fal:   failed: 404 POST fal.run/fal-ai/fluxx: {"detail":"Application \\"fluxx\\" not found"} (×2)'
+    )
+
+
+def test_an_endpoint_that_we_do_not_have_is_named() -> None:
+    """fal's own 404 can't tell whether it is fal that does not have it."""
+    asked = [
+        exchange("POST", f"queue.fal.run/{name}")
+        for name in ("fal-ai/flux/schnel", "fal-ai/veo3", "fal-ai/veo3")
     ]
+    (near, far) = lines(asked)[-2:]
+    assert near == "mock-fal:   not emulated: fal-ai/flux/schnel; did you mean fal-ai/flux/schnell?"
+    assert far.startswith("mock-fal:   not emulated: fal-ai/veo3; it has fal-ai/flux/schnell, ")
 
 
 def test_a_long_failure_is_cut() -> None:
-    (_, _, failed) = lines([exchange("POST", "fal.run/fal-ai/flux", 422, b"x" * 10_000)])
+    (_, _, failed) = lines([exchange("POST", "fal.run/fal-ai/flux/dev", 422, b"x" * 10_000)])
     assert failed.endswith(": " + "x" * 300)
 
 
@@ -61,7 +72,8 @@ def test_what_the_gateway_refused_and_passed_is_told() -> None:
     passed = Event("passed", "pypi.org", 443)
     refused = Event("refused", "wma.fal.run", 443, "mock-fal does not emulate wma.fal.run", "advice")
     seen = lines([], Event("fal", "fal.run", 443), passed, passed, refused)
-    assert seen[1:] == [
+    assert seen == [
+        "mock-fal: no request answered",
         "mock-fal:   passed: pypi.org:443 (×2)",
         "mock-fal:   refused: wma.fal.run:443: mock-fal does not emulate wma.fal.run",
     ]

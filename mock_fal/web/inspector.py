@@ -61,7 +61,7 @@ h1 {{ margin-bottom: 0; }}
 h2 {{ margin-top: 2rem; }}
 code {{ background: #8882; padding: .1em .3em; border-radius: .2em; }}
 .pictures {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .6rem; }}
-.pictures img {{ width: 100%; aspect-ratio: 1; object-fit: cover; border-radius: .4rem; display: block; }}
+.pictures img {{ width: 100%; aspect-ratio: 4/3; object-fit: contain; border-radius: .4rem; display: block; }}
 .table {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; width: 100%; font: 13px/1.5 ui-monospace, monospace; }}
 td, th {{ text-align: left; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #8884; white-space: nowrap; }}
