@@ -19,6 +19,10 @@ def test_an_exchange_tells_its_address_in_fals_own_words() -> None:
     assert exchange(query="logs=1").url == "https://queue.fal.run/fal-ai/flux/dev?logs=1"
 
 
+def test_an_exchange_is_shown_in_a_few_words() -> None:
+    assert repr(exchange()) == "<POST https://queue.fal.run/fal-ai/flux/dev → 200>"
+
+
 def test_an_exchange_gives_the_document_that_was_sent() -> None:
     assert exchange().json == {"prompt": "a cat"}
 

@@ -327,12 +327,12 @@ def test_local_media_urls_are_reached_without_a_gateway() -> None:
         ({"clock": "sundial"}, "clock: 'sundial': expected system or manual or stepping"),
     ],
 )
-def test_a_setting_that_is_none_is_told(given: dict[str, Any], message: str) -> None:
+def test_a_keyword_that_can_not_be_used_is_told(given: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         MockFal(**given)
     assert str(error.value).startswith(message)
 
 
-def test_an_account_and_an_exchange_are_shown_in_a_few_words(fal: MockFal) -> None:
+def test_an_account_is_shown_in_a_few_words(fal: MockFal) -> None:
     account = fal.account("alice:secret")
     assert repr(account) == f"<account alice of the mock-fal at {fal.url}>"

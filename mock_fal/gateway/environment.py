@@ -57,6 +57,7 @@ def environment(
         **_proxies(proxy_url, offline),
         **_roots(base, ca_file, bundle_file),
         **_node(base, tls_address, ca_file, preload_file),
+        "MOCK_FAL_PROXY": proxy_url,  # the preload: whom it tells what it refuses
         "MOCK_FAL_OFFLINE": "1" if offline else "0",  # the preload
         "MOCK_FAL_ALLOW": ",".join(sorted(allow)),  # the preload
         # Always: a client that ignores proxies must not carry a real key out.

@@ -38,6 +38,7 @@ function read(given) {
     allow: new Set(list(given.MOCK_FAL_ALLOW)),
     offline: given.MOCK_FAL_OFFLINE === '1',
     ca: given.MOCK_FAL_CA,
+    proxy: /^http:\/\/(.+):(\d+)$/.exec(given.MOCK_FAL_PROXY || ''),
   }
 }
 
@@ -49,7 +50,7 @@ function plain(name) {
   return String(name).toLowerCase().replace(/\.$/, '')
 }
 
-function install({ host, port, hosts, domains, allow, offline, ca }) {
+function install({ host, port, hosts, domains, allow, offline, ca, proxy }) {
   const connectTls = tls.connect
   const connectTcp = net.Socket.prototype.connect
   const local = new net.BlockList()
@@ -70,7 +71,7 @@ function install({ host, port, hosts, domains, allow, offline, ca }) {
     if (!options || options.path) return connectTcp.apply(this, args)
     if (ours(options)) return connectTcp.call(this, redirected(options), callback)
     const reason = refusal(options)
-    return reason ? connectTcp.call(this, refused(options, reason)) : connectTcp.apply(this, args)
+    return reason ? connectTcp.call(this, refused(options, reason, report)) : connectTcp.apply(this, args)
   }
 
   // So that `import { connect } from 'node:tls'` gives the new one too.
@@ -92,6 +93,17 @@ function install({ host, port, hosts, domains, allow, offline, ca }) {
       return otherwise // the run is over, or its files can't be read: then no handshake succeeds, and that is right
     }
     return certificate
+  }
+
+  // The proxy refuses the same, and remembers it for the summary of the run.
+  function report(name, number, done) {
+    if (!proxy) return process.nextTick(done)
+    const socket = new net.Socket()
+    const end = () => { socket.destroy(); if (done) done(); done = null }
+    socket.setTimeout(1000, end).on('error', end).on('close', end).on('data', end)
+    connectTcp.call(socket, { host: proxy[1], port: Number(proxy[2]) }, () => {
+      socket.write(`CONNECT ${net.isIPv6(name) ? `[${name}]` : name}:${number} HTTP/1.1\r\n\r\n`)
+    })
   }
 
   function refusal(options) {
@@ -129,8 +141,8 @@ function parse(args) {
 }
 
 // The connection fails as one to an unknown name does: later, and as an 'error' event, which every client expects.
-function refused(options, reason) {
+function refused(options, reason, report) {
   const error = Object.assign(new Error(reason), { code: 'ERR_MOCK_FAL_REFUSED', hostname: options.host })
-  const lookup = (hostname, how, callback) => process.nextTick(callback, error)
+  const lookup = (hostname, how, callback) => report(options.host || 'localhost', options.port, () => callback(error))
   return { host: 'refused.invalid', port: options.port, lookup }
 }

@@ -202,6 +202,7 @@ def test_the_preload_and_the_proxy_decide_alike(authority: Authority, tls_port: 
     allow = ("allowed.com", "allowed.fal.ai")
     wanted = [(host, port) for host in HOSTS for port in (443, 80)]
     env = run_of(authority, tls_port, offline=offline, allow=allow)
+    env["MOCK_FAL_PROXY"] = ""  # nobody to tell: here only the decisions are looked at
     env["NODE_OPTIONS"] = f"--require {FIXTURES / 'recorder.cjs'} {env['NODE_OPTIONS']}"
     seen = node("decisions.cjs", json.dumps(wanted), env=env)
     events = [decide(host, port, offline=offline, allow=allow) for host, port in wanted]

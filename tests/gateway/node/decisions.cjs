@@ -12,8 +12,8 @@ function decision([host, port]) {
   if (connected.host === host) return { kind: 'passed', message: '' }
   let message
   const nextTick = process.nextTick
-  process.nextTick = (callback, error) => { message = error.message }
-  connected.lookup('refused.invalid', {}, () => {})
+  process.nextTick = (callback) => callback()
+  connected.lookup('refused.invalid', {}, (error) => { message = error.message })
   process.nextTick = nextTick
   return { kind: 'refused', message }
 }
