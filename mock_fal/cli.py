@@ -153,7 +153,13 @@ def _parser() -> argparse.ArgumentParser:
     serving.set_defaults(command=serve)
     _add_settings(serving)
 
-    running = commands.add_parser("run", help="serve for one command: mock-fal run -- CMD", epilog=_EPILOG)
+    running = commands.add_parser(
+        "run",
+        help="serve for one command: mock-fal run -- CMD",
+        usage="mock-fal run [FLAG ...] -- CMD [ARG ...]",
+        description="Without --port, any free one is taken.",
+        epilog=_EPILOG,
+    )
     running.set_defaults(command=run)
     _add_settings(running)
 
