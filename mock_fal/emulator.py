@@ -128,18 +128,9 @@ class Emulator:
         """All webhooks that are remembered, oldest first."""
         return self.outbox.deliveries if self._has_outbox else []
 
-    def close(self) -> None:
-        """Remove what lies on the disk."""
-        if self._has_storage:
-            self.storage.vault.close()
-
     @property
     def _has_outbox(self) -> bool:
         return "outbox" in self.__dict__
-
-    @property
-    def _has_storage(self) -> bool:
-        return "storage" in self.__dict__
 
     # Files likewise: loaded with the first that is uploaded, read or named.
 
@@ -149,6 +140,15 @@ class Emulator:
         from mock_fal.storage import Storage
 
         return Storage(self.settings, self.clock, self.store)
+
+    @property
+    def _has_storage(self) -> bool:
+        return "storage" in self.__dict__
+
+    def close(self) -> None:
+        """Remove what lies on the disk."""
+        if self._has_storage:
+            self.storage.vault.close()
 
     @cached_property
     def _inputs(self) -> Inputs:

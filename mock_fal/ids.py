@@ -43,15 +43,13 @@ class Ids:
         """
         number = self._files
         self._files += 1
-        digest = self._draw(b"file/%d/" % number + content.encode("utf-8", "surrogatepass"))
-        return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
+        return _name(self._draw(b"file/%d/" % number + content.encode("utf-8", "surrogatepass")))
 
     def upload_name(self) -> tuple[str, str]:
         """A folder and a nanoid for a file that somebody uploads; those of results are the same without it."""
         number = self._uploads
         self._uploads += 1
-        digest = self._draw(b"upload/%d" % number)
-        return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
+        return _name(self._draw(b"upload/%d" % number))
 
     def seed_for(self, recipe: bytes) -> int:
         """The seed of a request that names none: from its input, and how often this input was seen."""
@@ -66,6 +64,10 @@ class Ids:
     def _draw(self, what: bytes) -> bytes:
         """32 bytes that only this seed, this tenant and `what` give."""
         return blake2b(what, digest_size=32, key=self._origin).digest()
+
+
+def _name(digest: bytes) -> tuple[str, str]:
+    return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
 
 
 # An input seen again after this many others counts as new; each costs about 150 bytes.

@@ -74,17 +74,6 @@ def addresses(media: str, inline: Mapping[Picture, str]) -> Callable[[Any], str]
     return address
 
 
-def with_addresses(body: JSON, media: str, inline: Mapping[Picture, str]) -> JSON:
-    """The body with an address below `media`, or its data URI, in the place of each picture."""
-    if isinstance(body, Picture):
-        return inline[body] if body.inline else media + body.path
-    if isinstance(body, dict):
-        return {key: with_addresses(part, media, inline) for key, part in body.items()}
-    if isinstance(body, list):
-        return [with_addresses(part, media, inline) for part in body]
-    return body
-
-
 def is_deeper(document: JSON, levels: int) -> bool:
     """Whether lists and objects lie inside each other at more than `levels` levels."""
     layer = [document]

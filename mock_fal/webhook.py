@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mock_fal.clock import real_time
 from mock_fal.errors import JSON, InvalidWebhook, SettingsError
-from mock_fal.outcome import Answer, Outcome, Picture, with_addresses
+from mock_fal.outcome import Answer, Outcome, Picture, addresses
 
 # Nothing of cryptography is imported before something is signed or a key is read: it costs as much as the rest
 # of the start, and most runs send no webhook.
@@ -53,13 +53,13 @@ def body(request_id: str, outcome: Outcome, media: str, inline: Mapping[Picture,
     `inline` holds the data URIs of the pictures that the answer carries in itself.
     """
     if isinstance(outcome, Answer):
-        return _body(request_id, outcome.status, with_addresses(outcome.body, media, inline))
+        return _body(request_id, outcome.status, outcome.body, addresses(media, inline))
     # fal: unverified, what a webhook says when no runner answered; the result's own body stands in for it.
     kind = outcome.kind
     return _body(request_id, kind.status, {"detail": kind.detail, "error_type": outcome.error_type})
 
 
-def _body(request_id: str, status: int, payload: JSON) -> bytes:
+def _body(request_id: str, status: int, payload: JSON, default: Callable[[Any], str] | None = None) -> bytes:
     good = 200 <= status < 300
     document = {
         "error": None if good else f"Invalid status code: {status}",
@@ -70,7 +70,7 @@ def _body(request_id: str, status: int, payload: JSON) -> bytes:
         "status": "OK" if good else "ERROR",
     }
     try:
-        text = _dump(document)
+        text = _dump(document, default)
     except ValueError:  # such as infinity, which JSON does not know
         text = ""
     if not text or len(text) > MAX_PAYLOAD_BYTES:
@@ -78,10 +78,10 @@ def _body(request_id: str, status: int, payload: JSON) -> bytes:
     return text.encode("ascii")
 
 
-def _dump(document: JSON) -> str:
+def _dump(document: JSON, default: Callable[[Any], str] | None = None) -> str:
     # fal: keys sorted at every level, and a space behind commas and colons (live, 2026-07).
     # fal: unverified, that letters outside ASCII are escaped.
-    return json.dumps(document, sort_keys=True, allow_nan=False)
+    return json.dumps(document, sort_keys=True, allow_nan=False, default=default)
 
 
 def headers(

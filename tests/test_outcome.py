@@ -14,7 +14,6 @@ from mock_fal.outcome import (
     model_error,
     pictures_in,
     rejected,
-    with_addresses,
 )
 from mock_fal.recipe import Recipe
 
@@ -50,7 +49,8 @@ def test_a_body_may_be_a_picture() -> None:
 def test_a_picture_gives_way_to_its_address_or_to_itself() -> None:
     inline = replace(SECOND, inline=True)
     body = {"images": [{"url": FIRST}, {"url": inline}], "seed": 7}
-    assert with_addresses(body, "https://v3b.fal.media", {inline: "data:image/jpeg;base64,"}) == {
+    write = addresses("https://v3b.fal.media", {inline: "data:image/jpeg;base64,"})
+    assert json.loads(json.dumps(body, default=write)) == {
         "images": [{"url": "https://v3b.fal.media/files/b/0.jpg"}, {"url": "data:image/jpeg;base64,"}],
         "seed": 7,
     }

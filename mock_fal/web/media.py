@@ -73,11 +73,10 @@ class Media:
             return await incoming(question, receive)
         if question.method not in ("GET", "HEAD"):
             return wire.method_not_allowed("GET,HEAD")
-        scheme, _, token = (question.authorization or "").partition(" ")
         # fal: a key opens no file, only a CDN token does (storage documentation, 2026).
         file = self._emulator.storage.read(
             question.path,
-            token=token.strip() if scheme.lower() == "bearer" else "",
+            token=question.bearer or "",
             identity=question.params.get("identity", ""),
         )
         headers = dict(_HEADERS)

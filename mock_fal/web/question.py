@@ -95,6 +95,12 @@ class Question:
         return value.decode("latin-1") if value is not None else None
 
     @property
+    def bearer(self) -> str | None:
+        """The token of a Bearer authorization, or None for any other."""
+        scheme, _, token = (self.authorization or "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+
+    @property
     def params(self) -> Mapping[str, str]:
         """The query's parameters; of one that is given twice, the last."""
         return _params(self.query)

@@ -36,7 +36,7 @@ class Uploads:
 
     def route(self, question: Question) -> Handler | None:
         """Who answers a question that brings something; None when it brings nothing."""
-        match question.method, _segments(question):
+        match question.method, question.segments:
             case "POST", ["files", "upload"]:
                 return self._whole
             case "POST", ["files", "upload", "multipart"]:
@@ -71,7 +71,7 @@ class Uploads:
         return wire_storage.session(self._promise(question, in_parts=True), question.links)
 
     async def _part(self, question: Question, receive: Receive) -> wire.Answering:
-        number = int(_segments(question)[6])
+        number = int(question.segments[6])
         etag = await self._write(question, receive, self._session(question), number)
         return wire_storage.part(number, etag)
 
@@ -91,7 +91,7 @@ class Uploads:
         return wire_storage.stored(await self._write(question, receive, self._signed(question)))
 
     async def _signed_part(self, question: Question, receive: Receive) -> wire.Answering:
-        number = int(_segments(question)[4])
+        number = int(question.segments[4])
         etag = await self._write(question, receive, self._signed(question), number)
         return wire_storage.part(number, etag)
 
@@ -116,15 +116,14 @@ class Uploads:
 
     def _session(self, question: Question) -> Upload:
         upload = self._storage.owned(_file(question), self._account(question))
-        if _segments(question)[5] != wire_storage.session_id(upload):
+        if question.segments[5] != wire_storage.session_id(upload):
             raise InvalidToken
         return upload
 
     def _account(self, question: Question) -> str:
         """Whom the bearer of a CDN token, or of a key, uploads for."""
-        scheme, _, token = (question.authorization or "").partition(" ")
-        if scheme.lower() == "bearer":
-            owner = self._storage.bearer(token.strip())
+        if question.bearer is not None:
+            owner = self._storage.bearer(question.bearer)
             if owner is None:
                 raise InvalidToken
         else:
@@ -183,13 +182,9 @@ def _hands() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_HANDS, thread_name_prefix="mock-fal-disk")
 
 
-def _segments(question: Question) -> list[str]:
-    return question.path.strip("/").split("/")
-
-
 def _file(question: Question) -> str:
     """The address of the file that a question is about, without what is asked of it."""
-    return "/" + "/".join(_segments(question)[:4])
+    return "/" + "/".join(question.segments[:4])
 
 
 def _is_number(text: str) -> bool:

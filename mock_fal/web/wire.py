@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from mock_fal.emulator import Cancellation, View, Wishes
 from mock_fal.errors import JSON, AlreadyCompleted, BadQuery, FalError, RequestNotFound, StillInProgress
+from mock_fal.journal import RawHeaders
 from mock_fal.lifecycle import Completed, LogLine, Queued, Running
 from mock_fal.line import Entry
 from mock_fal.outcome import Outcome, Picture, RequestFailure, addresses
@@ -37,7 +38,6 @@ _MAX_DIGITS: Final = 18
 
 # fal: the gateway's own pages are text (live, 2026-10).
 _TEXT: Final = b"text/plain; charset=utf-8"
-RawHeaders = list[tuple[bytes, bytes]]
 
 _COMPACT: Final[Any] = {"separators": (",", ":")}
 _compact: Final = json.JSONEncoder(**_COMPACT, ensure_ascii=False).encode
