@@ -20,16 +20,14 @@ from mock_fal.errors import (
     MODEL_ERRORS,
     AlreadyCompleted,
     ApplicationNotFound,
-    AuthenticationRequired,
     BadCue,
-    InvalidBearer,
-    InvalidKey,
     QueueFull,
     RequestNotFound,
     ScenarioError,
     StillInProgress,
 )
 from mock_fal.journal import Exchange
+from mock_fal.keys import Keys
 from mock_fal.lifecycle import (
     Completed,
     Ending,
@@ -102,8 +100,7 @@ class Emulator:
         self.bell: Callable[[], None] = lambda: None
         if settings.signing_key:
             _ = self.signer  # a file that holds no key is told at once
-        # An Authorization header that was found good, and the tenant it names; bounded by `authenticate`.
-        self._good: dict[str, str] = {}
+        self.keys = Keys(settings.key)
 
     # Webhooks: made, and loaded, when the first is asked for. Most runs never send one.
 
@@ -163,21 +160,6 @@ class Emulator:
     def learn_file(self, url: str, data: bytes | None) -> None:
         """Take note of what was found at such an address; None where nothing was."""
         self._inputs.learn(url, data)
-
-    def authenticate(self, header: str | None, app_id: str) -> str | None:
-        """The tenant that an Authorization header names; None without a header.
-
-        Raises AuthenticationRequired, InvalidKey or InvalidBearer.
-        """
-        if header is None:
-            return None
-        known = self._good.get(header)
-        if known is None:
-            known = self._tenant_of(header, app_id)
-            if len(self._good) > 1000:
-                self._good.clear()
-            self._good[header] = known
-        return known
 
     def submit(self, endpoint: EndpointId, body: bytes, tenant: str, wishes: Wishes = Wishes()) -> Entry:
         """Take a request into the queue. The input is not looked at: that is the runner's work."""
@@ -368,18 +350,6 @@ class Emulator:
             # fal: an app that obeys answers 499 with words of its own (fal SDK, end-to-end test).
             return Answer(499, {"detail": "Request cancelled"})
         return entry.outcome
-
-    def _tenant_of(self, header: str, app_id: str) -> str:
-        scheme, _, key = header.partition(" ")
-        if scheme.lower() == "bearer":
-            raise InvalidBearer
-        name, colon, secret = key.strip().partition(":")
-        # fal: a value that is no `id:secret` was answered like no key at all (live; not always).
-        if scheme.lower() != "key" or not (name and colon and secret):
-            raise AuthenticationRequired(app_id)
-        if self.settings.key and key.strip() not in self.settings.key:
-            raise InvalidKey
-        return name
 
 
 def _shelf(whose: Tenant, files: list[Picture]) -> Callable[[Recipe, bool], Picture]:

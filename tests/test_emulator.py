@@ -19,10 +19,7 @@ from mock_fal.errors import (
     REQUEST_ERRORS,
     AlreadyCompleted,
     ApplicationNotFound,
-    AuthenticationRequired,
     BadCue,
-    InvalidBearer,
-    InvalidKey,
     QueueFull,
     RequestNotFound,
     ScenarioError,
@@ -81,50 +78,6 @@ def busy() -> Fal:
 def answer(outcome: Answer | RequestFailure) -> Answer:
     assert isinstance(outcome, Answer)
     return outcome
-
-
-# -- who asks
-
-
-@pytest.mark.parametrize(
-    ("header", "tenant"),
-    [("Key alice:secret", "alice"), ("key alice:s", "alice"), ("Key  bob:a:b ", "bob"), (None, None)],
-)
-def test_a_key_names_its_tenant(fal: Fal, header: str | None, tenant: str | None) -> None:
-    assert fal.emulator.authenticate(header, "fal-ai/flux") == tenant
-
-
-@pytest.mark.parametrize(
-    "header",
-    ["", "Key", "Key ", "Key alice", "Key alice:", "Key :secret", "alice:secret", "Basic alice:secret"],
-)
-def test_what_is_no_key_is_answered_like_none(fal: Fal, header: str) -> None:
-    with pytest.raises(AuthenticationRequired, match='"fal-ai/flux"'):
-        fal.emulator.authenticate(header, "fal-ai/flux")
-
-
-def test_a_key_names_the_same_tenant_every_time(fal: Fal) -> None:
-    assert [fal.emulator.authenticate("Key alice:secret", "fal-ai/flux") for _ in range(3)] == ["alice"] * 3
-
-
-def test_a_bearer_is_not_known(fal: Fal) -> None:
-    with pytest.raises(InvalidBearer):
-        fal.emulator.authenticate("Bearer x.y.z", "fal-ai/flux")
-
-
-def test_only_the_keys_of_the_settings_are_good_where_they_name_some() -> None:
-    emulator = Fal(key=("alice:secret", "bob:secret")).emulator
-    assert emulator.authenticate("Key bob:secret", "fal-ai/flux") == "bob"
-    with pytest.raises(InvalidKey):
-        emulator.authenticate("Key alice:wrong", "fal-ai/flux")
-    with pytest.raises(InvalidKey):
-        emulator.authenticate("Key alice:wrong", "fal-ai/flux")
-
-
-def test_a_server_that_saw_very_many_keys_still_knows_them(fal: Fal) -> None:
-    names = [f"user{number}" for number in range(2500)]
-    assert [fal.emulator.authenticate(f"Key {name}:s", "fal-ai/flux") for name in names] == names
-    assert len(fal.emulator._good) <= 1001
 
 
 # -- the queue

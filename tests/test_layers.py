@@ -31,6 +31,7 @@ FLOORS = [
         "blob",
         "file_name",
         "journal",
+        "keys",
     ],
     ["picture.chance", "picture.caption", "picture.encode"],
     ["outcome", "vault", "picture.palette", "picture.scene", "picture.photo"],

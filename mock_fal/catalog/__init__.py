@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Final, NamedTuple, Protocol
 
 from mock_fal.endpoint import EndpointId
+from mock_fal.errors import JSON
 from mock_fal.outcome import Answer, Picture
 from mock_fal.recipe import Recipe, Source
 
@@ -26,6 +27,9 @@ FAMILIES: Final = {
     "fal-ai/fast-sdxl/image-to-image": "flux_edit",
 }
 
+# fal: the models that publish a path `/stream` (fal's streaming documentation and model pages, 2026).
+STREAMING: Final = frozenset({"fal-ai/flux/schnell", "fal-ai/flux/dev"})
+
 _APPS: Final = frozenset(EndpointId.parse(endpoint).app_id for endpoint in FAMILIES)
 
 
@@ -34,7 +38,8 @@ class Job(NamedTuple):
 
     `draw_seed(input)` makes the seed where the input names none; `store(recipe)` names a file of the
     result; `run_s` is how long the work takes; `unsafe` is the verdict of the safety checker; `open(url)`
-    looks at a picture that the input names: None when it lies elsewhere, UnusableFile when it can't be used.
+    looks at a picture that the input names: None when it lies elsewhere, UnusableFile when it can't be used;
+    `streamed` asks for what there is to see on the way.
     """
 
     body: bytes
@@ -43,13 +48,18 @@ class Job(NamedTuple):
     run_s: float
     unsafe: bool = False
     open: Callable[[str], Source | None] = lambda url: None
+    streamed: bool = False
 
 
 class Work(NamedTuple):
-    """What a runner makes of a job: its answer, and in how many steps (0: it never began)."""
+    """What a runner makes of a job: its answer, in how many steps (0: it never began), and what it shows before.
+
+    `partials` are the bodies of the events that a stream shows, evenly spaced, before the answer's own.
+    """
 
     answer: Answer
     steps: int = 0
+    partials: tuple[JSON, ...] = ()
 
 
 class Runner(Protocol):

@@ -41,7 +41,7 @@ class Queue:
             allowed = "GET,HEAD" if method == "GET" else method
             return wire.method_not_allowed(allowed, self._presentable(request_id)), None
         try:
-            tenant = self._emulator.authenticate(question.authorization, app_id)
+            tenant = self._emulator.keys.account(question.authorization, app_id)
             entry = self._emulator.find(app_id, request_id, tenant)
         except FalError as error:
             return wire.error(error, self._presentable(request_id), as_status=as_status), None
@@ -54,7 +54,7 @@ class Queue:
         if question.method != "POST":
             return wire.method_not_allowed("POST", self._emulator.fresh_id("")), None
         emulator = self._emulator
-        tenant = emulator.authenticate(question.authorization, endpoint.app_id)
+        tenant = emulator.keys.account(question.authorization, endpoint.app_id)
         if tenant is None:
             raise AuthenticationRequired(endpoint.app_id)
         body = await question.read(receive, emulator.settings.max_body)

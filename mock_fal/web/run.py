@@ -40,7 +40,7 @@ class Run:
         if endpoint is None:
             return wire.page_not_found(self._emulator.fresh_id("")), None
         emulator = self._emulator
-        tenant = emulator.authenticate(question.authorization, endpoint.app_id)
+        tenant = emulator.keys.account(question.authorization, endpoint.app_id)
         if tenant is None:
             raise AuthenticationRequired(endpoint.app_id)
         if not catalog.knows(endpoint):

@@ -169,7 +169,7 @@ Handler = Callable[[Question, Receive], Awaitable[wire.Answering]]
 def key_account(emulator: Emulator, question: Question) -> str:
     """Whose key a question brings, in the words of fal's storage. Raises HeaderRequired, InvalidKey, InvalidBearer."""
     try:
-        owner = emulator.authenticate(question.authorization, "")
+        owner = emulator.keys.account(question.authorization, "")
     except AuthenticationRequired:
         # fal: unverified, what is answered for a value that is no `id:secret`.
         raise InvalidKey from None
