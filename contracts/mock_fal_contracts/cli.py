@@ -1,0 +1,127 @@
+"""The flags of `mock-fal check`, and what they lead to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mock_fal_contracts.report import baseline, machine, page, terminal
+from mock_fal_contracts.results import Result, Tell
+from mock_fal_contracts.target import CheckError
+
+DESCRIPTION = """\
+Without --client and without a command: checks a server. With --client: checks a client, through a small driver
+that reads one JSON job a line. With a command behind --: runs it against a mock and judges it by what it asked.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    flags = argparse.ArgumentParser(
+        prog="mock-fal check",
+        usage="mock-fal check [FLAG ...] [-- CMD [ARG ...]]",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    flags.add_argument("--target", default="mock", help="mock, live, or an address (default: %(default)s)")
+    flags.add_argument(
+        "--client",
+        action="append",
+        default=[],
+        metavar="[NAME=]CMD",
+        help="a driver to check (may be repeated)",
+    )
+    flags.add_argument("--key", default=os.environ.get("FAL_KEY", ""), help="id:secret (default: $FAL_KEY)")
+    flags.add_argument(
+        "--budget", type=float, default=0.0, metavar="USD", help="what a live check may cost (default: 0)"
+    )
+    flags.add_argument(
+        "--seed", type=int, default=0, help="of the generated questions (default: %(default)s)"
+    )
+    flags.add_argument(
+        "--examples",
+        type=int,
+        default=0,
+        metavar="N",
+        help="generated questions per operation (default: by target)",
+    )
+    flags.add_argument(
+        "--only", action="append", default=[], metavar="GLOB", help="only cases with such an id"
+    )
+    flags.add_argument("--list", action="store_true", help="list the cases and stop")
+    flags.add_argument("--baseline", type=Path, metavar="FILE", help="known failures")
+    flags.add_argument("--write-baseline", action="store_true", help="write what fails now into --baseline")
+    flags.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
+    flags.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
+    flags.add_argument("--html", type=Path, metavar="FILE", help="write the results as one HTML page")
+    flags.add_argument("--badge", type=Path, metavar="FILE", help="write an SVG badge")
+    flags.add_argument("--quiet", action="store_true", help="no line for each case")
+    return flags
+
+
+def main(arguments: Sequence[str], command: Sequence[str] = ()) -> int:
+    """Check, report, and return the exit code: 0 when all is well, 1 when something fails, 2 for a wrong question."""
+    options = parser().parse_args(arguments)
+    try:
+        known = (
+            baseline.read(options.baseline) if options.baseline and options.baseline.exists() else frozenset()
+        )
+        results = _checked(options, command)
+    except (CheckError, ValueError) as error:
+        print(f"mock-fal check: {error}", file=sys.stderr)
+        return 2
+    if options.list:
+        return 0
+    if options.write_baseline and options.baseline:
+        options.baseline.write_text(baseline.written(results), "utf-8")
+        known = baseline.read(options.baseline)
+    results = baseline.compared(results, known, whole=not options.only)
+    sys.stdout.write(terminal.summary(results))
+    _write(options, results)
+    return int(any(result.verdict.is_bad for result in results))
+
+
+def _checked(options: argparse.Namespace, command: Sequence[str]) -> list[Result]:
+    """The results of whichever of the three checks was asked for."""
+    if command and options.client:
+        raise CheckError("--client and a command behind -- are two checks; ask for one of them")
+    if command:
+        from mock_fal_contracts.verdict import judge
+
+        return judge(options, command, _teller(options))
+    if options.client:
+        from mock_fal_contracts.client import check_clients
+
+        return check_clients(options, _teller(options))
+    from mock_fal_contracts.server import check_server
+
+    return check_server(options, _teller(options))
+
+
+def _teller(options: argparse.Namespace) -> Tell:
+    """Prints a line for each result; its second argument is how many there will be."""
+    count = 0
+
+    def tell(result: Result, total: int | None = None) -> None:
+        nonlocal count
+        count += 1
+        if not options.quiet:
+            sys.stdout.write(terminal.progress(result, count, total))
+            sys.stdout.flush()
+
+    return tell
+
+
+def _write(options: argparse.Namespace, results: Sequence[Result]) -> None:
+    writers = [
+        (options.json, machine.as_json),
+        (options.junit, machine.junit),
+        (options.html, page.page),
+        (options.badge, machine.badge),
+    ]
+    for path, text in writers:
+        if path is not None:
+            path.write_text(text(results), "utf-8", errors="backslashreplace")

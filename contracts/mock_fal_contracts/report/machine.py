@@ -1,0 +1,100 @@
+"""Results for machines: JUnit XML, JSON, and a badge."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from mock_fal_contracts.results import Result, Verdict
+
+# What XML 1.0 can't hold, escaped or not.
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(results: Sequence[Result]) -> str:
+    """One test suite for each subject, one test case for each result."""
+    root = ET.Element("testsuites", name="mock-fal check")
+    for subject in dict.fromkeys(result.subject for result in results):
+        of_it = [result for result in results if result.subject == subject]
+        suite = ET.SubElement(
+            root,
+            "testsuite",
+            name=_xml(subject),
+            tests=str(len(of_it)),
+            failures=str(sum(result.verdict.is_bad for result in of_it)),
+            errors="0",
+            skipped=str(sum(result.verdict in (Verdict.SKIPPED, Verdict.KNOWN) for result in of_it)),
+            time=f"{sum(result.duration_s for result in of_it):.3f}",
+        )
+        for result in of_it:
+            _junit_case(suite, result)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _junit_case(suite: ET.Element, result: Result) -> None:
+    case = ET.SubElement(
+        suite,
+        "testcase",
+        classname=_xml(result.subject),
+        name=result.case.id,
+        time=f"{result.duration_s:.3f}",
+    )
+    if result.verdict.is_bad:
+        failure = ET.SubElement(case, "failure", message=_xml(result.message.partition("\n")[0]))
+        failure.text = _xml("\n\n".join([result.message, *(_text(result))]))
+    elif result.verdict in (Verdict.SKIPPED, Verdict.KNOWN):
+        ET.SubElement(case, "skipped", message=_xml(f"{result.verdict.value}: {result.message}"))
+
+
+def _text(result: Result) -> list[str]:
+    return [f"{each.note}\n{each.question}\n{each.answer}".strip() for each in result.evidence]
+
+
+def _xml(text: str) -> str:
+    return _UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def as_json(results: Sequence[Result]) -> str:
+    """The same as a JSON document: `{"results": [{"case", "subject", "verdict", …}]}`."""
+    return json.dumps({"results": [_object(result) for result in results]}, indent=2) + "\n"
+
+
+def _object(result: Result) -> dict[str, Any]:
+    case = result.case
+    return {
+        "case": case.id,
+        "title": case.title,
+        "requirement": case.requirement,
+        "source": case.source,
+        "subject": result.subject,
+        "verdict": result.verdict.value,
+        "message": result.message,
+        "duration_s": round(result.duration_s, 3),
+        "evidence": [
+            {"note": each.note, "question": each.question, "answer": each.answer} for each in result.evidence
+        ],
+    }
+
+
+def badge(results: Sequence[Result]) -> str:
+    """An SVG badge: how many of the cases that were tried hold."""
+    tried = [result for result in results if result.verdict is not Verdict.SKIPPED]
+    good = sum(result.verdict is Verdict.PASSED for result in tried)
+    colour = "#2e7d32" if not any(result.verdict.is_bad for result in tried) else "#b71c1c"
+    left, right = "fal contract", f"{good} of {len(tried)}"
+    wide, more = 6.5 * len(left) + 12, 6.5 * len(right) + 12
+    total = wide + more
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total:g}" height="20" role="img" '
+        f'aria-label="{escape(left)}: {escape(right)}">'
+        f'<rect width="{wide:g}" height="20" rx="3" fill="#444"/>'
+        f'<rect x="{wide:g}" width="{more:g}" height="20" rx="3" fill="{colour}"/>'
+        '<g fill="#fff" text-anchor="middle" font-family="Verdana,sans-serif" font-size="11">'
+        f'<text x="{wide / 2:g}" y="14">{escape(left)}</text>'
+        f'<text x="{wide + more / 2:g}" y="14">{escape(right)}</text></g></svg>\n'
+    )

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mock_fal_contracts.report import baseline, machine, page, terminal
+from mock_fal_contracts.results import Case, Evidence, Result, Verdict, failed, passed, skipped
+
+POLLS = Case("poll.gap", "polls decently", "No busy loop.", "fal's queue documentation")
+LOGS = Case("poll.logs", "understands logs that are null", "logs may be null.", "live capture")
+
+SEEN = Evidence("GET /status <b>", "HTTP/1.1 202\n\n{}", "the third of 900 polls")
+
+RESULTS = [
+    passed(POLLS, "python"),
+    failed(POLLS, "curl", "polled 900 times a second; wait at least 100 ms", [SEEN]),
+    passed(LOGS, "python"),
+    skipped(LOGS, "curl", "it reads no logs"),
+]
+
+
+def verdicts(results: list[Result]) -> dict[tuple[str, str], Verdict]:
+    return {(result.subject, result.case.id): result.verdict for result in results}
+
+
+def test_a_failure_that_the_baseline_names_is_known() -> None:
+    known = frozenset({("curl", "poll.gap")})
+    assert verdicts(baseline.compared(RESULTS, known))["curl", "poll.gap"] is Verdict.KNOWN
+
+
+def test_a_line_of_the_baseline_that_is_no_longer_true_is_stale() -> None:
+    [stale] = [
+        each
+        for each in baseline.compared(RESULTS, frozenset({("python", "poll.gap")}))
+        if each.verdict is Verdict.STALE
+    ]
+    assert stale.verdict.is_bad and "take the line out" in stale.message
+
+
+def test_a_line_about_nothing_that_was_checked_is_stale_in_a_whole_run_only() -> None:
+    known = frozenset({("curl", "no.such-case")})
+    assert verdicts(baseline.compared(RESULTS, known))["curl", "no.such-case"] is Verdict.STALE
+    assert baseline.compared(RESULTS, known, whole=False) == RESULTS
+
+
+def test_what_is_written_as_a_baseline_makes_the_same_results_good(tmp_path: Path) -> None:
+    file = tmp_path / "known.txt"
+    file.write_text(baseline.written(RESULTS), "utf-8")
+    assert not any(result.verdict.is_bad for result in baseline.compared(RESULTS, baseline.read(file)))
+
+
+def test_a_line_that_is_none_is_told_with_its_number(tmp_path: Path) -> None:
+    file = tmp_path / "known.txt"
+    file.write_text("# a remark\n\npython\n", "utf-8")
+    with pytest.raises(ValueError, match=r"known.txt:3: 'python': expected a subject and the id"):
+        baseline.read(file)
+
+
+def test_a_subject_may_have_a_name_of_several_words(tmp_path: Path) -> None:
+    file = tmp_path / "known.txt"
+    file.write_text("my own client poll.gap  # ticket 7\n", "utf-8")
+    assert baseline.read(file) == {("my own client", "poll.gap")}
+
+
+def test_the_terminal_tells_what_failed_and_what_to_do() -> None:
+    text = terminal.summary(RESULTS)
+    assert "FAIL curl: polls decently  [poll.gap]" in text
+    assert "wait at least 100 ms" in text
+    assert "No busy loop. (fal's queue documentation)" in text
+    assert "the third of 900 polls" in text
+    assert "python  2 passed" in text
+    assert "curl    1 failed, 1 skipped" in text
+
+
+def test_progress_is_a_line() -> None:
+    assert terminal.progress(RESULTS[1], 2, 80) == "[  2/80] FAIL curl: polls decently\n"
+
+
+def test_junit_counts_what_a_server_of_builds_counts() -> None:
+    root = ET.fromstring(machine.junit(RESULTS))
+    suites = {suite.get("name"): suite for suite in root}
+    assert (suites["curl"].get("tests"), suites["curl"].get("failures"), suites["curl"].get("skipped")) == (
+        "2",
+        "1",
+        "1",
+    )
+    [failure] = root.iter("failure")
+    assert failure.get("message") == "polled 900 times a second; wait at least 100 ms"
+    assert failure.text is not None and "HTTP/1.1 202" in failure.text
+
+
+@given(st.text())
+def test_whatever_is_said_the_reports_can_be_written_and_read(text: str) -> None:
+    results = [failed(POLLS, text, text, [Evidence(text, text, text)])]
+    assert len(ET.fromstring(machine.junit(results))) == 1
+    assert json.loads(machine.as_json(results))["results"][0]["message"] == text
+    assert page.page(results)
+    assert terminal.summary(results)
+
+
+def test_the_page_needs_nothing_beside_itself_and_says_what_was_said_as_text() -> None:
+    text = page.page(RESULTS)
+    assert "GET /status &lt;b&gt;" in text and "<b>" not in text.partition("<pre>")[2].partition("</pre>")[0]
+    assert not any(word in text for word in ("<script", "http://", "https://", "@import", "<link"))
+
+
+@pytest.mark.parametrize(("results", "words"), [(RESULTS, "2 of 3"), ([], "0 of 0")])
+def test_the_badge_says_how_many_hold(results: list[Result], words: str) -> None:
+    root = ET.fromstring(machine.badge(results))
+    assert root.get("aria-label") == f"fal contract: {words}"
