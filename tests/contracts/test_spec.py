@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mock_fal_contracts.exchanges import Exchange, from_journal
+from mock_fal_contracts.spec import Spec, load
+
+SPEC = """\
+openapi: 3.1.0
+servers: [{url: https://queue.fal.run}, {url: 'http://{address}/queue.fal.run', variables: {address: {default: x}}}]
+paths:
+  /{owner}/{app}/{path}:
+    post:
+      operationId: submit
+      parameters:
+        - {name: X-Fal-Queue-Priority, in: header, schema: {enum: [normal, low]}}
+        - {name: fal_webhook, in: query, schema: {type: string, format: uri}}
+        - {name: fal_max_queue_length, in: query, schema: {type: integer, minimum: 1}}
+        - {name: Authorization, in: header, required: true, schema: {type: string}}
+      requestBody: {required: true, content: {application/json: {schema: {type: object}}}}
+      responses:
+        "200":
+          headers: {x-fal-request-id: {required: true, schema: {type: string}}}
+          content: {application/json: {schema: {$ref: '#/components/schemas/Taken'}}}
+        4XX: {content: {application/json: {}}}
+  /fal-ai/flux/dev:
+    post:
+      operationId: submitDev
+      responses: {"200": {description: taken}}
+  /{owner}/{app}/requests/{request_id}/status:
+    get: {operationId: status, responses: {"200": {description: done}}}
+components:
+  schemas: {Taken: {type: object, required: [request_id], properties: {request_id: {type: string}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
+    folder = tmp_path_factory.mktemp("openapi")
+    (folder / "queue.yaml").write_text(SPEC, "utf-8")
+    (folder / "linter.yaml").write_text("extends: [recommended]\n", "utf-8")
+    return load(folder)
+
+
+GOOD = Exchange(
+    at=0.0,
+    method="POST",
+    host="queue.fal.run",
+    path="/fal-ai/flux/schnell",
+    query="",
+    request_headers=[("Authorization", "Key alice:secret")],
+    request_body=b'{"prompt": "a cat"}',
+    status=200,
+    response_headers=[("x-fal-request-id", "7"), ("content-type", "application/json")],
+    response_body=b'{"request_id": "7"}',
+)
+
+
+def test_a_good_exchange_has_no_faults(spec: Spec) -> None:
+    assert spec.faults_of_question(GOOD) == []
+    assert spec.faults_of_answer(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "operation"),
+    [
+        ("/fal-ai/flux/schnell", "POST", "submit"),
+        ("/fal-ai/flux/dev/image-to-image", "POST", "submit"),
+        ("/fal-ai/flux/dev", "POST", "submitDev"),
+        ("/fal-ai/flux/requests/7/status", "GET", "status"),
+        ("/fal-ai/flux/requests/7/status/", "GET", "status"),
+        ("/fal-ai/flux/requests/7/status", "HEAD", "status"),
+    ],
+)
+def test_a_question_belongs_to_the_closest_operation(
+    spec: Spec, path: str, method: str, operation: str
+) -> None:
+    found = spec.operation("queue.fal.run", method, path)
+    assert found is not None and found.id == operation
+
+
+def test_another_hosts_question_belongs_to_none(spec: Spec) -> None:
+    assert spec.operation("rest.fal.ai", "POST", "/fal-ai/flux/dev") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"method": "DELETE"}, "DELETE https://queue.fal.run/fal-ai/flux/schnell: expected POST"),
+        ({"path": "/"}, "no such path in the specification"),
+        ({"query": "fal_max_queue_length=0"}, "query parameter 'fal_max_queue_length' is '0'"),
+        ({"query": "fal_max_queue_length=many"}, "query parameter 'fal_max_queue_length' is 'many'"),
+        ({"request_headers": []}, "header parameter 'Authorization' is missing"),
+        ({"request_body": b""}, "the body is missing"),
+        ({"request_body": b"{"}, "the body is no JSON"),
+        ({"request_body": b"[1]"}, "the body does not fit: [1] is not of type 'object'"),
+    ],
+)
+def test_a_wrong_question_is_told_with_what_is_wrong(
+    spec: Spec, change: dict[str, object], words: str
+) -> None:
+    [fault] = spec.faults_of_question(replace(GOOD, **change))  # type: ignore[arg-type]
+    assert words in fault
+
+
+@pytest.mark.parametrize("query", ["fal_max_queue_length=5", "fal_webhook=https%3A%2F%2Fexample.com%2F"])
+def test_what_fits_in_a_query_is_no_fault(spec: Spec, query: str) -> None:
+    assert spec.faults_of_question(replace(GOOD, query=query)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"status": 202}, "submit: status 202 is not in the specification; expected one of 200, 4XX"),
+        ({"response_headers": [("content-type", "application/json")]}, "lacks the header x-fal-request-id"),
+        ({"response_headers": [("x-fal-request-id", "7")]}, "has content type '', expected application/json"),
+        ({"response_body": b"{"}, "a body that is no JSON"),
+        ({"response_body": b"{}"}, "'request_id' is a required property"),
+        ({"response_body": b'{"request_id": 7}'}, "at request_id: 7 is not of type 'string'"),
+    ],
+)
+def test_a_wrong_answer_is_told_with_what_is_wrong(spec: Spec, change: dict[str, object], words: str) -> None:
+    [fault] = spec.faults_of_answer(replace(GOOD, **change))  # type: ignore[arg-type]
+    assert words in fault
+
+
+def test_a_class_of_statuses_is_known(spec: Spec) -> None:
+    assert spec.faults_of_answer(replace(GOOD, status=404)) == []
+
+
+def test_the_evidence_keeps_secrets(spec: Spec) -> None:
+    text = GOOD.evidence("look").question
+    assert "Authorization: Key alice:***" in text and "secret" not in text
+    token = replace(GOOD, request_headers=[("authorization", "Bearer abc.def")])
+    assert "Bearer ***" in token.evidence().question
+
+
+def test_an_entry_of_the_journal_becomes_an_exchange() -> None:
+    entry = {
+        "at": 1.5,
+        "method": "PUT",
+        "host": "v3b.fal.media",
+        "path": "/files/a",
+        "query": "x=1",
+        "status": 200,
+        "request_id": None,
+        "request": {"headers": [["Content-Type", "image/png"]], "body": "AAE=", "base64": True},
+        "response": {"headers": [], "body": json.dumps({"a": 1})},
+    }
+    exchange = from_journal(entry)
+    assert exchange.request_body == b"\x00\x01"
+    assert exchange.output == {"a": 1} and exchange.input is None
+    assert exchange.asked("content-type") == "image/png"
+    assert exchange.url == "https://v3b.fal.media/files/a?x=1"
+
+
+def test_our_own_specification_can_be_read() -> None:
+    spec = load(Path(__file__).parents[2] / "openapi")
+    found = spec.operation("queue.falrun.com", "POST", "/fal-ai/flux/schnell")
+    assert found is not None and found.plane == "queue"
