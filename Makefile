@@ -24,8 +24,9 @@ types: .venv/dev  ## mypy, strict
 bench: .venv/dev  ## What it costs, as ratios to a bare Starlette + uvicorn
 	$(BIN)/python -m tests.bench
 
-tools: .venv/dev tests/clients/node/node_modules/.package-lock.json  ## What the tests need beside Python
+tools: .venv/dev .venv/official tests/clients/node/node_modules/.package-lock.json  ## What the tests need beside Python
 	@command -v curl >/dev/null || $(call apt,curl)
+	@command -v chromium >/dev/null || ( $(call apt,chromium) ) || [ -z "$$CI" ]
 
 clean:  ## Remove what was made
 	rm -rf .venv tests/clients/node/node_modules demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
@@ -41,6 +42,15 @@ clean:  ## Remove what was made
 .venv/dev: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@touch $@
+
+# The tests that fal's own client comes with, of the version that is installed. Their plugins stay out of our own runs.
+.venv/official: .venv/dev
+	rm -rf $@ $@.new
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary fal-client --dest $@.new \
+	  "$$($(BIN)/python -m pip freeze --exclude-editable | grep -i '^fal.client==')"
+	tar -xzf $@.new/*.tar.gz -C $@.new
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@.new/site pytest-asyncio pytest-mock
+	mv $@.new $@
 
 tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-lock.json
 	@command -v npm >/dev/null || $(call apt,nodejs npm)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_fal import catalog
-from mock_fal.catalog import FAMILIES, Job, Work, flux, framework
+from mock_fal.catalog import FAMILIES, REALTIME, STREAMING, Job, Work, framework
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON
 from mock_fal.outcome import Picture, pictures_in
 from mock_fal.recipe import Recipe
 from tests.strategies import bodies, documents, inputs
 
-# Pairs: what is sent, NAME.body, to the byte; and what flux/schnell answers with 422, NAME.json, to the letter.
-REFUSALS = sorted((Path(__file__).parent / "data" / "validation").glob("*.json"))
+# Pairs: what is sent, NAME.body, to the byte; and what is answered with 422, NAME.json, to the letter: by
+# flux/schnell, or by the endpoint whose id the folder has.
+VALIDATION = Path(__file__).parent / "data" / "validation"
+REFUSALS = sorted(VALIDATION.rglob("*.json"))
 
 SEED = 4294967295
 ENDPOINTS = ["fal-ai/flux/schnell", "fal-ai/flux/dev", "fal-ai/flux-1/schnell", "fal-ai/flux-1/dev"]
@@ -84,21 +87,49 @@ def test_a_path_that_an_app_does_not_have_is_not_found_by_its_runner(endpoint: s
     assert (refusal.answer.billable_units, refusal.steps) == (0, 0)
 
 
-def test_the_text_to_image_endpoints_are_those_of_flux() -> None:
-    assert set(flux.RUNNERS) == set(ENDPOINTS) == {id for id, family in FAMILIES.items() if family == "flux"}
+@pytest.mark.parametrize("family", sorted(set(FAMILIES.values())))
+def test_a_family_has_the_endpoints_that_are_said_to_be_its(family: str) -> None:
+    module = import_module(f"mock_fal.catalog.{family}")
+    its = {id for id, name in FAMILIES.items() if name == family}
+    assert set(module.RUNNERS) == set(module.SCHEMAS) == its
+
+
+def test_what_streams_and_what_is_realtime_is_known() -> None:
+    assert STREAMING <= set(FAMILIES)
+    sockets = [catalog.realtime(EndpointId.parse(f"{model}/realtime")) for model in REALTIME]
+    assert {str(endpoint) for endpoint in sockets} <= set(FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("fal-ai/flux/dev/stream", "fal-ai/flux/dev"),
+        ("fal-ai/any-llm/stream", "fal-ai/any-llm"),
+        ("fal-ai/flux-1/dev/stream", None),
+        ("fal-ai/flux/dev", None),
+        ("fal-ai/flux/stream", None),
+        ("fal-ai/flux/dev/stream/stream", None),
+    ],
+)
+def test_a_path_named_stream_is_that_of_a_model_which_has_one(path: str, model: str | None) -> None:
+    streamed = catalog.streamed(EndpointId.parse(path))
+    assert streamed == (EndpointId.parse(model) if model else None)
+    assert catalog.has_path(EndpointId.parse(path)) is (model is not None or path in FAMILIES)
 
 
 # -- what is refused, and in which words
 
 
 def test_there_are_refusals() -> None:
-    assert len(REFUSALS) >= 20
-    assert {path.stem for path in REFUSALS} == {path.stem for path in REFUSALS[0].parent.glob("*.body")}
+    assert len(REFUSALS) >= 60
+    assert {path.with_suffix(".body") for path in REFUSALS} == set(VALIDATION.rglob("*.body"))
 
 
-@pytest.mark.parametrize("path", REFUSALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", REFUSALS, ids=lambda path: str(path.relative_to(VALIDATION).with_suffix("")))
 def test_a_wrong_input_is_refused_to_the_letter(path: Path) -> None:
-    refusal = work(path.with_suffix(".body").read_bytes())
+    folder = path.parent.relative_to(VALIDATION).as_posix()
+    endpoint = "fal-ai/flux/schnell" if folder == "." else folder
+    refusal = work(path.with_suffix(".body").read_bytes(), endpoint)
     assert json.dumps(refusal.answer.body) == json.dumps(json.loads(path.read_text("utf-8")))
     assert (refusal.answer.status, refusal.answer.billable_units, refusal.steps) == (422, 0, 0)
 
@@ -170,13 +201,14 @@ def test_a_deep_input_is_refused_like_a_flat_one(depth: int) -> None:
     assert work(body).answer.body["detail"][0]["type"] == "string_type"
 
 
-@every_endpoint
+@pytest.mark.parametrize("endpoint", FAMILIES)
 @given(body=bodies())
-@settings(max_examples=150)
+@settings(max_examples=50)
 def test_any_body_gets_an_answer(endpoint: str, body: bytes) -> None:
     answer = work(body, endpoint).answer
     assert answer.status in (200, 400, 422)
-    assert set(answer.body) == ({"detail"} if answer.status != 200 else set(flux_output()))
+    shown = ["detail"] if answer.status != 200 else list(catalog.schema(endpoint).output.model_fields)
+    assert list(answer.body) == shown
 
 
 @given(documents())

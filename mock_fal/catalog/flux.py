@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from mock_fal.catalog import Job, Runner, Work
+from mock_fal.catalog import Job, Runner, Schema, Work
 from mock_fal.catalog.framework import Rejected, load
-from mock_fal.catalog.images import Order, answer
-from mock_fal.outcome import Answer
+from mock_fal.catalog.images import Order, answer, four_keys
+from mock_fal.catalog.outputs import Output
+from mock_fal.errors import JSON
+from mock_fal.outcome import Answer, Picture, pictures_in
+from mock_fal.recipe import Recipe
 
 Preset = Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
 Acceleration = Literal["none", "regular", "high"]
@@ -25,6 +29,11 @@ PRESETS: Final[dict[str, tuple[int, int]]] = {
 }
 
 
+# A stream shows so many pictures before the result, and none with a longer side.
+MAX_PREVIEWS: Final = 4
+PREVIEW_SIDE: Final = 1024
+
+
 class ImageSize(BaseModel):
     """A size in pixels. fal: the limits are those of the published schema."""
 
@@ -36,6 +45,8 @@ class ImageSize(BaseModel):
 # fal: unverified, whether presets and formats are literals or enums (the type of their error would differ).
 class SchnellInput(BaseModel):
     """What `schnell` accepts: fal's `FluxSchnellInput`."""
+
+    model_config = ConfigDict(title="SchnellTextToImageInput")
 
     num_inference_steps: int = Field(4, ge=1, le=12)
     prompt: str
@@ -57,7 +68,13 @@ class SchnellInput(BaseModel):
         return PRESETS[self.image_size]
 
 
-class DevInput(SchnellInput):
+class _PromptFirst(BaseModel):
+    prompt: str
+    image_size: ImageSize | Preset = "landscape_4_3"
+
+
+# fal: here the steps come after the prompt and the size (JavaScript client's types, 1.9.3, in the schemas' order).
+class DevInput(SchnellInput, _PromptFirst):
     """What `dev` accepts: the same with more steps. fal: `FluxDevInput`."""
 
     num_inference_steps: int = Field(28, ge=1, le=50)
@@ -85,7 +102,8 @@ def text_to_image(endpoint: str, model: type[SchnellInput]) -> Runner:
             its = load(job.body, adapter)
         except Rejected as rejection:
             return Work(rejection.answer)
-        return Work(_answer(endpoint, its, job), its.num_inference_steps)
+        result = _answer(endpoint, its, job)
+        return Work(result, its.num_inference_steps, _previews(result, its) if job.streamed else ())
 
     return run
 
@@ -106,12 +124,33 @@ def _answer(endpoint: str, its: SchnellInput, job: Job) -> Answer:
     return answer(order, job)
 
 
-RUNNERS: Final[dict[str, Runner]] = {
-    endpoint: text_to_image(endpoint, model)
-    for endpoint, model in {
-        "fal-ai/flux/schnell": SchnellInput,
-        "fal-ai/flux/dev": DevInput,
-        "fal-ai/flux-1/schnell": Flux1SchnellInput,
-        "fal-ai/flux-1/dev": Flux1DevInput,
-    }.items()
+def _previews(result: Answer, its: SchnellInput) -> tuple[JSON, ...]:
+    """What a stream shows on the way: the result so far, its pictures still under noise."""
+    # fal: unverified, that events are whole outputs with a picture in them, how large it is, and how many there are.
+    count = min(its.num_inference_steps - 1, MAX_PREVIEWS)
+    finished = list(pictures_in(result.body))
+    previews = []
+    for number in range(1, count + 1):
+        noise = 100 - 100 * number // (count + 1)
+        images = [four_keys(_preview(picture.recipe, noise)) for picture in finished]
+        previews.append({**result.body, "images": images, "timings": {}})
+    return tuple(previews)
+
+
+def _preview(recipe: Recipe, noise: int) -> Picture:
+    longest = max(recipe.width, recipe.height, PREVIEW_SIDE)
+    width, height = (max(1, side * PREVIEW_SIDE // longest) for side in (recipe.width, recipe.height))
+    return Picture(replace(recipe, width=width, height=height, noise=noise), "", inline=True)
+
+
+_INPUTS: Final[dict[str, type[SchnellInput]]] = {
+    "fal-ai/flux/schnell": SchnellInput,
+    "fal-ai/flux/dev": DevInput,
+    "fal-ai/flux-1/schnell": Flux1SchnellInput,
+    "fal-ai/flux-1/dev": Flux1DevInput,
 }
+
+RUNNERS: Final[dict[str, Runner]] = {
+    endpoint: text_to_image(endpoint, model) for endpoint, model in _INPUTS.items()
+}
+SCHEMAS: Final = {endpoint: Schema(model, Output) for endpoint, model in _INPUTS.items()}

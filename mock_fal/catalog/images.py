@@ -9,9 +9,11 @@ from typing import Final, NamedTuple
 from mock_fal.catalog import Job
 from mock_fal.errors import JSON
 from mock_fal.outcome import Answer, Picture
+from mock_fal.price import price
 from mock_fal.recipe import Format, Recipe, Source
 
 # fal: a price for each megapixel, in whole megapixels, rounded up (measured on flux/dev, 2026-09).
+# fal: unverified, that it is a million pixels and not 1024 times 1024; it decides what a `square_hd` costs.
 MEGAPIXEL: Final = 1_000_000
 
 
@@ -55,6 +57,18 @@ def six_keys(picture: Picture) -> JSON:
     }
 
 
+def raw_keys(picture: Picture) -> JSON:
+    """An image as the realtime models answer it: no address, but the file itself."""
+    recipe = picture.recipe
+    # fal: four members in this order (live, 2026-06).
+    return {
+        "content": picture,
+        "content_type": recipe.content_type,
+        "height": recipe.height,
+        "width": recipe.width,
+    }
+
+
 def answer(order: Order, job: Job, image: Callable[[Picture], JSON] = four_keys) -> Answer:
     """The answer in five fields; the files are drawn when somebody asks for them."""
     width, height = order.size
@@ -84,8 +98,19 @@ def answer(order: Order, job: Job, image: Callable[[Picture], JSON] = four_keys)
         "has_nsfw_concepts": [unsafe] * len(pictures),
         "prompt": order.prompt,
     }
-    units = len(pictures) * math.ceil(width * height / MEGAPIXEL)
-    return Answer(200, body, billable_units=units, inline=order.inline)
+    return Answer(200, body, billable_units=_units(order, job.run_s), inline=order.inline)
+
+
+def _units(order: Order, run_s: float) -> int | float:
+    """What is to be paid for, in the unit of the endpoint's price."""
+    match price(order.endpoint).unit:
+        case "images":
+            return order.num_images
+        case "compute seconds":
+            return run_s
+        case _:
+            width, height = order.size
+            return order.num_images * math.ceil(width * height / MEGAPIXEL)
 
 
 def _inference_s(run_s: float) -> float:
