@@ -24,7 +24,8 @@ from heapq import heapify, heappop, heappush, heapreplace
 class Ticket:
     """What was asked for, and when: moments in Unix seconds, spans in seconds.
 
-    `number` is the order of submission. Low priority waits behind every normal request.
+    `number` is the order of submission. Low priority waits behind every normal request. `caller_left` says that
+    it was cancelled by a connection that broke: the caller of a direct request hung up.
     """
 
     number: int
@@ -35,6 +36,9 @@ class Ticket:
     start_timeout_s: float = math.inf
     cancelled_at: float = math.inf
     honours_cancel: bool = False
+    # How many more are said to wait in front at first.
+    position: int = 0
+    caller_left: bool = False
 
     @property
     def ready_at(self) -> float:
@@ -49,6 +53,7 @@ class Ending(Enum):
     TIMED_OUT = "no runner started in time"
     CANCELLED = "cancelled while it waited"
     STOPPED = "cancelled while it ran, and the runner obeyed"
+    LEFT = "the caller of a direct request hung up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +113,12 @@ def schedule(ticket: Ticket, starts_at: float) -> Schedule:
     if gives_up_at < starts_at and gives_up_at <= ticket.cancelled_at:
         return Schedule(ticket.queued_at, math.inf, gives_up_at, ticket.run_s, Ending.TIMED_OUT)
     if ticket.cancelled_at < starts_at:
-        return Schedule(ticket.queued_at, math.inf, ticket.cancelled_at, ticket.run_s, Ending.CANCELLED)
+        ending = Ending.LEFT if ticket.caller_left else Ending.CANCELLED
+        return Schedule(ticket.queued_at, math.inf, ticket.cancelled_at, ticket.run_s, ending)
     ends_at = starts_at + ticket.run_s
     if ticket.honours_cancel and ticket.cancelled_at < ends_at:
-        return Schedule(ticket.queued_at, starts_at, ticket.cancelled_at, ticket.run_s, Ending.STOPPED)
+        ending = Ending.LEFT if ticket.caller_left else Ending.STOPPED
+        return Schedule(ticket.queued_at, starts_at, ticket.cancelled_at, ticket.run_s, ending)
     return Schedule(ticket.queued_at, starts_at, ends_at, ticket.run_s)
 
 
@@ -145,6 +152,18 @@ def plan(
     return schedules, free
 
 
+def crowd(ticket: Ticket, now: float) -> int:
+    """How many more are said to wait in front: `position` of them at first, none when the wait is over."""
+    left_s = ticket.ready_at - now
+    return math.ceil(ticket.position * left_s / ticket.queue_s) if 0 < left_s and ticket.position else 0
+
+
+def next_step(ticket: Ticket, now: float) -> float:
+    """The moment, after `now`, at which one less of them is in front; infinite when none is."""
+    ahead = crowd(ticket, now)
+    return ticket.ready_at - ticket.queue_s * ((ahead - 1) / ticket.position) if ahead else math.inf
+
+
 def status(its: Schedule, now: float, ahead: int = 0) -> Status:
     """The state at `now`, with `ahead` requests in front. A request never moves back."""
     if now >= its.ends_at:
@@ -175,6 +194,11 @@ def next_change(its: Schedule, steps: int, now: float) -> float:
     printed = len(logs(its, steps, now))
     next_line = _printed_at(its, printed + 1, steps) if printed < steps else math.inf
     return min(next_line, its.ends_at)
+
+
+def part_due(its: Schedule, number: int, parts: int) -> float:
+    """When the `number`-th of so many parts of a stream goes out: evenly over the run, the last one at its end."""
+    return _printed_at(its, number, parts)
 
 
 def next_stage(its: Schedule, now: float) -> float:

@@ -10,8 +10,10 @@ from typing import Final
 
 from mock_fal.acl import Terms
 from mock_fal.endpoint import EndpointId
+from mock_fal.errors import JSON
 from mock_fal.lifecycle import Schedule, Ticket, plan, schedule
 from mock_fal.outcome import Outcome, Picture
+from mock_fal.scenario import Cued
 
 # The schedule of a request that has not joined its line yet.
 UNPLANNED: Final = Schedule(0.0, math.inf, math.inf, 0.0)
@@ -34,6 +36,12 @@ class Entry:
     files: list[Picture] = field(default_factory=list)
     # What the caller wished for the files.
     terms: Terms = Terms()
+    # Whether somebody had the input and the output deleted; what is left says when it ran and what it cost.
+    payloads_deleted: bool = False
+    # What a stream shows before the result.
+    partials: tuple[JSON, ...] = ()
+    # What a test asked for, where it did.
+    cued: Cued | None = None
 
     @property
     def app_id(self) -> str:
@@ -75,8 +83,15 @@ class Line:
 
     def cancel(self, entry: Entry, now: float) -> None:
         """Cancel an entry that has not ended: at once where it waits, as its runner likes where it runs."""
+        self._end(entry, replace(entry.ticket, cancelled_at=now), now)
+
+    def abandon(self, entry: Entry, now: float) -> None:
+        """End an entry that has not ended: its caller left."""
+        self._end(entry, replace(entry.ticket, cancelled_at=now, honours_cancel=True, caller_left=True), now)
+
+    def _end(self, entry: Entry, ticket: Ticket, now: float) -> None:
         waits = entry.schedule.leaves_queue_at > now
-        ticket = entry.ticket = replace(entry.ticket, cancelled_at=now)
+        entry.ticket = ticket
         entry.schedule = schedule(ticket, math.inf if waits else entry.schedule.starts_at)
         if waits:
             self._leave(ticket.number, ticket.low_priority)
@@ -96,6 +111,10 @@ class Line:
         """How many wait in all."""
         self._settle(now)
         return len(self._waiting[0]) + len(self._waiting[1])
+
+    def running(self, now: float) -> int:
+        """How many run, where there is a limit."""
+        return sum(its.schedule.starts_at <= now < its.schedule.ends_at for its in self._open.values())
 
     def next_departure(self, now: float) -> float:
         """When the next request may leave the queue; infinite when none waits."""

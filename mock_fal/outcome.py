@@ -40,15 +40,32 @@ class Answer:
 class RequestFailure:
     """What the gateway says when no runner answered. `error_type` is a key of REQUEST_ERRORS.
 
-    `by_user` marks a deadline that the caller had set: clients don't try these again.
+    `by_user` marks a deadline that the caller had set: clients don't try these again. The others are what a test
+    may ask for: another text, a word about trying again, and when to, in seconds.
     """
 
     error_type: str
     by_user: bool = False
+    msg: str | None = None
+    retry: bool | None = None
+    retry_after_s: int | None = None
 
     @property
     def kind(self) -> RequestErrorKind:
         return REQUEST_ERRORS[self.error_type]
+
+    @property
+    def detail(self) -> str:
+        """What it says."""
+        return self.kind.detail if self.msg is None else self.msg
+
+    @property
+    def needs_retry(self) -> bool:
+        """Whether another try may help."""
+        if self.retry is not None:
+            return self.retry
+        # fal: the queue tries again after 503 and 504, never after other codes; a caller's deadline is final.
+        return self.kind.status in (429, 503, 504) and not self.by_user
 
 
 Outcome = Answer | RequestFailure
@@ -97,13 +114,19 @@ def rejected(items: list[JSON]) -> Answer:
 
 
 def model_error(
-    error_type: str, seen: JSON = None, *, loc: tuple[str, ...] = (), ctx: Mapping[str, JSON] | None = None
+    error_type: str,
+    seen: JSON = None,
+    *,
+    loc: tuple[str | int, ...] = (),
+    ctx: Mapping[str, JSON] | None = None,
+    msg: str | None = None,
+    retry: bool | None = None,
 ) -> Answer:
     """A model error of fal's documentation, as its own error classes print it: `loc, msg, type, url, ctx, input`."""
     kind = MODEL_ERRORS[error_type]
     item: dict[str, JSON] = {
         "loc": list(loc or kind.loc),
-        "msg": kind.msg,
+        "msg": kind.msg if msg is None else msg,
         "type": error_type,
         # fal: live answers write it without the slash that the documentation has.
         "url": f"https://docs.fal.ai/errors#{error_type}",
@@ -111,4 +134,5 @@ def model_error(
     if ctx or kind.ctx:
         item["ctx"] = dict(ctx or kind.ctx)
     item["input"] = seen
-    return Answer(kind.status, {"detail": [item]}, billable_units=0, needs_retry=kind.retryable)
+    needs_retry = kind.retryable if retry is None else retry
+    return Answer(kind.status, {"detail": [item]}, billable_units=0, needs_retry=needs_retry)

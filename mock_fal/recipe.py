@@ -27,6 +27,7 @@ class Recipe:
 
     `width` and `height` are pixels; `index` tells the pictures of one request apart; `blank` is the black
     picture that the safety checker puts in the place of an unsafe one; `source` shows through where there is one.
+    `noise` is how much of it (percent) is still noise, as in a model that is not at its last step.
     """
 
     endpoint: str
@@ -38,6 +39,7 @@ class Recipe:
     format: Format = "jpeg"
     blank: bool = False
     source: Source | None = None
+    noise: int = 0
 
     @property
     def content_type(self) -> str:

@@ -86,6 +86,9 @@ class Settings:
     runners: int = _knob(
         0, _number(0, whole=True), "requests of one app that run at a time; 0 means no limit"
     )
+    concurrency: int = _knob(
+        0, _number(0, whole=True), "requests of one key that run at a time; 0 means no limit"
+    )
     clock: str = _knob("system", _choice("system", "manual", "stepping"), "system, manual or stepping")
     speed: float = _knob(1.0, _number(0.001), "how much faster than real time the system clock runs")
     seed: int = _knob(0, _number(0, whole=True), "from it come all ids, file names and unasked seeds")
@@ -98,10 +101,18 @@ class Settings:
     allow_egress: bool = _knob(
         False, _switch, "webhooks may leave this machine, and files that an input names are fetched"
     )
+    scenario: str = _knob("", str, "file with rules, in JSON or YAML: failures and delays on demand")
     signing_key: str = _knob("", str, "PEM file with the Ed25519 key that signs webhooks; else one of --seed")
     local_media_urls: bool = _knob(False, _switch, "file URLs that any browser on this machine reaches")
     offline: bool = _knob(False, _switch, "the gateway refuses every host that is not fal's")
     allow: tuple[str, ...] = _knob((), _names, "a host that passes all the same (may be repeated)")
+
+    def __post_init__(self) -> None:
+        if self.runners and self.concurrency:
+            raise SettingsError(
+                f"runners is {self.runners} and concurrency is {self.concurrency}: expected one of them; "
+                "the first limits each app of a key, the second all of them together"
+            )
 
     @property
     def own_key(self) -> str:

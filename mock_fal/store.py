@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mock_fal.acl import Acl
+from mock_fal.catalog import FAMILIES
 from mock_fal.errors import QueueFull
 from mock_fal.ids import Ids
 from mock_fal.journal import Journal
 from mock_fal.line import Entry, Line
-from mock_fal.outcome import Picture
+from mock_fal.outcome import Answer, Picture
 from mock_fal.scenario import Scenario
+
+if TYPE_CHECKING:
+    from mock_fal.billing import Ledger
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +43,7 @@ class Tenant:
 
     name: str
     ids: Ids
-    scenario: Scenario = field(default_factory=Scenario)
+    scenario: Scenario
     lines: dict[str, Line] = field(default_factory=dict)
 
 
@@ -51,32 +57,62 @@ class Store:
 
     # unlike fal: what has been forgotten to keep to `retention`, and what lived before a restart, is unknown.
 
-    def __init__(self, *, retention: int, seed: int, runners: int) -> None:
+    def __init__(self, *, retention: int, seed: int, runners: int = 0, concurrency: int = 0) -> None:
         self._retention = retention
         self._seed = seed
         self._runners = runners
+        self._concurrency = concurrency
         self._tenants: dict[str, Tenant] = {}
         self._submitted = 0
         # Ordered: a plain dict that loses its oldest again and again is slow to find the next one.
         self.entries: OrderedDict[str, Entry] = OrderedDict()
         self.files: dict[str, Result] = {}
         self.exchanges = Journal(retention)
+        # Whether a test ever asked for anything about the answers on the wire.
+        self.has_faults = False
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether requests may wait for others to end."""
+        return bool(self._runners or self._concurrency)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What the requests that have been forgotten to keep to `retention` have cost."""
+        from mock_fal.billing import Ledger
+
+        return Ledger()
 
     def tenant(self, name: str) -> Tenant:
         """The tenant of that name, made at the first call."""
         known = self._tenants.pop(name, None)
         if known is None:
             self._forget_a_tenant()
-            known = Tenant(name, Ids(self._seed, name))
+            known = Tenant(name, Ids(self._seed, name), self.new_scenario())
         self._tenants[name] = known  # the last one used stands last
         return known
 
     def line(self, tenant: str, app_id: str) -> Line:
-        """The line of one app, for one tenant."""
+        """The line of one app, for one tenant; where an account's concurrency is limited, all apps share one."""
+        # fal: unverified, whether places in the queue are then counted over all apps, as here.
         lines = self.tenant(tenant).lines
-        if app_id not in lines:
-            lines[app_id] = Line(self._runners)
-        return lines[app_id]
+        name = "" if self._concurrency else app_id
+        if name not in lines:
+            lines[name] = Line(self._concurrency or self._runners)
+        return lines[name]
+
+    def new_scenario(self) -> Scenario:
+        """No rules yet."""
+        return Scenario(FAMILIES, self.expect_faults)
+
+    def expect_faults(self) -> None:
+        """From now on, answers are looked at on their way out."""
+        self.has_faults = True
+
+    @property
+    def submitted(self) -> int:
+        """How many tickets there ever were."""
+        return self._submitted
 
     def next_number(self) -> int:
         """The number of the next ticket."""
@@ -96,7 +132,23 @@ class Store:
         if tenant is None:
             for whole in (self._tenants, self.entries, self.files, self.exchanges):
                 whole.clear()
-            return
+        else:
+            self._clear(tenant)
+        if "ledger" in self.__dict__:
+            self.ledger.clear(tenant)
+
+    def delete_payloads(self, entry: Entry) -> list[str]:
+        """Forget what came out of a request, but for what it cost; the paths of the files that are gone."""
+        entry.payloads_deleted = True
+        if isinstance(entry.outcome, Answer):
+            entry.outcome = replace(entry.outcome, body=None)
+        paths = [picture.path for picture in entry.files]
+        for path in paths:
+            del self.files[path]
+        entry.files, entry.partials = [], ()
+        return paths
+
+    def _clear(self, tenant: str) -> None:
         self._tenants.pop(tenant, None)
         for entry in [entry for entry in self.entries.values() if entry.tenant == tenant]:
             self._forget(entry)
@@ -116,7 +168,15 @@ class Store:
         oldest = next((entry for entry in self.entries.values() if entry.schedule.ends_at <= now), None)
         if oldest is None:
             raise QueueFull
+        self._settle(oldest, now)
         self._forget(oldest)
+
+    def _settle(self, entry: Entry, now: float) -> None:
+        """Keep what a request has cost."""
+        from mock_fal.billing import charge
+
+        if (cost := charge(entry, now)) is not None:
+            self.ledger.add(cost)
 
     def _forget(self, entry: Entry) -> None:
         del self.entries[entry.id]

@@ -21,6 +21,7 @@ from mock_fal.lifecycle import (
     logs,
     next_change,
     next_stage,
+    part_due,
     plan,
     schedule,
     status,
@@ -122,6 +123,18 @@ def test_a_runner_that_honours_a_cancellation_stops() -> None:
     its = schedule(replace(story(cancelled_at=EPOCH + 5), honours_cancel=True), EPOCH + 2)
     assert status(its, EPOCH + 4.75) == Running()
     assert status(its, EPOCH + 5) == Completed(3.0, Ending.STOPPED)
+
+
+@pytest.mark.parametrize("left_s", [1, 5])
+def test_a_request_is_over_when_its_caller_leaves(left_s: float) -> None:
+    left = story(cancelled_at=EPOCH + left_s, honours_cancel=True, caller_left=True)
+    its = schedule(left, EPOCH + 2)
+    assert (its.ends_at, its.ending) == (EPOCH + left_s, Ending.LEFT)
+
+
+def test_the_parts_of_a_stream_are_spread_evenly_and_end_with_the_run() -> None:
+    its = schedule(story(), EPOCH + 2)
+    assert [part_due(its, number, 4) for number in (1, 2, 3, 4)] == [EPOCH + at for at in (4, 6, 8, 10)]
 
 
 def test_a_cancellation_at_the_start_finds_it_running() -> None:

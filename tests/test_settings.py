@@ -17,6 +17,7 @@ KNOBS = [
     ("queue_s", 0.2, "2.5", 2.5),
     ("run_s", 0.8, "0", 0.0),
     ("runners", 0, "3", 3),
+    ("concurrency", 0, "40", 40),
     ("clock", "system", "stepping", "stepping"),
     ("speed", 1.0, "10", 10.0),
     ("seed", 0, "42", 42),
@@ -27,6 +28,7 @@ KNOBS = [
     ("max_disk", 4_294_967_296, "1m", 1_048_576),
     ("webhook_retries", "fast", "real", "real"),
     ("allow_egress", False, "true", True),
+    ("scenario", "", "rules.json", "rules.json"),
     ("signing_key", "", "key.pem", "key.pem"),
     ("local_media_urls", False, "1", True),
     ("offline", False, "yes", True),
@@ -52,6 +54,11 @@ def test_every_setting_says_what_it_means(name: str) -> None:
 @pytest.mark.parametrize(("name", "text", "value"), [(name, text, value) for name, _, text, value in KNOBS])
 def test_every_setting_has_a_variable(name: str, text: str, value: object) -> None:
     assert from_environment({"MOCK_FAL_" + name.upper(): text}) == {name: value}
+
+
+def test_two_limits_at_once_are_refused() -> None:
+    with pytest.raises(SettingsError, match="runners is 1 and concurrency is 2: expected one of them"):
+        Settings(runners=1, concurrency=2)
 
 
 def test_other_variables_say_nothing() -> None:

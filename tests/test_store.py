@@ -121,6 +121,23 @@ def test_a_runner_that_stops_lets_the_next_start_sooner() -> None:
     assert second.schedule.starts_at == EPOCH + 5
 
 
+@pytest.mark.parametrize("left", [1, 2])
+def test_a_caller_who_leaves_lets_the_next_start_sooner(left: int) -> None:
+    line = Line(1)
+    entries = {number: joined(line, Ticket(number, EPOCH, 0, 10)) for number in (1, 2, 3)}
+    line.abandon(entries[left], EPOCH + 5)
+    assert entries[left].schedule.ending is Ending.LEFT
+    assert entries[3].schedule.starts_at == EPOCH + (15 if left == 1 else 10)
+
+
+def test_only_those_count_as_running_that_have_started_and_not_ended() -> None:
+    line = Line(2)
+    for number in (1, 2, 3):
+        joined(line, Ticket(number, EPOCH, 0, 10 * number))
+    seen = [line.running(EPOCH + at) for at in (0, 10, 20, 39, 40)]
+    assert seen == [2, 2, 1, 1, 0]
+
+
 @pytest.mark.parametrize("runners", [0, 1])
 def test_who_was_cancelled_waits_no_longer(runners: int) -> None:
     line = Line(runners)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
+from hashlib import sha256, shake_256
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -39,6 +39,10 @@ class Chance:
     def whole(self, below: int) -> int:
         """A whole number of 0 <= n < below."""
         return next(self._draws) * below >> 32
+
+    def bytes(self, count: int) -> bytes:
+        """So many bytes; they don't depend on what was drawn before."""
+        return shake_256(self._key).digest(count)
 
     def pick(self, choices: Sequence[T]) -> T:
         return choices[self.whole(len(choices))]

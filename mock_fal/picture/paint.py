@@ -11,6 +11,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont, ImagePath
 
 from mock_fal.picture.caption import WIDTHS, measure
 from mock_fal.picture.encode import jpeg, png
+from mock_fal.picture.noise import CELL, Noise
 from mock_fal.picture.plan import Plan, plan
 from mock_fal.picture.scene import DEEPEST_LIGHT, Area, Disc, Glow, Light, Scene
 from mock_fal.recipe import Recipe, Source
@@ -91,6 +92,10 @@ class Canvas:
             tones = Image.blend(self._photo_on(self._photo, top, bottom), tones, SCENE_SHARE)
         if self.plan.caption:
             self._write(tones, top, bottom)
+        if self.plan.noise:
+            tones = Image.blend(
+                tones, _noise(self.plan.noise, tones.width, top, bottom), self.plan.noise.percent / 100
+            )
         tones.putpalette(self._inks)
         return tones.convert("RGB")
 
@@ -130,6 +135,15 @@ class Canvas:
                 text = _kept_text if line.size <= LARGEST_KEPT_FONT else _text
                 mask = text(line.text, line.size)
                 pen.bitmap((line.x - line.size // 4, line.y - line.size - top), mask, fill=line.tone)
+
+
+def _noise(noise: Noise, width: int, top: int, bottom: int) -> Image.Image:
+    """The noise on the rows of a band."""
+    first, last = top // CELL, -(-bottom // CELL)
+    cells = noise.cells[first * noise.columns : last * noise.columns]
+    tones = Image.frombytes("L", (noise.columns, last - first), cells)
+    whole = tones.resize((noise.columns * CELL, (last - first) * CELL), Image.Resampling.NEAREST)
+    return whole.crop((0, top - first * CELL, width, bottom - first * CELL))
 
 
 def _inks(palette: bytes) -> bytes:

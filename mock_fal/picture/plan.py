@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mock_fal.picture.caption import Line, caption
 from mock_fal.picture.chance import Chance
+from mock_fal.picture.noise import Noise, noise
 from mock_fal.picture.palette import palette
 from mock_fal.picture.scene import FAMILIES, Scene
 from mock_fal.recipe import Recipe, Source
@@ -14,12 +15,14 @@ from mock_fal.recipe import Recipe, Source
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A picture as a painter needs it: nine inks from light to dark (RGB triples),
-    what to draw in the tones between them, what to write, and the picture that shows through."""
+    what to draw in the tones between them, what to write, the picture that shows through, and the noise that
+    covers it all."""
 
     palette: bytes
     scene: Scene
     caption: tuple[Line, ...]
     source: Source | None = None
+    noise: Noise | None = None
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -38,6 +41,7 @@ def plan(recipe: Recipe) -> Plan:
         scene=family(chance, recipe.width, recipe.height),
         caption=caption(recipe.prompt, _facts(recipe), recipe.width, recipe.height),
         source=recipe.source,
+        noise=noise(chance, recipe.noise, recipe.width, recipe.height) if recipe.noise else None,
     )
 
 

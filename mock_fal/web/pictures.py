@@ -7,6 +7,7 @@ from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from mock_fal.errors import JSON
 from mock_fal.outcome import Answer, Outcome, Picture, pictures_in
 from mock_fal.recipe import Recipe
 from mock_fal.render import Darkroom
@@ -32,9 +33,11 @@ class Pictures:
 
     async def data_uris(self, outcome: Outcome) -> dict[Picture, str]:
         """The pictures that an answer carries in itself (`sync_mode`)."""
-        if not isinstance(outcome, Answer) or not outcome.inline:
-            return {}
-        inline = [picture for picture in pictures_in(outcome.body) if picture.inline]
+        return await self.inlined(outcome.body) if isinstance(outcome, Answer) and outcome.inline else {}
+
+    async def inlined(self, body: JSON) -> dict[Picture, str]:
+        """The same, of a body of which it isn't known."""
+        inline = [picture for picture in pictures_in(body) if picture.inline]
         return {picture: _data_uri(picture.recipe, await self.develop(picture.recipe)) for picture in inline}
 
     def close(self) -> None:

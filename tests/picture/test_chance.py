@@ -11,6 +11,12 @@ def test_the_same_words_give_the_same_draws_in_every_run() -> None:
     assert [chance.whole(1000) for _ in range(10)] == [708, 644, 264, 357, 596, 224, 644, 216, 234, 266]
 
 
+def test_bytes_are_the_same_whatever_was_drawn_before() -> None:
+    chance = Chance("a cat", 7)
+    before, _, after = chance.bytes(8), chance.unit(), chance.bytes(8)
+    assert before == after == bytes.fromhex("905d3ab3d4bfb528")
+
+
 def test_words_are_told_apart_where_they_meet() -> None:
     assert Chance("ab", "c").unit() != Chance("a", "bc").unit()
 

@@ -133,6 +133,26 @@ def test_a_blank_picture_is_black() -> None:
     assert opened(paint(replace(CAT, blank=True))).getcolors() == [(320 * 240, (0, 0, 0))]
 
 
+def test_a_picture_comes_out_of_the_noise() -> None:
+    steps = [next(pictures(replace(CAT, noise=percent))) for percent in (100, 75, 50, 25, 0)]
+    apart = [sum(ImageStat.Stat(ImageChops.difference(each, steps[-1])).mean) for each in steps]
+    assert apart == sorted(apart, reverse=True)
+    assert apart[0] > 100
+
+
+def test_noise_is_the_same_in_cells_of_eight_pixels() -> None:
+    noise = next(pictures(replace(CAT, noise=100)))
+    small = noise.resize((40, 30), Image.Resampling.NEAREST)
+    assert small.resize(noise.size, Image.Resampling.NEAREST).tobytes() == noise.tobytes()
+    assert len(small.getcolors() or ()) > 100
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_bands_make_the_noise_that_is_made_at_once(index: int) -> None:
+    recipe = replace(CAT, width=700, height=650, index=index, noise=50)
+    assert joined(recipe, 100_000).tobytes() == next(pictures(recipe)).tobytes()
+
+
 @pytest.mark.parametrize("index", range(6))
 def test_bands_make_the_picture_that_is_made_at_once(index: int) -> None:
     recipe = replace(CAT, width=700, height=650, index=index)

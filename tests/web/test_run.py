@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from mock_fal.errors import REQUEST_ERRORS
-from tests.web.conftest import DEV, QUEUE, RUN, RUN_S, SCHNELL, Fal, Serve
+from tests.web.conftest import DEV, QUEUE, QUEUE_S, RUN, RUN_S, SCHNELL, Fal, Serve
 
+KONTEXT = "fal-ai/flux-pro/kontext"
 STRICT = "max-age=31536000; includeSubDomains"
 A_CAT = b'{"prompt":"a cat"}'
 
@@ -62,10 +63,11 @@ def test_a_direct_request_waits_for_a_runner(serve: Serve) -> None:
     assert second.is_over
 
 
-def test_a_start_deadline_that_passed_is_the_callers_own(serve: Serve) -> None:
+@pytest.mark.parametrize("name", ["x-fal-request-start-timeout", "x-fal-request-timeout"])
+def test_a_start_deadline_that_passed_is_the_callers_own(serve: Serve, name: str) -> None:
     fal = serve(runners=1)
     fal.begin("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
-    call = fal.begin("POST", f"{RUN}/{SCHNELL}", headers={"x-fal-request-timeout": "3"}, body=A_CAT)
+    call = fal.begin("POST", f"{RUN}/{SCHNELL}", headers={name: "3"}, body=A_CAT)
     fal.advance(3)
     answer = call.answer()
     assert answer.status_code == 504
@@ -127,10 +129,16 @@ def test_an_unknown_app_is_not_found_by_its_alias_alone(fal: Fal, method: str) -
     assert (answer.status_code, answer.text) == (404, r'{"detail":"Application \"h3-max\" not found"}')
 
 
-def test_an_unknown_path_in_a_known_app_is_refused_by_the_runner(stepping: Fal) -> None:
-    answer = stepping.run(endpoint="fal-ai/flux/nope")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
+def test_an_unknown_path_in_a_known_app_is_refused_by_the_runner(stepping: Fal, method: str) -> None:
+    answer = stepping.ask(method, f"{RUN}/fal-ai/flux/nope", body=A_CAT)
     assert (answer.status_code, answer.text) == (404, '{"detail":"Path /nope not found"}')
     assert answer.headers["x-fal-billable-units"] == "0"
+
+
+def test_a_slash_at_the_end_changes_nothing(stepping: Fal) -> None:
+    answer = stepping.ask("POST", f"{RUN}/{SCHNELL}/", body=A_CAT)
+    assert (answer.status_code, answer.json()["prompt"]) == (200, "a cat")
 
 
 @pytest.mark.parametrize("path", ["/", "/fal-ai", "/comfy/fal-ai/"])
@@ -138,6 +146,122 @@ def test_an_address_that_names_no_app_is_a_page_not_found(fal: Fal, path: str) -
     answer = fal.ask("POST", RUN + path)
     assert (answer.status_code, answer.content) == (404, b"404: Not Found")
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_what_is_about_the_queue_means_nothing(stepping: Fal) -> None:
+    url = f"{RUN}/{SCHNELL}?fal_max_queue_length=many&fal_webhook=https%3A%2F%2Fexample.com"
+    answer = stepping.ask("POST", url, headers={"x-fal-queue-priority": "low"}, body=A_CAT)
+    assert answer.status_code == 200
+    assert not stepping.emulator.deliveries
+
+
+# -- a limit for the account
+
+
+def test_a_direct_request_over_the_limit_is_refused(serve: Serve) -> None:
+    fal = serve(concurrency=2)
+    running = [fal.begin("POST", f"{RUN}/{endpoint}", body=A_CAT) for endpoint in (SCHNELL, KONTEXT)]
+    answer = fal.ask("POST", f"{RUN}/{DEV}", body=A_CAT)
+    assert answer.status_code == 429
+    assert answer.text == (
+        '{"detail":"Concurrent requests limit reached","error_type":"concurrent_requests_limit"}'
+    )
+    assert answer.headers["x-fal-error-type"] == "concurrent_requests_limit"
+    assert answer.headers["x-fal-needs-retry"] == "1"
+    fal.advance(RUN_S)
+    assert [call.is_over for call in running] == [True, True]
+    assert fal.run().status_code == 200
+
+
+def test_a_request_that_is_refused_uses_up_no_rule(serve: Serve) -> None:
+    fal = serve(concurrency=1)
+    fal.begin("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
+    fal.emulator.scenario.add("error=internal_error", times=1)
+    fal.ask("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
+    fal.advance(RUN_S)
+    assert fal.run().status_code == 500
+
+
+def test_the_limit_is_each_accounts_own(serve: Serve) -> None:
+    fal = serve(concurrency=1)
+    fal.begin("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
+    call = fal.begin("POST", f"{RUN}/{SCHNELL}", key="bob:secret", body=A_CAT)
+    fal.advance(RUN_S)
+    assert call.answer().status_code == 200
+
+
+def test_what_waits_in_the_queue_does_not_count(serve: Serve) -> None:
+    fal = serve(concurrency=1)
+    waiting = fal.submit()
+    assert fal.run().status_code == 200
+    assert waiting.status().json()["status"] == "IN_PROGRESS"
+
+
+def test_a_queued_request_over_the_limit_waits_whatever_its_app(serve: Serve) -> None:
+    fal = serve(concurrency=1)
+    fal.begin("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
+    first, second = fal.submit(endpoint=KONTEXT), fal.submit()
+    fal.advance(QUEUE_S)
+    assert [each.status().json()["status"] for each in (first, second)] == ["IN_QUEUE", "IN_QUEUE"]
+    fal.advance(RUN_S - QUEUE_S)
+    assert [each.status().json()["status"] for each in (first, second)] == ["IN_PROGRESS", "IN_QUEUE"]
+
+
+# -- who hangs up
+
+
+def test_a_caller_who_hangs_up_ends_the_request(fal: Fal) -> None:
+    call = fal.begin("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
+    fal.advance(RUN_S / 2)
+    call.hang_up()
+    assert call.is_over
+    (exchange,) = fal.journal
+    assert (exchange.status, exchange.request_body) == (499, A_CAT)
+    assert exchange.response_body == (b'{"detail":"Client disconnected","error_type":"client_disconnected"}')
+    url = f"{QUEUE}/fal-ai/flux/requests/{exchange.request_id}"
+    assert fal.ask("GET", url).status_code == 499
+    status = fal.ask("GET", f"{url}/status").json()
+    assert (status["status"], status["error_type"]) == ("COMPLETED", "client_disconnected")
+
+
+def test_a_caller_who_hangs_up_makes_room_for_the_next(serve: Serve) -> None:
+    fal = serve(concurrency=1)
+    fal.begin("POST", f"{RUN}/{SCHNELL}", body=A_CAT).hang_up()
+    assert fal.run().status_code == 200
+
+
+def test_a_caller_who_waits_for_a_runner_may_hang_up_too(serve: Serve) -> None:
+    fal = serve(runners=1)
+    first, second, third = (fal.begin("POST", f"{RUN}/{SCHNELL}", body=A_CAT) for _ in range(3))
+    second.hang_up()
+    assert [exchange.status for exchange in fal.journal] == [499]
+    fal.advance(2 * RUN_S)
+    assert (first.is_over, third.is_over) == (True, True)
+    assert third.answer().status_code == 200
+
+
+def test_who_hangs_up_after_the_end_changes_nothing(fal: Fal) -> None:
+    call = fal.begin("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
+    fal.advance(RUN_S)
+    call.hang_up()
+    (exchange,) = fal.journal
+    assert exchange.status == 200
+
+
+# -- who may ask
+
+
+def test_a_token_stands_in_for_a_key(stepping: Fal) -> None:
+    token = stepping.emulator.tokens.issue("alice", ["flux"], 60, stepping.clock.now())
+    url = f"{RUN}/{SCHNELL}?fal_jwt_token={token}"
+    answer = stepping.ask("POST", url, key=None, body=A_CAT)
+    assert (answer.status_code, stepping.journal[0].tenant) == (200, "alice")
+
+
+def test_a_token_for_another_app_is_refused(stepping: Fal) -> None:
+    token = stepping.emulator.tokens.issue("alice", ["flux-pro"], 60, stepping.clock.now())
+    answer = stepping.ask("POST", f"{RUN}/{SCHNELL}?fal_jwt_token={token}", key=None, body=A_CAT)
+    assert (answer.status_code, answer.text) == (403, '{"detail":"Forbidden"}')
 
 
 def test_a_direct_request_needs_a_key(fal: Fal) -> None:
