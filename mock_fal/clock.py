@@ -17,17 +17,31 @@ def real_time() -> float:
     return time.time()
 
 
+_OFFSET: Final = time.time() - time.monotonic()
+
+
+def steady_time() -> float:
+    """The computer's own time, in Unix seconds, that never runs backwards: for how long something took."""
+    return _OFFSET + time.monotonic()
+
+
 class Clock(Protocol):
     """Moments are Unix seconds. They never run backwards."""
 
     def now(self) -> float:
         """The present moment."""
 
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass at once. Raises ValueError for less than 0, RuntimeError where time passes by itself."""
+
     def polled(self, next_change: float) -> None:
         """A client has looked at a request whose story goes on at `next_change`."""
 
     async def wait_until(self, moment: float) -> None:
         """Return at `moment`, or earlier when something happened: ask `now` again."""
+
+    async def watch_for(self, moment: float) -> None:
+        """The same, for what nobody asked to happen: no clock moves on for it."""
 
     def wake(self) -> None:
         """Something happened: let everyone who waits look again."""
@@ -75,6 +89,9 @@ class SystemClock:
     def now(self) -> float:
         return self._born + (time.monotonic() - self._started) * self._speed
 
+    def advance(self, seconds: float) -> None:
+        raise RuntimeError("this clock moves by itself; expected clock='manual' or clock='stepping'")
+
     def polled(self, next_change: float) -> None:
         pass
 
@@ -82,6 +99,9 @@ class SystemClock:
         seconds = (moment - self.now()) / self._speed
         if seconds > 0:
             await self._sleepers.sleep(seconds)
+
+    async def watch_for(self, moment: float) -> None:
+        await self.wait_until(moment)
 
     def wake(self) -> None:
         self._sleepers.wake()
@@ -113,6 +133,9 @@ class ManualClock:
         pass
 
     async def wait_until(self, moment: float) -> None:
+        await self.watch_for(moment)
+
+    async def watch_for(self, moment: float) -> None:
         if self._now < moment:
             await self._sleepers.sleep(None, still=lambda: self._now < moment)
 

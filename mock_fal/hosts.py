@@ -13,7 +13,16 @@ RUN_HOSTS: Final = frozenset({"fal.run", "falrun.com"})
 REST_HOSTS: Final = frozenset({"rest.fal.ai", "rest.alpha.fal.ai"})
 MEDIA_HOSTS: Final = frozenset({"v3b.fal.media", "v3.fal.media", "fal.media"})
 
-EMULATED_HOSTS: Final = QUEUE_HOSTS | RUN_HOSTS | REST_HOSTS | MEDIA_HOSTS
+# fal: HTTP over WebSocket; it has no backup name (fal's documentation, 2026).
+WS_HOSTS: Final = frozenset({"ws.fal.run"})
+
+# fal: the Platform API, below /v1, and the site, which publishes the OpenAPI documents of the models.
+PLATFORM_HOSTS: Final = frozenset({"api.fal.ai"})
+SITE_HOSTS: Final = frozenset({"fal.ai"})
+
+EMULATED_HOSTS: Final = (
+    QUEUE_HOSTS | RUN_HOSTS | WS_HOSTS | REST_HOSTS | MEDIA_HOSTS | PLATFORM_HOSTS | SITE_HOSTS
+)
 
 # Results and uploads get their addresses on this host.
 # fal: all results of 2026 live on v3b.fal.media (several public captures).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
@@ -24,6 +25,9 @@ GRACE_S = 1
 
 # From here on, one more write costs less than one more copy.
 _LARGE_BYTES = 16 * 1024
+
+# As large as a body may be by default; an input may hold its pictures.
+_LARGEST_MESSAGE_BYTES = 64 << 20
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -82,7 +86,10 @@ def _config(app: ASGIApp | None, tls: SSLContext | None = None) -> uvicorn.Confi
     return uvicorn.Config(
         cast(Any, app),
         http=_Protocol,
-        ws="none",
+        ws=cast(Any, _socket_protocol),
+        ws_max_size=_LARGEST_MESSAGE_BYTES,
+        ws_per_message_deflate=False,  # pictures are compressed already
+        ws_ping_interval=None,  # who stops a program in a debugger finds it connected afterwards
         lifespan="off",
         log_config=None,
         access_log=False,  # it costs more than half of the speed
@@ -98,6 +105,27 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(cast(asyncio.Transport, _Gathering(transport, self.loop)))
+        # For `web/faults.py`: ASGI lets no application hang up. The state is copied for each request anyway.
+        self.app_state = {"mock_fal.transport": self.transport}
+
+
+def _socket_protocol(**options: Any) -> asyncio.Protocol:
+    """uvicorn's protocol of WebSockets."""
+    return _socket_class()(**options)
+
+
+@cache
+def _socket_class() -> type[asyncio.Protocol]:
+    # Loaded when the first socket is opened: it takes some 15 ms and a megabyte.
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    class Protocol(WebSocketsSansIOProtocol):
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            if message["type"] == "websocket.http.response.body":
+                self.handshake_complete = True  # else uvicorn (0.54) logs that nobody answered it
+
+    return Protocol
 
 
 class _Gathering:

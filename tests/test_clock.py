@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_fal import clock as module
-from mock_fal.clock import EPOCH, Clock, ManualClock, SteppingClock, SystemClock, real_time
+from mock_fal.clock import EPOCH, Clock, ManualClock, SteppingClock, SystemClock, real_time, steady_time
 from tests.strategies import moments, spans
 
 BODIES: list[Callable[[], Clock]] = [SystemClock, ManualClock, SteppingClock]
@@ -228,3 +228,34 @@ def test_whoever_waits_on_a_stepping_clock_is_there_at_once() -> None:
     clock = SteppingClock()
     asyncio.run(clock.wait_until(EPOCH + 600))
     assert clock.now() == EPOCH + 600
+
+
+def test_who_only_watches_moves_no_stepping_clock() -> None:
+    clock = SteppingClock()
+
+    async def story() -> float:
+        watching = asyncio.create_task(clock.watch_for(EPOCH + 5))
+        await asyncio.sleep(0)
+        assert clock.now() == EPOCH
+        clock.polled(EPOCH + 5)
+        await watching
+        return clock.now()
+
+    assert asyncio.run(story()) == EPOCH + 5
+
+
+@every_clock
+def test_a_moment_that_has_come_is_not_watched_for(make: Callable[[], Clock]) -> None:
+    clock = make()
+    asyncio.run(clock.watch_for(clock.now()))
+
+
+def test_the_systems_clock_is_not_moved_by_hand() -> None:
+    with pytest.raises(RuntimeError, match="this clock moves by itself; expected clock='manual' or"):
+        SystemClock().advance(1)
+
+
+def test_the_steady_time_goes_on_when_the_computers_is_set_back(computer: Computer) -> None:
+    before = steady_time()
+    computer.wall, computer.ticks = EPOCH - 3600, computer.ticks + 2.5
+    assert steady_time() - before == pytest.approx(2.5)

@@ -6,10 +6,13 @@ from mock_fal.hosts import (
     EMULATED_HOSTS,
     FAL_DOMAINS,
     MEDIA_HOSTS,
+    PLATFORM_HOSTS,
     QUEUE_HOSTS,
     REST_HOSTS,
     RESULT_HOST,
     RUN_HOSTS,
+    SITE_HOSTS,
+    WS_HOSTS,
     belongs_to_fal,
     is_local_address,
 )
@@ -25,7 +28,7 @@ def test_old_names_are_emulated_too() -> None:
 
 
 def test_a_host_has_one_role() -> None:
-    roles = [QUEUE_HOSTS, RUN_HOSTS, REST_HOSTS, MEDIA_HOSTS]
+    roles = [QUEUE_HOSTS, RUN_HOSTS, WS_HOSTS, REST_HOSTS, MEDIA_HOSTS, PLATFORM_HOSTS, SITE_HOSTS]
     assert sum(map(len, roles)) == len(EMULATED_HOSTS)
 
 
@@ -38,7 +41,7 @@ def test_every_emulated_host_belongs_to_fal(host: str) -> None:
     assert belongs_to_fal(host)
 
 
-@pytest.mark.parametrize("host", ["api.fal.ai", "FAL.run", "queue.fal.run.", "a.b.fal.media"])
+@pytest.mark.parametrize("host", ["mcp.fal.ai", "FAL.run", "queue.fal.run.", "a.b.fal.media"])
 def test_names_below_a_domain_of_fal_belong_to_it(host: str) -> None:
     assert belongs_to_fal(host)
 

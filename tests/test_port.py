@@ -6,6 +6,8 @@ import asyncio
 import http.client
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from types import SimpleNamespace
@@ -14,6 +16,8 @@ from typing import Any
 import pytest
 import trustme
 from starlette.types import Receive, Scope, Send
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from mock_fal import port
 from mock_fal.errors import MockFalError
@@ -24,7 +28,10 @@ LARGE = bytes(range(256)) * 40_000
 
 
 async def told(scope: Scope, receive: Receive, send: Send) -> None:
-    """An application that says which path it was asked for, or has a lot to say, or never ends."""
+    """An application that says which path it was asked for, or has a lot to say, or never ends; or repeats."""
+    if scope["type"] == "websocket":
+        await repeated(scope, receive, send)
+        return
     body = LARGE if scope["path"] == "/large" else scope["path"].encode()
     headers = [(b"content-length", b"%d" % len(body)), (b"x-port", b"%d" % scope["server"][1])]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -33,6 +40,18 @@ async def told(scope: Scope, receive: Receive, send: Send) -> None:
             await asyncio.Event().wait()
         return
     await send({"type": "http.response.body", "body": body})
+
+
+async def repeated(scope: Scope, receive: Receive, send: Send) -> None:
+    """A socket that says what it is told, or none at all."""
+    await receive()
+    if scope["path"] == "/nowhere":
+        await send({"type": "websocket.http.response.start", "status": 404, "headers": [(b"x-why", b"so")]})
+        await send({"type": "websocket.http.response.body", "body": b"no socket here"})
+        return
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
 
 
 class Opened:
@@ -200,6 +219,67 @@ def test_an_answer_without_end_is_cut(
         with suppress(ConnectionResetError):
             assert received(client) == b""
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+# -- sockets
+
+
+def socket_at(opened: Opened, path: str = "/") -> Any:
+    return connect(
+        f"ws://127.0.0.1:{opened.number}{path}", proxy=None, open_timeout=PATIENCE_S, max_size=None
+    )
+
+
+def test_a_socket_carries_texts_and_bytes_of_any_size(opened: Opened) -> None:
+    with socket_at(opened) as client:
+        for message in ("a", b"b", LARGE, "é" * 100_000):
+            client.send(message)
+            assert client.recv(PATIENCE_S) == message
+    assert opened.ask("/a") == [b"/a"]
+
+
+def test_behind_tls_a_socket_is_the_same(loop: Loop) -> None:
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    server.num_tickets = 0
+    authority.issue_cert("localhost").configure_cert(server)
+    authority.configure_trust(client)
+    opened = Opened(loop, tls=server)
+    with connect(f"wss://localhost:{opened.number}/", ssl=client, proxy=None, max_size=None) as its:
+        its.send(LARGE)
+        assert its.recv(PATIENCE_S) == LARGE
+    opened.close()
+
+
+def test_a_handshake_may_be_answered_by_http(opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InvalidStatus) as refusal:
+        socket_at(opened, "/nowhere")
+    answer = refusal.value.response
+    assert (answer.status_code, answer.headers["x-why"], answer.body) == (404, "so", b"no socket here")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_closing_port_says_good_bye_to_open_sockets(
+    opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket_at(opened) as client:
+        client.send("a")
+        client.recv(PATIENCE_S)
+        opened.close()
+        with pytest.raises(ConnectionClosed) as closed:
+            client.recv(PATIENCE_S)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_who_opens_no_socket_does_not_load_what_it_takes() -> None:
+    seen = (
+        "import sys, mock_fal.server as server; "
+        "mock = server.MockFal(); mock.start(); mock.stop(); "
+        "print([name for name in ('websockets', 'msgpack', 'mock_fal.tokens') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
 
 
 # -- gathering

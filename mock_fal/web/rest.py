@@ -1,4 +1,4 @@
-"""rest.fal.ai: where uploads begin, CDN tokens, who may read a file, and the keys that sign webhooks."""
+"""rest.fal.ai: where uploads begin, tokens, who may read a file, and the keys that sign webhooks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from mock_fal.emulator import Emulator
 from mock_fal.line import Entry
-from mock_fal.web import wire, wire_storage
+from mock_fal.web import wire, wire_storage, wire_tokens
 from mock_fal.web.question import Question, Receive
 from mock_fal.web.uploads import key_account
 
@@ -53,6 +53,22 @@ class Rest:
         lives_s = wire_storage.token_s(wire_storage.document(question))
         return wire_storage.token(*self._storage.token(owner, lives_s), question.links)
 
+    async def _app_token(self, question: Question, receive: Receive) -> wire.Answering:
+        # fal: the names are aliases: a token for a whole endpoint id is given, and then good for nothing (live, 2026).
+        return wire_tokens.token(await self._issued(question, receive, lambda app: app))
+
+    async def _realtime_token(self, question: Question, receive: Receive) -> wire.Answering:
+        # fal: here the names are endpoint ids (fal's realtime documentation, 2026).
+        # fal: unverified, that such a token is good for the whole app.
+        return wire_tokens.realtime_token(await self._issued(question, receive, wire_tokens.alias))
+
+    async def _issued(self, question: Question, receive: Receive, alias: Callable[[str], str]) -> str:
+        account = await self._admit(question, receive)
+        body = wire_storage.document(question)
+        apps = [alias(app) for app in wire_tokens.apps(body)]
+        lives_s = wire_tokens.lives_s(body)
+        return self._emulator.tokens.issue(account, apps, lives_s, self._emulator.clock.now())
+
     async def _acl(self, question: Question, receive: Receive) -> wire.Answering:
         owner = await self._admit(question, receive)
         return wire_storage.acl_reply(self._storage.acl(wire_storage.path_of(question), owner))
@@ -81,6 +97,8 @@ _ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "storage/upload/initiate": {"POST": Rest._initiate},
     "storage/upload/initiate-multipart": {"POST": Rest._initiate_multipart},
     "storage/auth/token": {"POST": Rest._token},
+    "tokens": {"POST": Rest._app_token},
+    "tokens/realtime": {"POST": Rest._realtime_token},
     "storage/files/acl": {"GET": Rest._acl, "PUT": Rest._set_acl},
     ".well-known/jwks.json": {"GET": Rest._keys},
 }

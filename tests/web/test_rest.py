@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from mock_fal.clock import EPOCH
+from mock_fal.errors import InvalidAppToken, WrongAppToken
 from tests.web.world import ANA, BOB, EVE, World
 
 REST = "https://rest.fal.ai"
@@ -226,3 +227,78 @@ def test_the_journal_knows_whose_upload_it_was(world: World) -> None:
         ("PUT", "ana", 3),
     ]
     assert world.journal[1].request_body == b""
+
+
+# -- tokens that open apps
+
+TOKENS = f"{REST}/tokens/"
+
+
+@pytest.mark.parametrize("url", [TOKENS, f"{REST}/tokens", "https://rest.alpha.fal.ai/tokens/"])
+def test_a_token_is_a_bare_string(world: World, url: str) -> None:
+    answer = world("POST", url, ANA, json={"allowed_apps": ["flux"], "token_expiration": 120})
+    assert answer.status_code == 200
+    tokens, now = world.emulator.tokens, world.clock.now()
+    assert tokens.account(answer.json(), "flux", now) == "ana"
+    assert world.journal[-1].tenant == "ana"
+
+
+def test_a_token_lasts_as_long_as_was_asked_for(world: World) -> None:
+    token = world("POST", TOKENS, ANA, json={"allowed_apps": ["flux"], "token_expiration": 5}).json()
+    world.clock.advance(4.9)
+    assert world.emulator.tokens.account(token, "flux", world.clock.now()) == "ana"
+    world.clock.advance(0.1)
+    with pytest.raises(InvalidAppToken):
+        world.emulator.tokens.account(token, "flux", world.clock.now())
+
+
+def test_a_token_for_a_whole_endpoint_id_is_given_and_good_for_nothing(world: World) -> None:
+    token = world("POST", TOKENS, ANA, json={"allowed_apps": ["fal-ai/flux/realtime"]}).json()
+    with pytest.raises(WrongAppToken):
+        world.emulator.tokens.account(token, "flux", world.clock.now())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"allowed_apps": ["fal-ai/flux/realtime"], "duration": 120},
+        {"app": "fal-ai/flux/realtime", "duration": 120},
+        {"app": "fal-ai/flux", "token_expiration": 120},
+        {"app": "flux"},
+    ],
+)
+def test_a_realtime_token_is_in_an_object_and_names_endpoints(world: World, body: object) -> None:
+    answer = world("POST", f"{REST}/tokens/realtime", ANA, json=body)
+    assert list(answer.json()) == ["token"]
+    assert world.emulator.tokens.account(answer.json()["token"], "flux", world.clock.now() + 119) == "ana"
+
+
+@pytest.mark.parametrize("url", [TOKENS, f"{REST}/tokens/realtime"])
+def test_there_is_no_token_without_a_key(world: World, url: str) -> None:
+    answer = world("POST", url, json={"allowed_apps": ["flux"]})
+    assert (answer.status_code, answer.json()) == (401, {"detail": "Authorization header is required"})
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({}, "allowed_apps is None, expected a list of app names"),
+        ({"allowed_apps": []}, "allowed_apps is [], expected a list of app names"),
+        ({"allowed_apps": "flux"}, "allowed_apps is 'flux', expected a list of app names"),
+        ({"allowed_apps": [1]}, "allowed_apps is [1], expected a list of app names"),
+        ({"app": ""}, "allowed_apps is [''], expected a list of app names"),
+        (
+            {"allowed_apps": ["flux"], "token_expiration": 0},
+            "token_expiration is 0, expected seconds, at most 2592000",
+        ),
+        ({"app": "flux", "duration": "1"}, "duration is '1', expected seconds, at most 2592000"),
+        ({"app": "flux", "duration": True}, "duration is True, expected seconds, at most 2592000"),
+    ],
+)
+def test_what_is_wrong_with_a_wish_for_a_token_is_told(world: World, body: object, detail: str) -> None:
+    answer = world("POST", TOKENS, ANA, json=body)
+    assert (answer.status_code, answer.json()) == (422, {"detail": detail})
+
+
+def test_a_token_is_asked_for_by_post(world: World) -> None:
+    assert world("GET", TOKENS, ANA).status_code == 405

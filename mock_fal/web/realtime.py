@@ -1,0 +1,171 @@
+"""fal.run/…/realtime: inputs come over a WebSocket, results go back, one after the other, until nobody asks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from copy import copy
+from typing import Final
+
+from mock_fal import catalog
+from mock_fal.clock import steady_time
+from mock_fal.emulator import Emulator, Wishes
+from mock_fal.endpoint import EndpointId
+from mock_fal.errors import ApplicationNotFound, FalError, InvalidAppToken, WrongAppToken
+from mock_fal.line import Entry
+from mock_fal.outcome import Answer, RequestFailure, pictures_in
+from mock_fal.web import wire, wire_sockets
+from mock_fal.web.pictures import Pictures
+from mock_fal.web.question import Question
+from mock_fal.web.run import Run
+from mock_fal.web.socket import POLICY_VIOLATION, Record, Socket, until_one_ends
+from mock_fal.web.stream import ended
+from mock_fal.web.submission import fetch_files, wishes
+from mock_fal.web.wire_sockets import Failed
+
+# How long a socket stays open without an input. fal: about 30 seconds (live, 2026-06).
+IDLE_S: Final = 30.0
+
+
+class Realtime:
+    """The sockets of fal.run."""
+
+    def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
+        self._emulator = emulator
+        self._pictures = pictures
+        self._run = Run(emulator, pictures)
+
+    async def converse(self, question: Question, socket: Socket, record: Record) -> None:
+        """Answer the inputs of one connection."""
+        endpoint = question.endpoint
+        if endpoint is None:
+            await socket.reject(wire.page_not_found(self._emulator.fresh_id("")))
+            return
+        try:
+            account = self._run.account(question, endpoint)
+        except (InvalidAppToken, WrongAppToken) as error:
+            record(question, wire.error(error, self._emulator.fresh_id("")), None, steady_time())
+            await _turn_away(socket, error)
+            return
+        if not catalog.knows(endpoint):
+            raise ApplicationNotFound(endpoint.app)
+        model = catalog.realtime(endpoint)
+        if model is None:
+            await self._refuse(question, socket, record)
+            return
+        buffering = wire_sockets.buffering(question.params)
+        asked = wishes(question, queued=False)
+        await socket.accept()
+        session = _Session(self._emulator, self._pictures, question, socket, record)
+        await session.hold(model, account, asked, buffering)
+
+    async def _refuse(self, question: Question, socket: Socket, record: Record) -> None:
+        # fal: unverified, how a path without a socket is refused.
+        there = ", ".join(sorted(f"{model}/realtime" for model in catalog.REALTIME))
+        refusal = wire.reply(404, {"detail": f"mock-fal: no WebSocket at {question.path}; there are {there}"})
+        record(question, refusal, None, steady_time())
+        await socket.reject(refusal)
+
+
+async def _turn_away(socket: Socket, error: FalError) -> None:
+    """What a bad token comes to."""
+    # fal: the second is closed with this reason (live, 2026).
+    # fal: unverified, the code, and that the first is closed too.
+    await socket.accept()
+    if isinstance(error, InvalidAppToken):
+        await socket.send(wire_sockets.UNAUTHORIZED)
+    await socket.close(POLICY_VIOLATION, error.detail)
+
+
+class _Session:
+    """One connection: what waits, and what is at work."""
+
+    def __init__(
+        self, emulator: Emulator, pictures: Pictures, question: Question, socket: Socket, record: Record
+    ) -> None:
+        self._emulator = emulator
+        self._pictures = pictures
+        self._question = question
+        self._socket = socket
+        self._record = record
+        self._news = asyncio.Event()
+        self._idle = False
+
+    async def hold(self, model: EndpointId, account: str, asked: Wishes, buffering: int) -> None:
+        """Answer inputs until there are none for a while, or one fails. Raises Gone when the caller hangs up."""
+        # fal: an input that comes when so many wait takes the place of the oldest (fal SDK, a bounded deque).
+        self._waiting: deque[bytes] = deque(maxlen=buffering)
+        farewell = wire_sockets.TIMEOUT
+        try:
+            await until_one_ends(self._listen(), self._work(model, account, asked))
+        except Failed as error:
+            farewell = wire_sockets.failure(str(error))
+        await self._socket.send(farewell)
+        await self._socket.close()
+
+    async def _listen(self) -> None:
+        while await self._heard():
+            self._news.set()
+        self._idle = True
+        self._news.set()
+        await asyncio.Event().wait()  # what still waits is answered before the end
+
+    async def _heard(self) -> bool:
+        """Whether an input came before the socket had been idle for too long."""
+        clock = self._emulator.clock
+        until = clock.now() + IDLE_S
+        came: list[bytes | str] = []
+
+        async def hear() -> None:
+            came.append(await self._socket.message())
+
+        async def tire() -> None:
+            while clock.now() < until:
+                await clock.watch_for(until)
+
+        await until_one_ends(hear(), tire())
+        self._waiting.extend(map(wire_sockets.read, came))
+        return bool(came)
+
+    async def _work(self, model: EndpointId, account: str, asked: Wishes) -> None:
+        while self._waiting or not self._idle:
+            if self._waiting:
+                await self._answer(model, self._waiting.popleft(), account, asked)
+            else:
+                self._news.clear()
+                await self._news.wait()
+
+    async def _answer(self, model: EndpointId, body: bytes, account: str, asked: Wishes) -> None:
+        emulator, asked_at, began = self._emulator, steady_time(), self._emulator.clock.now()
+        await fetch_files(emulator, body)
+        try:
+            entry = emulator.run(model, body, account, asked)
+        except FalError as error:
+            self._note(body, wire.error(error, emulator.fresh_id("")), None, asked_at)
+            raise Failed(error.detail) from None
+        try:
+            await ended(emulator, entry)
+        except asyncio.CancelledError:
+            emulator.abandon(entry)
+            left = wire.request_failure(RequestFailure("client_disconnected"), entry.id)
+            self._note(body, left, entry, asked_at)
+            raise
+        outcome = emulator.result(entry)
+        # unlike fal: an input that is no good ends the session when its turn comes, and not when it arrives.
+        if not isinstance(outcome, Answer) or outcome.status >= 400:
+            self._note(body, wire.result(outcome, entry, self._question.links, {}), entry, asked_at)
+            raise Failed(wire_sockets.reason(outcome))
+        files = {
+            picture: await self._pictures.develop(picture.recipe) for picture in pictures_in(outcome.body)
+        }
+        result = wire_sockets.with_bytes(outcome.body, files, json.loads(body))
+        self._note(body, wire_sockets.noted(result), entry, asked_at)
+        await self._socket.send(wire_sockets.packed(result))
+        await self._socket.send(wire_sockets.timings(emulator.clock.now() - began))
+
+    def _note(self, body: bytes, response: wire.Answering, entry: Entry | None, asked_at: float) -> None:
+        """Write an input and its result into the journal, both in JSON."""
+        question = copy(self._question)
+        question.body = body
+        self._record(question, response, entry, asked_at).answered_at = steady_time()
