@@ -8,23 +8,25 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from mock_fal.catalog import FAMILIES
+from mock_fal.catalog import FAMILIES, STREAMING
 from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
 from mock_fal.journal import Exchange
 
 if TYPE_CHECKING:
+    from mock_fal.billing import Usage
     from mock_fal.gateway.connect import Event
 
 _PLANES = QUEUE_HOSTS | RUN_HOSTS
-_REQUEST = re.compile(r"/requests/[^/]+")
+_REQUEST = re.compile(r"/requests/(?!by-endpoint)[^/]+")
 _FILE = re.compile(r"/files/.*")
 
 
-def summary(exchanges: Sequence[Exchange], events: Iterable[Event]) -> str:
+def summary(exchanges: Sequence[Exchange], events: Iterable[Event], usage: Usage | None = None) -> str:
     """The lines, each with its end. `exchanges` may be of any number."""
     decisions = list(_decisions(events))
     headline = _headline(len(exchanges), bool(decisions))
-    lines = [headline, *_calls(exchanges), *_failures(exchanges), *_advice(exchanges), *decisions]
+    calls = [*_calls(exchanges), *_cost(usage)]
+    lines = [headline, *calls, *_failures(exchanges), *_advice(exchanges), *decisions]
     return "".join(f"mock-fal: {line}\n" for line in lines)
 
 
@@ -45,6 +47,23 @@ def _calls(exchanges: Sequence[Exchange]) -> Iterable[str]:
     return [f"  {method:6} {address}  {', '.join(codes)}" for (method, address), codes in answers.items()]
 
 
+def _cost(usage: Usage | None) -> Iterable[str]:
+    """What the run would have cost, and for what. A run that nobody would have paid for says nothing."""
+    if usage is not None and usage.items:
+        parts = ", ".join(f"{item.requests} × {item.endpoint}" for item in usage.items)
+        yield f"  would have cost ${_dollars(usage.cost)}: {parts}"
+
+
+def _dollars(cost: float) -> str:
+    """An amount to the cent, or to as many places as it takes.
+
+    >>> _dollars(0.003), _dollars(1.5), _dollars(0.00111)
+    ('0.003', '1.50', '0.00111')
+    """
+    whole, _, cents = f"{cost:.9f}".rstrip("0").partition(".")
+    return f"{whole}.{cents:0<2}"
+
+
 def _failures(exchanges: Sequence[Exchange]) -> Iterable[str]:
     """The first words of each answer that says no; asking too early is no failure."""
     seen = Counter(
@@ -59,7 +78,7 @@ def _advice(exchanges: Sequence[Exchange]) -> Iterable[str]:
     """A line for each endpoint that was asked for and that we don't have: fal's own 404 can't tell that."""
     asked = (each.path.strip("/") for each in exchanges if each.method == "POST" and each.host in _PLANES)
     for endpoint in dict.fromkeys(asked):
-        if endpoint not in FAMILIES:
+        if endpoint not in FAMILIES and endpoint.removesuffix("/stream") not in STREAMING:
             close = get_close_matches(endpoint, FAMILIES, 1, 0.8)
             known = f"did you mean {close[0]}?" if close else f"it has {', '.join(FAMILIES)}"
             yield f"  not emulated: {endpoint or 'an address without an endpoint'}; {known}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from mock_fal.billing import Charge, usage
 from mock_fal.gateway.connect import Event
 from mock_fal.journal import Exchange
 from mock_fal.summary import summary
@@ -47,6 +50,10 @@ def test_a_failure_is_told_in_fals_words() -> None:
     )
 
 
+def test_a_stream_that_we_have_is_not_missed() -> None:
+    assert len(lines([exchange("POST", "fal.run/fal-ai/flux/schnell/stream")])) == 2
+
+
 def test_an_endpoint_that_we_do_not_have_is_named() -> None:
     """fal's own 404 can't tell whether it is fal that does not have it."""
     asked = [
@@ -77,3 +84,31 @@ def test_what_the_gateway_refused_and_passed_is_told() -> None:
         "mock-fal:   passed: pypi.org:443 (×2)",
         "mock-fal:   refused: wma.fal.run:443: mock-fal does not emulate wma.fal.run",
     ]
+
+
+def cost(*charges: Charge) -> list[str]:
+    called = exchange("POST", "fal.run/fal-ai/flux/schnell")
+    return summary([called], [], usage(charges)).splitlines()[2:]
+
+
+def test_what_the_run_would_have_cost_is_told() -> None:
+    pictures = [Charge("mock", "fal-ai/flux/schnell", 0.0, 1, 1)] * 4
+    assert cost(*pictures) == ["mock-fal:   would have cost $0.012: 4 × fal-ai/flux/schnell"]
+
+
+def test_the_dearest_endpoint_is_told_first() -> None:
+    cheap = Charge("mock", "fal-ai/flux/schnell", 0.0, 2, 2)
+    dear = Charge("mock", "fal-ai/flux/dev", 0.0, 1, 1)
+    assert cost(cheap, dear) == [
+        "mock-fal:   would have cost $0.031: 1 × fal-ai/flux/dev, 2 × fal-ai/flux/schnell"
+    ]
+
+
+def test_a_run_that_would_have_cost_nothing_says_nothing_of_it() -> None:
+    assert cost() == []
+
+
+@pytest.mark.parametrize(("units", "dollars"), [(1, "0.025"), (4, "0.10"), (40, "1.00"), (60, "1.50")])
+def test_an_amount_has_cents_at_least(units: int, dollars: str) -> None:
+    [line] = cost(Charge("mock", "fal-ai/flux/dev", 0.0, 1, units))
+    assert f"${dollars}:" in line

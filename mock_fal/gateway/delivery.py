@@ -154,7 +154,7 @@ class Courier:
             self._tls = await asyncio.to_thread(ssl.create_default_context)
         entry = delivery.entry
         if not delivery.body:
-            outcome = self._emulator.result(entry)
+            outcome = self._emulator.outcome(entry)
             inline = await self._draw(outcome)
             delivery.body = webhook.body(entry.id, outcome, delivery.webhook.media, inline)
         attempt = len(delivery.attempts) + 1
@@ -167,6 +167,10 @@ class Courier:
             now=real_time(),
             attempt=attempt,
         )
+        if delivery.fault == "bad_signature":
+            headers = [
+                (name, value[::-1] if name.endswith("-signature") else value) for name, value in headers
+            ]
         async with asyncio.timeout(patience_s(delivery.policy, attempt)):
             context = self._tls if target.secure else None
             return await post(target, addresses, headers, delivery.body, context)

@@ -253,6 +253,14 @@ def test_a_picture_may_be_carried_in_the_body(fal: Fal, receiver: Receiver) -> N
     assert json.loads(receiver.told[0].body)["payload"]["images"][0]["url"] == "data:,cat"
 
 
+def test_payloads_that_were_deleted_before_are_not_told(fal: Fal, receiver: Receiver) -> None:
+    its = fal.submit(receiver.url)
+    fal.clock.advance(10)
+    fal.emulator.delete_payloads(its.entry)
+    fal.pass_(0)
+    assert json.loads(receiver.told[0].body)["payload"] is None
+
+
 # -- what ends it
 
 

@@ -1,0 +1,116 @@
+"""api.fal.ai: the Platform API, about models, prices, usage, requests and files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.responses import Response
+
+from mock_fal.emulator import Emulator
+from mock_fal.errors import JSON, AuthenticationRequired, FalError, InvalidBearer, InvalidKey
+from mock_fal.line import Entry
+from mock_fal.web import (
+    platform_account,
+    platform_analytics,
+    platform_models,
+    platform_requests,
+    platform_usage,
+    wire,
+)
+from mock_fal.web.question import Question, Receive
+from mock_fal.web.wire_platform import Refused, refusal
+
+_MAX_BODY: Final = 1 << 20
+
+# fal: for how long the answer to a key for idempotency is kept (Platform API specification, 2026-08).
+_KEPT_S: Final = 600
+_MAX_KEPT: Final = 1000
+
+Handler = Callable[..., JSON]
+
+
+class Platform:
+    """The Platform API's host."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        # What was answered to whom for which key: until when it is kept, and the body.
+        self._kept: dict[tuple[str, ...], tuple[float, JSON]] = {}
+
+    async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
+        """The answer; it is never the result of a request."""
+        try:
+            handler, names = _route(question)
+            question.account = self._account(question, optional=handler in _PUBLIC)
+            await question.read(receive, _MAX_BODY)
+            body = self._once(handler, question, names)
+        except (Refused, FalError) as error:
+            return refusal(error), None
+        if body is None:
+            return Response(status_code=204), None
+        return (body if isinstance(body, wire.Reply) else wire.reply(200, body)), None
+
+    def _account(self, question: Question, *, optional: bool) -> str:
+        # unlike fal: every key may do everything; fal has keys that may not bill or delete.
+        try:
+            account = self._emulator.keys.account(question.authorization, "")
+        except (AuthenticationRequired, InvalidKey, InvalidBearer):
+            account = None
+        if account is None and (question.authorization is not None or not optional):
+            # fal: seen live without a key (2026-10); unverified, that a bad key is answered alike.
+            raise Refused(401, "authorization_error", "API key authentication required")
+        return account or ""
+
+    def _once(self, handler: Handler, question: Question, names: list[str]) -> JSON:
+        """The handler's answer, or the one that it gave before for the same key for idempotency."""
+        key = question.header(b"idempotency-key")
+        if not key or question.method != "DELETE":
+            return handler(self._emulator, question, *names)
+        now = self._emulator.clock.now()
+        self._kept = {name: kept for name, kept in self._kept.items() if kept[0] > now}
+        name = (question.account, key, question.path)
+        if name not in self._kept:
+            body = handler(self._emulator, question, *names)
+            if len(self._kept) >= _MAX_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[name] = (now + _KEPT_S, body)
+        return self._kept[name][1]
+
+
+# Method and path below /v1, with {} for a name in it, and who answers.
+_ROUTES: Final[dict[tuple[str, str], Handler]] = {
+    ("GET", "models"): platform_models.models,
+    ("GET", "models/pricing"): platform_models.pricing,
+    ("POST", "models/pricing/estimate"): platform_models.estimate,
+    ("GET", "models/usage"): platform_usage.usage_of,
+    ("GET", "models/billing-events"): platform_usage.billing_events,
+    ("GET", "models/analytics"): platform_analytics.analytics,
+    ("GET", "models/requests/by-endpoint"): platform_requests.by_endpoint,
+    ("DELETE", "models/requests/{}/payloads"): platform_requests.delete_payloads,
+    ("GET", "serverless/apps/{}/{}/queue"): platform_requests.queue_size,
+    ("DELETE", "serverless/apps/{}/{}/queue"): platform_requests.flush_queue,
+    ("GET", "account/billing"): platform_account.billing,
+    ("GET", "storage/files/acl"): platform_account.acl,
+    ("PUT", "storage/files/acl"): platform_account.set_acl,
+    ("POST", "storage/files/sign"): platform_account.sign,
+    ("GET", "meta"): platform_account.meta,
+}
+
+# fal: what needs no key (Platform API specification, 2026-08).
+_PUBLIC: Final[set[Handler]] = {platform_models.models, platform_account.meta}
+
+
+def _route(question: Question) -> tuple[Handler, list[str]]:
+    """Who answers a question, and the names in its path."""
+    version, *segments = question.segments
+    for (method, path), handler in _ROUTES.items():
+        pattern = path.split("/")
+        if version != "v1" or method != question.method or len(pattern) != len(segments):
+            continue
+        pairs = list(zip(pattern, segments, strict=True))
+        if all(part in ("{}", segment) for part, segment in pairs):
+            return handler, [segment for part, segment in pairs if part == "{}"]
+    # unlike fal: what we don't emulate says so.
+    message = f"mock-fal does not emulate {question.method} https://api.fal.ai{question.path}"
+    raise Refused(501, "not_implemented", message)
