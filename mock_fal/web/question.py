@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import BodyTooLarge
@@ -24,6 +24,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 # fal: the default path of @fal-ai/server-proxy 1.2.1.
 PROXY_PATH: Final = "/api/fal/proxy"
+
+_WEB_PORTS: Final = {"http": (None, 80), "https": (None, 443)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,10 @@ class Question:
         named = self.headers.get(b"host", b"").decode("latin-1").lower()
         self.by_proxy = path.startswith(PROXY_PATH) and path.rstrip("/") == PROXY_PATH
         if self.by_proxy:
-            target = _target(self.header(b"x-fal-target-url"))
-            self.host, self.path = (target.hostname or "").lower(), unquote(target.path)
-            self.query = target.query
+            self.host, self.path, self.query = _target(self.raw_headers)
             # fal: the proxy adds its own key where the caller has none (@fal-ai/server-proxy 1.2.1).
-            self.headers.setdefault(b"authorization", f"Key {proxy_key}".encode("latin-1"))
+            if not self.headers.get(b"authorization"):
+                self.headers[b"authorization"] = f"Key {proxy_key}".encode("latin-1")
         else:
             self.host, self.path = _address(named.partition(":")[0], path)
         self.links = _links(scope["scheme"], named, self.host, local_media)
@@ -159,12 +160,19 @@ def _address(name: str, path: str) -> tuple[str, str]:
     return "", path
 
 
-def _target(address: str) -> SplitResult:
-    """The parts of an address; none of what is no address."""
+def _target(headers: list[tuple[bytes, bytes]]) -> tuple[str, str, str]:
+    """The host, the path and the query that a proxy is to ask; none of them where that can't be said."""
+    # unlike fal: the npm proxy lets pass fal.run, queue.fal.run and two addresses of rest.fal.ai; here every host that
+    # is emulated may be asked, so that uploads in parts and tokens work too.
+    # unlike fal: it fails at what fetch() refuses (another scheme, user information, no address at all), and makes one
+    # address of a header that is given twice; here that is an invalid request, as another port is (1.2.1).
+    named = [value for name, value in headers if name == b"x-fal-target-url"]
     try:
-        return urlsplit(address)
+        target = urlsplit(named[0].decode("latin-1") if len(named) == 1 else "")
+        usable = target.port in _WEB_PORTS.get(target.scheme, ()) and "@" not in target.netloc
     except ValueError:
-        return urlsplit("")
+        usable = False
+    return (target.hostname or "", unquote(target.path) or "/", target.query) if usable else ("", "", "")
 
 
 class Gone(Exception):

@@ -65,8 +65,8 @@ def test_everything_else_asks_our_own_address(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "host"),
     [
-        ("https://api.fal.ai/v1/models", "api.fal.ai"),
-        ("http://127.0.0.1:8325/api.fal.ai/v1/models", "api.fal.ai"),
+        ("https://mcp.fal.ai/v1/models", "mcp.fal.ai"),
+        ("http://127.0.0.1:8325/mcp.fal.ai/v1/models", "mcp.fal.ai"),
         ("https://wma.fal.run/v1/models", "wma.fal.run"),
     ],
 )
@@ -85,11 +85,40 @@ def test_a_proxy_is_told_the_target_in_a_header(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["", "queue.fal.run/x", "/fal-ai/flux", "https://[", "https://[x]/", "\xe9"]
+    "target",
+    [
+        *("", "queue.fal.run/x", "/fal-ai/flux", "https://[", "https://[x]/", "\xe9", "https:///x"),
+        *("ftp://fal.run/x", "wss://fal.run/x", "file:///fal.run/x", "https:fal.run/x"),
+        *("https://fal.run:8443/x", "https://fal.run:80/x", "http://fal.run:443/x", "https://fal.run:x/"),
+        *("https://fal.run@example.com/x", "https://me:secret@fal.run/x"),
+    ],
 )
 def test_a_proxy_without_a_target_asks_nobody(target: str) -> None:
     question = by_proxy(target)
     assert (question.by_proxy, question.host) == (True, "")
+
+
+@pytest.mark.parametrize(
+    "target", ["https://FAL.run", "https://fal.run:443/", "http://fal.run:80/#part", "HTTPS://fal.run?"]
+)
+def test_an_address_can_be_written_in_many_ways(target: str) -> None:
+    question = by_proxy(target)
+    assert (question.host, question.path, question.query) == ("fal.run", "/", "")
+
+
+def test_a_proxy_with_two_targets_asks_nobody() -> None:
+    its = scope("POST", OURS + PROXY_PATH)
+    its["headers"] += [(b"x-fal-target-url", b"https://fal.run/x")] * 2
+    assert Question(its).host == ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "seen"), [(None, "Key mock:key"), ("", "Key mock:key"), ("Key a:b", "Key a:b")]
+)
+def test_a_proxy_has_a_key_for_whoever_has_none(sent: str | None, seen: str) -> None:
+    headers = {"x-fal-target-url": "https://fal.run/x"} | ({} if sent is None else {"authorization": sent})
+    question = Question(scope("POST", OURS + PROXY_PATH, headers), proxy_key="mock:key")
+    assert question.authorization == seen
 
 
 def test_a_longer_path_is_no_proxy() -> None:
