@@ -3,7 +3,7 @@
     def test_my_app(mock_fal):
         import fal_client
         fal_client.subscribe("fal-ai/flux/schnell", {"prompt": "a cat"})
-        assert mock_fal.requests[0].json == {"prompt": "a cat"}
+        mock_fal.assert_called_once_with(endpoint="fal-ai/flux/schnell", prompt="a cat")
 
 One server is started for the session, with a stepping clock, so that no test waits. Each test has a key of its
 own, in `FAL_KEY`, and sees its own requests only; the environment leads unmodified clients to the server.
@@ -21,8 +21,9 @@ import pytest
 
 # Nothing else is imported here: the plugin is loaded in every run of pytest, also in those that don't use it.
 if TYPE_CHECKING:
+    from mock_fal.account import Account
     from mock_fal.listener import WebhookReceiver
-    from mock_fal.server import Account, MockFal
+    from mock_fal.server import MockFal
 
 
 @pytest.fixture(scope="session")
@@ -52,16 +53,29 @@ def mock_fal(
         monkeypatch.setenv(variable, value)
     _forget_clients()
     yield account
+    account.close()
     _forget_clients()
 
 
 @pytest.fixture
-def mock_fal_webhooks(mock_fal: Account) -> Iterator[WebhookReceiver]:
+def mock_fal_webhooks(mock_fal: Account) -> WebhookReceiver:
     """A receiver for the webhooks of one test: `webhook_url=mock_fal_webhooks.url`, then `wait_for(1)`."""
-    from mock_fal.listener import WebhookReceiver
+    return mock_fal.webhooks
 
-    with WebhookReceiver(f"{mock_fal.url}/rest.fal.ai/.well-known/jwks.json") as receiver:
-        yield receiver
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Tell, below a test that failed, what it had asked and was answered."""
+    outcome: Any = yield
+    report: pytest.TestReport = outcome.get_result()
+    known = getattr(item, "funcargs", {}).get("mock_fal")
+    if known is None or report.when != "call" or not report.failed:
+        return
+    from mock_fal.account import Account
+    from mock_fal.summary import summary
+
+    if isinstance(known, Account):  # a project may have a fixture of that name, too
+        report.sections.append(("mock-fal", summary(known.requests, ())))
 
 
 # Async clients of past tests. Their event loops are over, so nobody can close them any more; they live on,

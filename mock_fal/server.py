@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from mock_fal.account import Account
 from mock_fal.clock import Clock, ManualClock, SteppingClock, SystemClock
 from mock_fal.emulator import Emulator
 from mock_fal.errors import MockFalError, SettingsError
@@ -28,6 +29,7 @@ from mock_fal.web.app import App
 from mock_fal.web.pictures import Pictures
 
 if TYPE_CHECKING:
+    from mock_fal.billing import Usage
     from mock_fal.gateway.connect import Event
     from mock_fal.gateway.delivery import Courier
     from mock_fal.outbox import Delivery
@@ -136,13 +138,20 @@ class MockFal:
         return self.deliveries
 
     @property
+    def usage(self) -> Usage:
+        """What the requests that have been completed would have cost, in US dollars."""
+        from mock_fal.billing import usage
+
+        return usage(self._emulator.charges())
+
+    @property
     def scenario(self) -> Scenario:
         """The rules for everybody; an account's own come first."""
         return self._emulator.scenario
 
     def account(self, key: str | None = None) -> Account:
         """What belongs to one key; without one, to the key that programs are given."""
-        return Account(self, self.settings.own_key if key is None else key)
+        return Account(self, self._emulator, self.settings.own_key if key is None else key)
 
     def reset(self, key: str | None = None) -> None:
         """Forget all requests, files, exchanges and rules, or those of one key."""
@@ -225,6 +234,7 @@ class MockFal:
             "tls_address": list(tls_address),
             "ca_file": str(authority.ca_file),
             "bundle_file": str(authority.bundle_file),
+            "url": self.url,
             "key": settings.own_key,
             "offline": settings.offline,
             "allow": list(settings.allow),
@@ -242,60 +252,6 @@ class MockFal:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-class Account:
-    """One key's part of a server: its requests and its rules. Accounts never meet."""
-
-    def __init__(self, fal: MockFal, key: str) -> None:
-        name, colon, secret = key.partition(":")
-        if not (name and colon and secret):
-            raise SettingsError(f"{key!r} is no key of fal; expected id:secret")
-        self.fal = fal
-        self.key = key
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"<account {self._name} of the mock-fal at {self.url}>"
-
-    @property
-    def url(self) -> str:
-        """Our own address; see `MockFal.url`."""
-        return self.fal.url
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The variables that lead an unmodified program here, with this account's key."""
-        return self.fal.environment(os.environ, self.key)[0]
-
-    @property
-    def requests(self) -> list[Exchange]:
-        """What was asked with this key, or about requests that were submitted with it; oldest first."""
-        return [exchange for exchange in self.fal.requests if exchange.tenant == self._name]
-
-    @property
-    def deliveries(self) -> list[Delivery]:
-        """The webhooks that requests with this key asked for, oldest first."""
-        return [delivery for delivery in self.fal.deliveries if delivery.tenant == self._name]
-
-    def settle(self, timeout_s: float = 10.0) -> list[Delivery]:
-        """Wait until every webhook that is due by now has been tried; see `MockFal.settle`."""
-        self.fal.settle(timeout_s)
-        return self.deliveries
-
-    @property
-    def clock(self) -> Clock:
-        """The server's clock, which all accounts share."""
-        return self.fal.clock
-
-    @property
-    def scenario(self) -> Scenario:
-        """The rules for this account."""
-        return self.fal._emulator.store.tenant(self._name).scenario
-
-    def reset(self) -> None:
-        """Forget everything that is this account's."""
-        self.fal.reset(self.key)
-
-
 def environment(
     addresses: Mapping[str, Any], base: Mapping[str, str], key: str | None = None
 ) -> tuple[dict[str, str], list[str]]:
@@ -310,6 +266,7 @@ def environment(
         ca_file=addresses["ca_file"],
         bundle_file=addresses["bundle_file"],
         preload_file=Path(gateway.__file__).with_name("preload.cjs"),
+        url=addresses["url"],
         key=key or addresses["key"],
         offline=addresses["offline"],
         allow=addresses["allow"],

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_fal.clock import EPOCH
-from mock_fal.journal import Exchange, Journal, packed
+from mock_fal.journal import Exchange, Journal, Kind, packed
 
 HEADERS = [(b"content-type", b"application/json"), (b"x-odd", b"a: b:c"), (b"x-odd", b"")]
 
@@ -56,6 +59,21 @@ def test_the_latest_exchange_is_always_kept() -> None:
     assert list(journal) == [large]
 
 
+def test_a_body_that_grew_is_counted_when_it_is_weighed() -> None:
+    journal = Journal(max_exchanges=3, max_bytes=100)
+    first, second, third = (exchange(body=b"") for _ in range(3))
+    for each in (first, second, third):
+        journal.append(each)
+    second.response_body = b"x" * 99
+    journal.weigh(second)
+    assert (list(journal), journal.body_bytes) == ([first, second, third], 99)
+    third.response_body = b"xx"
+    journal.weigh(third)
+    assert (list(journal), journal.body_bytes) == ([third], 2)
+    journal.weigh(first)
+    assert journal.body_bytes == 2
+
+
 def test_clearing_one_tenant_leaves_the_others() -> None:
     journal = Journal(max_exchanges=3)
     theirs = exchange("bob")
@@ -65,3 +83,77 @@ def test_clearing_one_tenant_leaves_the_others() -> None:
     assert list(journal) == [theirs]
     journal.clear()
     assert len(journal) == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "operation", "endpoint"),
+    [
+        ("POST", "queue.fal.run/fal-ai/flux/dev", "submit", "fal-ai/flux/dev"),
+        ("GET", "queue.fal.run/fal-ai/flux/requests/1/status", "status", "fal-ai/flux"),
+        ("GET", "queue.fal.run/fal-ai/flux/requests/1/status/stream", "status_stream", "fal-ai/flux"),
+        ("GET", "queue.fal.run/fal-ai/flux/requests/1", "result", "fal-ai/flux"),
+        ("GET", "queue.fal.run/fal-ai/flux/requests/1/response", "result", "fal-ai/flux"),
+        ("PUT", "queue.fal.run/fal-ai/flux/requests/1/cancel", "cancel", "fal-ai/flux"),
+        ("GET", "queue.fal.run/fal-ai/flux/requests/1/x", "other", "fal-ai/flux"),
+        ("GET", "queue.fal.run/fal-ai/flux", "other", "fal-ai/flux"),
+        ("POST", "fal.run/fal-ai/flux/dev", "run", "fal-ai/flux/dev"),
+        ("POST", "fal.run/fal-ai/any-llm/stream", "stream", "fal-ai/any-llm/stream"),
+        ("WS", "fal.run/fal-ai/flux-2/klein/realtime", "realtime", "fal-ai/flux-2/klein/realtime"),
+        ("POST", "ws.fal.run/fal-ai/flux/dev", "run", "fal-ai/flux/dev"),
+        ("WS", "ws.fal.run/fal-ai/flux/dev", "other", "fal-ai/flux/dev"),
+        ("GET", "api.fal.ai/v1/models", "platform", None),
+        ("GET", "fal.run/", "other", None),
+        ("GET", "v3b.fal.media/files/b/1.jpg", "download", None),
+        ("PUT", "v3b.fal.media/files/b/1.jpg", "upload", None),
+        ("POST", "rest.fal.ai/storage/upload/initiate", "rest", None),
+        ("GET", "evil.fal.run/x/y", "other", None),
+    ],
+)
+def test_an_exchange_tells_what_was_asked_for(
+    method: str, address: str, operation: str, endpoint: str | None
+) -> None:
+    host, slash, path = address.partition("/")
+    each = Exchange(EPOCH, "alice", method, host, slash + path, "", b"", b"", 200, b"")
+    assert (each.operation, each.endpoint) == (operation, endpoint)
+    assert each.is_submission is (operation in ("submit", "run", "stream", "realtime"))
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000])
+def test_what_is_no_json_is_no_input(body: bytes) -> None:
+    assert exchange(body=body).input is None
+    assert exchange().input == {"prompt": "a cat"}
+
+
+def test_an_answer_that_goes_on_has_taken_no_time_yet() -> None:
+    each = exchange()
+    each.asked_at = 10.0
+    assert each.duration_s is None
+    each.answered_at = 12.5
+    assert each.duration_s == 2.5
+
+
+def test_numbers_go_on_whatever_is_forgotten() -> None:
+    journal = Journal(max_exchanges=1)
+    for each in (exchange("alice"), exchange("bob")):
+        journal.append(each)
+    journal.clear()
+    journal.append(exchange())
+    assert [each.number for each in journal] == [3]
+
+
+@given(st.lists(st.sampled_from(["ask", "forget alice", "forget all"]), max_size=30))
+def test_totals_count_what_ever_was(story: list[str]) -> None:
+    journal = Journal(max_exchanges=2)
+    for event in story:
+        if event == "ask":
+            journal.append(exchange())
+        else:
+            journal.clear("alice" if event == "forget alice" else None)
+    assert journal.totals() == Counter({Kind("queue.fal.run", "submit", 200): story.count("ask")}) + Counter()
+
+
+def test_hosts_that_we_do_not_emulate_are_counted_as_one() -> None:
+    journal = Journal(max_exchanges=1)
+    for host in ("a.fal.run", "b.fal.run"):
+        journal.append(Exchange(EPOCH, "alice", "GET", host, "/", "", b"", b"", 501, b""))
+    assert journal.totals() == {Kind("other", "other", 501): 2}

@@ -1,4 +1,4 @@
-"""The README is run: every block of code, in a folder of its own, one after the other."""
+"""The README and docs/ are run: every block of code, in a folder of its own, one after the other."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ import pytest
 
 from mock_fal.catalog import FAMILIES
 from mock_fal.settings import Settings
+from mock_fal.web.control import ROUTES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+DOCS = [path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", "\n".join([README, *DOCS]), re.MULTILINE | re.DOTALL)
 SHELL = [code for language, code in BLOCKS if language == "sh"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that the README shows, each under the name in its first line."""
+    """The files that they show, each under the name in its first line."""
     folder = tmp_path_factory.mktemp("readme")
     for language, code in BLOCKS:
         if language in ("python", "js"):
             name = re.match(r"(?:#|//) (\S+\.\w+)", code)
             assert name is not None, f"a block without a name in its first line:\n{code}"
-            (folder / name[1].rstrip(":")).write_text(code)
+            file = folder / name[1].rstrip(":")
+            assert not file.exists(), f"{file.name} is shown twice"
+            file.write_text(code)
     (folder / "node_modules").symlink_to(ROOT / "tests/clients/node/node_modules")
     return folder
 
@@ -44,6 +48,7 @@ def environ() -> Mapping[str, str]:
 
 def test_the_readme_has_blocks() -> None:
     assert len(SHELL) >= 6
+    assert DOCS
 
 
 @pytest.mark.parametrize("code", [code for code in SHELL if "make " not in code])
@@ -71,6 +76,5 @@ def test_every_endpoint_is_documented(endpoint: str) -> None:
 
 
 def test_every_route_of_the_control_api_is_documented() -> None:
-    source = (ROOT / "mock_fal/web/control.py").read_text()
-    routes = set(re.findall(r'Route\("(/_mock/[^"]*)"', source))
-    assert routes and all(route in README for route in routes)
+    told = set(re.findall(r"(/_mock/[a-z./{}_]+)", README))
+    assert {path for path in ROUTES if path.startswith("/_mock/")} <= told

@@ -44,6 +44,7 @@ def environment(
     ca_file: str | Path,
     bundle_file: str | Path,
     preload_file: str | Path,
+    url: str,
     key: str,
     offline: bool = False,
     allow: Collection[str] = (),
@@ -57,6 +58,7 @@ def environment(
         **_proxies(proxy_url, offline),
         **_roots(base, ca_file, bundle_file),
         **_node(base, tls_address, ca_file, preload_file),
+        "MOCK_FAL_URL": url,  # a test: where the control API is
         "MOCK_FAL_PROXY": proxy_url,  # the preload: whom it tells what it refuses
         "MOCK_FAL_OFFLINE": "1" if offline else "0",  # the preload
         "MOCK_FAL_ALLOW": ",".join(sorted(allow)),  # the preload

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.applications import Starlette
@@ -14,22 +13,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-import mock_fal
-from mock_fal.clock import ManualClock
 from mock_fal.emulator import Emulator
-from mock_fal.journal import Exchange
-from mock_fal.outcome import is_deeper
-from mock_fal.web import wire
+from mock_fal.web import control_clock, control_journal, control_scenario, spec
+from mock_fal.web.control_wire import Refusal, emulator, refused
 from mock_fal.web.inspector import page
 
-if TYPE_CHECKING:
-    from mock_fal.outbox import Delivery
-
-# The last second that a date can name; the clock is not moved behind it.
-DOOMSDAY: Final = 253_402_300_799
-
-# What lies deeper is shown as the text that it came as: more levels can be read than written.
-MAX_DEPTH: Final = 100
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Exports(Protocol):
@@ -38,53 +27,60 @@ class Exports(Protocol):
     def __call__(self) -> Awaitable[dict[str, Any]]: ...
 
 
-def control(emulator: Emulator, exports: Exports) -> ASGIApp:
-    """The application behind our own address."""
+async def _inspector(request: Request) -> Response:
+    return page(emulator(request), request.query_params.get("key"))
 
-    async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok", "version": mock_fal.__version__, "now": emulator.clock.now()})
 
-    async def requests(request: Request) -> Response:
-        key = request.query_params.get("key")
-        if request.method == "DELETE":
-            emulator.reset(key)
-            return Response(status_code=204)
-        wanted = [_exchange(each) for each in emulator.store.exchanges if key in (None, each.tenant)]
-        return _json({"requests": wanted})
+async def _gateway(request: Request) -> Response:
+    exports: Exports = request.app.state.exports
+    return JSONResponse(await exports())
 
-    async def deliveries(request: Request) -> Response:
-        key = request.query_params.get("key")
-        wanted = [_delivery(each) for each in emulator.deliveries if key in (None, each.tenant)]
-        return _json({"deliveries": wanted})
 
-    async def advance(request: Request) -> Response:
-        clock = emulator.clock
-        if not isinstance(clock, ManualClock):
-            return _refusal(409, "this clock moves by itself; start with --clock manual or stepping")
-        try:
-            seconds = float((await request.json())["seconds"])
-            if clock.now() + seconds > DOOMSDAY:
-                raise ValueError("that is after the year 9999")
-            clock.advance(seconds)
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            return _refusal(422, f'expected {{"seconds": 10}}, with 0 or more seconds: {error!r}')
-        return JSONResponse({"now": clock.now()})
+# Each handler gets a Request, finds the `emulator` by it, and raises `Refusal` for what it can't do.
+ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
+    "/": {"GET": _inspector},
+    "/_mock/health": {"GET": control_clock.health},
+    "/_mock/requests": {"GET": control_journal.requests, "DELETE": control_journal.reset},
+    "/_mock/requests.har": {"GET": control_journal.archive},
+    "/_mock/deliveries": {"GET": control_journal.deliveries},
+    "/_mock/files": {"GET": control_journal.files},
+    "/_mock/metrics": {"GET": control_journal.metrics},
+    "/_mock/clock": {"GET": control_clock.clock},
+    "/_mock/clock/advance": {"POST": control_clock.advance},
+    "/_mock/scenario": {
+        "GET": control_scenario.show,
+        "PUT": control_scenario.replace,
+        "POST": control_scenario.add,
+        "DELETE": control_scenario.clear,
+    },
+    "/_mock/openapi/": {"GET": spec.index},
+    "/_mock/openapi/{name}.yaml": {"GET": spec.document},
+    "/_mock/gateway": {"POST": _gateway},
+}
 
-    async def gateway(request: Request) -> Response:
-        return JSONResponse(await exports())
 
-    async def inspector(request: Request) -> Response:
-        return page(emulator)
+def control(emulator: Emulator, exports: Exports, started_at: float) -> ASGIApp:
+    """The application behind our own address; `started_at` is a moment of the steady time."""
+    routes = [Route(path, _by_method(handlers), methods=list(handlers)) for path, handlers in ROUTES.items()]
+    app = Starlette(routes=routes, exception_handlers={404: _lost, Refusal: _refusal})
+    app.state.emulator = emulator
+    app.state.exports = exports
+    app.state.started_at = started_at
+    return _guarded(app)
 
-    routes = [
-        Route("/", inspector),
-        Route("/_mock/health", health),
-        Route("/_mock/requests", requests, methods=["GET", "DELETE"]),
-        Route("/_mock/deliveries", deliveries),
-        Route("/_mock/clock/advance", advance, methods=["POST"]),
-        Route("/_mock/gateway", gateway, methods=["POST"]),
-    ]
-    return _guarded(Starlette(routes=routes, exception_handlers={404: _lost}))
+
+def _by_method(handlers: Mapping[str, Handler]) -> Handler:
+    """The one of an address's handlers that a request's method asks for; HEAD is a GET without its body."""
+
+    async def handle(request: Request) -> Response:
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return handle
+
+
+async def _refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return refused(error.status, error.detail)
 
 
 def _guarded(app: ASGIApp) -> ASGIApp:
@@ -95,7 +91,7 @@ def _guarded(app: ASGIApp) -> ASGIApp:
         host = request.headers.get("host", "")
         origin = request.headers.get("origin")
         if not _is_ours(host) or (origin is not None and _split(origin).netloc != host):
-            refusal = _refusal(
+            refusal = refused(
                 403, f"the control API answers local programs only; Host {host!r}, Origin {origin!r}"
             )
             await refusal(scope, receive, send)
@@ -129,54 +125,3 @@ async def _lost(request: Request, error: Exception) -> Response:
         "/fal.run/…; the control API is at /_mock/…\n",
         404,
     )
-
-
-def _json(body: Any) -> Response:
-    """An answer that holds what others have said: also what is said in JSON and can't be, as half a surrogate pair."""
-    return Response(wire.encode(body), media_type="application/json")
-
-
-def _refusal(status: int, detail: str) -> Response:
-    return JSONResponse({"detail": f"mock-fal: {detail}"}, status)
-
-
-def _exchange(each: Exchange) -> dict[str, Any]:
-    return {
-        "at": each.at,
-        "key": each.tenant,
-        "method": each.method,
-        "url": each.url,
-        "status": each.status,
-        "request_id": each.request_id,
-        "input": _read(each.request_body),
-        "output": _read(each.response_body),
-    }
-
-
-def _delivery(each: Delivery) -> dict[str, Any]:
-    next_at = each.next_at if each.state.value == "waiting" else None
-    return {
-        "request_id": each.request_id,
-        "key": each.tenant,
-        "url": each.url,
-        "state": each.state.value,
-        "next_at": next_at,
-        "attempts": [
-            {
-                "at": attempt.at,
-                "status": attempt.status,
-                "duration_s": attempt.duration_s,
-                "error": attempt.error or None,
-            }
-            for attempt in each.attempts
-        ],
-        "body": each.json,
-    }
-
-
-def _read(body: bytes) -> Any:
-    try:
-        document = json.loads(body) if body else None
-    except (ValueError, RecursionError):
-        return body.decode("utf-8", "replace")
-    return body.decode("utf-8", "replace") if is_deeper(document, MAX_DEPTH) else document

@@ -101,6 +101,7 @@ def env(
         ca_file=authority.ca_file,
         bundle_file=authority.bundle_file,
         preload_file="unused",
+        url="http://127.0.0.1:8325",
         key="mock:key",
     )
     for name in (*unset, "HTTP_PROXY", "http_proxy"):
@@ -156,7 +157,8 @@ def test_twenty_megabytes_come_and_go_through_tls(env: dict[str, str]) -> None:
         ("Queue.FAL.run.", 443, "fal"),
         ("queue.fal.run", 8443, "refused"),
         ("wma.fal.run", 443, "refused"),
-        ("fal.ai", 443, "refused"),
+        ("fal.ai", 443, "fal"),
+        ("auth.fal.ai", 443, "refused"),
         ("allowed.fal.ai", 443, "passed"),
         ("example.com", 443, "passed"),
         ("notfal.run", 443, "passed"),

@@ -24,6 +24,7 @@ def variables(base: Mapping[str, str] | None = None, **changes: Any) -> dict[str
         "ca_file": "/run/ca.pem",
         "bundle_file": "/run/bundle.pem",
         "preload_file": "/lib/preload.cjs",
+        "url": "http://127.0.0.1:8325",
         "key": "mock:key",
     }
     return environment(base=base or {}, **(arguments | changes))[0]
@@ -56,6 +57,10 @@ def test_variables_that_add_roots_name_ours_unless_the_user_has_some(name: str) 
     assert variables({name: "/corp.pem"})[name] == "/run/bundle.pem"
 
 
+def test_a_program_may_know_where_our_own_address_is() -> None:
+    assert variables()["MOCK_FAL_URL"] == "http://127.0.0.1:8325"
+
+
 @pytest.mark.parametrize("name", ["FAL_KEY", "FAL_API_KEY", "FAL_AI_API_KEY"])
 def test_a_real_key_is_replaced(name: str) -> None:
     assert variables({name: "real:secret"})[name] == "mock:key"
@@ -69,6 +74,7 @@ def test_what_leads_past_the_gateway_is_unset() -> None:
         ca_file="",
         bundle_file="",
         preload_file="",
+        url="",
         key="",
     )
     assert unset == list(UNSET)

@@ -50,6 +50,7 @@ def run_of(authority: Authority, tls_port: int, **changes: Any) -> dict[str, str
         ca_file=authority.ca_file,
         bundle_file=authority.bundle_file,
         preload_file=PRELOAD,
+        url="http://127.0.0.1:9",
         key="mock:key",
         **changes,
     )

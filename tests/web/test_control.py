@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 import mock_fal
-from mock_fal.clock import EPOCH
+from mock_fal.clock import EPOCH, steady_time
 from mock_fal.outbox import Attempt
-from tests.web.conftest import OURS, QUEUE, QUEUE_S, RUN_S, SCHNELL, Fal, Serve
+from tests.clients.programs import NODES, Node
+from tests.web.conftest import DEV, MEDIA, OURS, QUEUE, QUEUE_S, RUN_S, SCHNELL, Fal, Serve
 
 REQUESTS = f"{OURS}/_mock/requests"
 ADVANCE = f"{OURS}/_mock/clock/advance"
@@ -22,25 +26,167 @@ def test_health_tells_the_version_and_the_moment(fal: Fal) -> None:
     fal.advance(1.5)
     answer = fal.ask("GET", f"{OURS}/_mock/health", key=None)
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "version": mock_fal.__version__, "now": EPOCH + 1.5}
+    told = answer.json()
+    assert 0 <= told.pop("uptime_s") < 60
+    assert told == {"status": "ok", "version": mock_fal.__version__, "clock": "manual", "now": EPOCH + 1.5}
 
 
 # -- requests
 
 
+def told(fal: Fal, query: str = "") -> list[dict[str, Any]]:
+    """What the journal says, for a query that it understands."""
+    answer = fal.ask("GET", f"{REQUESTS}{query}")
+    assert answer.status_code == 200, answer.text
+    requests: list[dict[str, Any]] = answer.json()["requests"]
+    return requests
+
+
 def test_requests_tell_what_was_asked_and_answered(fal: Fal) -> None:
-    handle = fal.submit()
-    (told,) = fal.ask("GET", REQUESTS).json()["requests"]
-    assert told == {
+    handle = fal.submit(query="?fal_max_queue_length=9")
+    (exchange,) = told(fal)
+    took, asked_at = exchange.pop("duration_s"), exchange.pop("asked_at")
+    assert 0 <= took < 60 and abs(asked_at - steady_time()) < 60
+    request, response = exchange.pop("request"), exchange.pop("response")
+    assert exchange == {
+        "id": 1,
         "at": EPOCH,
         "key": "alice",
+        "way": "gateway",
+        "scheme": "https",
+        "client": "127.0.0.1:123",
         "method": "POST",
-        "url": f"{QUEUE}/{SCHNELL}",
+        "url": f"{QUEUE}/{SCHNELL}?fal_max_queue_length=9",
+        "host": "queue.fal.run",
+        "path": f"/{SCHNELL}",
+        "query": "fal_max_queue_length=9",
         "status": 200,
+        "operation": "submit",
+        "endpoint": SCHNELL,
         "request_id": handle.id,
+        "state": "queued",
+        "cue": None,
         "input": {"prompt": "a cat"},
         "output": handle.taken.json(),
     }
+    assert ["authorization", "Key alice:secret"] in request.pop("headers")
+    assert request == {"body": '{"prompt": "a cat"}', "encoding": None, "size": 19}
+    assert ["content-type", "application/json"] in response.pop("headers")
+    assert response == {"body": handle.taken.text, "encoding": None, "size": len(handle.taken.content)}
+
+
+def test_an_exchange_tells_by_which_way_it_came(fal: Fal) -> None:
+    proxied = {"x-fal-target-url": f"{QUEUE}/{SCHNELL}"}
+    fal.submit()
+    fal.submit(at=f"{OURS}/queue.fal.run")
+    fal.ask("POST", f"{OURS}/api/fal/proxy", headers=proxied, body=b'{"prompt": "a cat"}')
+    assert [each["way"] for each in told(fal)] == ["gateway", "direct", "proxy"]
+
+
+def test_a_status_names_the_whole_endpoint(fal: Fal) -> None:
+    """Its address names the app only."""
+    fal.submit(endpoint=DEV).status()
+    assert [each["endpoint"] for each in told(fal)] == [DEV, DEV]
+
+
+def test_what_is_no_text_is_told_in_base64(fal: Fal) -> None:
+    fal.submit(body=b"\xff\x00")
+    fal.submit(body=b"")
+    binary, empty = (each["request"] for each in told(fal))
+    assert (binary["body"], binary["encoding"], binary["size"]) == ("/wA=", "base64", 2)
+    assert (empty["body"], empty["encoding"], empty["size"]) == ("", None, 0)
+
+
+def test_of_a_file_only_the_size_is_told(fal: Fal) -> None:
+    picture = fal.ask("GET", fal.picture(), key=None)
+    (download,) = told(fal, "?operation=download")
+    assert (download["response"]["body"], download["response"]["size"]) == (None, len(picture.content))
+
+
+def test_a_stream_is_told_as_far_as_it_came(fal: Fal) -> None:
+    watcher = fal.submit().watch()
+    (stream,) = told(fal, "?operation=status_stream")
+    assert stream["duration_s"] is None
+    assert json.loads(stream["response"]["body"].removeprefix("data: "))["status"] == "IN_QUEUE"
+    watcher.hang_up()
+    assert told(fal, "?operation=status_stream")[0]["duration_s"] is not None
+
+
+@pytest.mark.parametrize(
+    ("query", "seen"),
+    [
+        ("?key=bob", [3]),
+        ("?endpoint=fal-ai/flux/dev", [3]),
+        ("?endpoint=fal-ai/flux/*", [1, 2, 3]),
+        ("?endpoint=*/fluxx", [4]),
+        ("?operation=submit", [1, 3, 4]),
+        ("?operation=status&key=alice", [2]),
+        ("?method=post", [1, 3, 4]),
+        ("?host=queue.fal.run", [1, 2, 3, 4]),
+        ("?host=fal.run", []),
+        ("?status=404", [4]),
+        ("?status=2xx", [1, 2, 3]),
+        ("?since=2", [3, 4]),
+        ("?limit=1", [4]),
+        ("?limit=0", []),
+        ("?since=1&limit=9&method=GET", [2]),
+    ],
+)
+def test_a_query_says_which_requests(fal: Fal, query: str, seen: list[int]) -> None:
+    fal.submit().status()
+    fal.submit(endpoint=DEV, key="bob:secret")
+    fal.ask("POST", f"{QUEUE}/fal-ai/fluxx")
+    assert [each["id"] for each in told(fal, query)] == seen
+
+
+def test_one_request_may_be_asked_for(fal: Fal) -> None:
+    handle, _ = fal.submit(), fal.submit()
+    handle.status()
+    assert [each["id"] for each in told(fal, f"?request_id={handle.id}")] == [1, 3]
+
+
+def test_the_state_is_the_present_one(fal: Fal) -> None:
+    fal.submit("[mock: queue=100]")
+    fal.submit("[mock: run=100]")
+    fal.submit("a cat")
+    fal.submit("[mock: error=content_policy_violation]")
+    fal.submit("[mock: error=runner_disconnected]")
+    fal.submit().cancel()
+    fal.ask("POST", f"{QUEUE}/fal-ai/fluxx")
+    fal.advance(QUEUE_S + RUN_S)
+    states = ["queued", "running", "completed", "failed", "failed", "cancelled", None]
+    assert [each["state"] for each in told(fal, "?operation=submit")] == states
+    assert [each["id"] for each in told(fal, "?state=failed")] == [4, 5]
+
+
+def test_who_got_no_runner_in_time_has_failed(fal: Fal) -> None:
+    fal.submit(headers={"x-fal-request-timeout": "1"})
+    fal.advance(QUEUE_S)
+    assert [each["state"] for each in told(fal)] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("?state=done", "state is 'done', expected one of queued, running, completed, failed, cancelled"),
+        ("?operation=poll", "operation is 'poll', expected one of submit, run, stream, realtime, status, "),
+        ("?status=x", "status is 'x', expected a status such as 422, or 4xx"),
+        ("?status=9xx", "status is '9xx', expected a status such as 422, or 4xx"),
+        ("?since=soon", "since is 'soon', expected the id of an exchange"),
+        ("?limit=-1", "limit is '-1', expected a number"),
+        ("?limit=" + "9" * 5000, "limit is '999"),
+        ("?format=xml", "format is 'xml', expected json or har"),
+        ("?secrets=yes", "secrets is 'yes', expected 1 to show keys whole"),
+        ("?stat=200", "unknown parameter 'stat'; expected one of key, endpoint, operation, state, "),
+    ],
+)
+@pytest.mark.parametrize("page", ["requests", "requests.har"])
+def test_what_is_no_query_is_refused_with_what_was_expected(
+    fal: Fal, page: str, query: str, detail: str
+) -> None:
+    answer = fal.ask("GET", f"{OURS}/_mock/{page}{query}")
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(f"mock-fal: {detail}")
 
 
 def test_requests_are_told_oldest_first_and_our_own_not_at_all(fal: Fal) -> None:
@@ -112,6 +258,174 @@ def test_a_reset_may_be_of_one_key(fal: Fal) -> None:
     assert bobs.status(key=None).status_code == 202
 
 
+# -- the archive
+
+
+def archive(fal: Fal, query: str = "") -> list[dict[str, Any]]:
+    answer = fal.ask("GET", f"{OURS}/_mock/requests.har{query}")
+    assert answer.headers["content-disposition"] == 'attachment; filename="mock-fal.har"'
+    assert answer.json()["log"]["version"] == "1.2"
+    entries: list[dict[str, Any]] = answer.json()["log"]["entries"]
+    return entries
+
+
+def test_the_archive_has_both_halves_of_an_exchange(fal: Fal) -> None:
+    handle = fal.submit(query="?logs=1")
+    (entry,) = archive(fal)
+    assert entry["request"]["url"] == f"{QUEUE}/{SCHNELL}?logs=1"
+    assert entry["request"]["queryString"] == [{"name": "logs", "value": "1"}]
+    assert entry["request"]["postData"]["text"] == '{"prompt": "a cat"}'
+    assert entry["response"]["content"]["text"] == handle.taken.text
+    assert entry["response"]["content"]["mimeType"] == "application/json"
+    assert entry["_request_id"] == handle.id
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("Key alice:secret", "Key alice:***"),
+        ("Bearer secret", "Bearer ***"),
+        ("secret", "secret ***"),
+        ("Key secret", "Key ***"),
+    ],
+)
+def test_the_archive_keeps_secrets_unless_it_is_asked_for_them(fal: Fal, given: str, shown: str) -> None:
+    fal.ask("GET", f"{QUEUE}/x", key=None, headers={"authorization": given})
+    seen = [
+        next(each["value"] for each in entry["request"]["headers"] if each["name"] == "authorization")
+        for entry in (*archive(fal), *archive(fal, "?secrets=1"))
+    ]
+    assert seen == [shown, given]
+
+
+def test_the_archive_may_be_of_one_key_and_is_a_format_too(fal: Fal) -> None:
+    fal.submit(key="alice:secret")
+    fal.submit(key="bob:secret")
+    assert [each["_key"] for each in archive(fal, "?key=bob")] == ["bob"]
+    assert fal.ask("GET", f"{REQUESTS}?format=har&key=bob").json()["log"]["entries"] == archive(
+        fal, "?key=bob"
+    )
+
+
+def test_an_address_in_the_archive_is_written_as_it_would_be_sent(fal: Fal) -> None:
+    fal.ask("GET", f"{QUEUE}/x/a%20cat%3F")
+    assert archive(fal)[0]["request"]["url"] == f"{QUEUE}/x/a%20cat%3F"
+
+
+def test_the_archive_is_valid_to_others(fal: Fal, tmp_path: Path) -> None:
+    """Judged by har-validator, with whatever the journal may hold."""
+    upload = f"{OURS}/v3b.fal.media/files/upload"
+    fal.submit().status("?logs=1&logs=")
+    fal.submit(body=b"\xff\x00")
+    fal.submit("[mock: error=content_policy_violation]").watch().hang_up()
+    fal.ask("GET", fal.picture(), key=None)
+    fal.ask("POST", upload, body=b"\xff", headers={"content-type": "image/png"})
+    fal.ask("GET", f"{QUEUE}/<b>/\u00e4?\u00e4=%ff", key=None)
+    answer = fal.ask("GET", f"{OURS}/_mock/requests.har")
+    assert len(answer.json()["log"]["entries"]) == 10
+    path = tmp_path / "journal.har"
+    path.write_bytes(answer.content)
+    assert Node(NODES[-1])("har.mjs", str(path)) == {"valid": True, "errors": None}
+
+
+# -- files
+
+
+def test_files_are_those_that_were_uploaded_and_those_of_results(fal: Fal) -> None:
+    headers = {
+        "content-type": "text/plain",
+        "x-fal-object-lifecycle-preference": '{"expiration_duration_seconds": 60}',
+    }
+    uploaded = fal.ask("POST", f"{MEDIA}/files/upload", headers=headers, body=b"a cat")
+    picture = fal.picture()
+    pending = fal.submit(key="bob:secret")
+    listed = fal.ask("GET", f"{OURS}/_mock/files").json()["files"]
+    assert listed == [
+        {
+            "url": uploaded.json()["access_url"],
+            "content_type": "text/plain",
+            "key": "alice",
+            "size": 5,
+            "expires_at": EPOCH + 60,
+            "request_id": None,
+        },
+        {
+            "url": picture,
+            "content_type": "image/jpeg",
+            "key": "alice",
+            "size": None,
+            "expires_at": None,
+            "request_id": told(fal, "?operation=submit")[0]["request_id"],
+        },
+    ]
+    fal.advance(60)
+    urls = {key: fal.ask("GET", f"{OURS}/_mock/files?key={key}").json()["files"] for key in ("alice", "bob")}
+    assert [each["url"] for each in urls["alice"]] == [picture]
+    assert [each["request_id"] for each in urls["bob"]] == [pending.id]
+
+
+# -- metrics
+
+
+def samples(fal: Fal) -> dict[str, float]:
+    """What Prometheus would read, each sample by its name and labels."""
+    answer = fal.ask("GET", f"{OURS}/_mock/metrics", key=None)
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = list(text_string_to_metric_families(answer.text))
+    assert all(family.documentation and family.type in ("counter", "gauge") for family in families)
+    return {
+        " ".join([sample.name.removeprefix("mock_fal_"), *sample.labels.values()]): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_metrics_count_what_happened(fal: Fal) -> None:
+    handle = fal.completed(query="?fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2Fhook")
+    handle.result()
+    fal.submit()
+    fal.ask("GET", "https://evil.fal.run/x")
+    fal.ask("POST", f"{MEDIA}/files/upload", body=b"a cat")
+    seen = samples(fal)
+    assert seen["http_requests_total queue.fal.run submit 200"] == 2
+    assert seen["http_requests_total queue.fal.run result 200"] == 1
+    assert seen["http_requests_total other other 501"] == 1
+    assert (seen["requests completed"], seen["requests queued"], seen["requests failed"]) == (1, 1, 0)
+    assert (seen["deliveries waiting"], seen["deliveries delivered"]) == (1, 0)
+    assert (seen["submissions_total"], seen["upload_bytes"], seen["result_files"]) == (2, 5, 2)
+    assert seen["journal_exchanges"] == 5
+    assert seen["journal_bytes"] > 0
+    assert seen["clock_seconds"] == fal.clock.now()
+    assert seen[f"build_info {mock_fal.__version__}"] == 1
+
+
+def test_counters_never_go_down(serve: Serve) -> None:
+    fal = serve(retention=2)
+    for _ in range(3):
+        fal.completed()
+    before = samples(fal)
+    fal.ask("DELETE", f"{REQUESTS}?key=alice")
+    fal.submit(key="bob:secret")
+    fal.ask("DELETE", REQUESTS)
+    after = samples(fal)
+    count = "http_requests_total queue.fal.run submit 200"
+    assert (before[count], before["journal_exchanges"]) == (3, 2)
+    assert (after[count], after["journal_exchanges"], after["submissions_total"]) == (4, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "requests"), ("GET", "deliveries"), ("GET", "files")]
+)
+def test_a_slip_in_the_name_of_a_parameter_is_not_taken_for_all_keys(
+    fal: Fal, method: str, path: str
+) -> None:
+    handle = fal.submit()
+    answer = fal.ask(method, f"{OURS}/_mock/{path}?kye=alice")
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "mock-fal: unknown parameter 'kye'; expected one of key"
+    assert handle.status().status_code == 202
+
+
 # -- deliveries
 
 DELIVERIES = f"{OURS}/_mock/deliveries"
@@ -145,6 +459,12 @@ def test_deliveries_may_be_those_of_one_key(fal: Fal, key: str, seen: list[str])
 
 
 # -- the clock
+
+
+@pytest.mark.parametrize("clock", ["manual", "stepping"])
+def test_the_clock_tells_its_kind_and_the_moment(serve: Serve, clock: str) -> None:
+    told = serve(clock=clock).ask("GET", f"{OURS}/_mock/clock").json()
+    assert told == {"clock": clock, "speed": 1.0, "now": EPOCH}
 
 
 @pytest.mark.parametrize("clock", ["manual", "stepping"])
