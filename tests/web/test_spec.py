@@ -1,0 +1,40 @@
+"""The OpenAPI documents, as our own address hands them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mock_fal.web import spec
+from tests.specs import FOLDER, SPECS
+from tests.web.conftest import OURS, Fal
+
+
+def test_the_index_names_every_document(fal: Fal) -> None:
+    index = fal.ask("GET", f"{OURS}/_mock/openapi/").json()
+    assert sorted(index["documents"]) == SPECS
+    for url in index["documents"].values():
+        assert yaml.safe_load(fal.ask("GET", url).text)["openapi"] == "3.1.0"
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_document_is_handed_out_as_it_lies(fal: Fal, name: str) -> None:
+    answer = fal.ask("GET", f"{OURS}/_mock/openapi/{name}.yaml")
+    assert answer.headers["content-type"] == "application/yaml"
+    assert answer.content == (FOLDER / f"{name}.yaml").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["nope", "redocly", "..%2Fpyproject"])
+def test_another_name_is_refused(fal: Fal, name: str) -> None:
+    answer = fal.ask("GET", f"{OURS}/_mock/openapi/{name}.yaml")
+    assert answer.status_code == 404
+    assert "queue" in answer.text
+
+
+def test_an_installed_package_has_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = tmp_path / "mock_fal"
+    (inside / "openapi").mkdir(parents=True)
+    monkeypatch.setattr("mock_fal.__file__", str(inside / "__init__.py"))
+    assert spec.folder() == inside / "openapi"
