@@ -1,122 +1,252 @@
-"""What a test asks for: who waits how long, who fails, and how.
+"""What a test asks for: rules, cues in prompts and headers, and which of them hold for a call.
 
-A *cue* is a few words in brackets, `[mock: queue=2 run=5]`, in any string of a request's input. It works from
-every client in every language without another call. The same words, without the brackets, are taken from the
-header `X-Mock-Fal` and from `Scenario.add`.
-
-    cue    :=  word (space word)*
-    word   :=  queue=SECONDS | run=SECONDS | error=TYPE | nsfw | cancel=honoured | cancel=ignored
-    TYPE   :=  one of fal's model errors or request errors
+A cue in brackets, `[mock: queue=2 run=5]`, works in any string of a request's input, from every client in every
+language, without another call. The same words, without the brackets, stand in the header `X-Mock-Fal` and in rules.
+The prompt says more than the header, that more than a rule of the account, that more than a rule for everybody.
+Of the rules of one scenario, the latest that holds acts.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from functools import reduce
+from typing import Any, Final, NamedTuple
 
-from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
+from mock_fal.cue import NOTHING, Cue, cue_of, over, parse_rule
+from mock_fal.errors import JSON, ScenarioError
+from mock_fal.vocabulary import WORDS, close_to
+from mock_fal.words import column, read_words
 
+# More rules than a person writes; each is looked at for each call.
+MAX_RULES: Final = 1000
 
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """What is asked for one request. Spans are seconds; None leaves the server's default."""
+# Of so many cues in prompts it is remembered how often they were used.
+MAX_COUNTED: Final = 10_000
 
-    queue_s: float | None = None
-    run_s: float | None = None
-    error: str | None = None
-    nsfw: bool = False
-    honours_cancel: bool = False
-
-
-NOTHING: Final = Cue()
-
-# A day and a bit: far above any real queue, far below where floats lose milliseconds.
-MAX_SPAN_S: Final = 100_000.0
-
-_BRACKETS: Final = re.compile(r"\[mock:([^\]]*)\]")
-_MARK: Final = "[mock:"
+# What looks like the beginning of a cue.
+MARK: Final = re.compile(r"\[\s*mock(\s*:|\b)", re.IGNORECASE)
 
 
-def parse_cue(words: str, onto: Cue = NOTHING, column: int = 1) -> Cue:
-    """Read a cue; what it says replaces what `onto` says. Raises ScenarioError with the column.
+class Call(NamedTuple):
+    """What a caller does: the step, of which request, with whose key."""
 
-    >>> parse_cue("queue=2 nsfw")
-    Cue(queue_s=2.0, run_s=None, error=None, nsfw=True, honours_cancel=False)
-    """
-    for match in re.finditer(r"\S+", words):
-        name, equals, value = match.group().partition("=")
-        read = _WORDS.get(name)
-        where = f"column {column + match.start()}"
-        if read is None:
-            raise ScenarioError(f"{where}: unknown word {name!r}{_hint(name, _WORDS)}")
-        try:
-            onto = replace(onto, **read(value if equals else None))
-        except ValueError as error:
-            raise ScenarioError(f"{where}: {name}: {error}") from None
-    return onto
+    step: str
+    endpoint: str = ""
+    key: str = ""
+    prompt: str = ""
 
 
-def cue_in(document: JSON, onto: Cue = NOTHING) -> Cue:
-    """The cues in all strings of an input, the first one first."""
-    for text in _strings(document):
-        for match in _BRACKETS.finditer(text):
-            onto = parse_cue(match.group(1), onto, match.start(1) + 1)
-    return onto
-
-
-def mentions_cue(body: bytes) -> bool:
-    """Whether a body could hold a cue: saves a look at every string of every input."""
-    # JSON may write any letter of the mark as \u00xx.
-    return _MARK.encode() in body or rb"\u00" in body
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Rule:
-    """A cue for the requests to endpoints like `endpoint`, the next `times` of them (None: for ever)."""
+    """A cue, and how often it was asked for and used."""
 
-    cue: str
-    endpoint: str = "*"
-    times: int | None = None
+    cue: Cue
+    seen: int = 0
+    used: int = 0
+
+    def __repr__(self) -> str:
+        return f"<rule {self}, used {self.used} times>"
+
+    def __str__(self) -> str:
+        return str(self.cue)
+
+    def matches(self, call: Call) -> bool:
+        """Whether the call is one that the cue is about."""
+        cue = self.cue
+        return (
+            (call.step in cue.outcome_steps or call.step in cue.answer_steps)
+            and (not cue.endpoint or fnmatchcase(call.endpoint, cue.endpoint))
+            and (not cue.key or call.key == cue.key)
+            and (not cue.prompt or re.search(cue.prompt, call.prompt) is not None)
+        )
+
+    @property
+    def holds(self) -> bool:
+        """Whether it acts on the next call that it is about."""
+        cue, number = self.cue, self.seen + 1
+        return (
+            cue.nth in (None, number)
+            and number > (cue.after or 0)
+            and (cue.times is None or self.used < cue.times)
+        )
+
+
+@dataclass(slots=True)
+class Choice:
+    """The cues that hold for a call. They count as used with `count`, so that a call that is refused uses none."""
+
+    call: Call
+    cues: list[Cue] = field(default_factory=list)
+    asked: list[Rule] = field(default_factory=list)
+    used: list[Rule] = field(default_factory=list)
+
+    def count(self) -> None:
+        """The call was taken."""
+        for rule in self.asked:
+            rule.seen += 1
+        for rule in self.used:
+            rule.used += 1
+
+    @property
+    def outcome(self) -> Cue:
+        """What is asked for the outcome of the request, all together."""
+        return reduce(over, (cue for cue in self.cues if self.call.step in cue.outcome_steps), NOTHING)
+
+    @property
+    def answer(self) -> Cue | None:
+        """What is asked for the answer: of several cues, what says most counts."""
+        return next((cue for cue in reversed(self.cues) if self.call.step in cue.answer_steps), None)
+
+    def __str__(self) -> str:
+        """The cues that are about the outcome, in words."""
+        return "; ".join(str(cue) for cue in self.cues if self.call.step in cue.outcome_steps)
 
 
 class Scenario:
-    """The rules of one tenant, the latest first."""
+    """The rules of one account, or those for everybody.
 
-    def __init__(self) -> None:
+    `endpoints` are those that there are. `alarm` is called when a rule comes that is about answers on the wire.
+    """
+
+    def __init__(self, endpoints: Collection[str] = (), alarm: Callable[[], None] = lambda: None) -> None:
+        self._endpoints = endpoints
+        self._alarm = alarm
+        # Replaced, never changed: the server reads it in another thread.
         self._rules: list[Rule] = []
+        self._counted: dict[str, Rule] = {}
 
     def __bool__(self) -> bool:
         """Whether there is any rule."""
         return bool(self._rules)
 
-    def add(self, cue: str, *, endpoint: str = "*", times: int | None = None) -> None:
-        """Let `cue` hold for endpoints like `endpoint` (`*` stands for anything), `times` times.
+    @property
+    def rules(self) -> list[Rule]:
+        """The rules, the latest first, each with how often it was used."""
+        return list(self._rules)
 
-        Raises ScenarioError for a cue that can't be read.
+    def add(self, text: str = "", /, **words: Any) -> None:
+        """Add a rule in front of the others: words in a text, as keywords, or both.
+
+        `add("queue=600", endpoint="fal-ai/flux/*", times=2)`, `add(at="status", status=503, headers={"a": "b"})`.
+        Raises ScenarioError for a rule that can't be read, or whose endpoint does not exist.
         """
-        parse_cue(cue)
-        if times is not None and times < 1:
-            raise ScenarioError(f"times is {times}, expected 1 or more")
-        self._rules.insert(0, Rule(cue, endpoint, times))
+        self.replace([parse_rule(text, words)], keep=True)
+
+    def replace(self, cues: Iterable[Cue], *, keep: bool = False) -> None:
+        """Let these rules hold, the first of them first, and with `keep` those that were there behind them."""
+        fresh = [Rule(cue) for cue in cues]
+        for rule in fresh:
+            self.check(rule.cue)
+        rules = [*fresh, *self._rules] if keep else fresh
+        if len(rules) > MAX_RULES:
+            raise ScenarioError(
+                f"{len(rules)} rules, expected at most {MAX_RULES}; clear() forgets the old ones"
+            )
+        self._rules = rules
+        if any(rule.cue.has_answer for rule in fresh):
+            self._alarm()
+
+    def check(self, cue: Cue) -> None:
+        """Raises ScenarioError for a rule that is about no endpoint that there is."""
+        pattern = cue.endpoint
+        if pattern and self._endpoints and not any(fnmatchcase(each, pattern) for each in self._endpoints):
+            hint = close_to(pattern, self._endpoints)
+            raise ScenarioError(f"endpoint: {pattern!r} is like no endpoint of this mock-fal{hint}")
 
     def clear(self) -> None:
-        """Forget all rules."""
-        self._rules.clear()
+        """Forget all rules, and how often cues were used."""
+        self._rules = []
+        self._counted.clear()
 
-    def take(self, endpoint: str) -> Cue | None:
-        """The cue for the next request to `endpoint`, if a rule holds. Counts as one of the rule's times."""
-        for at, rule in enumerate(self._rules):
-            if fnmatchcase(endpoint, rule.endpoint):
-                if rule.times == 1:
-                    del self._rules[at]
-                elif rule.times is not None:
-                    self._rules[at] = replace(rule, times=rule.times - 1)
-                return parse_cue(rule.cue)
-        return None
+    def choose(self, choice: Choice) -> bool:
+        """Add the rule that holds for a call, and whether there is one."""
+        found = False
+        for rule in self._rules:
+            if rule.matches(choice.call):
+                choice.asked.append(rule)
+                if rule.holds and not found:
+                    choice.used.append(rule)
+                    choice.cues.append(rule.cue)
+                    found = True
+        return found
+
+    def choose_cue(self, choice: Choice, cue: Cue) -> None:
+        """Add a cue of a prompt or a header, if it holds. It is counted by its words, for this account."""
+        rule = self._counted_rule(cue) if cue.counts else Rule(cue)
+        if rule.matches(choice.call):
+            choice.asked.append(rule)
+            if rule.holds:
+                choice.used.append(rule)
+                choice.cues.append(cue)
+
+    def _counted_rule(self, cue: Cue) -> Rule:
+        words = str(cue)
+        if words not in self._counted:
+            while len(self._counted) >= MAX_COUNTED:
+                del self._counted[next(iter(self._counted))]
+            self._counted[words] = Rule(cue)
+        return self._counted[words]
+
+
+def choose(call: Call, own: Scenario, common: Scenario, cues: Iterable[Cue]) -> Choice:
+    """What holds for a call: a rule of the account or one for everybody, and the cues that came with it."""
+    choice = Choice(call)
+    if not own.choose(choice):
+        common.choose(choice)
+    for cue in cues:
+        own.choose_cue(choice, cue)
+    return choice
+
+
+class Cued(NamedTuple):
+    """What is remembered with a request that a cue or a rule was there for.
+
+    `cues` came with it; `prompt` is for rules about its later steps; `choice` is what held when it was taken.
+    """
+
+    cues: tuple[Cue, ...]
+    prompt: str
+    choice: Choice
+
+
+def cues_in(document: JSON) -> list[Cue]:
+    """The cues in all strings of an input, the first one first. Raises ScenarioError, also for near misses."""
+    return [cue for text in _strings(document) for cue in _cues(text)]
+
+
+def prompt_of(document: JSON) -> str:
+    """The prompt of an input, or nothing."""
+    prompt = document.get("prompt") if isinstance(document, dict) else None
+    return prompt if isinstance(prompt, str) else ""
+
+
+def mentions_cue(body: bytes) -> bool:
+    """Whether a body could hold a cue: saves a look at every string of every input."""
+    # JSON may write any letter of the mark as \u00xx.
+    return b"mock" in body or rb"\u00" in body or b"Mock" in body or b"MOCK" in body
+
+
+def _cues(text: str) -> Iterator[Cue]:
+    at = 0
+    while match := MARK.search(text, at):
+        at = match.end()
+        if match[1]:
+            words, at = read_words(text, at, opened=match.start())
+            yield cue_of(words)
+        elif _is_word(text[at:]):
+            raise ScenarioError(
+                f"{column(match.start())}: {text[match.start() : at + 20]!r} is no cue; "
+                "expected a colon, as in [mock: nsfw]"
+            )
+
+
+def _is_word(text: str) -> bool:
+    """Whether what follows looks like the words of a cue, and not like those of a prompt."""
+    match = re.match(r"\s+([A-Za-z_]+)([=\]]|$|\s)", text)
+    return match is not None and (match[1].lower() in WORDS or match[2] == "=")
 
 
 def _strings(document: JSON) -> Iterator[str]:
@@ -130,52 +260,3 @@ def _strings(document: JSON) -> Iterator[str]:
             pending.extend(reversed(value.values()))
         elif isinstance(value, list):
             pending.extend(reversed(value))
-
-
-def _span(value: str | None) -> float:
-    if value is None:
-        raise ValueError("a value is missing, expected seconds, as in queue=2 (no space around =)")
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= MAX_SPAN_S:
-        raise ValueError(f"{value!r}, expected seconds from 0 to {MAX_SPAN_S:g}")
-    return seconds
-
-
-def _error(value: str | None) -> str:
-    if value not in MODEL_ERRORS and value not in REQUEST_ERRORS:
-        raise ValueError(f"{value!r} is no error type of fal{_hint(value, [*MODEL_ERRORS, *REQUEST_ERRORS])}")
-    return value
-
-
-def _alone(value: str | None) -> bool:
-    if value is not None:
-        raise ValueError(f"takes no value, was given {value!r}")
-    return True
-
-
-def _honoured(value: str | None) -> bool:
-    if value is None:
-        raise ValueError("a value is missing, expected cancel=honoured or cancel=ignored")
-    if value not in ("honoured", "ignored"):
-        raise ValueError(f"{value!r}, expected honoured or ignored")
-    return value == "honoured"
-
-
-def _hint(seen: str | None, known: Any) -> str:
-    from difflib import get_close_matches  # for the mistaken only
-
-    close = get_close_matches(seen or "", list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(known)}"
-
-
-# What each word of a cue sets. In MODEL_ERRORS and REQUEST_ERRORS stand the values of `error`.
-_WORDS: Final[dict[str, Callable[[str | None], dict[str, Any]]]] = {
-    "queue": lambda value: {"queue_s": _span(value)},
-    "run": lambda value: {"run_s": _span(value)},
-    "error": lambda value: {"error": _error(value)},
-    "nsfw": lambda value: {"nsfw": _alone(value)},
-    "cancel": lambda value: {"honours_cancel": _honoured(value)},
-}

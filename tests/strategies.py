@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from typing import cast
 
 from hypothesis import strategies as st
 
 from mock_fal.clock import EPOCH
+from mock_fal.cue import Cue, parse_cue
 from mock_fal.endpoint import NAMESPACES, EndpointId
-from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS
+from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
 from mock_fal.lifecycle import Schedule, Ticket, schedule
+from mock_fal.vocabulary import FAMILIES, STEPS, WORDS
+from mock_fal.words import written
 
 
 def spans(longest_s: float = 10.0) -> st.SearchStrategy[float]:
@@ -132,3 +136,40 @@ def spellings(text: str) -> st.SearchStrategy[str]:
     """The ways in which a JSON string can write a text of ASCII: each letter as it is, or escaped."""
     letters = [st.sampled_from([letter, f"\\u{ord(letter):04x}", f"\\u{ord(letter):04X}"]) for letter in text]
     return st.tuples(*letters).map("".join)
+
+
+def cues() -> st.SearchStrategy[Cue]:
+    """Cues that can be asked for, with any of the words of the grammar."""
+    values: dict[str, st.SearchStrategy[str]] = {
+        "SECONDS": st.integers(0, 100).map(str),
+        "N": st.integers(1, 100).map(str),
+        "CODE": st.integers(200, 599).map(str),
+        "BYTES_PER_SECOND": st.integers(1, 10_000).map(str),
+        "TYPE": error_types(),
+        "STEP": st.sampled_from(STEPS),
+        "JSON": st.sampled_from(['{"a":[1,"]"]}', '{"a":{"b":null}}']),
+        "REGEX": st.sampled_from(["^a", "cat|dog's", r"\d+ \]"]),
+        "GLOB": st.sampled_from(["fal-ai/*", "*dev", "fal-ai/flux/dev"]),
+        "VALUE": st.sampled_from(["5", "a b", "it's", '{"a": 1}', ""]),
+        "a.b": st.sampled_from(["body.prompt", "images.0"]),
+    }
+
+    def word(name: str) -> st.SearchStrategy[str]:
+        kind = WORDS[name]
+        if kind.is_alone:
+            return st.just(name)
+        choices = kind.form.split("|")
+        texts = st.text(st.characters(codec="utf-8"), max_size=8).filter(bool)
+        fallback = texts if kind.form.isupper() else st.sampled_from(choices)
+        value = values.get(kind.form, fallback)
+        inner = ".a" if name in FAMILIES else ""
+        return value.map(lambda text: written(name + inner, text))
+
+    def read(words: list[str]) -> Cue | None:
+        try:
+            return parse_cue(" ".join(words))
+        except ScenarioError:
+            return None  # words that don't go together
+
+    some = st.lists(st.sampled_from(list(WORDS)).flatmap(word), max_size=4)
+    return some.map(read).filter(lambda cue: cue is not None).map(lambda cue: cast(Cue, cue))

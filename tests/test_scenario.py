@@ -2,67 +2,191 @@ from __future__ import annotations
 
 import json
 from functools import reduce
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mock_fal.cue import NOTHING, Cue, over, parse_cue, parse_rule
 from mock_fal.errors import JSON, ScenarioError
-from mock_fal.scenario import NOTHING, Cue, Scenario, cue_in, mentions_cue, parse_cue
-from tests.strategies import documents, error_types, spans, spellings
+from mock_fal.scenario import MAX_RULES, Call, Choice, Scenario, choose, cues_in, mentions_cue, prompt_of
+from mock_fal.vocabulary import STEPS, WORDS, Kind
+from mock_fal.words import read_words, written
+from tests.strategies import cues, documents, spellings
+
+DEV = "fal-ai/flux/dev"
+ENDPOINTS = (DEV, "fal-ai/flux/schnell", "fal-ai/flux-1/dev")
+
+
+# -- words
 
 
 @pytest.mark.parametrize(
-    ("words", "cue"),
+    ("text", "words"),
     [
-        ("", NOTHING),
-        ("   ", NOTHING),
-        ("queue=2", Cue(queue_s=2.0)),
-        ("queue=0.5 run=5", Cue(queue_s=0.5, run_s=5.0)),
-        ("\trun=0\n", Cue(run_s=0.0)),
-        ("run=100000", Cue(run_s=100_000.0)),
-        ("error=content_policy_violation", Cue(error="content_policy_violation")),
-        ("error=runner_disconnected", Cue(error="runner_disconnected")),
-        ("nsfw", Cue(nsfw=True)),
-        ("cancel=honoured", Cue(honours_cancel=True)),
-        ("cancel=ignored", Cue(honours_cancel=False)),
-        ("nsfw queue=1 run=2 cancel=honoured", Cue(1.0, 2.0, None, True, True)),
-        ("run=1 run=2", Cue(run_s=2.0)),
+        ("", []),
+        ("  ", []),
+        ("nsfw", [("nsfw", None)]),
+        ("\trun=0\n", [("run", "0")]),
+        ("a= b", [("a", ""), ("b", None)]),
+        ("a='x y' b=\"it's\"", [("a", "x y"), ("b", "it's")]),
+        ("a='it''s'", [("a", "it's")]),
+        ("a=it's", [("a", "it's")]),
+        ('a={"b": [1, "]"]} c', [("a", '{"b": [1, "]"]}'), ("c", None)]),
+        ("a=[x]y", [("a", "[x]y")]),
+        ("a={bad b", [("a", "{bad"), ("b", None)]),
     ],
 )
-def test_every_word_of_a_cue_is_read(words: str, cue: Cue) -> None:
-    assert parse_cue(words) == cue
+def test_words_have_a_name_and_perhaps_a_value(text: str, words: list[tuple[str, str | None]]) -> None:
+    assert [(word.name, word.value) for word in read_words(text)[0]] == words
 
 
-@given(spans(), spans(), error_types())
-def test_words_may_stand_in_any_order(queue_s: float, run_s: float, error: str) -> None:
-    words = [f"queue={queue_s}", f"run={run_s}", f"error={error}"]
-    assert parse_cue(" ".join(words)) == parse_cue(" ".join(reversed(words))) == Cue(queue_s, run_s, error)
-
-
-def test_a_cue_replaces_only_what_it_says() -> None:
-    assert parse_cue("run=5", Cue(queue_s=1.0, run_s=2.0, nsfw=True)) == Cue(1.0, 5.0, nsfw=True)
+@given(st.text("abc.", min_size=1), st.none() | st.text())
+def test_a_word_is_read_as_it_was_written_in_brackets_too(name: str, value: str | None) -> None:
+    text = written(name, value)
+    for source, opened in ((text, None), (text + "] rest", 0)):
+        (word,), _ = read_words(source, opened=opened)
+        assert (word.name, word.value) == (name, value)
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("text", "message"),
+    [
+        ("run=2 msg='x", "column 11: the quote that begins here does not end"),
+        ("msg='x'y", "column 8: expected a space behind the quote; a quote inside of quotes is doubled"),
+    ],
+)
+def test_a_quote_that_is_wrong_is_told_with_its_column(text: str, message: str) -> None:
+    with pytest.raises(ScenarioError) as error:
+        read_words(text)
+    assert str(error.value) == message
+
+
+# -- cues
+
+
+@pytest.mark.parametrize(
+    ("text", "cue"),
+    [
+        ("", NOTHING),
+        ("queue=2", Cue(queue=2.0)),
+        ("queue=0.5 run=5", Cue(queue=0.5, run=5.0)),
+        ("run=1 run=2", Cue(run=2.0)),
+        ("position=3 logs=100 nsfw cancel=honoured", Cue(position=3, logs=100, nsfw=True, cancel="honoured")),
+        (
+            "error=image_too_small msg='too small' loc=body.images.0 ctx.min_width=512 ctx.why=so retry=true",
+            Cue(
+                error="image_too_small",
+                msg="too small",
+                loc=("body", "images", 0),
+                ctx=(("min_width", 512), ("why", "so")),
+                retry=True,
+            ),
+        ),
+        (
+            "error=concurrent_requests_limit retry_after=3",
+            Cue(error="concurrent_requests_limit", retry_after=3),
+        ),
+        ("status=503 detail='not now'", Cue(status=503, detail="not now")),
+        (
+            'at=status times=2 status=500 body={"a": 1} header.Retry-After=5',
+            Cue(at="status", times=2, status=500, body='{"a": 1}', header=(("retry-after", "5"),)),
+        ),
+        ('merge={"a":null} null=b.0', Cue(merge={"a": None}, null=("b", 0))),
+        (
+            "endpoint=fal-ai/* prompt='^a cat' key=ana nth=2 nsfw",
+            Cue(endpoint="fal-ai/*", prompt="^a cat", key="ana", nth=2, nsfw=True),
+        ),
+        ("after=3 account=locked", Cue(after=3, account="locked")),
+        (
+            "json=empty drip=100 connection=reset_after_headers",
+            Cue(json="empty", drip=100, connection="reset_after_headers"),
+        ),
+        ("ingress=502", Cue(ingress=502)),
+        ("webhook=duplicate", Cue(webhook="duplicate")),
+        ("result=expired", Cue(result="expired")),
+        ("file=missing", Cue(file="missing")),
+        ("token=expired", Cue(token="expired")),
+    ],
+)
+def test_every_word_is_read(text: str, cue: Cue) -> None:
+    assert parse_cue(text) == cue
+
+
+def test_the_cases_above_name_every_word() -> None:
+    cases: list[Any] = test_every_word_is_read.pytestmark[0].args[1]  # type: ignore[attr-defined]
+    assert {name for _, cue in cases for name in cue.words} == set(WORDS)
+
+
+@given(cues())
+def test_what_is_read_is_written_so_that_it_reads_the_same(cue: Cue) -> None:
+    assert parse_cue(str(cue)) == cue
+    assert cues_in(f"a cat [mock: {cue}] and a dog") == [cue]
+
+
+@given(st.text() | st.lists(st.sampled_from([*WORDS, "=", "'", '"', "{", " ", "1", "]"])).map("".join))
+def test_any_text_is_a_cue_or_a_scenario_error(text: str) -> None:
+    try:
+        cue = parse_cue(text)
+    except ScenarioError as error:
+        assert str(error).startswith("column ")
+    else:
+        assert parse_cue(str(cue)) == cue
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
     [
         ("qeue=2", "column 1: unknown word 'qeue'; did you mean 'queue'?"),
         ("run=1 nfsw", "column 7: unknown word 'nfsw'; did you mean 'nsfw'?"),
-        ("zzz", "column 1: unknown word 'zzz'; expected one of queue, run, error, nsfw, cancel"),
-        ("=2", "column 1: unknown word ''; expected one of queue, run, error, nsfw, cancel"),
+        ("nsfw.x=1", "column 1: unknown word 'nsfw.x'; did you mean 'nsfw'?"),
         ("nsfw  run=fast", "column 7: run: 'fast', expected seconds from 0 to 100000"),
         ("run=-1", "column 1: run: '-1', expected seconds from 0 to 100000"),
-        ("run=100001", "column 1: run: '100001', expected seconds from 0 to 100000"),
         ("queue=nan", "column 1: queue: 'nan', expected seconds from 0 to 100000"),
-        ("queue=inf", "column 1: queue: 'inf', expected seconds from 0 to 100000"),
-        ("queue=", "column 1: queue: '', expected seconds from 0 to 100000"),
-        ("queue", "column 1: queue: a value is missing, expected seconds, as in queue=2 (no space around =)"),
+        ("queue", "column 1: queue: a value is missing, expected queue=SECONDS (no space around =)"),
         ("nsfw=1", "column 1: nsfw: takes no value, was given '1'"),
-        ("nsfw=", "column 1: nsfw: takes no value, was given ''"),
         ("cancel=maybe", "column 1: cancel: 'maybe', expected honoured or ignored"),
-        ("cancel", "column 1: cancel: a value is missing, expected cancel=honoured or cancel=ignored"),
+        ("status=99", "column 1: status: '99', expected a whole number from 200 to 599"),
+        ("times=0 nsfw", "column 1: times: '0', expected a whole number from 1 to 1000000000"),
+        (
+            "prompt=( nsfw",
+            "column 1: prompt: '(' is no regular expression: missing ), unterminated subpattern at position 0",
+        ),
+        ("merge=[1]", "column 1: merge: '[1]', expected a JSON object, as in merge={\"new\":1}"),
+        ("header=5", "column 1: header: a name is missing, as in header.NAME=VALUE"),
+        (
+            "header.Content-Length=5",
+            "column 1: header.Content-Length: 'Content-Length' is no header that can be set",
+        ),
+        ("header.a='b\nc'", "column 1: header.a: 'b\\nc' can't stand in a header"),
+        (
+            "error=image_too_small loc=a..b",
+            "column 23: loc: 'a..b', expected names with dots between them, as in body.prompt",
+        ),
+        ("msg=x", "column 1: msg: says how an error looks, and there is no error=TYPE"),
+        ("error=internal_error loc=a", "column 22: loc: internal_error is a request error, which has none"),
+        (
+            "error=image_too_small retry_after=1",
+            "column 23: retry_after: image_too_small is a model's error, which has none",
+        ),
+        ("nsfw body=x", "column 6: body: says what an answer looks like, and there is no status=CODE"),
+        ("status=500 detail=a body=b", "column 21: body: is given beside detail; keep one of them"),
+        (
+            "status=503 ingress=502",
+            "column 12: ingress: replaces the answer, and so does status; keep one of them",
+        ),
+        ("times=2", "column 1: times: says when, and no word says what shall happen"),
+        (
+            "at=status queue=5",
+            "column 1: at: queue acts when the request is taken, at=submit, at=run or at=stream",
+        ),
+        ("at=status file=expired", "column 1: at: file= acts at file, not at status"),
+        ('at=file merge={"a":1}', "column 9: merge: a file is no JSON"),
+        (
+            "queue=5 status=503 at=status times=2",
+            "column 30: times: counts one thing, and here are two that act at different steps; make two cues of them",
+        ),
         (
             "error=content_policy_violatoin",
             "column 1: error: 'content_policy_violatoin' is no error type of fal;"
@@ -70,25 +194,48 @@ def test_a_cue_replaces_only_what_it_says() -> None:
         ),
     ],
 )
-def test_a_wrong_word_is_named_with_its_column_and_what_was_expected(words: str, message: str) -> None:
+def test_a_mistake_is_told_with_its_column_and_what_was_expected(text: str, message: str) -> None:
     with pytest.raises(ScenarioError) as error:
-        parse_cue(words)
+        parse_cue(text)
     assert str(error.value) == message
 
 
-def test_an_error_type_like_no_other_is_answered_with_all_there_are() -> None:
-    with pytest.raises(
-        ScenarioError, match="expected one of internal_server_error, .*, concurrent_requests_limit$"
-    ):
-        parse_cue("error=42")
+def test_keywords_are_the_same_words() -> None:
+    rule = parse_rule("times=2", {"at": "status", "status": 503, "headers": {"A": "b"}, "body": {"a": [1]}})
+    assert rule == parse_cue('times=2 at=status status=503 header.A=b body={"a":[1]}')
+    assert parse_rule("", {"nsfw": True, "queue": 1.5, "times": None}) == parse_cue("nsfw queue=1.5")
+    assert parse_rule("run=1", {"nsfw": False}) == parse_cue("run=1")
+    error = {"error": "image_too_small", "loc": ["body", "a"], "ctx": {"min_width": "512"}, "retry": False}
+    assert parse_rule("", error).ctx == (("min_width", "512"),)
 
 
-@given(st.text())
-def test_any_words_are_a_cue_or_a_scenario_error(words: str) -> None:
-    try:
-        parse_cue(words)
-    except ScenarioError as error:
-        assert str(error).startswith("column ")
+def test_a_mistaken_keyword_is_told_without_a_column() -> None:
+    with pytest.raises(ScenarioError, match="^unknown word 'rum'; did you mean 'run'?"):
+        parse_rule("", {"rum": 2})
+
+
+def test_the_upper_cue_replaces_what_it_says() -> None:
+    under = parse_cue("queue=1 run=2 nsfw error=image_too_small msg=x")
+    assert over(under, parse_cue("run=5")) == parse_cue("queue=1 run=5 nsfw error=image_too_small msg=x")
+    assert over(under, parse_cue("error=internal_error")) == parse_cue(
+        "queue=1 run=2 nsfw error=internal_error"
+    )
+    assert over(under, NOTHING) == under
+
+
+def test_each_word_acts_where_it_should() -> None:
+    posts = {"submit", "run", "stream"}
+    assert parse_cue("queue=1").outcome_steps == posts
+    assert parse_cue("queue=1 at=run").outcome_steps == {"run"}
+    assert parse_cue("status=503").answer_steps == posts
+    assert parse_cue("status=503 at=cancel").answer_steps == {"cancel"}
+    assert parse_cue("account=locked").answer_steps == set(STEPS) - {"file"}
+    assert parse_cue("result=expired").answer_steps == {"result"}
+    mixed = parse_cue("queue=5 status=503 at=status")
+    assert mixed.outcome_steps == posts
+    assert mixed.answer_steps == {"status"}
+    assert parse_cue("error=concurrent_requests_limit retry_after=3").answer_steps == set()
+    assert {word.kind for word in WORDS.values()} == set(Kind)
 
 
 # -- in an input
@@ -99,54 +246,74 @@ def test_any_words_are_a_cue_or_a_scenario_error(words: str) -> None:
     [
         "a cat [mock: run=5]",
         "[mock:run=5]",
+        "[Mock: run=5]",
+        "[ MOCK : run=5 ]",
         {"prompt": "a cat [mock: run=5]"},
         {"prompt": "a cat", "notes": [{"deep": ["[mock: run=5]"]}]},
-        ["[mock: run=2]", {"a": "[mock: run=3] and [mock: run=5]"}],
     ],
 )
 def test_a_cue_works_in_any_string_of_an_input(document: JSON) -> None:
-    assert cue_in(document) == Cue(run_s=5.0)
+    assert cues_in(document) == [parse_cue("run=5")]
+    assert mentions_cue(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
     "document",
-    [None, 5, "", "mock: run=5", "[mock run=5]", "[mock: run=5", "[MOCK: run=5]", {"[mock: run=5]": "a cat"}],
+    [
+        *(None, 5, "", "mock: run=5", {"[mock: run=5]": "a cat"}, "[mockup: a cat]", "[mock-up of a cat]"),
+        *("a [mock drawing of a cat]", "mock nsfw", "[mock]"),
+    ],
 )
-def test_what_only_looks_alike_is_no_cue(document: JSON) -> None:
-    assert cue_in(document) == NOTHING
+def test_what_only_sounds_alike_is_no_cue(document: JSON) -> None:
+    assert cues_in(document) == []
 
 
-def test_a_later_cue_wins_over_an_earlier_one_and_over_what_was_there() -> None:
-    document = {"prompt": "[mock: run=1]", "style": "[mock: run=2]"}
-    assert cue_in(document, Cue(queue_s=9.0, run_s=9.0)) == Cue(queue_s=9.0, run_s=2.0)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a cat [mock nsfw]", "column 7: '[mock nsfw]' is no cue; expected a colon, as in [mock: nsfw]"),
+        ("[MOCK qeue=2]", "column 1: '[MOCK qeue=2]' is no cue; expected a colon"),
+        ("a [mock: nsfw", "column 3: the cue that begins here has no ] at its end"),
+        ('[mock: merge={"a":"]"}', "column 1: the cue that begins here has no ] at its end"),
+        ("a cat [mock: run=x]", "column 14: run: 'x'"),
+    ],
+)
+def test_a_near_miss_is_told_with_the_column_in_its_string(text: str, message: str) -> None:
+    with pytest.raises(ScenarioError) as error:
+        cues_in({"prompt": text})
+    assert str(error.value).startswith(message)
 
 
-def test_the_column_of_an_error_counts_from_the_beginning_of_the_string() -> None:
-    text = "a cat [mock: run=x]"
-    with pytest.raises(ScenarioError, match=f"^column {text.index('run') + 1}: run: "):
-        cue_in({"prompt": text})
+def test_there_may_be_several_cues_and_brackets_inside_of_them() -> None:
+    text = "[mock: at=result merge={\"a\":[1]}] and [mock: status=500 body='a]b']"
+    assert list(map(str, cues_in(text))) == ['at=result merge={"a":[1]}', "status=500 body='a]b'"]
 
 
 @given(documents())
 def test_an_input_without_a_mark_has_no_cue(document: JSON) -> None:
-    assert cue_in(document) == NOTHING
+    assert cues_in(document) == []
 
 
 def test_an_input_may_be_as_deep_as_json_lets_it() -> None:
     document = reduce(lambda inner, _: [inner], range(100_000), cast(JSON, "[mock: run=5]"))
-    assert cue_in(document) == Cue(run_s=5.0)
+    assert cues_in(document) == [parse_cue("run=5")]
 
 
 @given(spellings("[mock: run=5]"))
 def test_a_cue_is_noticed_however_json_writes_it(text: str) -> None:
     body = f'{{"prompt":"{text}"}}'.encode()
     assert mentions_cue(body)
-    assert cue_in(json.loads(body)) == Cue(run_s=5.0)
+    assert cues_in(json.loads(body)) == [parse_cue("run=5")]
 
 
-@pytest.mark.parametrize("body", [b"", b'{"prompt":"a cat"}', b'{"prompt":"mock: run=5"}', b"\xff\xfe"])
+@pytest.mark.parametrize("body", [b"", b'{"prompt":"a cat"}', b"\xff\xfe"])
 def test_most_inputs_are_not_looked_through(body: bytes) -> None:
     assert not mentions_cue(body)
+
+
+@pytest.mark.parametrize("document", [None, [], "a", {}, {"prompt": 5}])
+def test_an_input_may_have_no_prompt(document: JSON) -> None:
+    assert prompt_of(document) == ""
 
 
 # -- rules
@@ -154,50 +321,122 @@ def test_most_inputs_are_not_looked_through(body: bytes) -> None:
 
 @pytest.fixture
 def scenario() -> Scenario:
-    return Scenario()
+    return Scenario(ENDPOINTS)
 
 
-def test_without_a_rule_nothing_is_asked_for(scenario: Scenario) -> None:
-    assert scenario.take("fal-ai/flux/dev") is None
+def taken(
+    scenario: Scenario, endpoint: str = DEV, *, step: str = "submit", key: str = "", prompt: str = ""
+) -> str:
+    """What holds for a call, which then counts."""
+    choice = choose(Call(step, endpoint, key, prompt), scenario, Scenario(), ())
+    choice.count()
+    return "; ".join(map(str, choice.cues))
 
 
-def test_a_rule_holds_for_every_request_until_it_is_cleared(scenario: Scenario) -> None:
+def test_a_rule_holds_until_it_is_cleared(scenario: Scenario) -> None:
+    assert taken(scenario) == ""
     scenario.add("nsfw")
-    assert [scenario.take("fal-ai/flux/dev") for _ in range(3)] == [Cue(nsfw=True)] * 3
+    assert [taken(scenario) for _ in range(3)] == ["nsfw"] * 3
     scenario.clear()
-    assert scenario.take("fal-ai/flux/dev") is None
-
-
-def test_a_rule_with_a_number_of_times_holds_as_often(scenario: Scenario) -> None:
-    scenario.add("nsfw", times=2)
-    seen = [scenario.take("fal-ai/flux/dev") for _ in range(3)]
-    assert seen == [Cue(nsfw=True), Cue(nsfw=True), None]
+    assert (taken(scenario), bool(scenario)) == ("", False)
 
 
 def test_the_latest_rule_comes_first_and_uncovers_the_one_before(scenario: Scenario) -> None:
     scenario.add("run=1")
     scenario.add("run=2", times=1)
-    assert [scenario.take("fal-ai/flux/dev") for _ in range(2)] == [Cue(run_s=2.0), Cue(run_s=1.0)]
+    assert [taken(scenario) for _ in range(2)] == ["times=1 run=2", "run=1"]
+    assert [(str(rule), rule.seen, rule.used) for rule in scenario.rules] == [
+        ("times=1 run=2", 2, 1),
+        ("run=1", 2, 1),
+    ]
+    assert repr(scenario.rules[0]) == "<rule times=1 run=2, used 1 times>"
 
 
-def test_a_rule_holds_for_the_endpoints_it_names(scenario: Scenario) -> None:
-    scenario.add("run=1", endpoint="fal-ai/flux/*")
-    scenario.add("run=2", endpoint="fal-ai/flux/dev", times=1)
-    assert scenario.take("fal-ai/flux-1/dev") is None
-    assert scenario.take("fal-ai/flux/schnell") == Cue(run_s=1.0)
-    assert scenario.take("fal-ai/flux/dev") == Cue(run_s=2.0)
-    assert scenario.take("fal-ai/flux/dev") == Cue(run_s=1.0)
+@pytest.mark.parametrize(
+    ("words", "used"),
+    [("nth=2", [2]), ("after=2", [3, 4, 5]), ("times=2", [1, 2]), ("after=1 times=2", [2, 3]), ("nth=9", [])],
+)
+def test_calls_are_counted(scenario: Scenario, words: str, used: list[int]) -> None:
+    scenario.add(f"{words} nsfw")
+    assert [number for number in range(1, 6) if taken(scenario)] == used
+
+
+def test_a_call_that_is_refused_uses_no_rule_up(scenario: Scenario) -> None:
+    scenario.add("times=1 nsfw")
+    choose(Call("submit", DEV), scenario, Scenario(), ())
+    assert taken(scenario) == "times=1 nsfw"
+
+
+@pytest.mark.parametrize(
+    ("words", "call", "other"),
+    [
+        ("endpoint=fal-ai/flux/*", {}, {"endpoint": "fal-ai/flux-1/dev"}),
+        ("prompt=^a", {"prompt": "a cat"}, {"prompt": "the cat"}),
+        ("key=ana", {"key": "ana"}, {"key": "anabel"}),
+        ("at=run", {"step": "run"}, {"step": "submit"}),
+    ],
+)
+def test_a_rule_is_about_the_calls_it_names(
+    scenario: Scenario, words: str, call: dict[str, str], other: dict[str, str]
+) -> None:
+    scenario.add(f"{words} nsfw")
+    assert taken(scenario, **call)
+    assert not taken(scenario, **other)
+
+
+def test_the_account_says_more_than_everybody_and_the_call_itself_most() -> None:
+    own, common = Scenario(), Scenario()
+    own.add("queue=1 status=500 at=run", times=None)
+    common.add("queue=2 nsfw")
+    cues = [parse_cue("queue=3 run=3"), parse_cue("run=4 status=502 at=run")]
+    choice = choose(Call("run", DEV), own, common, cues)
+    assert choice.outcome == parse_cue("queue=3 run=4")
+    assert choice.answer is cues[1]
+    assert choose(Call("status", DEV), own, common, cues).cues == []
+    assert choose(Call("submit", DEV), Scenario(), common, ()).outcome.nsfw
+
+
+def test_cues_are_counted_by_their_words_for_each_account(scenario: Scenario) -> None:
+    def held(own: Scenario, text: str) -> bool:
+        choice = choose(Call("submit"), own, Scenario(), [parse_cue(text)])
+        choice.count()
+        return bool(choice.cues)
+
+    assert [held(scenario, "times=1 nsfw") for _ in range(2)] == [True, False]
+    assert held(scenario, "nsfw   times=1") is False
+    assert held(Scenario(), "times=1 nsfw") is True
+
+
+def test_a_choice_tells_what_is_about_the_outcome() -> None:
+    choice = Choice(Call("submit"), [parse_cue("queue=1"), parse_cue("status=500"), parse_cue("nsfw")])
+    assert str(choice) == "queue=1; nsfw"
 
 
 def test_a_rule_that_cannot_be_read_is_refused_and_changes_nothing(scenario: Scenario) -> None:
     scenario.add("run=1")
-    with pytest.raises(ScenarioError, match="^column 1: unknown word"):
-        scenario.add("rum=2")
-    assert scenario.take("fal-ai/flux/dev") == Cue(run_s=1.0)
+    for bad in ("rum=2", "run=1 endpoint=fal-ai/fluxx/*"):
+        with pytest.raises(ScenarioError):
+            scenario.add(bad)
+    assert [str(rule) for rule in scenario.rules] == ["run=1"]
 
 
-@pytest.mark.parametrize("times", [0, -1])
-def test_a_rule_for_no_request_is_refused(scenario: Scenario, times: int) -> None:
-    with pytest.raises(ScenarioError, match=f"^times is {times}, expected 1 or more$"):
-        scenario.add("nsfw", times=times)
-    assert scenario.take("fal-ai/flux/dev") is None
+def test_a_rule_about_no_endpoint_is_told(scenario: Scenario) -> None:
+    with pytest.raises(ScenarioError) as error:
+        scenario.add("nsfw", endpoint="fal-ai/flux/dav")
+    told = "endpoint: 'fal-ai/flux/dav' is like no endpoint of this mock-fal; did you mean 'fal-ai/flux/dev'?"
+    assert str(error.value) == told
+
+
+def test_there_may_be_so_many_rules_and_no_more(scenario: Scenario) -> None:
+    scenario.replace([NOTHING] * MAX_RULES)
+    with pytest.raises(ScenarioError, match="^1001 rules, expected at most 1000"):
+        scenario.add("nsfw")
+
+
+def test_the_alarm_rings_for_rules_about_answers_alone() -> None:
+    rings: list[int] = []
+    scenario = Scenario(alarm=lambda: rings.append(1))
+    scenario.add("queue=1")
+    assert rings == []
+    scenario.add("status=500")
+    assert rings == [1]

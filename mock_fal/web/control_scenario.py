@@ -1,0 +1,55 @@
+"""`/_mock/scenario`: the rules of `?key=ID`, or those for everybody, as a program in any language sets them."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mock_fal.cue import Cue
+from mock_fal.errors import ScenarioError
+from mock_fal.rulebook import read_json, read_yaml
+from mock_fal.scenario import Scenario
+from mock_fal.web.control_wire import Refusal, answer, emulator
+
+
+async def show(request: Request) -> Response:
+    """The rules, each with how often it was asked for and used."""
+    rules = _scenario(request).rules
+    return answer({"rules": [{"rule": str(each), "asked": each.seen, "used": each.used} for each in rules]})
+
+
+async def replace(request: Request) -> Response:
+    """In the place of all rules, those of the body: a list, or one."""
+    return await _change(request, keep=False)
+
+
+async def add(request: Request) -> Response:
+    """The rules of the body, in front of the others."""
+    return await _change(request, keep=True)
+
+
+async def clear(request: Request) -> Response:
+    """No rules."""
+    _scenario(request).clear()
+    return Response(status_code=204)
+
+
+async def _change(request: Request, *, keep: bool) -> Response:
+    try:
+        _scenario(request).replace(await _read(request), keep=keep)
+    except ScenarioError as error:
+        raise Refusal(422, str(error)) from None
+    return await show(request)
+
+
+def _scenario(request: Request) -> Scenario:
+    key = request.query_params.get("key")
+    return emulator(request).scenario if key is None else emulator(request).store.tenant(key).scenario
+
+
+async def _read(request: Request) -> list[Cue]:
+    try:
+        text = (await request.body()).decode()
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"no UTF-8: {error}") from None
+    return (read_yaml if "yaml" in request.headers.get("content-type", "") else read_json)(text)
