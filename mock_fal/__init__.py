@@ -14,12 +14,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mock_fal.account import Account
     from mock_fal.clock import ManualClock, SteppingClock, SystemClock
     from mock_fal.errors import InvalidWebhook, MockFalError, ScenarioError, SettingsError
+    from mock_fal.files import StoredFile
     from mock_fal.journal import Exchange
     from mock_fal.listener import WebhookReceiver
     from mock_fal.outbox import Delivery, DeliveryState
-    from mock_fal.server import Account, MockFal
+    from mock_fal.server import MockFal
     from mock_fal.settings import Settings
 
 __version__ = "0.1.0"
@@ -37,13 +39,14 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SteppingClock",
+    "StoredFile",
     "SystemClock",
     "WebhookReceiver",
     "__version__",
 ]
 
 _HOMES = {
-    "Account": "server",
+    "Account": "account",
     "Delivery": "outbox",
     "DeliveryState": "outbox",
     "Exchange": "journal",
@@ -55,6 +58,7 @@ _HOMES = {
     "Settings": "settings",
     "SettingsError": "errors",
     "SteppingClock": "clock",
+    "StoredFile": "files",
     "SystemClock": "clock",
     "WebhookReceiver": "listener",
 }

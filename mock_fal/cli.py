@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, Final, NoReturn
 
 import mock_fal
-from mock_fal.errors import MockFalError, SettingsError
+from mock_fal.errors import MockFalError, ScenarioError, SettingsError
 from mock_fal.settings import Settings, from_environment, read_setting
 
 # What a shell answers for a command that it can't find, can't execute, or that a signal ended.
@@ -24,6 +24,11 @@ NOT_EXECUTABLE: Final = 126
 SIGNALLED: Final = 128
 
 _EPILOG: Final = "Every flag of serve and run is also a variable: MOCK_FAL_QUEUE_S=2 is --queue-s 2."
+
+# Said before a command that would otherwise wait for ever, and nobody would know why.
+_STANDSTILL: Final = """\
+mock-fal: the clock stands still until somebody moves it (MOCK_FAL_URL is in the command's environment):
+mock-fal:   curl {url}/_mock/clock/advance -d '{{"seconds": 600}}'"""
 
 
 def entry() -> NoReturn:
@@ -35,6 +40,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code: 2 for what can't be understood, with one line on stderr."""
     try:
         flags, command = _split(arguments)
+        if flags and flags[0] == "check":
+            return check(flags[1:], command)
         options, rest = _parser().parse_known_args(flags)
         if rest:
             hint = (
@@ -89,9 +96,11 @@ def run(options: argparse.Namespace) -> int:
     with MockFal(settings) as fal:
         added, removed = fal.environment(os.environ)
         environ = {name: value for name, value in os.environ.items() if name not in removed} | added
+        if settings.clock == "manual":
+            print(_STANDSTILL.format(url=fal.url), file=sys.stderr)
         code = _run(options.cmd, environ)
         if code not in (NOT_FOUND, NOT_EXECUTABLE) or fal.requests:
-            sys.stderr.write(summary(fal.requests, fal.gateway_events))
+            sys.stderr.write(summary(fal.requests, fal.gateway_events, fal.usage))
     return code
 
 
@@ -144,6 +153,25 @@ def render(options: argparse.Namespace) -> int:
     return 0
 
 
+def explain(options: argparse.Namespace) -> int:
+    """Say what a cue will do, or what is wrong with it and where."""
+    from mock_fal.explain import explained, pointed
+
+    text = " ".join(options.cue)
+    try:
+        print("\n".join(explained(text)))
+    except ScenarioError as error:
+        raise ScenarioError(pointed(text, error)) from None
+    return 0
+
+
+def check(flags: Sequence[str], command: Sequence[str]) -> int:
+    """The contract suite, which has flags of its own."""
+    from mock_fal_contracts.cli import main
+
+    return main(flags, command)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="mock-fal", description=mock_fal.__doc__.partition("\n")[0], epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"mock-fal {mock_fal.__version__}")
@@ -180,6 +208,14 @@ def _parser() -> argparse.ArgumentParser:
     listening.add_argument("--forward", metavar="URL", help="pass each on to URL, and answer what that says")
     listening.add_argument("--status", type=int, default=200, help="what to answer (default: %(default)s)")
     listening.set_defaults(command=listen)
+
+    commands.add_parser(
+        "check", help="the contract suite, for servers and clients; see mock-fal check --help"
+    )
+
+    explaining = commands.add_parser("explain", help="say what a cue or a rule will do")
+    explaining.add_argument("cue", nargs="+", help="the words, a prompt with a cue in it, or rules in JSON")
+    explaining.set_defaults(command=explain)
 
     drawing = commands.add_parser("render", help="write one placeholder picture")
     drawing.add_argument("prompt")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -14,6 +14,7 @@ from mock_fal import catalog
 from mock_fal.acl import Terms
 from mock_fal.catalog import Job, Work
 from mock_fal.clock import Clock
+from mock_fal.cue import NOTHING, Asked, Cue, parse_cue
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     JSON,
@@ -21,6 +22,7 @@ from mock_fal.errors import (
     AlreadyCompleted,
     ApplicationNotFound,
     BadCue,
+    ConcurrencyReached,
     QueueFull,
     RequestNotFound,
     ScenarioError,
@@ -34,22 +36,27 @@ from mock_fal.lifecycle import (
     LogLine,
     Status,
     Ticket,
+    crowd,
     logs,
     next_change,
     next_stage,
+    next_step,
+    part_due,
     status,
 )
 from mock_fal.line import Entry
 from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure, model_error
 from mock_fal.recipe import Recipe
-from mock_fal.scenario import NOTHING, Cue, Scenario, cue_in, mentions_cue, parse_cue
+from mock_fal.scenario import Call, Choice, Cued, choose, cues_in, mentions_cue, prompt_of
 from mock_fal.settings import Settings
 from mock_fal.store import Store, Tenant
 
 if TYPE_CHECKING:
+    from mock_fal.billing import Charge
     from mock_fal.inputs import Inputs
     from mock_fal.outbox import Delivery, Outbox
     from mock_fal.storage import Storage
+    from mock_fal.tokens import Tokens
     from mock_fal.webhook import Signer, Webhook
 
 # How long a runner takes to refuse an input. fal: such a request has an inference_time too (live, 2026-07).
@@ -92,8 +99,16 @@ class Emulator:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
         self.clock = clock
-        self.store = Store(retention=settings.retention, seed=settings.seed, runners=settings.runners)
-        self.scenario = Scenario()
+        self.store = Store(
+            retention=settings.retention,
+            seed=settings.seed,
+            runners=settings.runners,
+            concurrency=settings.concurrency,
+        )
+        # The rules for everybody; those of --scenario come back with each reset.
+        self.scenario = self.store.new_scenario()
+        self._given = _rules_of(settings.scenario)
+        self.scenario.replace(self._given)
         # Reads a file of another host, where --allow-egress lets us; `web/submission.py` calls it.
         self.fetch: Callable[[str], Awaitable[bytes | None]] | None = None
         # Called when a webhook may be due sooner than it was.
@@ -142,6 +157,18 @@ class Emulator:
     def _has_storage(self) -> bool:
         return "storage" in self.__dict__
 
+    @cached_property
+    def tokens(self) -> Tokens:
+        """What lets others than the holder of a key ask some apps for a while."""
+        from mock_fal.tokens import Tokens
+
+        return Tokens(self.settings.seed)
+
+    @property
+    def uploaded_bytes(self) -> int:
+        """What uploaded files take on the disk."""
+        return self.storage.vault.used if self._has_storage else 0
+
     def close(self) -> None:
         """Remove what lies on the disk."""
         if self._has_storage:
@@ -170,9 +197,48 @@ class Emulator:
         self.outbox.add(entry, wishes.webhook)
         return entry
 
-    def run(self, endpoint: EndpointId, body: bytes, tenant: str, wishes: Wishes = Wishes()) -> Entry:
-        """Start a direct request; its answer is due at `entry.schedule.ends_at`."""
-        return self._accept(endpoint, body, tenant, wishes, 0.0)
+    def run(
+        self,
+        endpoint: EndpointId,
+        body: bytes,
+        tenant: str,
+        wishes: Wishes = Wishes(),
+        *,
+        streamed: bool = False,
+    ) -> Entry:
+        """Start a direct request; its answer is due at `entry.schedule.ends_at`.
+
+        `streamed` asks for what it shows on the way. Raises ConcurrencyReached.
+        """
+        # fal: what is in progress counts; over the account's limit queued requests wait, and direct ones are refused
+        # (fal's documentation of concurrency, 2026). A runner that is busy is waited for.
+        if self.settings.concurrency:
+            line = self.store.line(tenant, endpoint.app_id)
+            if line.running(self.clock.now()) >= self.settings.concurrency:
+                raise ConcurrencyReached
+        step = "stream" if streamed else "run"
+        return self._accept(endpoint, body, tenant, wishes, 0.0, step=step)
+
+    def is_streaming(self, entry: Entry) -> bool:
+        """Whether a stream goes out: a runner has started, and there will be a result."""
+        good = isinstance(entry.outcome, Answer) and entry.outcome.status < 400
+        return good and entry.schedule.starts_at <= self.clock.now()
+
+    def partials(self, entry: Entry) -> Iterator[tuple[float, JSON]]:
+        """What a stream shows before the result: the moment of each, and its body with a `Picture` for each file."""
+        events = len(entry.partials) + 1
+        for number, partial in enumerate(entry.partials, 1):
+            yield part_due(entry.schedule, number, events), partial
+
+    def abandon(self, entry: Entry) -> None:
+        """Take note that the caller of a direct request hung up: fal ends it then. Nothing, when it is over."""
+        # fal: dropping the connection cancels a direct request (fal's documentation of errors, 2026).
+        now = self.clock.now()
+        if now < entry.schedule.ends_at:
+            self.store.line(entry.tenant, entry.app_id).abandon(entry, now)
+            if self._has_outbox:
+                self.outbox.refresh()
+            self.clock.wake()
 
     def find(self, app_id: str, request_id: str, tenant: str | None) -> Entry:
         """The request of that id. Raises RequestNotFound, also for another's and under another app's name."""
@@ -201,6 +267,7 @@ class Emulator:
         news = next_change(entry.schedule, entry.steps, now)
         if now < entry.schedule.leaves_queue_at:
             news = min(news, self.store.line(entry.tenant, entry.app_id).next_departure(now))
+            news = min(news, next_step(entry.ticket, now))
         return news
 
     def result(self, entry: Entry) -> Outcome:
@@ -209,6 +276,13 @@ class Emulator:
         if now < entry.schedule.ends_at:
             self.clock.polled(next_stage(entry.schedule, now))
             raise StillInProgress
+        if entry.payloads_deleted:
+            # fal: unverified, what is answered for a result whose payloads somebody deleted.
+            raise RequestNotFound
+        return self.outcome(entry)
+
+    def outcome(self, entry: Entry) -> Outcome:
+        """What came out of a request that is over."""
         return self._failure(entry) or self._answer(entry)
 
     def is_done(self, entry: Entry) -> bool:
@@ -232,6 +306,25 @@ class Emulator:
         self.clock.wake()
         return Cancellation.REMOVED if waited else Cancellation.REQUESTED
 
+    def delete_payloads(self, entry: Entry) -> list[str]:
+        """Forget what came out of a request, and the paths of the files that are gone with it.
+
+        Raises StillInProgress before the end.
+        """
+        if not self.is_done(entry):
+            raise StillInProgress
+        # unlike fal: the input stays in the journal, which is the test's and not the account's.
+        return self.store.delete_payloads(entry)
+
+    def charges(self, tenant: str | None = None) -> list[Charge]:
+        """What has been completed and is to be paid for, of one key or of all, in no order."""
+        from mock_fal.billing import charge
+
+        now = self.clock.now()
+        paid = [charge(entry, now) for entry in list(self.store.entries.values())]
+        known = [each for each in [*paid, *self.store.ledger] if each is not None]
+        return [each for each in known if tenant in (None, each.tenant)]
+
     def reset(self, tenant: str | None = None) -> None:
         """Forget one tenant, or all of them and the rules for everybody."""
         self.store.clear(tenant)
@@ -241,6 +334,7 @@ class Emulator:
             self.outbox.clear(tenant)
         if tenant is None:
             self.scenario.clear()
+            self.scenario.replace(self._given)
         self.clock.wake()
 
     def due_deliveries(self) -> list[Delivery]:
@@ -252,26 +346,35 @@ class Emulator:
         self.store.exchanges.append(exchange)
 
     def _accept(
-        self, endpoint: EndpointId, body: bytes, tenant: str, wishes: Wishes, queue_s: float
+        self,
+        endpoint: EndpointId,
+        body: bytes,
+        tenant: str,
+        wishes: Wishes,
+        queue_s: float,
+        *,
+        step: str = "submit",
     ) -> Entry:
         if not catalog.knows(endpoint):
             raise ApplicationNotFound(endpoint.app)
         now = self.clock.now()
         self._check_length(endpoint, tenant, wishes.max_queue_length, now)
         whose = self.store.tenant(tenant)
-        cue = self._cue(whose, endpoint, body, wishes)
-        run_s = self.settings.run_s if cue.run_s is None else cue.run_s
+        cued = self._cued(whose, endpoint, body, wishes, step)
+        cue = cued.choice.outcome if cued else NOTHING
+        run_s = self.settings.run_s if cue.run is None else cue.run
         files: list[Picture] = []
-        outcome, steps = self._work(endpoint, body, cue, run_s, whose, files)
-        refused = isinstance(outcome, Answer) and not steps and cue.run_s is None
+        outcome, steps, partials = self._work(endpoint, body, cue, run_s, whose, files, step == "stream")
+        refused = isinstance(outcome, Answer) and not steps and cue.run is None
         ticket = Ticket(
             number=self.store.next_number(),
             queued_at=now,
-            queue_s=queue_s if cue.queue_s is None else cue.queue_s,
+            queue_s=queue_s if cue.queue is None else cue.queue,
             run_s=min(run_s, REJECTION_S) if refused else run_s,
             low_priority=wishes.low_priority,
             start_timeout_s=wishes.start_timeout_s,
-            honours_cancel=cue.honours_cancel,
+            honours_cancel=cue.cancel == "honoured",
+            position=cue.position or 0,
         )
         entry = Entry(
             whose.ids.request_id(now),
@@ -279,23 +382,36 @@ class Emulator:
             tenant,
             ticket,
             outcome,
-            steps,
+            steps if cue.logs is None else cue.logs,
             files=files,
             terms=self.storage.known(wishes.terms) if wishes.terms.acl.rules else wishes.terms,
+            partials=partials,
+            cued=cued,
         )
         self.store.add(entry, now)
-        if self.settings.runners and self._has_outbox:
+        if cued:
+            cued.choice.count()
+        if self.store.is_limited and self._has_outbox:
             self.outbox.refresh()  # who comes may have changed when others go
         return entry
 
     def _work(
-        self, endpoint: EndpointId, body: bytes, cue: Cue, run_s: float, whose: Tenant, files: list[Picture]
-    ) -> tuple[Outcome, int]:
-        """What the runner will make of the input, or what a cue puts in the place of it."""
+        self,
+        endpoint: EndpointId,
+        body: bytes,
+        cue: Cue,
+        run_s: float,
+        whose: Tenant,
+        files: list[Picture],
+        streamed: bool,
+    ) -> tuple[Outcome, int, tuple[JSON, ...]]:
+        """What the runner makes of the input, or what a cue puts in the place of it; the steps, and the partials."""
         if cue.error in MODEL_ERRORS:
-            return model_error(cue.error), 0
-        if cue.error is not None:
-            return RequestFailure(cue.error), 0
+            ctx = {**dict(MODEL_ERRORS[cue.error].ctx), **dict(cue.ctx)}
+            return model_error(cue.error, loc=cue.loc, ctx=ctx, msg=cue.msg, retry=cue.retry), 0, ()
+        if cue.error:
+            failure = RequestFailure(cue.error, msg=cue.msg, retry=cue.retry, retry_after_s=cue.retry_after)
+            return failure, 0, ()
         shelf = _shelf(whose, files)
         job = Job(
             body,
@@ -304,26 +420,50 @@ class Emulator:
             run_s,
             cue.nsfw,
             lambda url: self._inputs.picture(url, whose.name),
+            streamed,
         )
         work: Work = catalog.runner(endpoint)(job)
-        return work.answer, work.steps
+        return work.answer, work.steps, work.partials
 
-    def _cue(self, whose: Tenant, endpoint: EndpointId, body: bytes, wishes: Wishes) -> Cue:
+    def fault(self, step: str, *, key: str, endpoint: str = "", entry: Entry | None = None) -> Choice:
+        """What a test asks for the answer to a later step, about a request where there is one; not counted yet."""
+        cued = entry.cued if entry else None
+        if entry is not None:
+            key, endpoint = entry.tenant, str(entry.endpoint)
+        call = Call(step, endpoint, key, cued.prompt if cued else "")
+        own = self.store.tenant(key).scenario
+        return choose(call, own, self.scenario, cued.cues if cued else ())
+
+    def _cued(
+        self, whose: Tenant, endpoint: EndpointId, body: bytes, wishes: Wishes, step: str
+    ) -> Cued | None:
+        """What a test asks for a request: nearly always nothing. Raises BadCue, Asked."""
         if not (whose.scenario or self.scenario or wishes.cue or mentions_cue(body)):
-            return NOTHING  # nearly always
-        own = whose.scenario.take(str(endpoint))
-        cue = self.scenario.take(str(endpoint)) if own is None else own
+            return None
+        document = _document(body)
         try:
-            cue = parse_cue(wishes.cue, cue or NOTHING)
-            return cue_in(_document(body), cue) if mentions_cue(body) else cue
+            cues = ([parse_cue(wishes.cue)] if wishes.cue else []) + cues_in(document)
+            for cue in cues:
+                self.scenario.check(cue)
         except ScenarioError as error:
             raise BadCue(str(error)) from None
+        if any(cue.has_answer for cue in cues):
+            self.store.expect_faults()
+        prompt = prompt_of(document)
+        choice = choose(Call(step, str(endpoint), whose.name, prompt), whose.scenario, self.scenario, cues)
+        answer = choice.answer
+        if answer is not None and answer.replaces:
+            choice.count()
+            raise Asked(answer)
+        return Cued(tuple(cues), prompt, choice)
 
     def _view(self, entry: Entry, now: float, with_logs: bool) -> View:
         its = entry.schedule
         ahead = 0
         if now < its.leaves_queue_at:
             ahead = self.store.line(entry.tenant, entry.app_id).ahead(entry, now)
+            if entry.ticket.position:
+                ahead += crowd(entry.ticket, now)
         return View(
             entry,
             status(its, now, ahead),
@@ -342,6 +482,8 @@ class Emulator:
             case Ending.CANCELLED:
                 # fal: unverified, what a request that was cancelled while it waited answers.
                 return RequestFailure("client_cancelled")
+            case Ending.LEFT:
+                return RequestFailure("client_disconnected")
             case _:
                 return entry.outcome if isinstance(entry.outcome, RequestFailure) else None
 
@@ -367,6 +509,15 @@ def _shelf(whose: Tenant, files: list[Picture]) -> Callable[[Recipe, bool], Pict
         return picture
 
     return store
+
+
+def _rules_of(path: str) -> list[Cue]:
+    """The rules of a file. Raises ScenarioError or SettingsError."""
+    if not path:
+        return []
+    from mock_fal.rulebook import read_file  # few have one
+
+    return read_file(path)
 
 
 def _document(body: bytes) -> JSON:

@@ -114,6 +114,14 @@ class QueueFull(FalError):
         super().__init__(429, "Queue is full")
 
 
+class ConcurrencyReached(FalError):
+    """So many requests of the account run that a direct one is refused."""
+
+    def __init__(self) -> None:
+        kind = REQUEST_ERRORS["concurrent_requests_limit"]
+        super().__init__(kind.status, kind.detail)
+
+
 class BodyTooLarge(FalError):
     """The body is larger than we are willing to hold in memory."""
 
@@ -178,6 +186,30 @@ class InvalidToken(FalError):
     def __init__(self) -> None:
         # fal: unverified, the status and the words.
         super().__init__(401, "Invalid token")
+
+
+class InvalidAppToken(FalError):
+    """A token of `rest.fal.ai/tokens/` that is forged or over."""
+
+    def __init__(self) -> None:
+        # fal: a WebSocket is told this word (@fal-ai/client 1.10.1); unverified, that a stream is told it too.
+        super().__init__(401, "Unauthorized")
+
+
+class WrongAppToken(FalError):
+    """A good token, of somebody who may ask other apps with it."""
+
+    def __init__(self) -> None:
+        # fal: a WebSocket is closed with this word (live, 2026); unverified, that a stream is told it too.
+        super().__init__(403, "Forbidden")
+
+
+class BadTokenRequest(FalError):
+    """A token is asked for in a way that can't be understood."""
+
+    def __init__(self, reason: str) -> None:
+        # fal: unverified, the status and the words.
+        super().__init__(422, reason)
 
 
 class BadQuery(FalError):

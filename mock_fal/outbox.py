@@ -17,6 +17,9 @@ from mock_fal.line import Entry
 from mock_fal.timetable import Policy, Verdict, attempts, verdict
 from mock_fal.webhook import Webhook
 
+# How long a webhook is held back at most that is to come behind another: real seconds at fal's own pace.
+HELD_S: Final = 60.0
+
 # The body of a delivery that is over is kept for whoever looks, up to this size.
 KEPT_BYTES: Final = 64 * 1024
 
@@ -45,13 +48,19 @@ class Attempt:
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """A webhook that a request asked for: where it goes, what it says, and how often it was tried."""
+    """A webhook that a request asked for: where it goes, what it says, and how often it was tried.
+
+    `fault` is what a test asks for: duplicate, reorder (it comes behind a later one), withhold, bad_signature.
+    """
 
     entry: Entry
     webhook: Webhook
     policy: Policy
     body: bytes = b""
     attempts: list[Attempt] = field(default_factory=list)
+    fault: str = ""
+    # When a later one had gone out.
+    overtaken_at: float = math.inf
 
     @property
     def request_id(self) -> str:
@@ -76,16 +85,32 @@ class Delivery:
         last = self.attempts[-1] if self.attempts else None
         if last is not None and last.status is not None and verdict(last.status) is not Verdict.AGAIN:
             taken = verdict(last.status) is Verdict.DELIVERED
-            return DeliveryState.DELIVERED if taken else DeliveryState.FAILED
+            if not (taken and self._is_owed_again):
+                return DeliveryState.DELIVERED if taken else DeliveryState.FAILED
         return DeliveryState.WAITING if self.next_at < math.inf else DeliveryState.FAILED
 
     @property
     def next_at(self) -> float:
         """When it is due, unless it was taken: with the end of its request, and then as the timetable says."""
-        if self.attempts and self.attempts[-1].final:
+        if self.fault == "withhold" or (self.attempts and self.attempts[-1].final):
             return math.inf
-        timetable = attempts(self.entry.schedule.ends_at, self.policy, len(self.body))
+        if self._is_owed_again:
+            return self.attempts[-1].at
+        first = self.entry.schedule.ends_at
+        if self.fault == "reorder":
+            first = max(first, min(self.overtaken_at, first + HELD_S / self.policy.pace))
+        timetable = attempts(first, self.policy, len(self.body))
         return next(islice(timetable, len(self.attempts), None), math.inf)
+
+    @property
+    def _is_owed_again(self) -> bool:
+        """Whether it was taken, and is to come a second time."""
+        if self.fault != "duplicate":
+            return False
+        taken = [
+            each.status is not None and verdict(each.status) is Verdict.DELIVERED for each in self.attempts
+        ]
+        return taken[-1:] == [True] and taken.count(True) == 1
 
 
 class Outbox:
@@ -102,6 +127,7 @@ class Outbox:
         # When each that nobody has taken is due, as far as known: schedules change.
         self._waiting: list[tuple[float, int, Delivery]] = []
         self._number = 0
+        self._held: list[Delivery] = []
         self.bell = bell
 
     @property
@@ -122,6 +148,10 @@ class Outbox:
     def add(self, entry: Entry, webhook: Webhook) -> None:
         """Owe a delivery for an entry that has its schedule."""
         delivery = Delivery(entry, webhook, self._policy)
+        if entry.cued is not None:
+            delivery.fault = entry.cued.choice.outcome.webhook
+        if delivery.fault == "reorder":
+            self._held.append(delivery)
         self._all[entry.id] = delivery
         self._push(delivery)
         self.bell()
@@ -159,6 +189,8 @@ class Outbox:
     def record(self, delivery: Delivery, attempt: Attempt) -> None:
         """Write down what an attempt came to; if the delivery is still owed, it will be due again."""
         delivery.attempts.append(attempt)
+        if self._held:
+            self._let_go(delivery, attempt.at)
         if delivery.state is not DeliveryState.WAITING:
             if len(delivery.body) > KEPT_BYTES:
                 delivery.body = b""
@@ -178,6 +210,16 @@ class Outbox:
         heapify(self._waiting)
         for id in gone:
             self._all.pop(id, None)
+        self._held = [each for each in self._held if each.request_id not in gone]
+
+    def _let_go(self, sent: Delivery, at: float) -> None:
+        """Those that were held back for one that went out behind their time are due now."""
+        for held in self._held:
+            later = sent is not held and sent.entry.schedule.ends_at >= held.entry.schedule.ends_at
+            if later and sent.tenant == held.tenant:
+                held.overtaken_at = min(held.overtaken_at, at)
+        self._held = [each for each in self._held if each.overtaken_at == math.inf and each is not sent]
+        self.refresh()
 
     def _push(self, delivery: Delivery) -> None:
         self._number += 1

@@ -97,6 +97,12 @@ class Vault:
         """The bytes on disk, those included that are on their way."""
         return self._used
 
+    @property
+    def uploads(self) -> list[Upload]:
+        """The files that are complete, oldest first."""
+        with self._lock:
+            return [upload for upload in self._uploads.values() if upload.blobs is not None]
+
     def promise(
         self, path: str, owner: str, content_type: str, terms: Terms, now: float, *, in_parts: bool = False
     ) -> Upload:

@@ -184,6 +184,26 @@ def test_flags_behind_the_dashes_are_the_commands(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().out == "['--seed', '2', '--', '--version']\n"
 
 
+def test_where_the_clock_stands_still_the_user_is_told_how_to_move_it(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    show = "import os; print(os.environ['MOCK_FAL_URL'])"
+    assert main(["run", "--clock", "manual", "--", *python(show)]) == 0
+    out, err = capfd.readouterr()
+    hint = f"mock-fal:   curl {out.strip()}/_mock/clock/advance -d '{{\"seconds\": 600}}'"
+    assert err.splitlines()[:2] == [
+        "mock-fal: the clock stands still until somebody moves it "
+        "(MOCK_FAL_URL is in the command's environment):",
+        hint,
+    ]
+
+
+@pytest.mark.parametrize("clock", ["system", "stepping"])
+def test_where_the_clock_goes_on_nothing_is_said_of_it(clock: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--clock", clock, "--", *python("pass")]) == 0
+    assert "clock" not in capfd.readouterr().err
+
+
 PROGRAM = """
 import fal_client
 fal_client.subscribe("fal-ai/flux/schnell", {"prompt": "a cat"})
@@ -209,11 +229,12 @@ def test_the_summary_tells_what_was_called_and_what_failed(capfd: pytest.Capture
         "mock-fal:   GET    queue.fal.run/fal-ai/flux/requests/…  200\n"
         "mock-fal:   POST   fal.run/fal-ai/flux/schnell  422\n"
         "mock-fal:   POST   fal.run/fal-ai/fluxx  404\n"
+        "mock-fal:   would have cost $0.003: 1 × fal-ai/flux/schnell\n"
         "mock-fal:   failed: 422 POST fal.run/fal-ai/flux/schnell: "
         '{"detail":[{"type":"missing","loc":["body","prompt"],"msg":"Field required","input":{}}]}\n'
         "mock-fal:   failed: 404 POST fal.run/fal-ai/fluxx: "
         '{"detail":"Application \\"fluxx\\" not found"}\n'
-        "mock-fal:   not emulated: fal-ai/fluxx; did you mean fal-ai/flux/dev?\n",
+        "mock-fal:   not emulated: fal-ai/fluxx; did you mean fal-ai/flux-2?\n",
     )
 
 

@@ -185,6 +185,15 @@ def test_a_cancelled_request_owes_no_webhook(fal: Fal) -> None:
     assert fal.emulator.outbox.deliveries == fal.emulator.due_deliveries() == []
 
 
+def test_a_webhook_comes_sooner_when_a_caller_in_front_hangs_up(busy: Fal) -> None:
+    direct = busy.run()
+    behind = busy.submit(webhook=Webhook("http://127.0.0.1/hook", "https://v3b.fal.media"))
+    busy.emulator.abandon(direct)
+    assert busy.emulator.result(direct) == RequestFailure("client_disconnected")
+    busy.clock.advance(10)
+    assert [each.entry for each in busy.emulator.due_deliveries()] == [behind]
+
+
 def test_a_webhook_waits_for_a_request_that_was_overtaken(busy: Fal) -> None:
     hook = Webhook("http://127.0.0.1/hook", "https://v3b.fal.media")
     busy.submit()

@@ -10,6 +10,7 @@ from mock_fal.errors import (
     AuthenticationRequired,
     BadCue,
     BadQuery,
+    BadTokenRequest,
     BadUpload,
     BodyTooLarge,
     DiskFull,
@@ -17,6 +18,7 @@ from mock_fal.errors import (
     FileForbidden,
     FileMissing,
     HeaderRequired,
+    InvalidAppToken,
     InvalidBearer,
     InvalidKey,
     InvalidStorageType,
@@ -29,6 +31,7 @@ from mock_fal.errors import (
     StillInProgress,
     UnusableFile,
     UploadTooLarge,
+    WrongAppToken,
 )
 
 # Typed from fal's documentation and captures, not from the code: type, status, keys of ctx.
@@ -211,6 +214,9 @@ def test_a_deadline_is_told_in_the_documented_words() -> None:
         (BadUpload("gone", 409), 409, "gone"),
         (InvalidStorageType(), 400, "Invalid storage type"),
         (InvalidToken(), 401, "Invalid token"),
+        (InvalidAppToken(), 401, "Unauthorized"),
+        (WrongAppToken(), 403, "Forbidden"),
+        (BadTokenRequest("no app"), 422, "no app"),
         (BadCue("column 1: no"), 400, "mock-fal: column 1: no"),
     ],
     ids=lambda value: type(value).__name__,

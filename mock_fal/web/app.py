@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mock_fal.clock import steady_time
+from mock_fal.cue import Asked, Cue
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
-from mock_fal.hosts import EMULATED_HOSTS, MEDIA_HOSTS, QUEUE_HOSTS, REST_HOSTS, RUN_HOSTS, belongs_to_fal
-from mock_fal.journal import Exchange, packed
+from mock_fal.hosts import (
+    EMULATED_HOSTS,
+    MEDIA_HOSTS,
+    PLATFORM_HOSTS,
+    QUEUE_HOSTS,
+    REST_HOSTS,
+    RUN_HOSTS,
+    SITE_HOSTS,
+    WS_HOSTS,
+    belongs_to_fal,
+)
+from mock_fal.journal import Exchange, Journal, packed
 from mock_fal.line import Entry
 from mock_fal.web import wire
 from mock_fal.web.pictures import Pictures
@@ -23,7 +36,9 @@ from mock_fal.web.queue import Queue
 
 if TYPE_CHECKING:
     from mock_fal.web.control import Exports
+    from mock_fal.web.faults import Faults
     from mock_fal.web.media import Media
+    from mock_fal.web.sockets import Sockets
 
 logger = logging.getLogger("mock_fal")
 
@@ -43,6 +58,7 @@ class App:
         self._emulator = emulator
         self._pictures = pictures
         self._exports = exports
+        self._started_at = steady_time()
         self._proxy_key = emulator.settings.own_key
         self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, Queue(emulator, pictures))
 
@@ -50,15 +66,15 @@ class App:
     local_media = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1008, "reason": "mock-fal: no WebSocket here"})
+        if scope["type"] == "websocket":
+            await self._converse(scope, receive, send)
             return
         question = scope[_QUESTION] = Question(scope, local_media=self.local_media, proxy_key=self._proxy_key)
         try:
             if not question.host and not question.by_proxy:
                 await self._control(scope, receive, send)
             elif b"origin" in question.headers and question.host not in MEDIA_HOSTS:
-                await self._cross_origin(scope, receive, send)
+                await (self._same_origin if question.by_proxy else self._cross_origin)(scope, receive, send)
             else:
                 await self._answer(scope, receive, send)
         except asyncio.CancelledError:
@@ -83,6 +99,18 @@ class App:
             from mock_fal.web.rest import Rest
 
             self._hosts |= dict.fromkeys(REST_HOSTS, Rest(self._emulator))
+        elif name in PLATFORM_HOSTS:
+            from mock_fal.web.platform import Platform
+
+            self._hosts |= dict.fromkeys(PLATFORM_HOSTS, Platform(self._emulator))
+        elif name in SITE_HOSTS:
+            from mock_fal.web.site import Site
+
+            self._hosts |= dict.fromkeys(SITE_HOSTS, Site())
+        elif name in WS_HOSTS:
+            from mock_fal.web.ws_run import WsRun
+
+            self._hosts |= dict.fromkeys(WS_HOSTS, WsRun(self._emulator, self._pictures))
         return self._hosts.get(name)
 
     @cached_property
@@ -92,35 +120,66 @@ class App:
         return Media(self._emulator, self._pictures)
 
     @cached_property
+    def _faults(self) -> Faults:
+        from mock_fal.web.faults import Faults
+
+        return Faults(self._emulator)
+
+    @cached_property
     def _control(self) -> ASGIApp:
         from mock_fal.web.control import control
 
-        return control(self._emulator, self._exports)
+        return control(self._emulator, self._exports, self._started_at)
+
+    @cached_property
+    def _sockets(self) -> Sockets:
+        from mock_fal.web.sockets import Sockets
+
+        return Sockets(self._emulator, self._pictures)
 
     @cached_property
     def _cross_origin(self) -> ASGIApp:
-        from starlette.middleware.cors import CORSMiddleware
-
         # fal: runners answer any origin, method and header, with credentials (fal SDK).
         # fal: unverified, that the gateways of fal.run and queue.fal.run answer preflights alike.
-        return CORSMiddleware(
-            self._answer,
-            allow_origins=["*"],
-            allow_methods=["*"],
-            allow_headers=["*"],
-            allow_credentials=True,
-        )
+        return _open_to_pages(self._answer)
+
+    @cached_property
+    def _same_origin(self) -> ASGIApp:
+        # A page's proxy is at the page's own address, where it reads all headers: the request's id is in one.
+        return _open_to_pages(self._answer, expose_headers=["*"])
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from mock_fal.web.socket import Socket
+
+        # A handshake is a GET; what comes behind it is told apart from that in the journal.
+        handshake = {**scope, "method": "WS", "scheme": "https" if scope["scheme"] == "wss" else "http"}
+        question = Question(handshake, local_media=self.local_media)
+
+        def record(
+            question: Question, response: wire.Answering, entry: Entry | None, asked_at: float
+        ) -> Exchange:
+            return self._record(question, response, entry, scope, asked_at)
+
+        with suppress(asyncio.CancelledError):
+            await self._sockets.converse(question, Socket(receive, send), record)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         question: Question = scope[_QUESTION]
+        asked_at = steady_time()
         host = self._hosts.get(question.host) or self._host(question.host)
         entry: Entry | None = None
         response: wire.Answering
+        fault: Cue | None = None
         try:
+            if self._emulator.store.has_faults:
+                fault = self._faults.before(question)
             if host is None:
                 response = _not_emulated(question)
             else:
                 response, entry = await host.answer(question, receive)
+        except Asked as asked:
+            fault = asked.cue
+            response = self._faults.instead(fault, question)
         except FalError as error:
             response = wire.error(error, self._emulator.fresh_id(""))
         except Gone:
@@ -128,12 +187,30 @@ class App:
         except Exception:
             logger.exception("mock-fal: a bug, at %s %s", question.method, question.path)
             response = wire.reply(500, {"detail": "Internal Server Error"})
-        self._record(question, response, entry)
-        await response(scope, receive, send)
+        faults = self._faults if self._emulator.store.has_faults else None
+        if faults:
+            response, fault = faults.changed(fault, question, response, entry)
+        exchange = self._record(question, response, entry, scope, asked_at)
+        if fault:
+            exchange.cue = str(fault)
+        try:
+            if faults:
+                await faults.deliver(fault, response, scope, receive, send)
+            else:
+                await response(scope, receive, send)
+        finally:
+            exchange.answered_at = steady_time()
 
-    def _record(self, question: Question, response: wire.Answering, entry: Entry | None) -> None:
+    def _record(
+        self,
+        question: Question,
+        response: wire.Answering,
+        entry: Entry | None,
+        scope: Scope,
+        asked_at: float,
+    ) -> Exchange:
         emulator = self._emulator
-        exchange = Exchange(
+        exchange = Exchange(  # all by position: names cost as much as the rest of it
             emulator.clock.now(),
             entry.tenant if entry else question.account or _named_tenant(question),
             question.method,
@@ -144,26 +221,52 @@ class App:
             question.body,
             response.status_code,
             packed(response.raw_headers),
-            request_id=entry.id if entry else None,
-            uploaded_bytes=question.uploaded_bytes,
+            b"",
+            entry.id if entry else None,
+            question.uploaded_bytes,
+            asked_at,
+            None,
+            entry.endpoint if entry else None,
+            scope["scheme"],
+            scope.get("client"),
         )
+        if entry is not None and entry.cued is not None:
+            exchange.cue = str(entry.cued.choice)
         if isinstance(response, wire.Reply):
             exchange.response_body = response.body
         elif question.host in MEDIA_HOSTS:
             pass  # a file
         elif isinstance(response, StreamingResponse):
-            response.body_iterator = _recorded(response.body_iterator, exchange)
+            response.body_iterator = _recorded(response.body_iterator, exchange, emulator.store.exchanges)
         else:
             exchange.response_body = bytes(response.body)
         emulator.record(exchange)
+        return exchange
 
 
-async def _recorded(parts: AsyncIterable[Any], exchange: Exchange) -> AsyncIterator[bytes]:
+def _open_to_pages(app: ASGIApp, expose_headers: Sequence[str] = ()) -> ASGIApp:
+    """An application that pages of every origin may ask."""
+    from starlette.middleware.cors import CORSMiddleware
+
+    return CORSMiddleware(
+        app,
+        allow_origins=["*"],
+        allow_methods=["*"],
+        allow_headers=["*"],
+        allow_credentials=True,
+        expose_headers=expose_headers,
+    )
+
+
+async def _recorded(parts: AsyncIterable[Any], exchange: Exchange, journal: Journal) -> AsyncIterator[bytes]:
     """The parts of a stream, noted in the journal as they leave."""
-    async for part in parts:
-        data = part.encode() if isinstance(part, str) else bytes(part)
-        exchange.response_body += data
-        yield data
+    try:
+        async for part in parts:
+            data = part.encode() if isinstance(part, str) else bytes(part)
+            exchange.response_body += data
+            yield data
+    finally:
+        journal.weigh(exchange)
 
 
 def _not_emulated(question: Question) -> wire.Answering:

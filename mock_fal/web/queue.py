@@ -33,10 +33,10 @@ class Queue:
 
     async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
         """The answer, and the request that it is about where there is one."""
-        place = _place(question.path)
-        if place is None:
+        where = place(question.path)
+        if where is None:
             return await self._submit(question, receive)
-        app_id, request_id, (method, handler, as_status) = place
+        app_id, request_id, (method, handler, as_status) = where
         if question.method != method and (question.method, method) != ("HEAD", "GET"):
             allowed = "GET,HEAD" if method == "GET" else method
             return wire.method_not_allowed(allowed, self._presentable(request_id)), None
@@ -131,7 +131,7 @@ _ROUTES: Final[dict[tuple[str, ...], Route]] = {
 
 
 @lru_cache(maxsize=4096)
-def _place(path: str) -> tuple[str, str, Route] | None:
+def place(path: str) -> tuple[str, str, Route] | None:
     """The app, the request and what is asked about it; None for a path to submit to."""
     segments = path.strip("/").split("/")
     at = 3 if segments[0] in NAMESPACES else 2

@@ -7,9 +7,9 @@ from mock_fal.web import wire
 from mock_fal.web.question import Question
 
 
-def wishes(question: Question) -> Wishes:
-    """All of it. Raises BadQuery or BadUpload."""
-    asked = wire.wishes(question)
+def wishes(question: Question, *, queued: bool = True) -> Wishes:
+    """All of it; what is about waiting in line only when it is `queued`. Raises BadQuery or BadUpload."""
+    asked = wire.wishes(question) if queued else wire.direct_wishes(question)
     if question.headers.keys().isdisjoint(wire.LIFECYCLE):
         return asked
     from mock_fal.web.wire_storage import with_terms  # what few ask for need not be loaded at the start

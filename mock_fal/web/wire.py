@@ -17,7 +17,15 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mock_fal.emulator import Cancellation, View, Wishes
-from mock_fal.errors import JSON, AlreadyCompleted, BadQuery, FalError, RequestNotFound, StillInProgress
+from mock_fal.errors import (
+    JSON,
+    AlreadyCompleted,
+    BadQuery,
+    ConcurrencyReached,
+    FalError,
+    RequestNotFound,
+    StillInProgress,
+)
 from mock_fal.journal import RawHeaders
 from mock_fal.lifecycle import Completed, LogLine, Queued, Running
 from mock_fal.line import Entry
@@ -114,6 +122,14 @@ def wishes(question: Question) -> Wishes:
     )
 
 
+def direct_wishes(question: Question) -> Wishes:
+    """What the headers of a direct request ask for: whatever is about waiting in line means nothing here."""
+    headers = question.headers
+    if headers.keys().isdisjoint(_WISHING):
+        return _NO_WISHES
+    return Wishes(start_timeout_s=_start_timeout(headers), cue=question.header(b"x-mock-fal"))
+
+
 _WISHING: Final = frozenset(
     {b"x-fal-queue-priority", b"x-fal-request-start-timeout", b"x-fal-request-timeout", b"x-mock-fal"}
 )
@@ -171,7 +187,28 @@ def status(view: View, links: Links, *, with_logs: bool) -> Reply:
 
 def status_event(view: View, links: Links, logs: list[LogLine] | None) -> bytes:
     """One event of a status stream."""
-    return b"data: " + _status(view, links, logs) + b"\n\n"
+    return event(_status(view, links, logs))
+
+
+def event(body: bytes, name: str = "") -> bytes:
+    """One event of a stream; JSON as we write it has no line ends."""
+    named = b"event: %b\n" % name.encode() if name else b""
+    return b"%bdata: %b\n\n" % (named, body)
+
+
+def stream_headers(entry: Entry) -> dict[str, str]:
+    """The head of an answer in events."""
+    # fal: unverified, which there are beside the content type; what a request costs isn't known yet.
+    return {
+        "content-type": "text/event-stream",
+        REQUEST_ID: entry.id,
+        "x-fal-served-from": _runner_id(entry.app_id),
+    }
+
+
+def partial(body: JSON, links: Links, inline: Mapping[Picture, str]) -> bytes:
+    """What a runner shows: a result, or what it has of it so far."""
+    return encode(body, addresses(links.media, inline))
 
 
 def result(outcome: Outcome, entry: Entry, links: Links, inline: Mapping[Picture, str]) -> Reply:
@@ -183,22 +220,22 @@ def result(outcome: Outcome, entry: Entry, links: Links, inline: Mapping[Picture
         headers["x-fal-billable-units"] = _units(outcome.billable_units)
     if outcome.needs_retry is not None:
         headers["x-fal-needs-retry"] = "true" if outcome.needs_retry else "false"
-    return _reply(outcome.status, encode(outcome.body, addresses(links.media, inline)), headers)
+    return _reply(outcome.status, partial(outcome.body, links, inline), headers)
 
 
 def request_failure(failure: RequestFailure, request_id: str) -> Reply:
     """The gateway's answer when no runner answered."""
-    kind = failure.kind
-    # fal: the queue tries again after 503 and 504, never after other codes; a caller's deadline is final.
-    retry = kind.status in (429, 503, 504) and not failure.by_user
     headers = {
         REQUEST_ID: request_id,
         "x-fal-error-type": failure.error_type,
-        "x-fal-needs-retry": "1" if retry else "0",
+        "x-fal-needs-retry": "1" if failure.needs_retry else "0",
     }
     if failure.by_user:
         headers["x-fal-request-timeout-type"] = "user"
-    return reply(kind.status, {"detail": kind.detail, "error_type": failure.error_type}, headers)
+    if failure.retry_after_s is not None:
+        headers["retry-after"] = str(failure.retry_after_s)
+    body = {"detail": failure.detail, "error_type": failure.error_type}
+    return reply(failure.kind.status, body, headers)
 
 
 def cancelled(cancellation: Cancellation, entry: Entry) -> Reply:
@@ -213,6 +250,8 @@ def cancelled(cancellation: Cancellation, entry: Entry) -> Reply:
 def error(error: FalError, request_id: str, *, as_status: bool = False) -> Reply:
     """A refusal. Where a status is asked for or a request cancelled (`as_status`), the body is one too."""
     headers = {REQUEST_ID: request_id} if request_id else None
+    if isinstance(error, ConcurrencyReached):
+        return request_failure(RequestFailure("concurrent_requests_limit"), request_id)
     if isinstance(error, AlreadyCompleted):
         return reply(error.status, {"status": "ALREADY_COMPLETED"}, headers)
     if isinstance(error, RequestNotFound) and as_status:
@@ -267,7 +306,7 @@ def _state(view: View) -> tuple[str, str]:
             if view.failure is None:
                 return "COMPLETED", f'"metrics":{{"inference_time":{inference_s}}}'
             # fal: failures of the infrastructure show here, a model's own error does not (live, 2026-07).
-            error, error_type = _compact(view.failure.kind.detail), view.failure.error_type
+            error, error_type = _compact(view.failure.detail), view.failure.error_type
             return "COMPLETED", f'"metrics":{{}},"error":{error},"error_type":"{error_type}"'
         case _:
             assert_never(view.status)

@@ -206,12 +206,12 @@ def test_every_transport_reaches_us(node: Node, mock_fal: Account) -> None:
 
 def test_the_summary_tells_what_was_refused_within_node(node: Node) -> None:
     program = (
-        "for (const host of ['api.fal.ai', 'example.com']) await fetch(`https://${host}/`).catch(() => {})"
+        "for (const host of ['mcp.fal.ai', 'example.com']) await fetch(`https://${host}/`).catch(() => {})"
     )
     command = [str(node.binary), "--input-type=module", "-e", program]
     assert mock_fal_run(command, "--offline").stderr == (
         "mock-fal: no request answered\n"
-        "mock-fal:   refused: api.fal.ai:443: mock-fal does not emulate api.fal.ai\n"
+        "mock-fal:   refused: mcp.fal.ai:443: mock-fal does not emulate mcp.fal.ai\n"
         "mock-fal:   refused: example.com:443: mock-fal is offline and refuses example.com\n"
     )
 

@@ -148,7 +148,7 @@ def test_an_entry_of_the_journal_becomes_an_exchange() -> None:
         "query": "x=1",
         "status": 200,
         "request_id": None,
-        "request": {"headers": [["Content-Type", "image/png"]], "body": "AAE=", "base64": True},
+        "request": {"headers": [["Content-Type", "image/png"]], "body": "AAE=", "encoding": "base64"},
         "response": {"headers": [], "body": json.dumps({"a": 1})},
     }
     exchange = from_journal(entry)

@@ -143,6 +143,17 @@ def test_a_page_of_another_origin_may_ask_the_proxy(fal: Fal) -> None:
     assert preflight.headers["access-control-allow-headers"] == "content-type,x-fal-target-url"
     answer = proxied(fal, "POST", f"{QUEUE}/{SCHNELL}", headers={"origin": PAGE}, body=A_CAT)
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, PAGE)
+    assert answer.headers["access-control-expose-headers"] == "*"
+
+
+def test_a_status_stream_comes_through_the_proxy_as_it_is_told(fal: Fal) -> None:
+    target = f"{fal.submit().url}/status/stream"
+    call = fal.begin("GET", PROXY, headers={"origin": PAGE, "x-fal-target-url": target})
+    assert call.head().headers["content-type"].startswith("text/event-stream")
+    assert [event["status"] for event in call.events()] == ["IN_QUEUE"]
+    fal.advance(QUEUE_S + RUN_S)
+    assert call.events()[-1]["status"] == "COMPLETED"
+    assert call.is_over
 
 
 @pytest.mark.parametrize("way", ["by name", "by path"])
@@ -162,26 +173,19 @@ def test_files_may_be_where_any_browser_here_reaches_them(fal: Fal, way: str) ->
 @pytest.mark.parametrize(
     ("url", "headers"),
     [
-        ("https://api.fal.ai/v1/models", {}),
-        ("https://api.fal.ai:443/v1/models", {}),
-        (f"{OURS}/api.fal.ai/v1/models", {}),
-        (PROXY, {"x-fal-target-url": "https://api.fal.ai/v1/models"}),
-        ("https://api.fal.ai/v1/models", {"origin": PAGE}),
+        ("https://mcp.fal.ai/mcp", {}),
+        ("https://mcp.fal.ai:443/mcp", {}),
+        (f"{OURS}/mcp.fal.ai/mcp", {}),
+        (PROXY, {"x-fal-target-url": "https://mcp.fal.ai/mcp"}),
+        ("https://mcp.fal.ai/mcp", {"origin": PAGE}),
     ],
 )
 def test_a_host_of_fal_that_is_not_here_says_so(fal: Fal, url: str, headers: dict[str, str]) -> None:
     answer = fal.ask("GET", url, headers=headers)
     assert answer.status_code == 501
     detail = answer.json()["detail"]
-    assert detail.startswith("mock-fal does not emulate 'api.fal.ai'; it emulates ")
+    assert detail.startswith("mock-fal does not emulate 'mcp.fal.ai'; it emulates ")
     assert all(host in detail for host in EMULATED_HOSTS)
-
-
-@pytest.mark.parametrize("type", ["websocket"])
-def test_there_are_no_websockets(fal: Fal, type: str) -> None:
-    asked = scope("GET", f"{RUN}/{SCHNELL}/realtime") | {"type": type}
-    (sent,) = Call(fal, asked, b"", True).sent
-    assert (sent["type"], sent["code"]) == ("websocket.close", 1008)
 
 
 @pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
@@ -402,7 +406,7 @@ def test_the_journal_forgets_the_oldest_first(serve: Serve) -> None:
 
 HOST_NAMES = [
     *sorted(EMULATED_HOSTS),
-    "api.fal.ai",
+    "mcp.fal.ai",
     "127.0.0.1:8325",
     "localhost",
     "mock",
