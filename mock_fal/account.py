@@ -12,7 +12,7 @@ from mock_fal.clock import Clock
 from mock_fal.emulator import Emulator
 from mock_fal.errors import SettingsError
 from mock_fal.journal import Exchange
-from mock_fal.scenario import Scenario
+from mock_fal.scenario.rules import Scenario
 
 if TYPE_CHECKING:
     from mock_fal.billing import Usage

@@ -155,7 +155,7 @@ def render(options: argparse.Namespace) -> int:
 
 def explain(options: argparse.Namespace) -> int:
     """Say what a cue will do, or what is wrong with it and where."""
-    from mock_fal.explain import explained, pointed
+    from mock_fal.scenario.explain import explained, pointed
 
     text = " ".join(options.cue)
     try:

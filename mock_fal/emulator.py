@@ -14,7 +14,6 @@ from mock_fal import catalog
 from mock_fal.acl import Terms
 from mock_fal.catalog import Job, Work
 from mock_fal.clock import Clock
-from mock_fal.cue import NOTHING, Asked, Cue, parse_cue
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     JSON,
@@ -47,7 +46,8 @@ from mock_fal.lifecycle import (
 from mock_fal.line import Entry
 from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure, model_error
 from mock_fal.recipe import Recipe
-from mock_fal.scenario import Call, Choice, Cued, choose, cues_in, mentions_cue, prompt_of
+from mock_fal.scenario.cue import NOTHING, Asked, Cue, parse_cue
+from mock_fal.scenario.rules import Call, Choice, Cued, choose, cues_in, mentions_cue, prompt_of
 from mock_fal.settings import Settings
 from mock_fal.store import Store, Tenant
 
@@ -515,7 +515,7 @@ def _rules_of(path: str) -> list[Cue]:
     """The rules of a file. Raises ScenarioError or SettingsError."""
     if not path:
         return []
-    from mock_fal.rulebook import read_file  # few have one
+    from mock_fal.scenario.rulebook import read_file  # few have one
 
     return read_file(path)
 

@@ -13,7 +13,7 @@ from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON
 from mock_fal.lifecycle import Schedule, Ticket, plan, schedule
 from mock_fal.outcome import Outcome, Picture
-from mock_fal.scenario import Cued
+from mock_fal.scenario.rules import Cued
 
 # The schedule of a request that has not joined its line yet.
 UNPLANNED: Final = Schedule(0.0, math.inf, math.inf, 0.0)

@@ -14,7 +14,7 @@ from mock_fal.ids import Ids
 from mock_fal.journal import Journal
 from mock_fal.line import Entry, Line
 from mock_fal.outcome import Answer, Picture
-from mock_fal.scenario import Scenario
+from mock_fal.scenario.rules import Scenario
 
 if TYPE_CHECKING:
     from mock_fal.billing import Ledger

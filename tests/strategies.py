@@ -9,12 +9,12 @@ from typing import cast
 from hypothesis import strategies as st
 
 from mock_fal.clock import EPOCH
-from mock_fal.cue import Cue, parse_cue
 from mock_fal.endpoint import NAMESPACES, EndpointId
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
 from mock_fal.lifecycle import Schedule, Ticket, schedule
-from mock_fal.vocabulary import FAMILIES, STEPS, WORDS
-from mock_fal.words import written
+from mock_fal.scenario.cue import Cue, parse_cue
+from mock_fal.scenario.vocabulary import FAMILIES, STEPS, WORDS
+from mock_fal.scenario.words import written
 
 
 def spans(longest_s: float = 10.0) -> st.SearchStrategy[float]:

@@ -24,8 +24,8 @@ FLOORS = [
         "endpoint",
         "lifecycle",
         "recipe",
-        "words",
-        "vocabulary",
+        "scenario.words",
+        "scenario.vocabulary",
         "timetable",
         "acl",
         "identity",
@@ -35,9 +35,9 @@ FLOORS = [
         "keys",
         "price",
     ],
-    ["cue"],
-    ["scenario", "rulebook"],
-    ["explain"],
+    ["scenario.cue"],
+    ["scenario.rules", "scenario.rulebook"],
+    ["scenario.explain"],
     ["picture.chance", "picture.caption", "picture.encode"],
     ["outcome", "journal", "vault", "picture.noise", "picture.palette", "picture.scene", "picture.photo"],
     ["line", "webhook", "catalog", "picture.plan"],
@@ -82,7 +82,7 @@ TIES = {"server", "summary"}
 
 # Importing a module of the package imports these anyway, and they import nothing that must be below anything:
 # the public face is lazy (its type-only imports are for type checkers), a package's own file is empty.
-FACES = {"", "web", "gateway", "picture"}
+FACES = {"", "web", "gateway", "picture", "scenario"}
 
 # One door for each library, and for what makes a run not repeat.
 DOORS: dict[str, set[str]] = {

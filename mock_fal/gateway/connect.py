@@ -112,7 +112,7 @@ class ConnectProxy:
         self.port = port
         self._head_wait_s = head_wait_s
         self._server: asyncio.Server | None = None
-        self._connections: dict[asyncio.Task[None], _Peer] = {}
+        self._connections: dict[asyncio.Task[None], Peer] = {}
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, self._host, self.port, limit=MAX_HEAD_BYTES)
@@ -147,12 +147,12 @@ class ConnectProxy:
         if self._server is None:  # accepted by the kernel just before the port was closed
             writer.transport.abort()
             return
-        client = _Peer(reader, writer)
+        client = Peer(reader, writer)
         connection = asyncio.get_running_loop().create_task(self._serve(client))
         self._connections[connection] = client
         connection.add_done_callback(self._connections.pop)
 
-    async def _serve(self, client: _Peer) -> None:
+    async def _serve(self, client: Peer) -> None:
         try:
             await self._converse(client)
         except _Refused as refusal:
@@ -162,7 +162,7 @@ class ConnectProxy:
         finally:
             await client.abort()
 
-    async def _converse(self, client: _Peer) -> None:
+    async def _converse(self, client: Peer) -> None:
         head = await self._head(client.reader)
         if head is None:
             return
@@ -194,15 +194,15 @@ class ConnectProxy:
                 return None
             raise _Refused(400, "the request's head ends in the middle") from None
 
-    async def _reach(self, event: Event) -> _Peer:
+    async def _reach(self, event: Event) -> Peer:
         """A connection to the one who answers: our TLS port, the host, or the host by way of another proxy."""
         proxy = self._upstream(event.host) if event.kind == "passed" else None
         try:
             async with asyncio.timeout(UPSTREAM_WAIT_S):
                 if proxy is not None:
-                    return await _tunnel(proxy, event)
+                    return await tunnel(proxy, event.host, event.port)
                 address = self._tls_address if event.kind == "fal" else (event.host, event.port)
-                return _Peer(*await asyncio.open_connection(*address))
+                return Peer(*await asyncio.open_connection(*address))
         except TimeoutError:
             why = f"no answer within {UPSTREAM_WAIT_S:g} seconds"
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
@@ -211,7 +211,7 @@ class ConnectProxy:
 
 
 @dataclass(frozen=True)
-class _Peer:
+class Peer:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
@@ -283,34 +283,34 @@ def _origin_form(method: str, target: str, fields: list[bytes]) -> bytes:
     return b"\r\n".join([*lines, b"Connection: close", b"", b""])
 
 
-async def _tunnel(proxy: str, event: Event) -> _Peer:
-    """A connection to the event's host through a proxy like ourselves."""
+async def tunnel(proxy: str, host: str, port: int) -> Peer:
+    """A connection to a host through a proxy like ourselves. Raises OSError and what reading raises."""
     parts = urlsplit(proxy)
     secure = ssl.create_default_context() if parts.scheme == "https" else None
-    port = parts.port or (443 if secure else 80)
-    peer = _Peer(*await asyncio.open_connection(parts.hostname, port, ssl=secure))
+    its_port = parts.port or (443 if secure else 80)
+    peer = Peer(*await asyncio.open_connection(parts.hostname, its_port, ssl=secure))
     try:
-        await peer.write(_connect_head(event, parts.username, parts.password))
+        await peer.write(_connect_head(host, port, parts.username, parts.password))
         answer = await peer.reader.readuntil(b"\r\n\r\n")
         status = answer.partition(b"\r\n")[0].decode("latin-1")
         if status.split(" ")[1:2] != ["200"]:
-            raise OSError(f"the proxy {parts.hostname}:{port} answered {status}")
+            raise OSError(f"the proxy {parts.hostname}:{its_port} answered {status}")
     except BaseException:
         await peer.abort()
         raise
     return peer
 
 
-def _connect_head(event: Event, user: str | None, password: str | None) -> bytes:
-    host = f"[{event.host}]" if ":" in event.host else event.host
-    lines = [f"CONNECT {host}:{event.port} HTTP/1.1", f"Host: {host}:{event.port}"]
+def _connect_head(host: str, port: int, user: str | None, password: str | None) -> bytes:
+    host = f"[{host}]" if ":" in host else host
+    lines = [f"CONNECT {host}:{port} HTTP/1.1", f"Host: {host}:{port}"]
     if user is not None:
         token = b64encode(f"{unquote(user)}:{unquote(password or '')}".encode()).decode()
         lines.append(f"Proxy-Authorization: Basic {token}")
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-async def _splice(client: _Peer, server: _Peer) -> None:
+async def _splice(client: Peer, server: Peer) -> None:
     """Carry bytes both ways until both sides have ended; one side's end is told to the other."""
     try:
         async with asyncio.TaskGroup() as directions:
@@ -320,7 +320,7 @@ async def _splice(client: _Peer, server: _Peer) -> None:
         pass  # one side hung up; the other learns it when we do
 
 
-async def _pump(source: _Peer, sink: _Peer) -> None:
+async def _pump(source: Peer, sink: Peer) -> None:
     while chunk := await source.reader.read(CHUNK_BYTES):
         await sink.write(chunk)
     if sink.writer.can_write_eof():  # TLS, to a proxy reached by https, has no such thing
@@ -336,7 +336,7 @@ class _Refused(Exception):
         self.advice = advice
 
 
-async def _answer(client: _Peer, refusal: _Refused) -> None:
+async def _answer(client: Peer, refusal: _Refused) -> None:
     # Many clients show the reason phrase of a proxy's answer and hide its body, so the phrase says what matters.
     body = f"{refusal.reason}\n{refusal.advice}\n".encode()
     head = (

@@ -13,7 +13,6 @@ from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_fal.clock import steady_time
-from mock_fal.cue import Asked, Cue
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.hosts import (
@@ -29,6 +28,7 @@ from mock_fal.hosts import (
 )
 from mock_fal.journal import Exchange, Journal, packed
 from mock_fal.line import Entry
+from mock_fal.scenario.cue import Asked, Cue
 from mock_fal.web import wire
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Gone, Question

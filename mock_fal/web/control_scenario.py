@@ -5,10 +5,10 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mock_fal.cue import Cue
 from mock_fal.errors import ScenarioError
-from mock_fal.rulebook import read_json, read_yaml
-from mock_fal.scenario import Scenario
+from mock_fal.scenario.cue import Cue
+from mock_fal.scenario.rulebook import read_json, read_yaml
+from mock_fal.scenario.rules import Scenario
 from mock_fal.web.control_wire import Refusal, answer, emulator
 
 

@@ -14,12 +14,12 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from mock_fal.clock import Clock
-from mock_fal.cue import Asked, Cue, phrase
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON, FalError, FileMissing, InvalidKey, InvalidToken, RequestNotFound
 from mock_fal.hosts import MEDIA_HOSTS, QUEUE_HOSTS, REST_HOSTS, RUN_HOSTS
 from mock_fal.line import Entry
-from mock_fal.vocabulary import document
+from mock_fal.scenario.cue import Asked, Cue, phrase
+from mock_fal.scenario.vocabulary import document
 from mock_fal.web import wire
 from mock_fal.web.question import Question
 from mock_fal.web.queue import place

@@ -11,10 +11,10 @@ from starlette.responses import StreamingResponse
 
 from mock_fal import catalog
 from mock_fal.clock import steady_time
-from mock_fal.cue import Asked
 from mock_fal.emulator import Emulator
 from mock_fal.errors import ApplicationNotFound
 from mock_fal.line import Entry
+from mock_fal.scenario.cue import Asked
 from mock_fal.web import wire, wire_sockets
 from mock_fal.web.faults import NO_ANSWER, Faults
 from mock_fal.web.pictures import Pictures

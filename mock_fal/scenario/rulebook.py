@@ -13,9 +13,9 @@ from json import JSONDecodeError, JSONDecoder, loads
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from mock_fal.cue import Cue, cue_of, words_of
 from mock_fal.errors import JSON, ScenarioError, SettingsError
-from mock_fal.words import Word, read_words
+from mock_fal.scenario.cue import Cue, cue_of, words_of
+from mock_fal.scenario.words import Word, read_words
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_fal.cue import Cue, parse_cue
 from mock_fal.errors import ScenarioError, SettingsError
-from mock_fal.rulebook import read_file, read_json, read_yaml
+from mock_fal.scenario.cue import Cue, parse_cue
+from mock_fal.scenario.rulebook import read_file, read_json, read_yaml
 
 Reader = Callable[[str], list[Cue]]
 

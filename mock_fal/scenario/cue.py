@@ -18,8 +18,8 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from mock_fal.errors import JSON, REQUEST_ERRORS, FalError, ScenarioError
-from mock_fal.vocabulary import FAMILIES, POSTS, WORDS, Kind, close_to, spelled
-from mock_fal.words import Word, read_words, written
+from mock_fal.scenario.vocabulary import FAMILIES, POSTS, WORDS, Kind, close_to, spelled
+from mock_fal.scenario.words import Word, read_words, written
 
 Members = tuple[tuple[str, JSON], ...]
 

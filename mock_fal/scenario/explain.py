@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from mock_fal.cue import Cue, parse_cue
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
-from mock_fal.rulebook import read_json
-from mock_fal.scenario import MARK, cues_in
-from mock_fal.vocabulary import FAMILIES, STEPS, WORDS
+from mock_fal.scenario.cue import Cue, parse_cue
+from mock_fal.scenario.rulebook import read_json
+from mock_fal.scenario.rules import MARK, cues_in
+from mock_fal.scenario.vocabulary import FAMILIES, STEPS, WORDS
 
 _STEPS: Final = {
     "submit": "the submission to the queue",

@@ -15,10 +15,10 @@ from fnmatch import fnmatchcase
 from functools import reduce
 from typing import Any, Final, NamedTuple
 
-from mock_fal.cue import NOTHING, Cue, cue_of, over, parse_rule
 from mock_fal.errors import JSON, ScenarioError
-from mock_fal.vocabulary import WORDS, close_to
-from mock_fal.words import column, read_words
+from mock_fal.scenario.cue import NOTHING, Cue, cue_of, over, parse_rule
+from mock_fal.scenario.vocabulary import WORDS, close_to
+from mock_fal.scenario.words import column, read_words
 
 # More rules than a person writes; each is looked at for each call.
 MAX_RULES: Final = 1000

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 
 from mock_fal.cli import main
-from mock_fal.cue import Cue
 from mock_fal.errors import ScenarioError
-from mock_fal.explain import explain, explained, pointed
+from mock_fal.scenario.cue import Cue
+from mock_fal.scenario.explain import explain, explained, pointed
 from tests.strategies import cues
 
 POSTS = "It acts at: the submission to the queue, the direct request, the request for a stream."

@@ -8,11 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_fal.cue import NOTHING, Cue, over, parse_cue, parse_rule
 from mock_fal.errors import JSON, ScenarioError
-from mock_fal.scenario import MAX_RULES, Call, Choice, Scenario, choose, cues_in, mentions_cue, prompt_of
-from mock_fal.vocabulary import STEPS, WORDS, Kind
-from mock_fal.words import read_words, written
+from mock_fal.scenario.cue import NOTHING, Cue, over, parse_cue, parse_rule
+from mock_fal.scenario.rules import (
+    MAX_RULES,
+    Call,
+    Choice,
+    Scenario,
+    choose,
+    cues_in,
+    mentions_cue,
+    prompt_of,
+)
+from mock_fal.scenario.vocabulary import STEPS, WORDS, Kind
+from mock_fal.scenario.words import read_words, written
 from tests.strategies import cues, documents, spellings
 
 DEV = "fal-ai/flux/dev"
