@@ -12,26 +12,22 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mock_fal import catalog
 from mock_fal.acl import Terms
-from mock_fal.catalog import Job, Work
 from mock_fal.clock import Clock
+from mock_fal.direction import Direction, Submission
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     JSON,
-    MODEL_ERRORS,
     AlreadyCompleted,
     ApplicationNotFound,
-    BadCue,
     ConcurrencyReached,
     QueueFull,
     RequestNotFound,
-    ScenarioError,
     StillInProgress,
 )
 from mock_fal.journal import Exchange
 from mock_fal.keys import Keys
 from mock_fal.lifecycle import (
     Completed,
-    Ending,
     LogLine,
     Status,
     Ticket,
@@ -44,12 +40,12 @@ from mock_fal.lifecycle import (
     status,
 )
 from mock_fal.line import Entry
-from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure, model_error
-from mock_fal.recipe import Recipe
-from mock_fal.scenario.cue import NOTHING, Asked, Cue, parse_cue
-from mock_fal.scenario.rules import Call, Choice, Cued, choose, cues_in, mentions_cue, prompt_of
+from mock_fal.outcome import Answer, Outcome, RequestFailure
+from mock_fal.scenario.cue import NOTHING
+from mock_fal.scenario.rules import Scenario
 from mock_fal.settings import Settings
-from mock_fal.store import Store, Tenant
+from mock_fal.store import Store
+from mock_fal.work import work
 
 if TYPE_CHECKING:
     from mock_fal.billing import Charge
@@ -61,8 +57,6 @@ if TYPE_CHECKING:
 
 # How long a runner takes to refuse an input. fal: such a request has an inference_time too (live, 2026-07).
 REJECTION_S: Final = 0.004
-
-_EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,10 +99,7 @@ class Emulator:
             runners=settings.runners,
             concurrency=settings.concurrency,
         )
-        # The rules for everybody; those of --scenario come back with each reset.
-        self.scenario = self.store.new_scenario()
-        self._given = _rules_of(settings.scenario)
-        self.scenario.replace(self._given)
+        self.direction = Direction(self.store, settings.scenario)
         # Reads a file of another host, where --allow-egress lets us; `web/submission.py` calls it.
         self.fetch: Callable[[str], Awaitable[bytes | None]] | None = None
         # Called when a webhook may be due sooner than it was.
@@ -116,6 +107,11 @@ class Emulator:
         if settings.signing_key:
             _ = self.signer  # a file that holds no key is told at once
         self.keys = Keys(settings.key)
+
+    @property
+    def scenario(self) -> Scenario:
+        """The rules for everybody."""
+        return self.direction.common
 
     # Webhooks: made, and loaded, when the first is asked for. Most runs never send one.
 
@@ -279,11 +275,7 @@ class Emulator:
         if entry.payloads_deleted:
             # fal: unverified, what is answered for a result whose payloads somebody deleted.
             raise RequestNotFound
-        return self.outcome(entry)
-
-    def outcome(self, entry: Entry) -> Outcome:
-        """What came out of a request that is over."""
-        return self._failure(entry) or self._answer(entry)
+        return entry.result
 
     def is_done(self, entry: Entry) -> bool:
         """Whether the result is there."""
@@ -333,8 +325,7 @@ class Emulator:
         if self._has_outbox:
             self.outbox.clear(tenant)
         if tenant is None:
-            self.scenario.clear()
-            self.scenario.replace(self._given)
+            self.direction.reset()
         self.clock.wake()
 
     def due_deliveries(self) -> list[Delivery]:
@@ -360,12 +351,22 @@ class Emulator:
         now = self.clock.now()
         self._check_length(endpoint, tenant, wishes.max_queue_length, now)
         whose = self.store.tenant(tenant)
-        cued = self._cued(whose, endpoint, body, wishes, step)
+        cued = None
+        if not self.direction.is_silent(whose, wishes.cue, body):
+            its = Submission(step, endpoint, body, _document(body), wishes.cue)
+            cued = self.direction.cued(whose, its)
         cue = cued.choice.outcome if cued else NOTHING
         run_s = self.settings.run_s if cue.run is None else cue.run
-        files: list[Picture] = []
-        outcome, steps, partials = self._work(endpoint, body, cue, run_s, whose, files, step == "stream")
-        refused = isinstance(outcome, Answer) and not steps and cue.run is None
+        done = work(
+            endpoint,
+            body,
+            cue,
+            whose.ids,
+            run_s,
+            lambda url: self._inputs.picture(url, tenant),
+            streamed=step == "stream",
+        )
+        refused = isinstance(done.outcome, Answer) and not done.steps and cue.run is None
         ticket = Ticket(
             number=self.store.next_number(),
             queued_at=now,
@@ -381,11 +382,11 @@ class Emulator:
             endpoint,
             tenant,
             ticket,
-            outcome,
-            steps if cue.logs is None else cue.logs,
-            files=files,
+            done.outcome,
+            done.steps if cue.logs is None else cue.logs,
+            files=done.files,
             terms=self.storage.known(wishes.terms) if wishes.terms.acl.rules else wishes.terms,
-            partials=partials,
+            partials=done.partials,
             cued=cued,
         )
         self.store.add(entry, now)
@@ -394,68 +395,6 @@ class Emulator:
         if self.store.is_limited and self._has_outbox:
             self.outbox.refresh()  # who comes may have changed when others go
         return entry
-
-    def _work(
-        self,
-        endpoint: EndpointId,
-        body: bytes,
-        cue: Cue,
-        run_s: float,
-        whose: Tenant,
-        files: list[Picture],
-        streamed: bool,
-    ) -> tuple[Outcome, int, tuple[JSON, ...]]:
-        """What the runner makes of the input, or what a cue puts in the place of it; the steps, and the partials."""
-        if cue.error in MODEL_ERRORS:
-            ctx = {**dict(MODEL_ERRORS[cue.error].ctx), **dict(cue.ctx)}
-            return model_error(cue.error, loc=cue.loc, ctx=ctx, msg=cue.msg, retry=cue.retry), 0, ()
-        if cue.error:
-            failure = RequestFailure(cue.error, msg=cue.msg, retry=cue.retry, retry_after_s=cue.retry_after)
-            return failure, 0, ()
-        shelf = _shelf(whose, files)
-        job = Job(
-            body,
-            whose.ids.seed_for,
-            shelf,
-            run_s,
-            cue.nsfw,
-            lambda url: self._inputs.picture(url, whose.name),
-            streamed,
-        )
-        work: Work = catalog.runner(endpoint)(job)
-        return work.answer, work.steps, work.partials
-
-    def fault(self, step: str, *, key: str, endpoint: str = "", entry: Entry | None = None) -> Choice:
-        """What a test asks for the answer to a later step, about a request where there is one; not counted yet."""
-        cued = entry.cued if entry else None
-        if entry is not None:
-            key, endpoint = entry.tenant, str(entry.endpoint)
-        call = Call(step, endpoint, key, cued.prompt if cued else "")
-        own = self.store.tenant(key).scenario
-        return choose(call, own, self.scenario, cued.cues if cued else ())
-
-    def _cued(
-        self, whose: Tenant, endpoint: EndpointId, body: bytes, wishes: Wishes, step: str
-    ) -> Cued | None:
-        """What a test asks for a request: nearly always nothing. Raises BadCue, Asked."""
-        if not (whose.scenario or self.scenario or wishes.cue or mentions_cue(body)):
-            return None
-        document = _document(body)
-        try:
-            cues = ([parse_cue(wishes.cue)] if wishes.cue else []) + cues_in(document)
-            for cue in cues:
-                self.scenario.check(cue)
-        except ScenarioError as error:
-            raise BadCue(str(error)) from None
-        if any(cue.has_answer for cue in cues):
-            self.store.expect_faults()
-        prompt = prompt_of(document)
-        choice = choose(Call(step, str(endpoint), whose.name, prompt), whose.scenario, self.scenario, cues)
-        answer = choice.answer
-        if answer is not None and answer.replaces:
-            choice.count()
-            raise Asked(answer)
-        return Cued(tuple(cues), prompt, choice)
 
     def _view(self, entry: Entry, now: float, with_logs: bool) -> View:
         its = entry.schedule
@@ -468,56 +407,12 @@ class Emulator:
             entry,
             status(its, now, ahead),
             logs(its, entry.steps, now) if with_logs else [],
-            self._failure(entry) if now >= its.ends_at else None,
+            entry.failure if now >= its.ends_at else None,
         )
 
     def _check_length(self, endpoint: EndpointId, tenant: str, limit: int | None, now: float) -> None:
         if limit is not None and self.store.line(tenant, endpoint.app_id).waiting(now) > limit:
             raise QueueFull
-
-    def _failure(self, entry: Entry) -> RequestFailure | None:
-        match entry.schedule.ending:
-            case Ending.TIMED_OUT:
-                return RequestFailure("request_timeout", by_user=True)
-            case Ending.CANCELLED:
-                # fal: unverified, what a request that was cancelled while it waited answers.
-                return RequestFailure("client_cancelled")
-            case Ending.LEFT:
-                return RequestFailure("client_disconnected")
-            case _:
-                return entry.outcome if isinstance(entry.outcome, RequestFailure) else None
-
-    def _answer(self, entry: Entry) -> Outcome:
-        if entry.schedule.ending is Ending.STOPPED:
-            # fal: an app that obeys answers 499 with words of its own (fal SDK, end-to-end test).
-            return Answer(499, {"detail": "Request cancelled"})
-        return entry.outcome
-
-
-def _shelf(whose: Tenant, files: list[Picture]) -> Callable[[Recipe, bool], Picture]:
-    """Where a runner leaves the files of a result."""
-
-    def store(recipe: Recipe, inline: bool) -> Picture:
-        content = (
-            f"{recipe.endpoint} {recipe.seed} {recipe.width}x{recipe.height} {recipe.blank} {recipe.prompt}"
-        )
-        folder, name = whose.ids.file_name(content)
-        # fal: flux results are named `{nanoid}.jpg` or `.png`, with nothing behind the nanoid (live, 2026).
-        picture = Picture(recipe, f"/files/b/{folder}/{name}.{_EXTENSIONS[recipe.format]}", inline)
-        if not inline:
-            files.append(picture)
-        return picture
-
-    return store
-
-
-def _rules_of(path: str) -> list[Cue]:
-    """The rules of a file. Raises ScenarioError or SettingsError."""
-    if not path:
-        return []
-    from mock_fal.scenario.rulebook import read_file  # few have one
-
-    return read_file(path)
 
 
 def _document(body: bytes) -> JSON:

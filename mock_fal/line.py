@@ -11,8 +11,8 @@ from typing import Final
 from mock_fal.acl import Terms
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON
-from mock_fal.lifecycle import Schedule, Ticket, plan, schedule
-from mock_fal.outcome import Outcome, Picture
+from mock_fal.lifecycle import Ending, Schedule, Ticket, plan, schedule
+from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure
 from mock_fal.scenario.rules import Cued
 
 # The schedule of a request that has not joined its line yet.
@@ -46,6 +46,28 @@ class Entry:
     @property
     def app_id(self) -> str:
         return self.endpoint.app_id
+
+    @property
+    def failure(self) -> RequestFailure | None:
+        """Why no runner answered, of a request that is over; None where one did."""
+        match self.schedule.ending:
+            case Ending.TIMED_OUT:
+                return RequestFailure("request_timeout", by_user=True)
+            case Ending.CANCELLED:
+                # fal: unverified, what a request that was cancelled while it waited answers.
+                return RequestFailure("client_cancelled")
+            case Ending.LEFT:
+                return RequestFailure("client_disconnected")
+            case _:
+                return self.outcome if isinstance(self.outcome, RequestFailure) else None
+
+    @property
+    def result(self) -> Outcome:
+        """What came out of a request that is over."""
+        if self.schedule.ending is Ending.STOPPED:
+            # fal: an app that obeys answers 499 with words of its own (fal SDK, end-to-end test).
+            return Answer(499, {"detail": "Request cancelled"})
+        return self.failure or self.outcome
 
 
 class Line:

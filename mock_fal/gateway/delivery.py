@@ -154,7 +154,7 @@ class Courier:
             self._tls = await asyncio.to_thread(ssl.create_default_context)
         entry = delivery.entry
         if not delivery.body:
-            outcome = self._emulator.outcome(entry)
+            outcome = entry.result
             inline = await self._draw(outcome)
             delivery.body = webhook.body(entry.id, outcome, delivery.webhook.media, inline)
         attempt = len(delivery.attempts) + 1

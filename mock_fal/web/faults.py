@@ -83,7 +83,7 @@ class Faults:
         if where is None:
             return None
         entry = where.entry
-        choice = self._emulator.fault(where.step, key=where.key, endpoint=where.endpoint, entry=entry)
+        choice = self._emulator.direction.later(where.step, key=where.key, endpoint=where.endpoint, entry=entry)
         cue = choice.answer
         if cue is not None and cue.result and not (entry and self._emulator.is_done(entry)):
             return None  # what is not over can't have expired

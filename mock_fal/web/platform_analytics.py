@@ -65,12 +65,12 @@ def analytics(emulator: Emulator, question: Question) -> JSON:
 
 
 def _statuses(first: int) -> Measure:
-    return lambda emulator, some: sum(status_code(emulator.outcome(each)) // 100 == first for each in some)
+    return lambda emulator, some: sum(status_code(each.result) // 100 == first for each in some)
 
 
 def _failures(types: set[str]) -> Measure:
     def count(emulator: Emulator, some: list[Entry]) -> int:
-        outcomes = [emulator.outcome(each) for each in some]
+        outcomes = [each.result for each in some]
         return sum(isinstance(each, RequestFailure) and each.error_type in types for each in outcomes)
 
     return count

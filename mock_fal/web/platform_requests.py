@@ -48,7 +48,7 @@ def by_endpoint(emulator: Emulator, question: Question) -> JSON:
         and request_id in (None, entry.id)
         # fal: unverified, that what still waits or runs is not listed.
         and since.timestamp() <= entry.schedule.ends_at < min(until.timestamp(), now + 0.001)
-        and (not status or status_code(emulator.outcome(entry)) // 100 == _STATUSES[status])
+        and (not status or status_code(entry.result) // 100 == _STATUSES[status])
     ]
     measure = _duration_s if sort_by == "duration" else _ended_at
     found.sort(key=lambda entry: (measure(entry), entry.ticket.number), reverse=True)
@@ -120,7 +120,7 @@ def _item(emulator: Emulator, entry: Entry) -> dict[str, JSON]:
         "started_at": moment(started_at),
         "sent_at": moment(its.queued_at),
         "ended_at": moment(its.ends_at),
-        "status_code": status_code(emulator.outcome(entry)),
+        "status_code": status_code(entry.result),
         "duration": _duration_s(entry),
     }
 

@@ -1,0 +1,70 @@
+"""What a runner makes of an input, or what a cue puts in the place of it; and the shelf for the files of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from mock_fal import catalog
+from mock_fal.catalog import Job
+from mock_fal.endpoint import EndpointId
+from mock_fal.errors import JSON, MODEL_ERRORS
+from mock_fal.ids import Ids
+from mock_fal.outcome import Outcome, Picture, RequestFailure, model_error
+from mock_fal.recipe import Recipe, Source
+from mock_fal.scenario.cue import Cue
+
+_EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp"}
+
+
+class Done(NamedTuple):
+    """What came of the work: the outcome, in how many steps (0: it never began), what a stream shows, the files."""
+
+    outcome: Outcome
+    steps: int
+    partials: tuple[JSON, ...]
+    files: list[Picture]
+
+
+def work(
+    endpoint: EndpointId,
+    body: bytes,
+    cue: Cue,
+    ids: Ids,
+    run_s: float,
+    look: Callable[[str], Source | None],
+    *,
+    streamed: bool,
+) -> Done:
+    """Let the endpoint's runner work for `run_s` seconds; `look` opens the pictures that the input names."""
+    if cue.error:
+        return Done(_failure(cue), 0, (), [])
+    files: list[Picture] = []
+    job = Job(body, ids.seed_for, _shelf(ids, files), run_s, cue.nsfw, look, streamed)
+    answer, steps, partials = catalog.runner(endpoint)(job)
+    return Done(answer, steps, partials, files)
+
+
+def _failure(cue: Cue) -> Outcome:
+    """The error that a cue asks for."""
+    if cue.error in MODEL_ERRORS:
+        ctx = {**dict(MODEL_ERRORS[cue.error].ctx), **dict(cue.ctx)}
+        return model_error(cue.error, loc=cue.loc, ctx=ctx, msg=cue.msg, retry=cue.retry)
+    return RequestFailure(cue.error, msg=cue.msg, retry=cue.retry, retry_after_s=cue.retry_after)
+
+
+def _shelf(ids: Ids, files: list[Picture]) -> Callable[[Recipe, bool], Picture]:
+    """Where a runner leaves the files of a result."""
+
+    def store(recipe: Recipe, inline: bool) -> Picture:
+        content = (
+            f"{recipe.endpoint} {recipe.seed} {recipe.width}x{recipe.height} {recipe.blank} {recipe.prompt}"
+        )
+        folder, name = ids.file_name(content)
+        # fal: flux results are named `{nanoid}.jpg` or `.png`, with nothing behind the nanoid (live, 2026).
+        picture = Picture(recipe, f"/files/b/{folder}/{name}.{_EXTENSIONS[recipe.format]}", inline)
+        if not inline:
+            files.append(picture)
+        return picture
+
+    return store
