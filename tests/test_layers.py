@@ -39,7 +39,16 @@ FLOORS = [
     ["scenario.rules", "scenario.rulebook"],
     ["scenario.explain"],
     ["picture.chance", "picture.caption", "picture.encode"],
-    ["redaction", "outcome", "journal", "vault", "picture.noise", "picture.palette", "picture.scene", "picture.photo"],
+    [
+        "redaction",
+        "outcome",
+        "journal",
+        "vault",
+        "picture.noise",
+        "picture.palette",
+        "picture.scene",
+        "picture.photo",
+    ],
     ["line", "webhook", "catalog", "picture.plan", "cassette"],
     ["deck", "shelf"],
     ["billing"],
@@ -67,18 +76,18 @@ FLOORS = [
     # the wings
     ["gateway.certificates", "gateway.environment", "gateway.connect", "gateway.post", "gateway.fetch"],
     ["gateway.delivery", "gateway.forward"],
-    ["web.question", "web.inspector", "web.pictures"],
+    ["web.question", "web.control.inspector", "web.pictures"],
     ["web.wire", "web.download", "web.addresses"],
-    ["web.wire_storage", "web.wire_tokens", "web.wire_sockets", "web.socket"],
-    ["web.wire_platform"],
-    ["web.submission", "web.stream", "web.platform_models", "web.platform_usage", "web.platform_requests"],
-    ["web.uploads", "web.platform_account", "web.platform_analytics"],
+    ["web.wire_storage", "web.wire_tokens", "web.sockets.wire", "web.sockets.socket"],
+    ["web.platform.wire"],
+    ["web.submission", "web.stream", "web.platform.models", "web.platform.usage", "web.platform.requests"],
+    ["web.uploads", "web.platform.account", "web.platform.analytics"],
     ["web.media"],
-    ["web.queue", "web.run", "web.rest", "web.platform", "web.site", "web.control_wire"],
-    ["web.control_clock", "web.control_journal", "web.control_scenario", "web.faults", "web.spec"],
-    ["web.control"],
-    ["web.realtime", "web.ws_run"],
-    ["web.sockets"],
+    ["web.queue", "web.run", "web.rest", "web.platform.api", "web.platform.site", "web.control.wire"],
+    ["web.control.clock", "web.control.journal", "web.control.scenario", "web.faults", "web.control.spec"],
+    ["web.control.api"],
+    ["web.sockets.realtime", "web.sockets.ws_run"],
+    ["web.sockets.dispatch"],
     ["web.recording", "web.replay"],
     ["web.app"],
     # top
@@ -95,7 +104,7 @@ TIES = {"server", "summary"}
 
 # Importing a module of the package imports these anyway, and they import nothing that must be below anything:
 # the public face is lazy (its type-only imports are for type checkers), a package's own file is empty.
-FACES = {"", "web", "gateway", "picture", "scenario"}
+FACES = {"", "web", "gateway", "picture", "scenario", "web.control", "web.platform", "web.sockets"}
 
 # One door for each library, and for what makes a run not repeat.
 DOORS: dict[str, set[str]] = {
@@ -105,7 +114,7 @@ DOORS: dict[str, set[str]] = {
     "cryptography": {"gateway.certificates", "webhook"},
     "httptools": {"gateway.post", "gateway.forward"},
     "pydantic": {"catalog"},
-    "msgpack": {"web.wire_sockets"},
+    "msgpack": {"web.sockets.wire"},
     "time": {"clock"},
     "random": set(),
     "uuid": set(),

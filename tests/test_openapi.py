@@ -20,8 +20,11 @@ from openapi_spec_validator import validate
 
 from mock_fal.catalog import openapi
 from mock_fal.errors import MODEL_ERRORS, REQUEST_ERRORS
-from mock_fal.web import control, platform, queue, rest, site
-from mock_fal.web.spec import NAMES
+from mock_fal.web import queue, rest
+from mock_fal.web.control import api as control
+from mock_fal.web.control.spec import NAMES
+from mock_fal.web.platform import api as platform
+from mock_fal.web.platform import site
 from mock_fal.web.uploads import Uploads
 from tests.clients.programs import NODES, SETUP, Node, finished, missing
 from tests.specs import FOLDER, SPECS, Operation, Place, Spec, event_faults, spec

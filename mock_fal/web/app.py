@@ -35,10 +35,13 @@ from mock_fal.web.question import Gone, Question
 from mock_fal.web.queue import Queue
 
 if TYPE_CHECKING:
-    from mock_fal.web.control import Exports
+    from mock_fal.cassette import Forward
+    from mock_fal.web.control.api import Exports
     from mock_fal.web.faults import Faults
     from mock_fal.web.media import Media
-    from mock_fal.web.sockets import Sockets
+    from mock_fal.web.recording import Recording
+    from mock_fal.web.replay import Replay
+    from mock_fal.web.sockets.dispatch import Sockets
 
 logger = logging.getLogger("mock_fal")
 
@@ -61,6 +64,7 @@ class App:
         self._started_at = steady_time()
         self._proxy_key = emulator.settings.own_key
         self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, Queue(emulator, pictures))
+        self._player = _player(emulator)
 
     # Where files are to be found when --local-media-urls asks for addresses that any browser here reaches.
     local_media = ""
@@ -79,6 +83,21 @@ class App:
                 await self._answer(scope, receive, send)
         except asyncio.CancelledError:
             pass  # the server stops, and has hung up on whoever still waits; raised, it would be logged as a bug
+
+    def forward_by(self, forward: Forward) -> None:
+        """Say how the live service is reached, which --record asks."""
+        if self._player is not None:
+            self._player.forward = forward
+
+    def rewind(self, account: str | None) -> None:
+        """Begin the cassettes again, for one account or for all."""
+        if self._player is not None:
+            self._player.rewind(account)
+
+    @property
+    def unused_cassettes(self) -> list[str]:
+        """The files of the cassettes that answered nothing so far."""
+        return [] if self._player is None else self._player.unused
 
     def close(self) -> None:
         """Let go of all threads, until the next question."""
@@ -100,15 +119,15 @@ class App:
 
             self._hosts |= dict.fromkeys(REST_HOSTS, Rest(self._emulator))
         elif name in PLATFORM_HOSTS:
-            from mock_fal.web.platform import Platform
+            from mock_fal.web.platform.api import Platform
 
             self._hosts |= dict.fromkeys(PLATFORM_HOSTS, Platform(self._emulator))
         elif name in SITE_HOSTS:
-            from mock_fal.web.site import Site
+            from mock_fal.web.platform.site import Site
 
             self._hosts |= dict.fromkeys(SITE_HOSTS, Site())
         elif name in WS_HOSTS:
-            from mock_fal.web.ws_run import WsRun
+            from mock_fal.web.sockets.ws_run import WsRun
 
             self._hosts |= dict.fromkeys(WS_HOSTS, WsRun(self._emulator, self._pictures))
         return self._hosts.get(name)
@@ -127,13 +146,13 @@ class App:
 
     @cached_property
     def _control(self) -> ASGIApp:
-        from mock_fal.web.control import control
+        from mock_fal.web.control.api import control
 
         return control(self._emulator, self._exports, self._started_at)
 
     @cached_property
     def _sockets(self) -> Sockets:
-        from mock_fal.web.sockets import Sockets
+        from mock_fal.web.sockets.dispatch import Sockets
 
         return Sockets(self._emulator, self._pictures)
 
@@ -149,7 +168,7 @@ class App:
         return _open_to_pages(self._answer, expose_headers=["*"])
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from mock_fal.web.socket import Socket
+        from mock_fal.web.sockets.socket import Socket, refuse
 
         # A handshake is a GET; what comes behind it is told apart from that in the journal.
         handshake = {**scope, "method": "WS", "scheme": "https" if scope["scheme"] == "wss" else "http"}
@@ -161,6 +180,9 @@ class App:
             return self._record(question, response, entry, scope, asked_at)
 
         with suppress(asyncio.CancelledError):
+            if self._player is not None and self._player.no_sockets:
+                await refuse(Socket(receive, send), self._player.no_sockets)
+                return
             await self._sockets.converse(question, Socket(receive, send), record)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -175,6 +197,8 @@ class App:
                 fault = self._faults.before(question)
             if host is None:
                 response = _not_emulated(question)
+            elif self._player is not None:
+                response, entry = await self._player.answer(question, receive, host)
             else:
                 response, entry = await host.answer(question, receive)
         except Asked as asked:
@@ -193,6 +217,8 @@ class App:
         exchange = self._record(question, response, entry, scope, asked_at)
         if fault:
             exchange.cue = str(fault)
+        if self._player is not None:
+            exchange.playback = getattr(question, "playback", "")
         try:
             if faults:
                 await faults.deliver(fault, response, scope, receive, send)
@@ -242,6 +268,19 @@ class App:
             exchange.response_body = bytes(response.body)
         emulator.record(exchange)
         return exchange
+
+
+def _player(emulator: Emulator) -> Recording | Replay | None:
+    """What --record or --replay puts before the hosts. Raises SettingsError."""
+    if emulator.settings.record:
+        from mock_fal.web.recording import Recording
+
+        return Recording(emulator)
+    if emulator.settings.replay:
+        from mock_fal.web.replay import Replay
+
+        return Replay(emulator)
+    return None
 
 
 def _open_to_pages(app: ASGIApp, expose_headers: Sequence[str] = ()) -> ASGIApp:

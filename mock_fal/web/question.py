@@ -48,10 +48,13 @@ class Question:
         "links",
         "method",
         "path",
+        "playback",  # what became of it with cassettes; there only where there are some
         "query",
         "raw_headers",
         "uploaded_bytes",
     )
+
+    playback: str
 
     def __init__(self, scope: Scope, *, local_media: str = "", proxy_key: str = "") -> None:
         # Not the scope itself: it is where the application keeps us, and a circle would be litter for the collector.

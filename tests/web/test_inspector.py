@@ -11,7 +11,7 @@ import pytest
 import mock_fal
 from mock_fal.clock import EPOCH
 from mock_fal.outbox import Attempt
-from mock_fal.web.inspector import EXCHANGES, LETTERS, PICTURES
+from mock_fal.web.control.inspector import EXCHANGES, LETTERS, PICTURES
 from tests.web.conftest import OURS, QUEUE, SCHNELL, Fal
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mock_fal.catalog import FAMILIES, openapi
-from mock_fal.web.platform import _ROUTES
+from mock_fal.web.platform.api import _ROUTES
 from tests.web.conftest import DEV, MEDIA, OURS, QUEUE_S, RUN, RUN_S, SCHNELL, Fal, Serve, opened
 
 API = "https://api.fal.ai/v1"
@@ -653,7 +653,7 @@ def test_the_same_key_for_idempotency_gets_the_same_answer_for_ten_minutes(fal: 
 def test_of_too_many_keys_for_idempotency_the_oldest_is_forgotten(
     fal: Fal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mock_fal.web.platform._MAX_KEPT", 1)
+    monkeypatch.setattr("mock_fal.web.platform.api._MAX_KEPT", 1)
     handle = fal.completed()
     first, second = ({"idempotency-key": name} for name in "12")
     assert len(delete(fal, handle.id, headers=first).json()["cdn_delete_results"]) == 1

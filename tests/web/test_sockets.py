@@ -12,7 +12,7 @@ import httpx
 import msgpack  # type: ignore[import-untyped]  # it brings no types
 import pytest
 
-from mock_fal.web.realtime import Realtime
+from mock_fal.web.sockets.realtime import Realtime
 from tests.web.conftest import NONE, RUN_S, Fal, Serve, scope
 
 LCM = "wss://fal.run/fal-ai/fast-lcm-diffusion/realtime"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mock_fal.web import spec
+from mock_fal.web.control import spec
 from tests.specs import FOLDER, SPECS
 from tests.web.conftest import OURS, Fal
 

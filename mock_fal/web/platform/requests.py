@@ -14,8 +14,8 @@ from mock_fal.errors import JSON
 from mock_fal.line import Entry
 from mock_fal.outcome import Answer, addresses
 from mock_fal.web import wire, wire_storage
+from mock_fal.web.platform.wire import Invalid, NotFound, Query, moment, paged, status_code
 from mock_fal.web.question import Question
-from mock_fal.web.wire_platform import Invalid, NotFound, Query, moment, paged, status_code
 
 # fal: how far back the list goes by itself, and when one request is asked for (specification, 2026-08).
 _BACK: Final = timedelta(days=1)

@@ -10,8 +10,8 @@ from mock_fal.errors import JSON
 from mock_fal.identity import LINK_S, MAX_LINK_S
 from mock_fal.price import CURRENCY, NANO
 from mock_fal.web import wire, wire_storage
+from mock_fal.web.platform.wire import Invalid, Query, document
 from mock_fal.web.question import Question
-from mock_fal.web.wire_platform import Invalid, Query, document
 
 # unlike fal: every account begins with this, and may go below nothing.
 CREDITS_USD: Final = 100

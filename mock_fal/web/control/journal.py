@@ -17,7 +17,7 @@ from mock_fal.har import har, response_bytes, text
 from mock_fal.journal import OPERATIONS, Exchange, RawHeaders
 from mock_fal.outcome import is_deeper
 from mock_fal.state import State, state
-from mock_fal.web.control_wire import Refusal, answer, emulator, query
+from mock_fal.web.control.wire import Refusal, answer, emulator, query
 
 if TYPE_CHECKING:
     from mock_fal.files import StoredFile

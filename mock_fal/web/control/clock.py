@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 import mock_fal
 from mock_fal.clock import ManualClock, steady_time
-from mock_fal.web.control_wire import Refusal, document, emulator
+from mock_fal.web.control.wire import Refusal, document, emulator
 
 # The last second that a date can name; the clock is not moved behind it.
 DOOMSDAY: Final = 253_402_300_799

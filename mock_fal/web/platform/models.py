@@ -10,8 +10,8 @@ from mock_fal.catalog.models import MODELS
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.price import CURRENCY, NANO, price
+from mock_fal.web.platform.wire import Invalid, NotFound, Query, document, paged
 from mock_fal.web.question import Question
-from mock_fal.web.wire_platform import Invalid, NotFound, Query, document, paged
 
 _KINDS = {"historical_api_price": "call_quantity", "unit_price": "unit_quantity"}
 

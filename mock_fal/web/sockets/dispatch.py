@@ -12,9 +12,9 @@ from mock_fal.hosts import RUN_HOSTS, WS_HOSTS
 from mock_fal.web import wire
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Gone, Question
-from mock_fal.web.realtime import Realtime
-from mock_fal.web.socket import INTERNAL_ERROR, POLICY_VIOLATION, Record, Socket
-from mock_fal.web.ws_run import WsRun
+from mock_fal.web.sockets.realtime import Realtime
+from mock_fal.web.sockets.socket import INTERNAL_ERROR, POLICY_VIOLATION, Record, Socket
+from mock_fal.web.sockets.ws_run import WsRun
 
 logger = logging.getLogger("mock_fal")
 

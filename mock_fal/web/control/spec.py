@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 import mock_fal
-from mock_fal.web.control_wire import Refusal
+from mock_fal.web.control.wire import Refusal
 
 NAMES: Final = ("queue", "run", "rest", "media", "platform", "webhook", "control")
 

@@ -10,16 +10,10 @@ from starlette.responses import Response
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON, AuthenticationRequired, FalError, InvalidBearer, InvalidKey
 from mock_fal.line import Entry
-from mock_fal.web import (
-    platform_account,
-    platform_analytics,
-    platform_models,
-    platform_requests,
-    platform_usage,
-    wire,
-)
+from mock_fal.web import wire
+from mock_fal.web.platform import account, analytics, models, requests, usage
+from mock_fal.web.platform.wire import Refused, refusal
 from mock_fal.web.question import Question, Receive
-from mock_fal.web.wire_platform import Refused, refusal
 
 _MAX_BODY: Final = 1 << 20
 
@@ -80,25 +74,25 @@ class Platform:
 
 # Method and path below /v1, with {} for a name in it, and who answers.
 _ROUTES: Final[dict[tuple[str, str], Handler]] = {
-    ("GET", "models"): platform_models.models,
-    ("GET", "models/pricing"): platform_models.pricing,
-    ("POST", "models/pricing/estimate"): platform_models.estimate,
-    ("GET", "models/usage"): platform_usage.usage_of,
-    ("GET", "models/billing-events"): platform_usage.billing_events,
-    ("GET", "models/analytics"): platform_analytics.analytics,
-    ("GET", "models/requests/by-endpoint"): platform_requests.by_endpoint,
-    ("DELETE", "models/requests/{}/payloads"): platform_requests.delete_payloads,
-    ("GET", "serverless/apps/{}/{}/queue"): platform_requests.queue_size,
-    ("DELETE", "serverless/apps/{}/{}/queue"): platform_requests.flush_queue,
-    ("GET", "account/billing"): platform_account.billing,
-    ("GET", "storage/files/acl"): platform_account.acl,
-    ("PUT", "storage/files/acl"): platform_account.set_acl,
-    ("POST", "storage/files/sign"): platform_account.sign,
-    ("GET", "meta"): platform_account.meta,
+    ("GET", "models"): models.models,
+    ("GET", "models/pricing"): models.pricing,
+    ("POST", "models/pricing/estimate"): models.estimate,
+    ("GET", "models/usage"): usage.usage_of,
+    ("GET", "models/billing-events"): usage.billing_events,
+    ("GET", "models/analytics"): analytics.analytics,
+    ("GET", "models/requests/by-endpoint"): requests.by_endpoint,
+    ("DELETE", "models/requests/{}/payloads"): requests.delete_payloads,
+    ("GET", "serverless/apps/{}/{}/queue"): requests.queue_size,
+    ("DELETE", "serverless/apps/{}/{}/queue"): requests.flush_queue,
+    ("GET", "account/billing"): account.billing,
+    ("GET", "storage/files/acl"): account.acl,
+    ("PUT", "storage/files/acl"): account.set_acl,
+    ("POST", "storage/files/sign"): account.sign,
+    ("GET", "meta"): account.meta,
 }
 
 # fal: what needs no key (Platform API specification, 2026-08).
-_PUBLIC: Final[set[Handler]] = {platform_models.models, platform_account.meta}
+_PUBLIC: Final[set[Handler]] = {models.models, account.meta}
 
 
 def _route(question: Question) -> tuple[Handler, list[str]]:

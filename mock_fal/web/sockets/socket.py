@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from starlette.types import Receive, Send
@@ -79,6 +80,13 @@ class Socket:
             await self._send(event)
         except OSError:
             raise Gone from None
+
+
+async def refuse(socket: Socket, reason: str) -> None:
+    """Accept a handshake in order to say why there is nothing behind it."""
+    with suppress(Gone):
+        await socket.accept()
+        await socket.close(POLICY_VIOLATION, reason)
 
 
 async def until_one_ends(*work: Coroutine[Any, Any, None]) -> None:

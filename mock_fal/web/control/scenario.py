@@ -9,7 +9,7 @@ from mock_fal.errors import ScenarioError
 from mock_fal.scenario.cue import Cue
 from mock_fal.scenario.rulebook import read_json, read_yaml
 from mock_fal.scenario.rules import Scenario
-from mock_fal.web.control_wire import Refusal, answer, emulator
+from mock_fal.web.control.wire import Refusal, answer, emulator
 
 
 async def show(request: Request) -> Response:

@@ -15,14 +15,15 @@ from mock_fal.endpoint import EndpointId
 from mock_fal.errors import ApplicationNotFound, FalError, InvalidAppToken, WrongAppToken
 from mock_fal.line import Entry
 from mock_fal.outcome import Answer, RequestFailure, pictures_in
-from mock_fal.web import wire, wire_sockets
+from mock_fal.web import wire
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Question
 from mock_fal.web.run import Run
-from mock_fal.web.socket import POLICY_VIOLATION, Record, Socket, until_one_ends
+from mock_fal.web.sockets import wire as frames
+from mock_fal.web.sockets.socket import POLICY_VIOLATION, Record, Socket, until_one_ends
+from mock_fal.web.sockets.wire import Failed
 from mock_fal.web.stream import ended
 from mock_fal.web.submission import fetch_files, wishes
-from mock_fal.web.wire_sockets import Failed
 
 # How long a socket stays open without an input. fal: about 30 seconds (live, 2026-06).
 IDLE_S: Final = 30.0
@@ -54,7 +55,7 @@ class Realtime:
         if model is None:
             await self._refuse(question, socket, record)
             return
-        buffering = wire_sockets.buffering(question.params)
+        buffering = frames.buffering(question.params)
         asked = wishes(question, queued=False)
         await socket.accept()
         session = _Session(self._emulator, self._pictures, question, socket, record)
@@ -74,7 +75,7 @@ async def _turn_away(socket: Socket, error: FalError) -> None:
     # fal: unverified, the code, and that the first is closed too.
     await socket.accept()
     if isinstance(error, InvalidAppToken):
-        await socket.send(wire_sockets.UNAUTHORIZED)
+        await socket.send(frames.UNAUTHORIZED)
     await socket.close(POLICY_VIOLATION, error.detail)
 
 
@@ -96,11 +97,11 @@ class _Session:
         """Answer inputs until there are none for a while, or one fails. Raises Gone when the caller hangs up."""
         # fal: an input that comes when so many wait takes the place of the oldest (fal SDK, a bounded deque).
         self._waiting: deque[bytes] = deque(maxlen=buffering)
-        farewell = wire_sockets.TIMEOUT
+        farewell = frames.TIMEOUT
         try:
             await until_one_ends(self._listen(), self._work(model, account, asked))
         except Failed as error:
-            farewell = wire_sockets.failure(str(error))
+            farewell = frames.failure(str(error))
         await self._socket.send(farewell)
         await self._socket.close()
 
@@ -125,7 +126,7 @@ class _Session:
                 await clock.watch_for(until)
 
         await until_one_ends(hear(), tire())
-        self._waiting.extend(map(wire_sockets.read, came))
+        self._waiting.extend(map(frames.read, came))
         return bool(came)
 
     async def _work(self, model: EndpointId, account: str, asked: Wishes) -> None:
@@ -155,14 +156,14 @@ class _Session:
         # unlike fal: an input that is no good ends the session when its turn comes, and not when it arrives.
         if not isinstance(outcome, Answer) or outcome.status >= 400:
             self._note(body, wire.result(outcome, entry, self._question.links, {}), entry, asked_at)
-            raise Failed(wire_sockets.reason(outcome))
+            raise Failed(frames.reason(outcome))
         files = {
             picture: await self._pictures.develop(picture.recipe) for picture in pictures_in(outcome.body)
         }
-        result = wire_sockets.with_bytes(outcome.body, files, json.loads(body))
-        self._note(body, wire_sockets.noted(result), entry, asked_at)
-        await self._socket.send(wire_sockets.packed(result))
-        await self._socket.send(wire_sockets.timings(emulator.clock.now() - began))
+        result = frames.with_bytes(outcome.body, files, json.loads(body))
+        self._note(body, frames.noted(result), entry, asked_at)
+        await self._socket.send(frames.packed(result))
+        await self._socket.send(frames.timings(emulator.clock.now() - began))
 
     def _note(self, body: bytes, response: wire.Answering, entry: Entry | None, asked_at: float) -> None:
         """Write an input and its result into the journal, both in JSON."""

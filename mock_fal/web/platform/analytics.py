@@ -10,9 +10,9 @@ from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.line import Entry
 from mock_fal.outcome import RequestFailure
-from mock_fal.web.platform_usage import Buckets, time_series
+from mock_fal.web.platform.usage import Buckets, time_series
+from mock_fal.web.platform.wire import Invalid, Query, status_code
 from mock_fal.web.question import Question
-from mock_fal.web.wire_platform import Invalid, Query, status_code
 
 Measure = Callable[[Emulator, list[Entry]], JSON]
 

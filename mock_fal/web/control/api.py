@@ -14,9 +14,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_fal.emulator import Emulator
-from mock_fal.web import control_clock, control_journal, control_scenario, spec
-from mock_fal.web.control_wire import Refusal, emulator, refused
-from mock_fal.web.inspector import page
+from mock_fal.web.control import clock, journal, scenario, spec
+from mock_fal.web.control.inspector import page
+from mock_fal.web.control.wire import Refusal, emulator, refused
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -39,19 +39,19 @@ async def _gateway(request: Request) -> Response:
 # Each handler gets a Request, finds the `emulator` by it, and raises `Refusal` for what it can't do.
 ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/": {"GET": _inspector},
-    "/_mock/health": {"GET": control_clock.health},
-    "/_mock/requests": {"GET": control_journal.requests, "DELETE": control_journal.reset},
-    "/_mock/requests.har": {"GET": control_journal.archive},
-    "/_mock/deliveries": {"GET": control_journal.deliveries},
-    "/_mock/files": {"GET": control_journal.files},
-    "/_mock/metrics": {"GET": control_journal.metrics},
-    "/_mock/clock": {"GET": control_clock.clock},
-    "/_mock/clock/advance": {"POST": control_clock.advance},
+    "/_mock/health": {"GET": clock.health},
+    "/_mock/requests": {"GET": journal.requests, "DELETE": journal.reset},
+    "/_mock/requests.har": {"GET": journal.archive},
+    "/_mock/deliveries": {"GET": journal.deliveries},
+    "/_mock/files": {"GET": journal.files},
+    "/_mock/metrics": {"GET": journal.metrics},
+    "/_mock/clock": {"GET": clock.clock},
+    "/_mock/clock/advance": {"POST": clock.advance},
     "/_mock/scenario": {
-        "GET": control_scenario.show,
-        "PUT": control_scenario.replace,
-        "POST": control_scenario.add,
-        "DELETE": control_scenario.clear,
+        "GET": scenario.show,
+        "PUT": scenario.replace,
+        "POST": scenario.add,
+        "DELETE": scenario.clear,
     },
     "/_mock/openapi/": {"GET": spec.index},
     "/_mock/openapi/{name}.yaml": {"GET": spec.document},

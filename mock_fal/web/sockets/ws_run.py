@@ -15,12 +15,13 @@ from mock_fal.emulator import Emulator
 from mock_fal.errors import ApplicationNotFound
 from mock_fal.line import Entry
 from mock_fal.scenario.cue import Asked
-from mock_fal.web import wire, wire_sockets
+from mock_fal.web import wire
 from mock_fal.web.faults import NO_ANSWER, Faults
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Gone, Question, Receive
 from mock_fal.web.run import Run
-from mock_fal.web.socket import INTERNAL_ERROR, Record, Socket
+from mock_fal.web.sockets import wire as frames
+from mock_fal.web.sockets.socket import INTERNAL_ERROR, Record, Socket
 
 # How many messages wait here; those behind them wait in the network.
 _WAITING: Final = 64
@@ -74,14 +75,14 @@ class WsRun:
         watching = asyncio.create_task(_abandon(response, gone))
         first_byte_s = None
         try:
-            await socket.send(wire_sockets.start(response, request_id))
+            await socket.send(frames.start(response, request_id))
             async for part in _parts(response):
                 if first_byte_s is None:
                     first_byte_s = self._emulator.clock.now() - began
                 await socket.send(part)
             if gone.is_set():
                 raise Gone
-            await socket.send(wire_sockets.end(response, request_id, first_byte_s or 0.0))
+            await socket.send(frames.end(response, request_id, first_byte_s or 0.0))
         finally:
             watching.cancel()
             exchange.answered_at = steady_time()

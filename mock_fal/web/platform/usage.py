@@ -11,8 +11,8 @@ from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.line import Entry
 from mock_fal.price import CURRENCY, price
+from mock_fal.web.platform.wire import Invalid, Query, moment, paged
 from mock_fal.web.question import Question
-from mock_fal.web.wire_platform import Invalid, Query, moment, paged
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""Our own address: the control API `/_mock/…`, and the page for people."""

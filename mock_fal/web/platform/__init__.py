@@ -1,0 +1,1 @@
+"""The Platform API, `api.fal.ai/v1`, and the documents of the models on `fal.ai`."""

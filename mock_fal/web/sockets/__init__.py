@@ -1,0 +1,1 @@
+"""WebSockets: HTTP over them, and realtime."""
