@@ -58,7 +58,7 @@ def _request(each: Exchange, secrets: bool) -> dict[str, Any]:
     query = f"?{each.query}" if each.query else ""
     told: dict[str, Any] = {
         "method": each.method,
-        "url": f"https://{each.host}{quote(each.path, _PATH, errors='replace')}{query}",
+        "url": f"{each.url.partition(':')[0]}://{each.host}{quote(each.path, _PATH, errors='replace')}{query}",
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": _headers(headers),

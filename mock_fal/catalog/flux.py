@@ -77,6 +77,9 @@ class _PromptFirst(BaseModel):
 class DevInput(SchnellInput, _PromptFirst):
     """What `dev` accepts: the same with more steps. fal: `FluxDevInput`."""
 
+    # fal: unverified, this title, by analogy with that of `schnell`.
+    model_config = ConfigDict(title="DevTextToImageInput")
+
     num_inference_steps: int = Field(28, ge=1, le=50)
 
 

@@ -9,7 +9,7 @@ from mock_fal.errors import ScenarioError
 from mock_fal.scenario.cue import Cue
 from mock_fal.scenario.rulebook import read_json, read_yaml
 from mock_fal.scenario.rules import Scenario
-from mock_fal.web.control.wire import Refusal, answer, emulator
+from mock_fal.web.control.wire import Refusal, answer, emulator, query
 
 
 async def show(request: Request) -> Response:
@@ -43,7 +43,7 @@ async def _change(request: Request, *, keep: bool) -> Response:
 
 
 def _scenario(request: Request) -> Scenario:
-    key = request.query_params.get("key")
+    key = query(request, "key").get("key")
     return emulator(request).scenario if key is None else emulator(request).store.tenant(key).scenario
 
 
