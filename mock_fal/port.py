@@ -105,7 +105,7 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(cast(asyncio.Transport, _Gathering(transport, self.loop)))
-        # For `web/faults.py`: ASGI lets no application hang up. The state is copied for each request anyway.
+        # For `web/faults/`: ASGI lets no application hang up. The state is copied for each request anyway.
         self.app_state = {"mock_fal.transport": self.transport}
 
 

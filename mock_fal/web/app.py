@@ -37,7 +37,7 @@ from mock_fal.web.queue import Queue
 if TYPE_CHECKING:
     from mock_fal.cassette import Forward
     from mock_fal.web.control.api import Exports
-    from mock_fal.web.faults import Faults
+    from mock_fal.web.faults.api import Faults
     from mock_fal.web.media import Media
     from mock_fal.web.recording import Recording
     from mock_fal.web.replay import Replay
@@ -140,7 +140,7 @@ class App:
 
     @cached_property
     def _faults(self) -> Faults:
-        from mock_fal.web.faults import Faults
+        from mock_fal.web.faults.api import Faults
 
         return Faults(self._emulator)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mock_fal import MockFal
 from mock_fal.scenario.cue import Cue
 from mock_fal.scenario.vocabulary import POSTS
-from mock_fal.web.faults import merged
+from mock_fal.web.faults.answers import merged
 from tests.strategies import cues
 from tests.web.conftest import MEDIA, QUEUE, RUN, SCHNELL, Fal, Serve
 

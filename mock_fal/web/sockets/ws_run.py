@@ -16,7 +16,8 @@ from mock_fal.errors import ApplicationNotFound
 from mock_fal.line import Entry
 from mock_fal.scenario.cue import Asked
 from mock_fal.web import wire
-from mock_fal.web.faults import NO_ANSWER, Faults
+from mock_fal.web.faults.answers import NO_ANSWER
+from mock_fal.web.faults.api import Faults
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Gone, Question, Receive
 from mock_fal.web.run import Run
