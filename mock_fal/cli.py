@@ -95,12 +95,13 @@ def run(options: argparse.Namespace) -> int:
     settings = _settings(options, port=0)
     with MockFal(settings) as fal:
         added, removed = fal.environment(os.environ)
+        removed.append("MOCK_FAL_LIVE_KEY")  # ours to spend, and not the command's
         environ = {name: value for name, value in os.environ.items() if name not in removed} | added
         if settings.clock == "manual":
             print(_STANDSTILL.format(url=fal.url), file=sys.stderr)
         code = _run(options.cmd, environ)
         if code not in (NOT_FOUND, NOT_EXECUTABLE) or fal.requests:
-            sys.stderr.write(summary(fal.requests, fal.gateway_events, fal.usage))
+            sys.stderr.write(summary(fal.requests, fal.gateway_events, fal.usage, fal.unused_cassettes))
     return code
 
 

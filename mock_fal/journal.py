@@ -62,6 +62,8 @@ class Exchange:
     number: int = 0
     # What a test had asked for, in the words of its rules, where that changed the answer.
     cue: str = ""
+    # `recorded FILE`, `replayed FILE` or `no cassette`, where there are cassettes at all.
+    playback: str = ""
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.url} → {self.status}>"

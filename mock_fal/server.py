@@ -145,6 +145,11 @@ class MockFal:
         return usage(self._emulator.charges())
 
     @property
+    def unused_cassettes(self) -> list[str]:
+        """With `replay`: the files of the cassettes that answered nothing so far, in their order."""
+        return self._app.unused_cassettes
+
+    @property
     def scenario(self) -> Scenario:
         """The rules for everybody; an account's own come first."""
         return self._emulator.scenario
@@ -165,6 +170,7 @@ class MockFal:
 
     async def _reset(self, tenant: str | None) -> None:
         self._emulator.reset(tenant)
+        self._app.rewind(tenant)
 
     def _run(self, listening: socket.socket, started: threading.Event) -> None:
         with asyncio.Runner(loop_factory=event_loop) as runner:
@@ -182,6 +188,10 @@ class MockFal:
                 from mock_fal.gateway.fetch import fetch
 
                 self._emulator.fetch = fetch
+            if self.settings.record:
+                from mock_fal.gateway.forward import Forwarder
+
+                self._app.forward_by(Forwarder(os.environ).forward)
             await self._open(Port(self._app), listening)
             if self._emulator.deliveries:  # this MockFal ran before
                 self._ring()

@@ -71,6 +71,10 @@ def _knob(default: Any, read: Callable[[str], Any], help: str) -> Any:
     return field(default=default, metadata={"read": read, "help": help})
 
 
+def _hidden(help: str) -> Any:
+    return field(default="", repr=False, metadata={"read": str, "help": help})
+
+
 # What programs are given where any key is good.
 KEY: Final = "mock:fal"
 
@@ -106,6 +110,12 @@ class Settings:
     local_media_urls: bool = _knob(False, _switch, "file URLs that any browser on this machine reaches")
     offline: bool = _knob(False, _switch, "the gateway refuses every host that is not fal's")
     allow: tuple[str, ...] = _knob((), _names, "a host that passes all the same (may be repeated)")
+    record: str = _knob(
+        "", str, "folder: forward to the live API, and keep each exchange there as a cassette"
+    )
+    live_key: str = _hidden("key for the live API, with --record; better in MOCK_FAL_LIVE_KEY")
+    replay: str = _knob("", str, "folder with cassettes: answer from them, else with placeholders")
+    strict: bool = _knob(False, _switch, "with --replay: refuse what has no cassette")
 
     def __post_init__(self) -> None:
         if self.runners and self.concurrency:
@@ -113,6 +123,23 @@ class Settings:
                 f"runners is {self.runners} and concurrency is {self.concurrency}: expected one of them; "
                 "the first limits each app of a key, the second all of them together"
             )
+        if self.strict and not self.replay:
+            raise SettingsError("strict: expected --replay DIR with it")
+        if self.record:
+            self._check_recording()
+
+    def _check_recording(self) -> None:
+        if self.replay:
+            raise SettingsError(f"record is {self.record} and replay is {self.replay}: expected one of them")
+        if not self.allow_egress:
+            raise SettingsError("record: it asks the live API, and pays; allow that by --allow-egress")
+        if not self.live_key:
+            raise SettingsError("record: a key for the live API is missing; set MOCK_FAL_LIVE_KEY to one")
+        # Programs are given ours in the place of theirs, and no key of ours is sent.
+        if self.live_key in (KEY, *self.key):
+            raise SettingsError("live_key: it is the key for mock-fal itself; expected one for the live API")
+        if not (self.live_key.isascii() and self.live_key.isprintable() and " " not in self.live_key):
+            raise SettingsError("live_key: expected a key in one word of ASCII")
 
     @property
     def own_key(self) -> str:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mock_fal.catalog import FAMILIES, STREAMING
 from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
@@ -21,12 +21,18 @@ _REQUEST = re.compile(r"/requests/(?!by-endpoint)[^/]+")
 _FILE = re.compile(r"/files/.*")
 
 
-def summary(exchanges: Sequence[Exchange], events: Iterable[Event], usage: Usage | None = None) -> str:
-    """The lines, each with its end. `exchanges` may be of any number."""
+def summary(
+    exchanges: Sequence[Exchange],
+    events: Iterable[Event],
+    usage: Usage | None = None,
+    unused: Sequence[str] = (),
+) -> str:
+    """The lines, each with its end. `exchanges` may be of any number, `unused` are files of cassettes."""
     decisions = list(_decisions(events))
     headline = _headline(len(exchanges), bool(decisions))
     calls = [*_calls(exchanges), *_cost(usage)]
-    lines = [headline, *calls, *_failures(exchanges), *_advice(exchanges), *decisions]
+    failures = [*_failures(exchanges), *_advice(exchanges)]
+    lines = [headline, *calls, *_cassettes(exchanges, unused), *failures, *decisions]
     return "".join(f"mock-fal: {line}\n" for line in lines)
 
 
@@ -64,6 +70,22 @@ def _dollars(cost: float) -> str:
     return f"{whole}.{cents:0<2}"
 
 
+def _cassettes(exchanges: Sequence[Exchange], unused: Sequence[str]) -> Iterable[str]:
+    """How many answers went to or came from cassettes, and which cassettes nobody asked for."""
+    counts = Counter(each.playback.partition(" ")[0] for each in exchanges)
+    told = [f"{counts[word]} {name}" for word, name in _PLAYED.items() if counts[word]]
+    if told:
+        yield f"  cassettes: {', '.join(told)}"
+    if unused:
+        more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
+        yield f"  never used: {', '.join(unused[:_SHOWN])}{more}"
+
+
+# The first words of what the journal says about cassettes.
+_PLAYED: Final = {"recorded": "recorded", "replayed": "replayed", "no": "without a cassette"}
+_SHOWN: Final = 3
+
+
 def _failures(exchanges: Sequence[Exchange]) -> Iterable[str]:
     """The first words of each answer that says no; asking too early is no failure."""
     seen = Counter(
@@ -76,7 +98,8 @@ def _failures(exchanges: Sequence[Exchange]) -> Iterable[str]:
 
 def _advice(exchanges: Sequence[Exchange]) -> Iterable[str]:
     """A line for each endpoint that was asked for and that we don't have: fal's own 404 can't tell that."""
-    asked = (each.path.strip("/") for each in exchanges if each.method == "POST" and each.host in _PLANES)
+    ours = [each for each in exchanges if each.playback in ("", "no cassette") and each.status != 501]
+    asked = (each.path.strip("/") for each in ours if each.method == "POST" and each.host in _PLANES)
     for endpoint in dict.fromkeys(asked):
         if endpoint not in FAMILIES and endpoint.removesuffix("/stream") not in STREAMING:
             close = get_close_matches(endpoint, FAMILIES, 1, 0.8)
