@@ -59,12 +59,31 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--html", type=Path, metavar="FILE", help="write the results as one HTML page")
     flags.add_argument("--badge", type=Path, metavar="FILE", help="write an SVG badge")
     flags.add_argument("--quiet", action="store_true", help="no line for each case")
+    flags.add_argument(
+        "--stress",
+        nargs="?",
+        const="all",
+        default="",
+        metavar="NAMES",
+        help="for a command: run it again for each kind of trouble",
+    )
+    flags.add_argument(
+        "--timeout",
+        type=float,
+        default=120.0,
+        metavar="S",
+        help="for a command: how long a run may take (default: %(default)g)",
+    )
     return flags
 
 
 def main(arguments: Sequence[str], command: Sequence[str] = ()) -> int:
-    """Check, report, and return the exit code: 0 when all is well, 1 when something fails, 2 for a wrong question."""
+    """Check, report, and return the exit code: 0 when all is well, 1 when something fails, 2 for a wrong question.
+
+    A command in which nothing is wrong, and that fails by itself, gives its own exit code.
+    """
     options = parser().parse_args(arguments)
+    options.command_code = 0
     try:
         known = (
             baseline.read(options.baseline) if options.baseline and options.baseline.exists() else frozenset()
@@ -81,7 +100,7 @@ def main(arguments: Sequence[str], command: Sequence[str] = ()) -> int:
     results = baseline.compared(results, known, whole=not options.only)
     sys.stdout.write(terminal.summary(results))
     _write(options, results)
-    return int(any(result.verdict.is_bad for result in results))
+    return int(any(result.verdict.is_bad for result in results)) or int(options.command_code)
 
 
 def _checked(options: argparse.Namespace, command: Sequence[str]) -> list[Result]:

@@ -21,7 +21,9 @@ _SHOWN = 2000
 class Exchange:
     """A question to one of fal's hosts, and its answer. `at` is in seconds; headers keep their order and case.
 
-    `cue` says what a rule of the scenario did to the answer, `duration_s` how long it took.
+    `cue` says what a rule of the scenario did to the answer, `duration_s` how long it took. `asked_at` is real time,
+    in Unix seconds; `is_open` says that the answer was still going on; `operation`, `endpoint` and `state` are the
+    journal's words for what was asked, about what, and what has become of it.
     """
 
     at: float
@@ -37,6 +39,11 @@ class Exchange:
     request_id: str = ""
     duration_s: float = 0.0
     cue: str = ""
+    asked_at: float = 0.0
+    is_open: bool = False
+    operation: str = ""
+    endpoint: str = ""
+    state: str = ""
 
     @property
     def params(self) -> list[tuple[str, str]]:
@@ -70,7 +77,9 @@ class Exchange:
         """The exchange as text; secrets are masked."""
         return Evidence(
             _text(f"{self.method} {self.url}", self.request_headers, self.request_body),
-            _text(f"{self.status}", self.response_headers, self.response_body),
+            _text(
+                f"{self.status}" if self.status else "(no answer)", self.response_headers, self.response_body
+            ),
             note,
         )
 
@@ -92,13 +101,18 @@ def from_journal(entry: Mapping[str, Any]) -> Exchange:
         request_id=entry.get("request_id") or "",
         duration_s=entry.get("duration_s") or 0.0,
         cue=entry.get("cue") or "",
+        asked_at=entry.get("asked_at") or 0.0,
+        is_open="duration_s" in entry and entry["duration_s"] is None,
+        operation=entry.get("operation") or "",
+        endpoint=entry.get("endpoint") or "",
+        state=entry.get("state") or "",
     )
 
 
 def _bytes(message: Mapping[str, Any]) -> bytes:
     """A body: text, or base64 where it is none."""
     body = message.get("body") or ""
-    if message.get("base64"):
+    if message.get("encoding") == "base64":
         return base64.b64decode(body)
     return str(body).encode("utf-8", "surrogatepass")
 
@@ -125,6 +139,8 @@ def _masked(name: str, value: str) -> str:
     """A header's value without the secret half of a key, and without a token."""
     if name.lower() != "authorization":
         return value
-    scheme, _, secret = value.partition(" ")
+    scheme, space, secret = value.partition(" ")
+    if not space:
+        scheme, secret = "(no scheme)", value
     public, colon, _ = secret.partition(":")
     return f"{scheme} {public}:***" if colon else f"{scheme} ***"

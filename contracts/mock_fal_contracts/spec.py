@@ -92,6 +92,16 @@ class Spec:
         return [*_header_faults(its, response, exchange), *_content_faults(its, response, exchange)]
 
 
+def folder() -> Path:
+    """Where the specification lies: beside `contracts/` in a checkout, within `mock_fal` where it is installed."""
+    here = Path(__file__).resolve()
+    places = [here.parents[2] / "openapi", here.parents[1] / "mock_fal" / "openapi"]
+    found = next((place for place in places if (place / "queue.yaml").is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"no specification; looked for queue.yaml in {places[0]} and {places[1]}")
+    return found
+
+
 @lru_cache
 def load(folder: Path) -> Spec:
     """The specification in a folder of OpenAPI files, one a plane."""
@@ -219,7 +229,9 @@ def _header_faults(its: Operation, response: Object, exchange: Exchange) -> Iter
 
 
 def _content_faults(its: Operation, response: Object, exchange: Exchange) -> Iterator[str]:
-    content = response.get("content") or {}
+    content = {
+        name.partition(";")[0].strip().lower(): each for name, each in (response.get("content") or {}).items()
+    }
     if not content or exchange.method == "HEAD":
         return
     kind = (exchange.answered("content-type") or "").partition(";")[0].strip().lower()

@@ -26,7 +26,9 @@ class Target:
     is_ours: bool = False
 
     def url(self, host: str, path: str) -> str:
-        """The address of `path` on one of fal's hosts."""
+        """The address of `path` on one of fal's hosts; without a host, on the target's own."""
+        if not host:
+            return f"{self.base}{path}"
         return f"{self.base}/{host}{path}" if self.base else f"https://{host}{path}"
 
     @property
@@ -54,8 +56,12 @@ def open_target(name: str, key: str, flags: Sequence[str] = ()) -> Iterator[Targ
 @contextmanager
 def started(flags: Sequence[str] = ()) -> Iterator[str]:
     """A mock in a process of its own; gives its address."""
-    command = [sys.executable, "-m", "mock_fal", "serve", "--port", "0", *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, "-m", "mock_fal_contracts.served", *flags]
+    # What it says of webhooks and the like is no matter of who started it.
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet, text=True
+    ) as server:
         try:
             assert server.stdout is not None
             words = server.stdout.readline().split()

@@ -1,0 +1,79 @@
+// A good twin with @fal-ai/client: every kind of call, and each error is handled.
+import { createHash, createPublicKey, verify } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { ApiError, fal } from '@fal-ai/client'
+
+const SCHNELL = 'fal-ai/flux/schnell'
+
+async function subscribe() {
+  const { data } = await fal.subscribe(SCHNELL, { input: { prompt: 'a cat', seed: 7 }, logs: true })
+  await (await fetch(data.images[0].url)).arrayBuffer()
+}
+
+async function poll() {
+  const { request_id: requestId } = await fal.queue.submit(SCHNELL, { input: { prompt: 'a dog' } })
+  await fal.queue.subscribeToStatus(SCHNELL, { requestId, mode: 'streaming' })
+  await fal.queue.result(SCHNELL, { requestId })
+}
+
+async function upload() {
+  const { data } = await fal.run(SCHNELL, { input: { prompt: 'a bird' } })
+  const image_url = await (await fetch(data.images[0].url)).blob()
+  await fal.subscribe('fal-ai/flux/dev/image-to-image', { input: { prompt: 'a bird in oil', image_url } })
+}
+
+async function stream() {
+  const events = await fal.stream('fal-ai/flux/dev', { input: { prompt: 'a horse' } })
+  events.on('data', (event) => console.log('preview', event.images.length))
+  await events.done()
+}
+
+async function cancel() {
+  const { request_id: requestId } = await fal.queue.submit(SCHNELL, {
+    input: { prompt: 'a cow [mock: queue=60]' },
+  })
+  await fal.queue.cancel(SCHNELL, { requestId })
+}
+
+async function webhook() {
+  const seen = new Set()
+  const server = createServer(async (request, response) => {
+    const parts = []
+    for await (const part of request) parts.push(part)
+    const genuine = await isGenuine(request.headers, Buffer.concat(parts))
+    if (genuine) seen.add(request.headers['x-fal-webhook-request-id'])
+    response.writeHead(genuine ? 200 : 401).end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  try {
+    await fal.queue.submit(SCHNELL, {
+      input: { prompt: 'an owl' },
+      webhookUrl: `http://127.0.0.1:${server.address().port}/hook?a=1&b=2`,
+    })
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    console.log('delivered:', seen.size)
+  } finally {
+    server.close()
+    server.closeAllConnections()
+  }
+}
+
+async function isGenuine(headers, body) {
+  const part = (name) => headers[`x-fal-webhook-${name}`]
+  const digest = createHash('sha256').update(body).digest('hex')
+  const message = Buffer.from([part('request-id'), part('user-id'), part('timestamp'), digest].join('\n'))
+  const { keys } = await (await fetch('https://rest.fal.ai/.well-known/jwks.json')).json()
+  return keys.some(({ kty, crv, x }) => {
+    const key = createPublicKey({ key: { kty, crv, x: x.replace(/=+$/, '') }, format: 'jwk' })
+    return verify(null, message, key, Buffer.from(part('signature'), 'hex'))
+  })
+}
+
+// Side by side: each is on its own.
+for (const each of await Promise.allSettled([subscribe(), poll(), upload(), stream(), cancel(), webhook()])) {
+  if (each.status === 'fulfilled') continue
+  if (!(each.reason instanceof ApiError)) throw each.reason
+  console.log(each.reason.status, each.reason.message)
+}
