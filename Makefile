@@ -26,6 +26,7 @@ bench: .venv/dev  ## What it costs, as ratios to a bare Starlette + uvicorn
 
 tools: .venv/dev .venv/official tests/clients/node/node_modules/.package-lock.json  ## What the tests need beside Python
 	@command -v curl >/dev/null || $(call apt,curl)
+	@command -v jq >/dev/null || $(call apt,jq)
 	@command -v chromium >/dev/null || ( $(call apt,chromium) ) || [ -z "$$CI" ]
 
 clean:  ## Remove what was made

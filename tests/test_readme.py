@@ -14,7 +14,7 @@ import pytest
 
 from mock_fal.catalog import FAMILIES
 from mock_fal.settings import Settings
-from mock_fal.web.control import ROUTES
+from mock_fal.web.control.api import ROUTES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

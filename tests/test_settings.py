@@ -33,6 +33,10 @@ KNOBS = [
     ("local_media_urls", False, "1", True),
     ("offline", False, "yes", True),
     ("allow", (), "example.com,pypi.org", ("example.com", "pypi.org")),
+    ("record", "", "cassettes", "cassettes"),
+    ("live_key", "", "id:secret", "id:secret"),
+    ("replay", "", "cassettes", "cassettes"),
+    ("strict", False, "1", True),
 ]
 
 
@@ -59,6 +63,27 @@ def test_every_setting_has_a_variable(name: str, text: str, value: object) -> No
 def test_two_limits_at_once_are_refused() -> None:
     with pytest.raises(SettingsError, match="runners is 1 and concurrency is 2: expected one of them"):
         Settings(runners=1, concurrency=2)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"record": "a", "live_key": "x:y"}, "allow that by --allow-egress"),
+        ({"record": "a", "allow_egress": True}, "set MOCK_FAL_LIVE_KEY"),
+        ({"record": "a", "allow_egress": True, "live_key": "mock:fal"}, "the key for mock-fal itself"),
+        ({"record": "a", "allow_egress": True, "live_key": "a:b", "key": ("a:b",)}, "the key for mock-fal itself"),
+        ({"record": "a", "allow_egress": True, "live_key": "a:b\r\nx: y"}, "a key in one word of ASCII"),
+        ({"record": "a", "replay": "b"}, "record is a and replay is b: expected one of them"),
+        ({"strict": True}, "expected --replay DIR"),
+    ],
+)  # fmt: skip
+def test_settings_of_cassettes_that_do_not_go_together_are_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        Settings(**given)
+
+
+def test_the_live_key_is_not_shown() -> None:
+    assert "secret" not in repr(Settings(record="a", allow_egress=True, live_key="live:secret"))
 
 
 def test_other_variables_say_nothing() -> None:

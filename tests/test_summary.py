@@ -112,3 +112,18 @@ def test_a_run_that_would_have_cost_nothing_says_nothing_of_it() -> None:
 def test_an_amount_has_cents_at_least(units: int, dollars: str) -> None:
     [line] = cost(Charge("mock", "fal-ai/flux/dev", 0.0, 1, units))
     assert f"${dollars}:" in line
+
+
+def test_cassettes_are_counted_and_the_idle_ones_named() -> None:
+    seen = [exchange("GET", "fal.run/a") for _ in range(4)]
+    for each, word in zip(seen, ["replayed 1.json", "replayed 2.json", "no cassette", ""], strict=True):
+        each.playback = word
+    told = summary(seen, [], unused=[f"{number}.json" for number in range(3, 8)])
+    assert "mock-fal:   cassettes: 2 replayed, 1 without a cassette\n" in told
+    assert "mock-fal:   never used: 3.json, 4.json, 5.json and 2 more\n" in told
+
+
+def test_what_was_recorded_need_not_be_emulated() -> None:
+    recorded = exchange("POST", "fal.run/fal-ai/kling-video")
+    recorded.playback = "recorded 0001.json"
+    assert lines([recorded])[2:] == ["mock-fal:   cassettes: 1 recorded"]

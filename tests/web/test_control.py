@@ -66,6 +66,7 @@ def test_requests_tell_what_was_asked_and_answered(fal: Fal) -> None:
         "request_id": handle.id,
         "state": "queued",
         "cue": None,
+        "playback": None,
         "input": {"prompt": "a cat"},
         "output": handle.taken.json(),
     }

@@ -18,17 +18,25 @@ _SIGNS = {
 }
 
 _STYLE = """
-:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent) }
+:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 18%, transparent);
+  --good: light-dark(#2e7d32, #81c784); --bad: light-dark(#c62828, #ef9a9a); --known: light-dark(#a65f00, #ffb74d) }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
-thead th { position: sticky; top: 0; background: Canvas }
-td.v, th.v { text-align: center; white-space: nowrap }
-th.group { padding-top: 1.2rem; font-size: 1.1rem }
+th, td { text-align: left; padding: .3rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top }
+.matrix { table-layout: fixed } .matrix .v { width: 6.5rem } .totals { width: auto } .totals td { text-align: right }
+.matrix thead th { position: sticky; top: 0; background: Canvas; z-index: 1; overflow-wrap: anywhere }
+td.v, th.v { text-align: center } td.v a { color: inherit; display: block }
+th.group { padding-top: 1.4rem; font-size: 1.1rem }
+td { overflow-wrap: anywhere } tr.why td { border: 0; padding-left: 1.5rem }
 code, pre { font: 13px/1.45 ui-monospace, monospace }
-pre { overflow: auto; padding: .6rem; background: color-mix(in srgb, currentColor 7%, transparent); max-height: 24rem }
-.passed { color: #2e7d32 } .failed, .stale { color: #c62828; font-weight: 600 } .known { color: #b26a00 }
-.skipped { opacity: .6 } small { opacity: .75 } details { margin: .3rem 0 } .message { white-space: pre-wrap }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; overflow-y: auto; max-height: 24rem; margin: .2rem 0 .8rem;
+  padding: .5rem .7rem; background: color-mix(in srgb, currentColor 7%, transparent) }
+.passed { color: var(--good) } .failed, .stale { color: var(--bad); font-weight: 600 } .known { color: var(--known) }
+.skipped { opacity: .6 } small { opacity: .8 } summary { cursor: pointer } .message { white-space: pre-wrap }
+body:has(#only:checked) tr.fine { display: none }
+@media (max-width: 40rem) { .matrix .v { width: 2.6rem; padding: .3rem .1rem; font-size: .8rem }
+  .what { display: none } }
+@media print { details::details-content { content-visibility: visible } }
 """
 
 
@@ -41,6 +49,7 @@ def page(results: Sequence[Result], title: str = "fal contract") -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<style>{_STYLE}</style><h1>{escape(title)}</h1>",
             *_totals(results, subjects),
+            '<p><label><input type="checkbox" id="only"> only what is not as it should be</label></p>',
             *_matrix(results, subjects),
             "</html>\n",
         ]
@@ -48,52 +57,66 @@ def page(results: Sequence[Result], title: str = "fal contract") -> str:
 
 
 def _totals(results: Sequence[Result], subjects: Sequence[str]) -> Iterator[str]:
-    yield "<ul>"
+    seen = [verdict for verdict in Verdict if any(result.verdict is verdict for result in results)]
+    heads = "".join(f"<th>{escape(verdict.value)}</th>" for verdict in seen)
+    yield f'<table class="totals"><tr><th></th>{heads}</tr>'
     for subject in subjects:
         counts = Counter(result.verdict for result in results if result.subject == subject)
-        parts = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
-        yield f"<li><b>{escape(subject)}</b>: {escape(', '.join(parts))}</li>"
-    yield "</ul>"
+        cells = "".join(f'<td class="{verdict.name.lower()}">{counts[verdict]}</td>' for verdict in seen)
+        yield f"<tr><th>{escape(subject)}</th>{cells}</tr>"
+    yield "</table>"
 
 
 def _matrix(results: Sequence[Result], subjects: Sequence[str]) -> Iterator[str]:
     found = {(result.case.id, result.subject): result for result in results}
     cases = list({result.case.id: result.case for result in results}.values())
     heads = "".join(f'<th class="v">{escape(subject)}</th>' for subject in subjects)
-    yield f"<table><thead><tr><th>case</th>{heads}</tr></thead>"
+    yield f'<table class="matrix"><thead><tr><th>case</th>{heads}</tr></thead>'
     for group, members in groupby(cases, key=lambda case: case.id.partition(".")[0]):
         yield f'<tr><th class="group" colspan="{len(subjects) + 1}">{escape(group)}</th></tr>'
         for case in members:
-            yield from _row(case, [found.get((case.id, subject)) for subject in subjects])
+            yield from _rows(case, [found.get((case.id, subject)) for subject in subjects])
     yield "</table>"
 
 
-def _row(case: Case, results: Sequence[Result | None]) -> Iterator[str]:
-    yield f'<tr id="{escape(case.id)}"><td>{escape(case.title)} <small><code>{escape(case.id)}</code></small>'
+def _rows(case: Case, results: Sequence[Result | None]) -> Iterator[str]:
+    """The row of a case, and below it a row for all who failed in it or could not try."""
+    reasons = [result for result in results if result is not None and result.message]
+    fine = "" if any(result.verdict is not Verdict.SKIPPED for result in reasons) else ' class="fine"'
+    yield f'<tr id="{escape(case.id)}"{fine}><td>{escape(case.title)} <small><code>{escape(case.id)}</code></small>'
     if case.requirement:
-        yield f"<br><small>{escape(case.requirement)} ({escape(case.source)})</small>"
-    for result in results:
-        if result is not None and result.message:
-            yield from _details(result)
+        yield f'<br class="what"><small class="what">{escape(case.requirement)} ({escape(case.source)})</small>'
     yield "</td>"
-    for result in results:
-        if result is None:
-            yield '<td class="v"></td>'
-        else:
-            kind = result.verdict.name.lower()
-            hint = escape(result.verdict.value)
-            yield f'<td class="v {kind}" title="{hint}">{_SIGNS[result.verdict]}</td>'
+    yield from map(_cell, results)
     yield "</tr>"
+    if reasons:
+        yield f'<tr class="why {"fine" if fine else ""}"><td colspan="{len(results) + 1}">'
+        for result in reasons:
+            yield from _details(result)
+        yield "</td></tr>"
+
+
+def _cell(result: Result | None) -> str:
+    if result is None:
+        return '<td class="v"></td>'
+    sign = _SIGNS[result.verdict]
+    inner = f'<a href="#{escape(_anchor(result))}">{sign}</a>' if result.message else sign
+    return f'<td class="v {result.verdict.name.lower()}" title="{escape(result.verdict.value)}">{inner}</td>'
 
 
 def _details(result: Result) -> Iterator[str]:
-    opened = " open" if result.verdict.is_bad else ""
-    kind = result.verdict.name.lower()
-    yield f'<details{opened}><summary class="{kind}">{escape(result.subject)}: {escape(result.verdict.value)}</summary>'
-    yield f'<div class="message">{escape(result.message)}</div>'
+    kind, first = result.verdict.name.lower(), result.message.partition("\n")[0]
+    yield f'<details id="{escape(_anchor(result))}"><summary><span class="{kind}">{escape(result.subject)}: '
+    yield f"{escape(result.verdict.value)}</span> <small>{escape(first)}</small></summary>"
+    if first != result.message:
+        yield f'<div class="message">{escape(result.message)}</div>'
     for each in result.evidence:
         yield from _exchange(each)
     yield "</details>"
+
+
+def _anchor(result: Result) -> str:
+    return f"{result.case.id}/{result.subject}"
 
 
 def _exchange(each: Evidence) -> Iterator[str]:

@@ -41,6 +41,8 @@ async def advance(request: Request) -> Response:
         raise Refusal(409, "this clock moves by itself; start with --clock manual or stepping")
     span = await document(request, _SPAN)
     try:
+        if isinstance(span["seconds"], bool):
+            raise TypeError(f"{span['seconds']} is no number")
         seconds = float(span["seconds"])
         if clock.now() + seconds > DOOMSDAY:
             raise ValueError("that is after the year 9999")

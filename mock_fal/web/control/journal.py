@@ -156,6 +156,7 @@ def _exchange(its: Emulator, each: Exchange) -> dict[str, Any]:
         "request_id": each.request_id,
         "state": _state(its, each),
         "cue": each.cue or None,
+        "playback": each.playback or None,
         "request": _message(
             each.request_headers, each.request_body, len(each.request_body) or each.uploaded_bytes
         ),

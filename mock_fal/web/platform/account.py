@@ -47,7 +47,8 @@ def set_acl(emulator: Emulator, question: Question) -> wire.Answering:
 def sign(emulator: Emulator, question: Question) -> JSON:
     """`POST /storage/files/sign`: an address by which anybody may read a file for a while."""
     lives_s = document(question).get("expiration_seconds", LINK_S)
-    if not isinstance(lives_s, int) or isinstance(lives_s, bool) or not 1 <= lives_s <= MAX_LINK_S:
+    whole = isinstance(lives_s, int | float) and not isinstance(lives_s, bool) and lives_s % 1 == 0
+    if not whole or not 1 <= lives_s <= MAX_LINK_S:
         raise Invalid("expiration_seconds", lives_s, f"a whole number of 1 to {MAX_LINK_S:g}")
     path = _path(question)
     identity = emulator.storage.link(path, question.account, lives_s)

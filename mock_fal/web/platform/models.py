@@ -55,7 +55,7 @@ def estimate(emulator: Emulator, question: Question) -> JSON:
     """`POST /models/pricing/estimate`: what so many calls, or so many units, would cost."""
     body = document(question)
     kind = body.get("estimate_type")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise Invalid("estimate_type", kind, "historical_api_price or unit_price")
     endpoints = body.get("endpoints")
     if not isinstance(endpoints, dict) or not endpoints:
@@ -83,7 +83,7 @@ def _nano_usd_a_call(emulator: Emulator, account: str) -> dict[str, float]:
 def _amount(endpoint: str, wanted: Any, name: str, *, whole: bool) -> float:
     amount = wanted.get(name) if isinstance(wanted, dict) else None
     least = 1 if whole else 0.000001
-    if not isinstance(amount, int if whole else int | float) or isinstance(amount, bool):
+    if not isinstance(amount, int | float) or isinstance(amount, bool) or (whole and amount % 1):
         raise Invalid(f"endpoints.{endpoint}.{name}", amount, "a whole number" if whole else "a number")
     if not least <= amount <= 1e15:
         raise Invalid(f"endpoints.{endpoint}.{name}", amount, f"{least} or more")
