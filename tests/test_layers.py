@@ -40,7 +40,7 @@ FLOORS = [
     ["scenario.explain"],
     ["picture.chance", "picture.caption", "picture.encode"],
     [
-        "redaction",
+        "tape.redaction",
         "outcome",
         "journal",
         "vault",
@@ -49,8 +49,8 @@ FLOORS = [
         "picture.scene",
         "picture.photo",
     ],
-    ["line", "webhook", "catalog", "picture.plan", "cassette"],
-    ["deck", "shelf"],
+    ["line", "webhook", "catalog", "picture.plan", "tape.cassette"],
+    ["tape.deck", "tape.shelf"],
     ["billing"],
     ["store"],
     [
@@ -77,7 +77,7 @@ FLOORS = [
     ["gateway.certificates", "gateway.environment", "gateway.connect", "gateway.post", "gateway.fetch"],
     ["gateway.delivery", "gateway.forward"],
     ["web.question", "web.control.inspector", "web.pictures"],
-    ["web.wire", "web.download", "web.addresses"],
+    ["web.wire", "web.download", "web.playback.addresses"],
     ["web.wire_storage", "web.wire_tokens", "web.sockets.wire", "web.sockets.socket"],
     ["web.platform.wire"],
     ["web.submission", "web.stream", "web.platform.models", "web.platform.usage", "web.platform.requests"],
@@ -90,7 +90,7 @@ FLOORS = [
     ["web.control.api"],
     ["web.sockets.realtime", "web.sockets.ws_run"],
     ["web.sockets.dispatch"],
-    ["web.recording", "web.replay"],
+    ["web.playback.recording", "web.playback.replay"],
     ["web.app"],
     # top
     ["summary", "port", "listener"],
@@ -112,9 +112,11 @@ FACES = {
     "gateway",
     "picture",
     "scenario",
+    "tape",
     "web.control",
     "web.faults",
     "web.platform",
+    "web.playback",
     "web.sockets",
 }
 

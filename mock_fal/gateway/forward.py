@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from mock_fal.cassette import LiveAnswer
 from mock_fal.gateway.connect import Peer, tunnel
 from mock_fal.gateway.environment import upstream
 from mock_fal.journal import RawHeaders
+from mock_fal.tape.cassette import LiveAnswer
 
 _CHUNK_BYTES: Final = 64 * 1024
 

@@ -35,12 +35,12 @@ from mock_fal.web.question import Gone, Question
 from mock_fal.web.queue import Queue
 
 if TYPE_CHECKING:
-    from mock_fal.cassette import Forward
+    from mock_fal.tape.cassette import Forward
     from mock_fal.web.control.api import Exports
     from mock_fal.web.faults.api import Faults
     from mock_fal.web.media import Media
-    from mock_fal.web.recording import Recording
-    from mock_fal.web.replay import Replay
+    from mock_fal.web.playback.recording import Recording
+    from mock_fal.web.playback.replay import Replay
     from mock_fal.web.sockets.dispatch import Sockets
 
 logger = logging.getLogger("mock_fal")
@@ -273,11 +273,11 @@ class App:
 def _player(emulator: Emulator) -> Recording | Replay | None:
     """What --record or --replay puts before the hosts. Raises SettingsError."""
     if emulator.settings.record:
-        from mock_fal.web.recording import Recording
+        from mock_fal.web.playback.recording import Recording
 
         return Recording(emulator)
     if emulator.settings.replay:
-        from mock_fal.web.replay import Replay
+        from mock_fal.web.playback.replay import Replay
 
         return Replay(emulator)
     return None

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from mock_fal.cassette import LiveAnswer
 from mock_fal.errors import SettingsError
 from mock_fal.journal import RawHeaders
+from mock_fal.tape.cassette import LiveAnswer
 from tests.web.conftest import MEDIA, OURS, QUEUE, RUN, SCHNELL, Fal, Serve, scope
 
 KEY = "live:4fd1c0ffee4fd1c0ffee"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_fal.cassette import (
+from mock_fal.errors import SettingsError
+from mock_fal.tape.cassette import (
     NOT_JSON,
     NOTHING,
     Cassette,
@@ -29,8 +30,7 @@ from mock_fal.cassette import (
     wire_headers,
     written,
 )
-from mock_fal.errors import SettingsError
-from mock_fal.redaction import REDACTED, Redaction
+from mock_fal.tape.redaction import REDACTED, Redaction
 
 SUBMIT = "https://queue.fal.run/fal-ai/flux/schnell"
 PLAIN = Redaction()

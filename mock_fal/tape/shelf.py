@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from mock_fal.blob import READ_BYTES
-from mock_fal.cassette import (
+from mock_fal.errors import DiskFull, SettingsError
+from mock_fal.file_name import extension
+from mock_fal.tape.cassette import (
     Body,
     Cassette,
     FileBody,
@@ -20,9 +22,7 @@ from mock_fal.cassette import (
     readable,
     written,
 )
-from mock_fal.errors import DiskFull, SettingsError
-from mock_fal.file_name import extension
-from mock_fal.redaction import REDACTED, Redaction
+from mock_fal.tape.redaction import REDACTED, Redaction
 
 # A longer text stays a file.
 _MAX_TEXT: Final = 16 << 20

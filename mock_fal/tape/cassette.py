@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from mock_fal.errors import JSON, SettingsError
 from mock_fal.hosts import MEDIA_HOSTS, QUEUE_HOSTS, REST_HOSTS, RUN_HOSTS
 from mock_fal.journal import RawHeaders
-from mock_fal.redaction import Redaction
+from mock_fal.tape.redaction import Redaction
 
 VERSION: Final = 1
 

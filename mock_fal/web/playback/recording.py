@@ -9,7 +9,12 @@ from typing import Final, TypeVar
 
 from starlette.responses import StreamingResponse
 
-from mock_fal.cassette import (
+from mock_fal.emulator import Emulator
+from mock_fal.errors import BodyTooLarge
+from mock_fal.hosts import MEDIA_HOSTS
+from mock_fal.journal import RawHeaders
+from mock_fal.line import Entry
+from mock_fal.tape.cassette import (
     NOT_JSON,
     Body,
     Cassette,
@@ -23,15 +28,10 @@ from mock_fal.cassette import (
     parse,
     question_body,
 )
-from mock_fal.emulator import Emulator
-from mock_fal.errors import BodyTooLarge
-from mock_fal.hosts import MEDIA_HOSTS
-from mock_fal.journal import RawHeaders
-from mock_fal.line import Entry
-from mock_fal.redaction import Redaction
-from mock_fal.shelf import Shelf, Slot, Tape
+from mock_fal.tape.redaction import Redaction
+from mock_fal.tape.shelf import Shelf, Slot, Tape
 from mock_fal.web import wire
-from mock_fal.web.addresses import Addresses, url_of
+from mock_fal.web.playback.addresses import Addresses, url_of
 from mock_fal.web.question import Gone, Question, Receive
 
 T = TypeVar("T")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mock_fal.cassette import NOTHING, Body, Cassette, JsonBody, TextBody, key
-from mock_fal.deck import Deck
+from mock_fal.tape.cassette import NOTHING, Body, Cassette, JsonBody, TextBody, key
+from mock_fal.tape.deck import Deck
 
 APP = "https://queue.fal.run/fal-ai/flux"
 REQUEST = f"{APP}/requests/1"

@@ -15,7 +15,11 @@ from typing import IO, Final, Protocol
 
 from starlette.responses import StreamingResponse
 
-from mock_fal.cassette import (
+from mock_fal.emulator import Emulator
+from mock_fal.errors import JSON, BodyTooLarge
+from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
+from mock_fal.line import Entry
+from mock_fal.tape.cassette import (
     NOT_JSON,
     NOTHING,
     Body,
@@ -31,15 +35,11 @@ from mock_fal.cassette import (
     question_body,
     wire_headers,
 )
-from mock_fal.deck import Deck
-from mock_fal.emulator import Emulator
-from mock_fal.errors import JSON, BodyTooLarge
-from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
-from mock_fal.line import Entry
-from mock_fal.redaction import REDACTED, Redaction
-from mock_fal.shelf import cassettes, pieces
+from mock_fal.tape.deck import Deck
+from mock_fal.tape.redaction import REDACTED, Redaction
+from mock_fal.tape.shelf import cassettes, pieces
 from mock_fal.web import wire
-from mock_fal.web.addresses import Addresses, url_of
+from mock_fal.web.playback.addresses import Addresses, url_of
 from mock_fal.web.question import Question, Receive
 
 # An upload up to this size is kept in memory until it is known who answers it.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from mock_fal.cassette import Body, Cassette, FileBody, JsonBody, Key, TextBody, key_of, one_name
+from mock_fal.tape.cassette import Body, Cassette, FileBody, JsonBody, Key, TextBody, key_of, one_name
 
 _STATUS = "/status"
 _STREAM = "/status/stream"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_fal.redaction import REDACTED, Redaction, is_secret
+from mock_fal.tape.redaction import REDACTED, Redaction, is_secret
 
 KEY = "0f3b2c1d-1111-4222-8333-abcdefabcdef:00112233445566778899aabbccddeeff"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"

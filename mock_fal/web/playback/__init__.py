@@ -1,0 +1,1 @@
+"""In the place of the emulated hosts: the live service while recording, cassettes while replaying."""
