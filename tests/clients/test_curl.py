@@ -180,7 +180,11 @@ def test_under_run() -> None:
     command = 'curl -s -H "Authorization: Key $FAL_KEY" -d "{\\"prompt\\":\\"a cat\\"}" https://fal.run/fal-ai/flux/dev'
     done = mock_fal_run([tool("sh"), "-c", command])
     assert json.loads(done.stdout)["prompt"] == "a cat"
-    assert done.stderr == "mock-fal: 1 request answered\nmock-fal:   POST   fal.run/fal-ai/flux/dev  200\n"
+    assert done.stderr.splitlines() == [
+        "mock-fal: 1 request answered",
+        "mock-fal:   POST   fal.run/fal-ai/flux/dev  200",
+        "mock-fal:   would have cost $0.025: 1 × fal-ai/flux/dev",
+    ]
 
 
 def test_a_host_of_fal_that_is_not_emulated_is_refused_and_named() -> None:
