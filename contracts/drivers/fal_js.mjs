@@ -1,0 +1,78 @@
+// A driver for @fal-ai/client. It is looked for from the folder in which the driver is started, as a program of yours would.
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+const { ApiError, createFalClient } = createRequire(`${process.cwd()}/`)("@fal-ai/client");
+const fal = createFalClient(); // reads FAL_KEY
+
+const queued = ({ webhook_url, priority, hint, start_timeout_s }) => ({
+  webhookUrl: webhook_url,
+  priority,
+  hint,
+  startTimeout: start_timeout_s,
+});
+
+const ops = {
+  async run({ endpoint, input, options }) {
+    const abortSignal = options.timeout_s ? AbortSignal.timeout(options.timeout_s * 1000) : undefined;
+    const { data, requestId } = await fal.run(endpoint, { input, abortSignal, startTimeout: options.start_timeout_s });
+    return { result: data, request_id: requestId };
+  },
+  async submit({ endpoint, input, options }) {
+    return { request_id: (await fal.queue.submit(endpoint, { input, ...queued(options) })).request_id };
+  },
+  async status({ endpoint, request_id, options }) {
+    return { result: await fal.queue.status(endpoint, { requestId: request_id, logs: options.with_logs }) };
+  },
+  async result({ endpoint, request_id }) {
+    return { result: (await fal.queue.result(endpoint, { requestId: request_id })).data };
+  },
+  async cancel({ endpoint, request_id }) {
+    return { result: (await fal.queue.cancel(endpoint, { requestId: request_id })) ?? null };
+  },
+  async subscribe({ endpoint, input, options }) {
+    const updates = [];
+    const { data, requestId } = await fal.subscribe(endpoint, {
+      input,
+      ...queued(options),
+      logs: options.with_logs,
+      timeout: options.timeout_s && options.timeout_s * 1000,
+      onQueueUpdate: (update) => updates.push(update),
+    });
+    return { result: data, request_id: requestId, updates };
+  },
+  async stream({ endpoint, input }) {
+    const stream = await fal.stream(endpoint, { input });
+    const events = [];
+    stream.on("data", (event) => events.push(event));
+    return { result: await stream.done(), events };
+  },
+  async stream_status({ endpoint, request_id, options }) {
+    const stream = await fal.queue.streamStatus(endpoint, { requestId: request_id, logs: options.with_logs });
+    const updates = [];
+    stream.on("data", (update) => updates.push(update));
+    return { result: await stream.done(), updates };
+  },
+  async upload({ data_base64, content_type, file_name }) {
+    const file = new File([Buffer.from(data_base64, "base64")], file_name, { type: content_type });
+    return { result: await fal.storage.upload(file) };
+  },
+};
+
+function errorOf(error) {
+  if (error instanceof ApiError) {
+    const { status, body, message } = error;
+    const fields = error.fieldErrors;
+    return { kind: status === 422 ? "validation" : "http", status, message, error_type: body?.error_type, fields, body };
+  }
+  const kind = /timed out|TimeoutError/.test(`${error}`) ? "timeout" : /fetch failed/.test(`${error}`) ? "network" : "other";
+  return { kind, message: `${error}` };
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const job = JSON.parse(line);
+  const said = !ops[job.op]
+    ? { unsupported: true, reason: `@fal-ai/client has no ${job.op}` }
+    : await ops[job.op](job).then((done) => ({ ok: true, ...done }), (error) => ({ ok: false, error: errorOf(error) }));
+  console.log(JSON.stringify({ id: job.id, ...said }));
+}

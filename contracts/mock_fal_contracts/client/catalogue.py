@@ -1,0 +1,21 @@
+"""The whole catalogue, in the order in which it is read."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mock_fal_contracts.client import (
+    cases_errors,
+    cases_files,
+    cases_manners,
+    cases_queue,
+    cases_stream,
+    cases_webhooks,
+)
+from mock_fal_contracts.client.case import ClientCase
+
+CASES: Final[list[ClientCase]] = [
+    each
+    for cases in (cases_queue, cases_errors, cases_stream, cases_files, cases_webhooks, cases_manners)
+    for each in cases.CASES
+]
