@@ -55,7 +55,9 @@ def body(request_id: str, outcome: Outcome, media: str, inline: Mapping[Picture,
     if isinstance(outcome, Answer):
         return _body(request_id, outcome.status, outcome.body, addresses(media, inline))
     # fal: unverified, what a webhook says when no runner answered; the result's own body stands in for it.
-    return _body(request_id, outcome.kind.status, {"detail": outcome.detail, "error_type": outcome.error_type})
+    return _body(
+        request_id, outcome.kind.status, {"detail": outcome.detail, "error_type": outcome.error_type}
+    )
 
 
 def _body(request_id: str, status: int, payload: JSON, default: Callable[[Any], str] | None = None) -> bytes:
