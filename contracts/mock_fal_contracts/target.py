@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -70,3 +72,21 @@ def started(flags: Sequence[str] = ()) -> Iterator[str]:
             yield words[words.index("at") + 1]
         finally:
             server.terminate()
+
+
+def environment(base: str) -> dict[str, str]:
+    """The environment that leads an unmodified program to a server, as `mock-fal env` says it."""
+    told = subprocess.run(
+        [sys.executable, "-m", "mock_fal", "env", "--url", base], capture_output=True, text=True, check=False
+    )
+    if told.returncode:
+        raise CheckError(f"mock-fal env failed: {told.stderr.strip()}")
+    environ = dict(os.environ)
+    for line in told.stdout.splitlines():
+        verb, *words = shlex.split(line)
+        for word in words:
+            name, _, value = word.partition("=")
+            environ.pop(name, None)
+            if verb == "export":
+                environ[name] = value
+    return environ

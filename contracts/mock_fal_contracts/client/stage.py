@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +17,7 @@ from mock_fal_contracts.client.case import ClientCase, Seen
 from mock_fal_contracts.client.driver import Answer, Driver, DriverFault, Job
 from mock_fal_contracts.exchanges import Exchange, from_journal
 from mock_fal_contracts.results import Evidence, Result, failed, passed, skipped
-from mock_fal_contracts.target import CheckError, started
+from mock_fal_contracts.target import CheckError, environment, started
 
 # How much faster than the real one the server's clock runs: a request of 5 seconds takes half a second.
 SPEED: Final = 10
@@ -130,7 +126,7 @@ def opened(subject: str, command: Sequence[str], signing_key: Path) -> Iterator[
     flags = ["--speed", str(SPEED), "--signing-key", str(signing_key), "--offline", "--key", KEY]
     with started(flags) as base:
         server = Server(base)
-        environ = _environ(base)
+        environ = environment(base)
         server.key = environ["FAL_KEY"]
         driver = Driver(command, environ)
         try:
@@ -141,24 +137,6 @@ def opened(subject: str, command: Sequence[str], signing_key: Path) -> Iterator[
 
 # The key that a driver finds in FAL_KEY; the server takes no other.
 KEY: Final = "c0ffee00-0000-4000-8000-000000000000:5ec2e7000000000000000000000c11e7"
-
-
-def _environ(base: str) -> dict[str, str]:
-    """The environment that leads an unmodified program to a server, as `mock-fal env` says it."""
-    told = subprocess.run(
-        [sys.executable, "-m", "mock_fal", "env", "--url", base], capture_output=True, text=True, check=False
-    )
-    if told.returncode:
-        raise CheckError(f"mock-fal env failed: {told.stderr.strip()}")
-    environ = dict(os.environ)
-    for line in told.stdout.splitlines():
-        verb, *words = shlex.split(line)
-        for word in words:
-            name, _, value = word.partition("=")
-            environ.pop(name, None)
-            if verb == "export":
-                environ[name] = value
-    return environ
 
 
 def _faults(seen: Seen, case: ClientCase) -> Iterator[str]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,7 +16,7 @@ from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
 from mock_fal_contracts.exchanges import Exchange, from_journal
-from mock_fal_contracts.target import CheckError, started
+from mock_fal_contracts.target import CheckError, environment, started
 from mock_fal_contracts.verdict.record import Attempt, Delivery, Question, Record, fell_silent
 from mock_fal_contracts.verdict.trials import Trial
 from mock_fal_contracts.verdict.waiting import gives_up_by_itself
@@ -158,25 +156,7 @@ def _waits_patiently(exchanges: Iterable[Exchange]) -> bool:
 def opened(flags: Iterable[str] = ()) -> Iterator[Bench]:
     """A bench, with its server; MOCK_FAL_… variables set that up further, as those of `mock-fal serve`."""
     with started(["--retention", "100000", *flags]) as base:
-        yield Bench(base, _environ(base))
-
-
-def _environ(base: str) -> dict[str, str]:
-    """The environment that leads an unmodified program to a server, as `mock-fal env` says it."""
-    told = subprocess.run(
-        [sys.executable, "-m", "mock_fal", "env", "--url", base], capture_output=True, text=True, check=False
-    )
-    if told.returncode:
-        raise CheckError(f"mock-fal env failed: {told.stderr.strip()}")
-    environ = dict(os.environ)
-    for line in told.stdout.splitlines():
-        verb, *words = shlex.split(line)
-        for word in words:
-            name, _, value = word.partition("=")
-            environ.pop(name, None)
-            if verb == "export":
-                environ[name] = value
-    return environ
+        yield Bench(base, environment(base))
 
 
 def _end(program: subprocess.Popen[bytes]) -> None:
