@@ -71,7 +71,8 @@ def started(flags: Sequence[str] = ()) -> Iterator[str]:
                 raise CheckError(f"mock-fal did not start: {' '.join(command)}")
             yield words[words.index("at") + 1]
         finally:
-            # This ends it. No signal: a second one, while Python 3.11 stops and is traced for coverage, lets it spin for ever.
+            # This ends it. A signal beside it would be one too many: Python 3.11 that stops, traced for coverage, spins
+            # for ever at a second one.
             server.stdin.close()
 
 

@@ -384,7 +384,7 @@ def on_our_own_address(witness: Witness) -> None:
     witness.ask("control.listRequests", 200, {"format": "har"})
     for name in ("listRequests", "archiveRequests"):
         witness.ask(f"control.{name}", 422, {"status": "good"})
-    for name in ("forgetRequests", "listDeliveries", "listFiles"):
+    for name in ("forgetRequests", "listDeliveries", "listFiles", "listRules", "clearRules"):
         witness.ask(f"control.{name}", 422, query="?kee=alice")
     witness.ask("control.advanceClock", 422, body={"seconds": -1})
     witness.ask("control.getDocument", 404, {"name": "nope"})

@@ -18,6 +18,9 @@ from mock_fal_contracts.target import Target
 # HTTP itself forbids these (RFC 9110, 5.5), so that no server would come to see them.
 _NOT_IN_HEADERS = "".join(map(chr, [*range(32), 127]))
 
+# Any server may refuse a longer address (RFC 9112, 3). One comes when a data URI of an answer is tried as a query.
+_MAX_ADDRESS = 8000
+
 # How many different complaints about one operation are told.
 _TOLD = 5
 
@@ -107,7 +110,7 @@ def _take(event: Any, plane: Plane, names: dict[str, str], found: dict[str, _Fou
     for number, (id, interaction) in enumerate(recorder.interactions.items()):
         node = recorder.cases.get(id)
         its = found.get(names.get(node.value.operation.label, "")) if node else None
-        if node is None or its is None:
+        if node is None or its is None or len(interaction.request.uri) > _MAX_ADDRESS:
             continue
         its.asked += 1
         its.seconds += event.elapsed_time if number == 0 else 0.0
