@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from mock_fal.calls import Expected, check_any, check_last, check_none, check_once
 from mock_fal.clock import Clock
 from mock_fal.emulator import Emulator
 from mock_fal.errors import SettingsError
@@ -17,6 +16,7 @@ from mock_fal.scenario.rules import Scenario
 if TYPE_CHECKING:
     from mock_fal.billing import Usage
     from mock_fal.files import StoredFile
+    from mock_fal.gateway.connect import Event
     from mock_fal.listener import WebhookReceiver
     from mock_fal.outbox import Delivery
 
@@ -32,6 +32,8 @@ class Server(Protocol):
     def requests(self) -> list[Exchange]: ...
     @property
     def deliveries(self) -> list[Delivery]: ...
+    @property
+    def gateway_events(self) -> list[Event]: ...
     def environment(
         self, base: Mapping[str, str], key: str | None = None
     ) -> tuple[dict[str, str], list[str]]: ...
@@ -124,21 +126,29 @@ class Account:
 
     def assert_called_once_with(self, *, endpoint: str = "*", **input: Any) -> None:
         """Raises AssertionError unless a model was called once, and so; it shows the difference field by field."""
+        from mock_fal.calls import Expected, check_once  # for tests only
+
         __tracebackhide__ = True
         check_once(self.submissions, Expected(endpoint, input))
 
     def assert_called_with(self, *, endpoint: str = "*", **input: Any) -> None:
         """Raises AssertionError unless the last call of a model was so."""
+        from mock_fal.calls import Expected, check_last  # for tests only
+
         __tracebackhide__ = True
         check_last(self.submissions, Expected(endpoint, input))
 
     def assert_any_call(self, *, endpoint: str = "*", **input: Any) -> None:
         """Raises AssertionError unless some call of a model was so."""
+        from mock_fal.calls import Expected, check_any  # for tests only
+
         __tracebackhide__ = True
         check_any(self.submissions, Expected(endpoint, input))
 
     def assert_not_called(self, *, endpoint: str = "*") -> None:
         """Raises AssertionError if a model was called."""
+        from mock_fal.calls import check_none
+
         __tracebackhide__ = True
         check_none(self.submissions, endpoint)
 

@@ -60,6 +60,11 @@ class Ledger:
             # Those of different days, keys and endpoints can't be put together: there is room for them.
             self._max_counters = max(self._max_counters, 2 * len(self._counters))
 
+    def settle(self, entry: Entry, now: float) -> None:
+        """Keep what a request has cost that is about to be forgotten."""
+        if (cost := charge(entry, now)) is not None:
+            self.add(cost)
+
     def clear(self, tenant: str | None = None) -> None:
         """Forget one key's charges, or all."""
         self._counters = {

@@ -9,6 +9,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from mock_fal.endpoint import EndpointId
@@ -101,21 +102,7 @@ class Exchange:
     @property
     def operation(self) -> str:
         """What was asked for: one of OPERATIONS."""
-        host = self.host
-        if host in QUEUE_HOSTS:
-            _, inside, rest = self.path.partition("/requests/")
-            if not inside:
-                return "submit" if self.method == "POST" else "other"
-            return _QUEUE_OPERATIONS.get(rest.strip("/").partition("/")[2], "other")
-        if host in _MODEL_HOSTS:
-            if self.method == "POST":
-                return "stream" if self.path.endswith("/stream") else "run"
-            return "realtime" if self.method == "WS" and host in RUN_HOSTS else "other"
-        if host in MEDIA_HOSTS:
-            return "download" if self.method in ("GET", "HEAD") else "upload"
-        if host in REST_HOSTS:
-            return "rest"
-        return "platform" if host in PLATFORM_HOSTS else "other"
+        return _operation(self.host, self.method, self.path)
 
     @property
     def is_submission(self) -> bool:
@@ -146,9 +133,6 @@ class Exchange:
         return _unpacked(self.response_head)
 
 
-# A message of a realtime socket has the method WS; one of HTTP over WebSocket is a POST.
-_RUN_OPERATIONS: Final = {"POST": "run", "WS": "realtime"}
-
 SUBMISSIONS: Final = ("submit", "run", "stream", "realtime")  # calls of models
 OPERATIONS: Final = (
     *SUBMISSIONS,
@@ -167,6 +151,25 @@ _QUEUE_OPERATIONS: Final = {
     "": "result",
     "response": "result",
 }
+
+
+# Clients ask at the same addresses again and again, and each exchange that is forgotten is counted.
+@lru_cache(maxsize=4096)
+def _operation(host: str, method: str, path: str) -> str:
+    if host in QUEUE_HOSTS:
+        _, inside, rest = path.partition("/requests/")
+        if not inside:
+            return "submit" if method == "POST" else "other"
+        return _QUEUE_OPERATIONS.get(rest.strip("/").partition("/")[2], "other")
+    if host in _MODEL_HOSTS:
+        if method == "POST":
+            return "stream" if path.endswith("/stream") else "run"
+        return "realtime" if method == "WS" and host in RUN_HOSTS else "other"
+    if host in MEDIA_HOSTS:
+        return "download" if method in ("GET", "HEAD") else "upload"
+    if host in REST_HOSTS:
+        return "rest"
+    return "platform" if host in PLATFORM_HOSTS else "other"
 
 
 class Kind(NamedTuple):

@@ -52,9 +52,14 @@ def mock_fal(
     for variable, value in added.items():
         monkeypatch.setenv(variable, value)
     _forget_clients()
+    request.node.stash[_BEGUN] = len(mock_fal_server.gateway_events)
     yield account
     account.close()
     _forget_clients()
+
+
+# How many connections the gateway had decided about before a test.
+_BEGUN = pytest.StashKey[int]()
 
 
 @pytest.fixture
@@ -75,7 +80,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     from mock_fal.summary import summary
 
     if isinstance(known, Account):  # a project may have a fixture of that name, too
-        report.sections.append(("mock-fal", summary(known.requests, ())))
+        report.sections.append(
+            ("mock-fal", summary(known.requests, known.fal.gateway_events[item.stash[_BEGUN] :]))
+        )
 
 
 # Async clients of past tests. Their event loops are over, so nobody can close them any more; they live on,

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -314,6 +313,8 @@ def _settings(given: Mapping[str, Any]) -> Settings:
     known = [knob.name for knob in fields(Settings)]
     for name in given:
         if name not in known:
+            from difflib import get_close_matches  # for the mistaken only
+
             close = get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
             raise SettingsError(f"MockFal: unknown setting {name!r}; {hint}")

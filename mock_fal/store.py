@@ -168,15 +168,8 @@ class Store:
         oldest = next((entry for entry in self.entries.values() if entry.schedule.ends_at <= now), None)
         if oldest is None:
             raise QueueFull
-        self._settle(oldest, now)
+        self.ledger.settle(oldest, now)
         self._forget(oldest)
-
-    def _settle(self, entry: Entry, now: float) -> None:
-        """Keep what a request has cost."""
-        from mock_fal.billing import charge
-
-        if (cost := charge(entry, now)) is not None:
-            self.ledger.add(cost)
 
     def _forget(self, entry: Entry) -> None:
         del self.entries[entry.id]

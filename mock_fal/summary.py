@@ -49,8 +49,14 @@ def _calls(exchanges: Sequence[Exchange]) -> Iterable[str]:
     counts = Counter((each.method, _address(each), each.status) for each in exchanges)
     answers: dict[tuple[str, str], list[str]] = {}
     for (method, address, status), count in counts.items():
-        answers.setdefault((method, address), []).append(f"{status} ×{count}" if count > 1 else str(status))
+        answers.setdefault((method, address), []).append(
+            _answer(status) + (f" ×{count}" if count > 1 else "")
+        )
     return [f"  {method:6} {address}  {', '.join(codes)}" for (method, address), codes in answers.items()]
+
+
+def _answer(status: int) -> str:
+    return str(status) if status else "no answer"  # a connection that a test let break
 
 
 def _cost(usage: Usage | None) -> Iterable[str]:
@@ -85,15 +91,23 @@ def _cassettes(exchanges: Sequence[Exchange], unused: Sequence[str]) -> Iterable
 _PLAYED: Final = {"recorded": "recorded", "replayed": "replayed", "no": "without a cassette"}
 _SHOWN: Final = 3
 
+# How much of a failed answer is told.
+_WORDS: Final = 300
+
 
 def _failures(exchanges: Sequence[Exchange]) -> Iterable[str]:
     """The first words of each answer that says no; asking too early is no failure."""
     seen = Counter(
-        f"{each.status} {each.method} {_address(each)}: {each.response_body[:300].decode('utf-8', 'replace')}"
+        f"{each.status} {each.method} {_address(each)}: {_words(each.response_body)}"
         for each in exchanges
         if each.status >= 400 and b"still in progress" not in each.response_body
     )
     return [f"  failed: {text}{f' (×{count})' if count > 1 else ''}" for text, count in seen.items()]
+
+
+def _words(body: bytes) -> str:
+    text = body.decode("utf-8", "replace")
+    return text if len(text) <= _WORDS else text[: _WORDS - 1] + "…"
 
 
 def _advice(exchanges: Sequence[Exchange]) -> Iterable[str]:

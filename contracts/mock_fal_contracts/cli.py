@@ -12,6 +12,9 @@ from mock_fal_contracts.report import baseline, machine, page, terminal
 from mock_fal_contracts.results import Result, Tell
 from mock_fal_contracts.target import CheckError
 
+# What a shell answers for a program that Ctrl+C ended.
+_INTERRUPTED = 130
+
 DESCRIPTION = """\
 Without --client and without a command: checks a server. With --client: checks a client, through a small driver
 that reads one JSON job a line. With a command behind --: runs it against a mock and judges it by what it asked.
@@ -24,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
         prog="mock-fal check",
         usage="mock-fal check [FLAG ...] [-- CMD [ARG ...]]",
         description=DESCRIPTION,
+        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     flags.add_argument("--target", default="mock", help="mock, live, or an address (default: %(default)s)")
@@ -85,13 +89,14 @@ def main(arguments: Sequence[str], command: Sequence[str] = ()) -> int:
     options = parser().parse_args(arguments)
     options.command_code = 0
     try:
-        known = (
-            baseline.read(options.baseline) if options.baseline and options.baseline.exists() else frozenset()
-        )
+        known = _known(options)
+        _need_places(options)
         results = _checked(options, command)
     except (CheckError, ValueError) as error:
         print(f"mock-fal check: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     if options.list:
         return 0
     if options.write_baseline and options.baseline:
@@ -101,6 +106,28 @@ def main(arguments: Sequence[str], command: Sequence[str] = ()) -> int:
     sys.stdout.write(terminal.summary(results))
     _write(options, results)
     return int(any(result.verdict.is_bad for result in results)) or int(options.command_code)
+
+
+def _known(options: argparse.Namespace) -> baseline.Known:
+    """What the baseline names. Raises CheckError for a file that is not there, ValueError for one that is none."""
+    if options.write_baseline and not options.baseline:
+        raise CheckError("--write-baseline: say which file, as in --baseline known.txt")
+    if not options.baseline or (options.write_baseline and not options.baseline.exists()):
+        return frozenset()
+    try:
+        return baseline.read(options.baseline)
+    except OSError as error:
+        hint = "; --write-baseline makes one" if isinstance(error, FileNotFoundError) else ""
+        raise CheckError(f"--baseline: can't read {options.baseline}: {error.strerror}{hint}") from None
+
+
+def _need_places(options: argparse.Namespace) -> None:
+    """Raises CheckError for a result that could not be written: better before all the work than behind it."""
+    for flag in ("json", "junit", "html", "badge", "baseline"):
+        path = getattr(options, flag)
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            why = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+            raise CheckError(f"--{flag}: can't write {path}: {why}")
 
 
 def _checked(options: argparse.Namespace, command: Sequence[str]) -> list[Result]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import shutil
 import sys
 import tempfile
 import threading
@@ -119,6 +120,8 @@ def _clients(given: Sequence[str]) -> dict[str, list[str]]:
             raise CheckError(f"--client {each!r}: {error}") from None
         if not command:
             raise CheckError(f"--client {each!r}: expected a command, or NAME=COMMAND")
+        if shutil.which(command[0]) is None:
+            raise CheckError(f"--client {name}: {command[0]}: command not found")
         if name in clients:
             raise CheckError(f"--client: two are called {name!r}; name them, as in --client NAME=COMMAND")
         clients[name] = command

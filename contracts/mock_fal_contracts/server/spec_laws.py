@@ -100,6 +100,8 @@ def _take(event: Any, plane: Plane, names: dict[str, str], found: dict[str, _Fou
     kind = type(event).__name__
     if kind == "FatalError":
         raise event.exception
+    if kind == "Interrupted":
+        raise KeyboardInterrupt  # Schemathesis takes Ctrl+C for the end of the phase
     if kind == "NonFatalError":
         its = found.get(names.get(event.label, ""))
         if its is not None:

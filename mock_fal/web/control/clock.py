@@ -47,6 +47,8 @@ async def advance(request: Request) -> Response:
         if clock.now() + seconds > DOOMSDAY:
             raise ValueError("that is after the year 9999")
         clock.advance(seconds)
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise Refusal(422, f"expected {_SPAN}: {error!r}") from None
+    except KeyError:
+        raise Refusal(422, f"expected {_SPAN}; 'seconds' is missing") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Refusal(422, f"expected {_SPAN}: {error}") from None
     return JSONResponse({"now": clock.now()})
