@@ -11,14 +11,13 @@ from mock_fal.clock import Clock
 from mock_fal.emulator import Emulator
 from mock_fal.errors import SettingsError
 from mock_fal.journal import Exchange
-from mock_fal.scenario.rules import Scenario
 
 if TYPE_CHECKING:
     from mock_fal.billing import Usage
     from mock_fal.files import StoredFile
-    from mock_fal.gateway.connect import Event
     from mock_fal.listener import WebhookReceiver
     from mock_fal.outbox import Delivery
+    from mock_fal.scenario.rules import Scenario
 
 
 class Server(Protocol):
@@ -33,7 +32,7 @@ class Server(Protocol):
     @property
     def deliveries(self) -> list[Delivery]: ...
     @property
-    def gateway_events(self) -> list[Event]: ...
+    def gateway_events(self) -> list[Any]: ...
     def environment(
         self, base: Mapping[str, str], key: str | None = None
     ) -> tuple[dict[str, str], list[str]]: ...

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, BadCue, ScenarioError
 from mock_fal.line import Entry
-from mock_fal.scenario.cue import Asked, Cue, parse_cue
-from mock_fal.scenario.rules import Call, Choice, Cued, choose, cues_in, mentions_cue, prompt_of
+from mock_fal.scenario.cue import Cue, asked, parse_cue
+from mock_fal.scenario.rules import Call, Choice, Cued, choose, cues_in, prompt_of
 from mock_fal.store import Store, Tenant
-
-
-class Submission(NamedTuple):
-    """What a caller hands in, at which step: `submit`, `run` or `stream`. `cue` is the header `X-Mock-Fal`."""
-
-    step: str
-    endpoint: EndpointId
-    body: bytes
-    document: JSON
-    cue: str = ""
 
 
 class Direction:
@@ -39,28 +27,25 @@ class Direction:
         self.common.clear()
         self.common.replace(self._given)
 
-    def is_silent(self, whose: Tenant, cue: str, body: bytes) -> bool:
-        """Whether nobody asks for anything: nearly always."""
-        return not (whose.scenario or self.common or cue or mentions_cue(body))
+    def cued(self, whose: Tenant, step: str, endpoint: EndpointId, document: JSON, header: str) -> Cued:
+        """What is asked for a new request, at the step `submit`, `run` or `stream`; not counted yet.
 
-    def cued(self, whose: Tenant, its: Submission) -> Cued:
-        """What is asked for a new request; not counted yet. Raises BadCue, or Asked for an answer in its place."""
+        `document` is its input, `header` that of `X-Mock-Fal`. Raises BadCue, or Asked for an answer in its place.
+        """
         try:
-            cues = ([parse_cue(its.cue)] if its.cue else []) + cues_in(its.document)
+            cues = ([parse_cue(header)] if header else []) + cues_in(document)
             for cue in cues:
                 self.common.check(cue)
         except ScenarioError as error:
             raise BadCue(str(error)) from None
         if any(cue.has_answer for cue in cues):
             self._store.expect_faults()
-        prompt = prompt_of(its.document)
-        choice = choose(
-            Call(its.step, str(its.endpoint), whose.name, prompt), whose.scenario, self.common, cues
-        )
+        prompt = prompt_of(document)
+        choice = choose(Call(step, str(endpoint), whose.name, prompt), whose.scenario, self.common, cues)
         answer = choice.answer
         if answer is not None and answer.replaces:
             choice.count()
-            raise Asked(answer)
+            raise asked(answer)
         return Cued(tuple(cues), prompt, choice)
 
     def later(self, step: str, *, key: str, endpoint: str = "", entry: Entry | None = None) -> Choice:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from mock_fal import catalog
 from mock_fal.acl import Terms
 from mock_fal.clock import Clock
-from mock_fal.direction import Direction, Submission
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     JSON,
@@ -41,16 +40,16 @@ from mock_fal.lifecycle import (
 )
 from mock_fal.line import Entry
 from mock_fal.outcome import Answer, Outcome, RequestFailure
-from mock_fal.scenario.cue import NOTHING
-from mock_fal.scenario.rules import Scenario
 from mock_fal.settings import Settings
 from mock_fal.store import Store
-from mock_fal.work import work
+from mock_fal.work import NOTHING, work
 
 if TYPE_CHECKING:
     from mock_fal.billing import Charge
+    from mock_fal.direction import Direction
     from mock_fal.inputs import Inputs
     from mock_fal.outbox import Delivery, Outbox
+    from mock_fal.scenario.rules import Cued, Scenario
     from mock_fal.storage import Storage
     from mock_fal.tokens import Tokens
     from mock_fal.webhook import Signer, Webhook
@@ -99,7 +98,8 @@ class Emulator:
             runners=settings.runners,
             concurrency=settings.concurrency,
         )
-        self.direction = Direction(self.store, settings.scenario)
+        if settings.scenario:
+            _ = self.direction  # a file that holds no rules is told at once
         # Reads a file of another host, where --allow-egress lets us; `web/submission.py` calls it.
         self.fetch: Callable[[str], Awaitable[bytes | None]] | None = None
         # Called when a webhook may be due sooner than it was.
@@ -107,6 +107,19 @@ class Emulator:
         if settings.signing_key:
             _ = self.signer  # a file that holds no key is told at once
         self.keys = Keys(settings.key)
+
+    # What a test asks for likewise: most requests are asked nothing about.
+
+    @cached_property
+    def direction(self) -> Direction:
+        """Everybody's rules, and what holds for a call. Raises ScenarioError or SettingsError for --scenario."""
+        from mock_fal.direction import Direction
+
+        return Direction(self.store, self.settings.scenario)
+
+    @property
+    def _has_rules(self) -> bool:
+        return "direction" in self.__dict__ and bool(self.direction.common)
 
     @property
     def scenario(self) -> Scenario:
@@ -324,7 +337,7 @@ class Emulator:
             self.storage.vault.clear(tenant)
         if self._has_outbox:
             self.outbox.clear(tenant)
-        if tenant is None:
+        if tenant is None and "direction" in self.__dict__:
             self.direction.reset()
         self.clock.wake()
 
@@ -351,10 +364,9 @@ class Emulator:
         now = self.clock.now()
         self._check_length(endpoint, tenant, wishes.max_queue_length, now)
         whose = self.store.tenant(tenant)
-        cued = None
-        if not self.direction.is_silent(whose, wishes.cue, body):
-            its = Submission(step, endpoint, body, _document(body), wishes.cue)
-            cued = self.direction.cued(whose, its)
+        cued: Cued | None = None
+        if wishes.cue or mentions_cue(body) or whose.has_rules or self._has_rules:
+            cued = self.direction.cued(whose, step, endpoint, _document(body), wishes.cue)
         cue = cued.choice.outcome if cued else NOTHING
         run_s = self.settings.run_s if cue.run is None else cue.run
         done = work(
@@ -421,6 +433,12 @@ def _document(body: bytes) -> JSON:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def mentions_cue(body: bytes) -> bool:
+    """Whether a body could hold a cue: saves a look at every string of every input."""
+    # JSON may write any letter of the mark as \u00xx.
+    return b"mock" in body or rb"\u00" in body or b"Mock" in body or b"MOCK" in body
 
 
 def is_over(view: View) -> bool:

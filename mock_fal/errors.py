@@ -220,6 +220,14 @@ class BadQuery(FalError):
         super().__init__(422, f"{name} is {seen!r}, expected {expected}")
 
 
+class Asked(FalError):
+    """An answer that a test asks for in the place of the real one; its `cue` says which."""
+
+    def __init__(self, cue: Any, status: int, detail: str) -> None:
+        super().__init__(status, detail)
+        self.cue = cue
+
+
 class BadCue(FalError):
     """A cue in the input that we can't read: told to whoever wrote it, at once."""
 

@@ -6,14 +6,16 @@ import math
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush, heapreplace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mock_fal.acl import Terms
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON
 from mock_fal.lifecycle import Ending, Schedule, Ticket, plan, schedule
 from mock_fal.outcome import Answer, Outcome, Picture, RequestFailure
-from mock_fal.scenario.rules import Cued
+
+if TYPE_CHECKING:
+    from mock_fal.scenario.rules import Cued
 
 # The schedule of a request that has not joined its line yet.
 UNPLANNED: Final = Schedule(0.0, math.inf, math.inf, 0.0)

@@ -22,7 +22,6 @@ from mock_fal.errors import MockFalError, SettingsError
 from mock_fal.journal import Exchange
 from mock_fal.port import Port, event_loop, listen
 from mock_fal.render import Darkroom
-from mock_fal.scenario.rules import Scenario
 from mock_fal.settings import Settings, read_setting
 from mock_fal.web.app import App
 from mock_fal.web.pictures import Pictures
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from mock_fal.gateway.connect import Event
     from mock_fal.gateway.delivery import Courier
     from mock_fal.outbox import Delivery
+    from mock_fal.scenario.rules import Scenario
 
 T = TypeVar("T")
 

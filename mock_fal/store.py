@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,10 +15,10 @@ from mock_fal.ids import Ids
 from mock_fal.journal import Journal
 from mock_fal.line import Entry, Line
 from mock_fal.outcome import Answer, Picture
-from mock_fal.scenario.rules import Scenario
 
 if TYPE_CHECKING:
     from mock_fal.billing import Ledger
+    from mock_fal.scenario.rules import Scenario
 
 
 @dataclass(slots=True, eq=False)
@@ -43,8 +44,21 @@ class Tenant:
 
     name: str
     ids: Ids
-    scenario: Scenario
+    new_scenario: Callable[[], Scenario]
     lines: dict[str, Line] = field(default_factory=dict)
+    _scenario: Scenario | None = None
+
+    @property
+    def scenario(self) -> Scenario:
+        """The rules for this key, loaded when somebody asks for them."""
+        if self._scenario is None:
+            self._scenario = self.new_scenario()
+        return self._scenario
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether there are any."""
+        return bool(self._scenario)
 
 
 # A key that has not been used while this many others were is forgotten, and begins anew; but not while one of
@@ -88,7 +102,7 @@ class Store:
         known = self._tenants.pop(name, None)
         if known is None:
             self._forget_a_tenant()
-            known = Tenant(name, Ids(self._seed, name), self.new_scenario())
+            known = Tenant(name, Ids(self._seed, name), self.new_scenario)
         self._tenants[name] = known  # the last one used stands last
         return known
 
@@ -103,6 +117,8 @@ class Store:
 
     def new_scenario(self) -> Scenario:
         """No rules yet."""
+        from mock_fal.scenario.rules import Scenario  # for the few who ask for something
+
         return Scenario(FAMILIES, self.expect_faults)
 
     def expect_faults(self) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, Protocol
 
 from mock_fal import catalog
 from mock_fal.catalog import Job
@@ -12,9 +12,37 @@ from mock_fal.errors import JSON, MODEL_ERRORS
 from mock_fal.ids import Ids
 from mock_fal.outcome import Outcome, Picture, RequestFailure, model_error
 from mock_fal.recipe import Recipe, Source
-from mock_fal.scenario.cue import Cue
 
 _EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp"}
+
+
+class Wanted(Protocol):
+    """What a test asks for the outcome of a request: a `Cue` is that."""
+
+    @property
+    def queue(self) -> float | None: ...
+    @property
+    def run(self) -> float | None: ...
+    @property
+    def position(self) -> int | None: ...
+    @property
+    def logs(self) -> int | None: ...
+    @property
+    def cancel(self) -> str: ...
+    @property
+    def nsfw(self) -> bool: ...
+    @property
+    def error(self) -> str: ...
+    @property
+    def msg(self) -> str | None: ...
+    @property
+    def loc(self) -> tuple[str | int, ...]: ...
+    @property
+    def ctx(self) -> Iterable[tuple[str, JSON]]: ...
+    @property
+    def retry(self) -> bool | None: ...
+    @property
+    def retry_after(self) -> int | None: ...
 
 
 class Done(NamedTuple):
@@ -29,7 +57,7 @@ class Done(NamedTuple):
 def work(
     endpoint: EndpointId,
     body: bytes,
-    cue: Cue,
+    cue: Wanted,
     ids: Ids,
     run_s: float,
     look: Callable[[str], Source | None],
@@ -45,7 +73,7 @@ def work(
     return Done(answer, steps, partials, files)
 
 
-def _failure(cue: Cue) -> Outcome:
+def _failure(cue: Wanted) -> Outcome:
     """The error that a cue asks for."""
     if cue.error in MODEL_ERRORS:
         ctx = {**dict(MODEL_ERRORS[cue.error].ctx), **dict(cue.ctx)}
@@ -68,3 +96,16 @@ def _shelf(ids: Ids, files: list[Picture]) -> Callable[[Recipe, bool], Picture]:
         return picture
 
     return store
+
+
+class _Nothing:
+    """No wish, without loading the grammar of wishes."""
+
+    queue = run = position = logs = msg = retry = retry_after = None
+    cancel = error = ""
+    nsfw = False
+    loc: tuple[str | int, ...] = ()
+    ctx: tuple[tuple[str, JSON], ...] = ()
+
+
+NOTHING: Final[Wanted] = _Nothing()

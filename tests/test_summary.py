@@ -67,7 +67,7 @@ def test_an_endpoint_that_we_do_not_have_is_named() -> None:
 
 def test_a_long_failure_is_cut() -> None:
     (_, _, failed) = lines([exchange("POST", "fal.run/fal-ai/flux/dev", 422, b"x" * 10_000)])
-    assert failed.endswith(": " + "x" * 300)
+    assert failed.endswith(": " + "x" * 299 + "…")
 
 
 def test_asking_too_early_is_no_failure() -> None:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from mock_fal.errors import JSON, REQUEST_ERRORS, FalError, ScenarioError
+from mock_fal.errors import JSON, REQUEST_ERRORS, Asked, ScenarioError
 from mock_fal.scenario.vocabulary import FAMILIES, POSTS, WORDS, Kind, close_to, spelled
 from mock_fal.scenario.words import Word, read_words, written
 
@@ -130,13 +130,10 @@ _OF_KIND: Final = {kind: [name for name, word in WORDS.items() if word.kind is k
 NOTHING: Final = Cue()
 
 
-class Asked(FalError):
-    """An answer that a cue puts in the place of the real one."""
-
-    def __init__(self, cue: Cue) -> None:
-        status = cue.status or cue.ingress or 503
-        super().__init__(status, cue.detail or phrase(status))
-        self.cue = cue
+def asked(cue: Cue) -> Asked:
+    """The answer that a cue puts in the place of the real one, to be raised."""
+    status = cue.status or cue.ingress or 503
+    return Asked(cue, status, cue.detail or phrase(status))
 
 
 def phrase(status: int) -> str:

@@ -223,12 +223,6 @@ def prompt_of(document: JSON) -> str:
     return prompt if isinstance(prompt, str) else ""
 
 
-def mentions_cue(body: bytes) -> bool:
-    """Whether a body could hold a cue: saves a look at every string of every input."""
-    # JSON may write any letter of the mark as \u00xx.
-    return b"mock" in body or rb"\u00" in body or b"Mock" in body or b"MOCK" in body
-
-
 def _cues(text: str) -> Iterator[Cue]:
     at = 0
     while match := MARK.search(text, at):

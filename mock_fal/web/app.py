@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
-from mock_fal.errors import FalError
+from mock_fal.errors import Asked, FalError
 from mock_fal.hosts import (
     EMULATED_HOSTS,
     MEDIA_HOSTS,
@@ -28,13 +28,13 @@ from mock_fal.hosts import (
 )
 from mock_fal.journal import Exchange, Journal, packed
 from mock_fal.line import Entry
-from mock_fal.scenario.cue import Asked, Cue
 from mock_fal.web import wire
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Gone, Question
 from mock_fal.web.queue import Queue
 
 if TYPE_CHECKING:
+    from mock_fal.scenario.cue import Cue
     from mock_fal.tape.cassette import Forward
     from mock_fal.web.control.api import Exports
     from mock_fal.web.faults.api import Faults

@@ -11,9 +11,8 @@ from starlette.responses import StreamingResponse
 from mock_fal import catalog
 from mock_fal.emulator import Emulator
 from mock_fal.endpoint import EndpointId
-from mock_fal.errors import ApplicationNotFound, AuthenticationRequired, FalError
+from mock_fal.errors import ApplicationNotFound, Asked, AuthenticationRequired, FalError
 from mock_fal.line import Entry
-from mock_fal.scenario.cue import Asked
 from mock_fal.web import wire
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.question import Question, Receive

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mock_fal.emulator import mentions_cue
 from mock_fal.errors import JSON, ScenarioError
 from mock_fal.scenario.cue import NOTHING, Cue, over, parse_cue, parse_rule
 from mock_fal.scenario.rules import (
@@ -17,7 +18,6 @@ from mock_fal.scenario.rules import (
     Scenario,
     choose,
     cues_in,
-    mentions_cue,
     prompt_of,
 )
 from mock_fal.scenario.vocabulary import STEPS, WORDS, Kind

@@ -11,7 +11,7 @@ from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.hosts import MEDIA_HOSTS, QUEUE_HOSTS, REST_HOSTS, RUN_HOSTS
 from mock_fal.line import Entry
-from mock_fal.scenario.cue import Asked, Cue
+from mock_fal.scenario.cue import Cue, asked
 from mock_fal.web import wire
 from mock_fal.web.faults.answers import instead, rewritten, with_headers
 from mock_fal.web.faults.connection import HeadSent, cut, head_only, hung_up, slowly
@@ -54,7 +54,7 @@ class Faults:
             return None
         choice.count()
         if cue is not None and cue.replaces:
-            raise Asked(cue)
+            raise asked(cue)
         return cue
 
     def instead(self, cue: Cue, question: Question) -> wire.Reply:

@@ -12,9 +12,8 @@ from starlette.responses import StreamingResponse
 from mock_fal import catalog
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
-from mock_fal.errors import ApplicationNotFound
+from mock_fal.errors import ApplicationNotFound, Asked
 from mock_fal.line import Entry
-from mock_fal.scenario.cue import Asked
 from mock_fal.web import wire
 from mock_fal.web.faults.answers import NO_ANSWER
 from mock_fal.web.faults.api import Faults
