@@ -238,7 +238,7 @@ class App:
         emulator = self._emulator
         exchange = Exchange(  # all by position: names cost as much as the rest of it
             emulator.clock.now(),
-            entry.tenant if entry else question.account or _named_tenant(question),
+            entry.tenant if entry else question.account or question.named_account,
             question.method,
             question.host,
             question.path,
@@ -315,9 +315,3 @@ def _not_emulated(question: Question) -> wire.Answering:
     # unlike fal: hosts of fal that we don't emulate say so.
     known = ", ".join(sorted(EMULATED_HOSTS))
     return wire.reply(501, {"detail": f"mock-fal does not emulate {question.host!r}; it emulates {known}"})
-
-
-def _named_tenant(question: Question) -> str:
-    """Whom an exchange without a request belongs to: the key's own name, if it names one."""
-    scheme, _, key = (question.authorization or "").partition(" ")
-    return key.partition(":")[0] if scheme.lower() == "key" else ""

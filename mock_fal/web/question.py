@@ -99,6 +99,12 @@ class Question:
         return value.decode("latin-1") if value is not None else None
 
     @property
+    def named_account(self) -> str:
+        """The name of the key that was sent, good or not; empty where there is none."""
+        scheme, _, key = (self.authorization or "").partition(" ")
+        return key.strip().partition(":")[0] if scheme.lower() == "key" else ""
+
+    @property
     def bearer(self) -> str | None:
         """The token of a Bearer authorization, or None for any other."""
         scheme, _, token = (self.authorization or "").partition(" ")

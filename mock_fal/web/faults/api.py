@@ -100,7 +100,7 @@ class Faults:
 
     def _place(self, question: Question) -> _Place | None:
         host, method, path = question.host, question.method, question.path.strip("/")
-        key = _named(question)
+        key = question.named_account
         if host in QUEUE_HOSTS and (asked := place(question.path)) is not None:
             app_id, request_id, (allowed, _, _) = asked
             if method != allowed:
@@ -131,14 +131,9 @@ class Faults:
         with suppress(FalError):
             path = "/" + "/".join(question.segments[:4])
             return storage.vault.find(path, self._emulator.clock.now()).owner
-        return _named(question)
+        return question.named_account
 
     def _request_id(self, question: Question) -> str:
         asked = place(question.path) if question.host in QUEUE_HOSTS else None
         known = asked is not None and asked[1] in self._emulator.store.entries
         return asked[1] if asked and known else self._emulator.fresh_id("")
-
-
-def _named(question: Question) -> str:
-    scheme, _, key = (question.authorization or "").partition(" ")
-    return key.strip().partition(":")[0] if scheme.lower() == "key" else ""

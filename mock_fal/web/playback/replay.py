@@ -97,7 +97,7 @@ class Replay:
             body = await self._body(question, receive, spool)
             url = self._redaction.text(url_of(question))
             found = self._deck.answer(
-                key(question.method, url, question.header(b"range"), body), _account(question)
+                key(question.method, url, question.header(b"range"), body), question.named_account
             )
             if found is not None:
                 question.playback = f"replayed {found}"
@@ -184,12 +184,6 @@ def _inlined(value: JSON, files: Mapping[str, Path]) -> JSON:
         return [_inlined(part, files) for part in value]
     path = files.get(value) if isinstance(value, str) else None
     return value if path is None else f"data:;base64,{b64encode(path.read_bytes()).decode()}"
-
-
-def _account(question: Question) -> str:
-    """Whose place in the recording it is: that of the key's name."""
-    scheme, _, credentials = (question.authorization or "").partition(" ")
-    return credentials.partition(":")[0] if scheme.lower() == "key" else ""
 
 
 def _again(spool: IO[bytes], receive: Receive) -> Receive:
