@@ -245,9 +245,7 @@ class Emulator:
         now = self.clock.now()
         if now < entry.schedule.ends_at:
             self.store.line(entry.tenant, entry.app_id).abandon(entry, now)
-            if self._has_outbox:
-                self.outbox.refresh()
-            self.clock.wake()
+            self._replanned()
 
     def find(self, app_id: str, request_id: str, tenant: str | None) -> Entry:
         """The request of that id. Raises RequestNotFound, also for another's and under another app's name."""
@@ -306,9 +304,7 @@ class Emulator:
             raise AlreadyCompleted
         waited = now < its.leaves_queue_at
         self.store.line(entry.tenant, entry.app_id).cancel(entry, now)
-        if self._has_outbox:
-            self.outbox.refresh()
-        self.clock.wake()
+        self._replanned()
         return Cancellation.REMOVED if waited else Cancellation.REQUESTED
 
     def delete_payloads(self, entry: Entry) -> list[str]:
@@ -407,6 +403,12 @@ class Emulator:
         if self.store.is_limited and self._has_outbox:
             self.outbox.refresh()  # who comes may have changed when others go
         return entry
+
+    def _replanned(self) -> None:
+        """A request ends otherwise than was planned: whoever waits for that looks again."""
+        if self._has_outbox:
+            self.outbox.refresh()
+        self.clock.wake()
 
     def _view(self, entry: Entry, now: float, with_logs: bool) -> View:
         its = entry.schedule
