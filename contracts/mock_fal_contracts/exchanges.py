@@ -59,6 +59,11 @@ class Exchange:
         return _header(self.response_headers, name)
 
     @property
+    def asked_id(self) -> str:
+        """The request's id in the address; empty where that names none."""
+        return self.path.partition("/requests/")[2].partition("/")[0]
+
+    @property
     def input(self) -> Any:
         """The question's body as JSON; None when it is none."""
         return _json(self.request_body)

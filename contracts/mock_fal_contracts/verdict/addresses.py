@@ -47,7 +47,7 @@ def request_url(record: Record, asked: Sequence[Exchange]) -> Iterator[Finding]:
 )
 def request_id(record: Record, asked: Sequence[Exchange]) -> Iterator[Finding]:
     for each in asked:
-        named = each.path.partition("/requests/")[2].partition("/")[0]
+        named = each.asked_id
         if named.replace("%20", " ").replace("%5B", "[").replace("%5D", "]") in _PLACEHOLDERS:
             refused = [call for call in record.asked("submit") if call.status != 200][-1:]
             yield Finding(

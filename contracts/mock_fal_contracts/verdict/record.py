@@ -114,11 +114,9 @@ class Record:
     def requests(self) -> list[Request]:
         """The requests that the queue took, in the order of their submission."""
         about: dict[str, list[Exchange]] = {}
-        for each in self.exchanges:
-            if each.host in QUEUE_HOSTS and "/requests/" in each.path:
-                # By its address: an answer that a rule put in the place of the real one names no request.
-                id = each.path.partition("/requests/")[2].partition("/")[0]
-                about.setdefault(id, []).append(each)
+        for each in self.about_requests:
+            # By its address: an answer that a rule put in the place of the real one names no request.
+            about.setdefault(each.asked_id, []).append(each)
         return [
             Request(each, tuple(about.get(each.request_id, ())))
             for each in self.asked("submit")
