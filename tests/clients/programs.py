@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+
+from mock_fal import MockFal
 
 FOLDER = Path(__file__).parent / "node"
 SETUP = "npm ci --prefix tests/clients/node"
@@ -87,3 +89,13 @@ def _binary(version: str) -> Path:
     if not found or not (FOLDER / "node_modules/@fal-ai/client").exists():
         missing(f"no Node {version} or no clients in {FOLDER.name}/node_modules; set up by: {SETUP}")
     return found[0]
+
+
+class StandingClock:
+    """For a class of tests: their server's clock moves only when they move it, so no request ends by itself."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def mock_fal_server(cls) -> Iterator[MockFal]:
+        with MockFal(clock="manual") as fal:
+            yield fal

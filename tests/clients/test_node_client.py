@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from mock_fal import Account, MockFal
-from tests.clients.programs import FOLDER, Node, mock_fal_run
+from tests.clients.programs import FOLDER, Node, StandingClock, mock_fal_run
 from tests.clients.test_python_client import MISSING_PROMPT, calls, header
 from tests.gateway.servers import Loop, web
 
@@ -141,14 +141,8 @@ def test_files_are_fetched_as_any_others(node: Node, mock_fal: Account) -> None:
     assert min(first, second) > 1000
 
 
-class TestWhereTimeStandsStill:
+class TestWhereTimeStandsStill(StandingClock):
     """A server whose requests never end by themselves."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def mock_fal_server(cls) -> Iterator[MockFal]:
-        with MockFal(clock="manual") as fal:
-            yield fal
 
     def test_a_cancelled_request_is_completed_with_an_error(self, node: Node, mock_fal: Account) -> None:
         seen = node("fal.mjs", "cancelQueued")

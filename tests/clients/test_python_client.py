@@ -19,7 +19,7 @@ from fal_client import Completed, FalClientHTTPError, InProgress, Queued
 from PIL import Image
 
 from mock_fal import Account, MockFal
-from tests.clients.programs import mock_fal_run
+from tests.clients.programs import StandingClock, mock_fal_run
 
 SCHNELL = "fal-ai/flux/schnell"
 CAT = {"prompt": "a cat"}
@@ -342,14 +342,8 @@ class TestWithOneKeyOnly:
         client._client.close()
 
 
-class TestWhereTimeStandsStill:
+class TestWhereTimeStandsStill(StandingClock):
     """A server whose requests never end by themselves."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def mock_fal_server(cls) -> Iterator[MockFal]:
-        with MockFal(clock="manual") as fal:
-            yield fal
 
     def test_a_request_that_waits_is_removed(self, mock_fal: Account) -> None:
         handle = fal_client.submit(SCHNELL, CAT)

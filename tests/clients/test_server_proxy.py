@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mock_fal import Account, MockFal
-from tests.clients.programs import FOLDER, Node, finished
+from mock_fal import Account
+from tests.clients.programs import FOLDER, Node, StandingClock, finished
 from tests.clients.test_python_client import MISSING_PROMPT, calls, header
 
 pytestmark = pytest.mark.skipif(
@@ -106,14 +106,8 @@ def test_express_answers_200_to_every_status(tell: Tell, mock_fal: Account) -> N
     assert mock_fal.requests[0].status == 422
 
 
-class TestWhereTimeStandsStill:
+class TestWhereTimeStandsStill(StandingClock):
     """A server whose clock only the story moves."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def mock_fal_server(cls) -> Iterator[MockFal]:
-        with MockFal(clock="manual") as fal:
-            yield fal
 
     def test_events_come_through_the_proxy_as_they_happen(
         self, adapter: str, tell: Tell, mock_fal: Account

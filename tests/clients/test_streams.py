@@ -6,7 +6,6 @@ import asyncio
 import base64
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import fal_client
@@ -15,8 +14,8 @@ import pytest
 from httpx_sse import SSEError
 from PIL import Image
 
-from mock_fal import Account, Exchange, MockFal
-from tests.clients.programs import PATIENCE_S, Node
+from mock_fal import Account, Exchange
+from tests.clients.programs import PATIENCE_S, Node, StandingClock
 from tests.clients.test_python_client import MISSING_PROMPT, header
 
 SCHNELL = "fal-ai/flux/schnell"
@@ -110,14 +109,8 @@ def test_the_javascript_client_is_told_of_an_error(
 # -- who hangs up
 
 
-class TestWhereTimeStandsStill:
+class TestWhereTimeStandsStill(StandingClock):
     """A server whose requests never end by themselves."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def mock_fal_server(cls) -> Iterator[MockFal]:
-        with MockFal(clock="manual") as fal:
-            yield fal
 
     def test_an_aborted_stream_ends_the_request(self, newest_node: Node, mock_fal: Account) -> None:
         seen = newest_node("streams.mjs", "abort")
