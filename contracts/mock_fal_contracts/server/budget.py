@@ -28,7 +28,6 @@ class Budget:
     limit: float | None = None
     unit_price: float = FALLBACK_PRICE
     spent: float = 0.0
-    paid_calls: int = 0
     _reserved: deque[float] = field(default_factory=deque)
     _billed: set[str] = field(default_factory=set)
 
@@ -49,7 +48,6 @@ class Budget:
                 f"costs about ${cost:.3f}; ${left:.3f} of the budget of ${self.limit:.3f} is left; raise --budget"
             )
         self._reserved.append(cost)
-        self.paid_calls += 1
 
     def count(self, exchange: Exchange) -> None:
         """The answer to a call: the first that tells a request's units settles what was reserved for it."""

@@ -25,10 +25,6 @@ PATIENT_CLIENTS: Final = ("fal-client/", "@fal-ai/client/")
 _STILL: Final = "Request is still in progress"
 
 
-def _polled(record: Record) -> list[Request]:
-    return [each for each in record.requests if each.asked("status", "result")]
-
-
 @rule(
     "states",
     "waits for a state that fal sends",
