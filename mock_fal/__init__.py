@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mock_fal.account import Account
-    from mock_fal.clock import ManualClock, SteppingClock, SystemClock
+    from mock_fal.clock import AutoAdvanceClock, ManualClock, SystemClock
     from mock_fal.errors import InvalidWebhook, MockFalError, ScenarioError, SettingsError
-    from mock_fal.files import StoredFile
-    from mock_fal.journal import Exchange
-    from mock_fal.listener import WebhookReceiver
-    from mock_fal.outbox import Delivery, DeliveryState
+    from mock_fal.files.listing import StoredFile
+    from mock_fal.journal.exchanges import Exchange
     from mock_fal.server import MockFal
     from mock_fal.settings import Settings
+    from mock_fal.webhooks.outbox import Delivery, DeliveryState
+    from mock_fal.webhooks.receiver import WebhookReceiver
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Account",
+    "AutoAdvanceClock",
     "Delivery",
     "DeliveryState",
     "Exchange",
@@ -38,7 +39,6 @@ __all__ = [
     "ScenarioError",
     "Settings",
     "SettingsError",
-    "SteppingClock",
     "StoredFile",
     "SystemClock",
     "WebhookReceiver",
@@ -47,9 +47,10 @@ __all__ = [
 
 _HOMES = {
     "Account": "account",
-    "Delivery": "outbox",
-    "DeliveryState": "outbox",
-    "Exchange": "journal",
+    "AutoAdvanceClock": "clock",
+    "Delivery": "webhooks.outbox",
+    "DeliveryState": "webhooks.outbox",
+    "Exchange": "journal.exchanges",
     "InvalidWebhook": "errors",
     "ManualClock": "clock",
     "MockFal": "server",
@@ -57,10 +58,9 @@ _HOMES = {
     "ScenarioError": "errors",
     "Settings": "settings",
     "SettingsError": "errors",
-    "SteppingClock": "clock",
-    "StoredFile": "files",
+    "StoredFile": "files.listing",
     "SystemClock": "clock",
-    "WebhookReceiver": "listener",
+    "WebhookReceiver": "webhooks.receiver",
 }
 
 

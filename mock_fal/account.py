@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from mock_fal.clock import Clock
 from mock_fal.emulator import Emulator
 from mock_fal.errors import SettingsError
-from mock_fal.journal import Exchange
+from mock_fal.journal.exchanges import Exchange
 
 if TYPE_CHECKING:
-    from mock_fal.billing import Usage
-    from mock_fal.files import StoredFile
-    from mock_fal.listener import WebhookReceiver
-    from mock_fal.outbox import Delivery
+    from mock_fal.billing.usage import Usage
+    from mock_fal.files.listing import StoredFile
     from mock_fal.scenario.rules import Scenario
+    from mock_fal.webhooks.outbox import Delivery
+    from mock_fal.webhooks.receiver import WebhookReceiver
 
 
 class Server(Protocol):
@@ -36,7 +36,7 @@ class Server(Protocol):
     def environment(
         self, base: Mapping[str, str], key: str | None = None
     ) -> tuple[dict[str, str], list[str]]: ...
-    def settle(self, timeout_s: float = 10.0) -> list[Delivery]: ...
+    def wait_for_deliveries(self, timeout_s: float = 10.0) -> list[Delivery]: ...
     def reset(self, key: str | None = None) -> None: ...
 
 
@@ -91,7 +91,7 @@ class Account:
     @property
     def files(self) -> list[StoredFile]:
         """The files that this key uploaded, then those of its results."""
-        from mock_fal.files import files
+        from mock_fal.files.listing import files
 
         its = self._emulator
         known = files(its.store, its.storage, its.clock.now())
@@ -100,19 +100,19 @@ class Account:
     @property
     def usage(self) -> Usage:
         """What this key's requests would have cost."""
-        from mock_fal.billing import usage
+        from mock_fal.billing.usage import usage
 
         return usage(self._emulator.charges(self._name))
 
-    def settle(self, timeout_s: float = 10.0) -> list[Delivery]:
+    def wait_for_deliveries(self, timeout_s: float = 10.0) -> list[Delivery]:
         """Wait until every webhook that is due by now has been tried; see `MockFal.settle`."""
-        self.fal.settle(timeout_s)
+        self.fal.wait_for_deliveries(timeout_s)
         return self.deliveries
 
     @cached_property
     def webhooks(self) -> WebhookReceiver:
         """A receiver of webhooks, started at the first look: `webhook_url=mock_fal.webhooks.url`."""
-        from mock_fal.listener import WebhookReceiver
+        from mock_fal.webhooks.receiver import WebhookReceiver
 
         return WebhookReceiver(f"{self.url}/rest.fal.ai/.well-known/jwks.json").start()
 
@@ -125,28 +125,28 @@ class Account:
 
     def assert_called_once_with(self, *, endpoint: str = "*", **input: Any) -> None:
         """Raises AssertionError unless a model was called once, and so; it shows the difference field by field."""
-        from mock_fal.calls import Expected, check_once  # for tests only
+        from mock_fal.journal.assertions import Expected, check_once  # for tests only
 
         __tracebackhide__ = True
         check_once(self.submissions, Expected(endpoint, input))
 
     def assert_called_with(self, *, endpoint: str = "*", **input: Any) -> None:
         """Raises AssertionError unless the last call of a model was so."""
-        from mock_fal.calls import Expected, check_last  # for tests only
+        from mock_fal.journal.assertions import Expected, check_last  # for tests only
 
         __tracebackhide__ = True
         check_last(self.submissions, Expected(endpoint, input))
 
     def assert_any_call(self, *, endpoint: str = "*", **input: Any) -> None:
         """Raises AssertionError unless some call of a model was so."""
-        from mock_fal.calls import Expected, check_any  # for tests only
+        from mock_fal.journal.assertions import Expected, check_any  # for tests only
 
         __tracebackhide__ = True
         check_any(self.submissions, Expected(endpoint, input))
 
     def assert_not_called(self, *, endpoint: str = "*") -> None:
         """Raises AssertionError if a model was called."""
-        from mock_fal.calls import check_none
+        from mock_fal.journal.assertions import check_none
 
         __tracebackhide__ = True
         check_none(self.submissions, endpoint)

@@ -23,7 +23,9 @@ NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
 SIGNALLED: Final = 128
 
-_EPILOG: Final = "Every flag of serve and run is also a variable: MOCK_FAL_QUEUE_S=2 is --queue-s 2."
+_EPILOG: Final = (
+    "Every flag of serve and run is also a variable: MOCK_FAL_QUEUE_DURATION=2 is --queue-duration 2."
+)
 
 # Said before a command that would otherwise wait for ever, and nobody would know why.
 _STANDSTILL: Final = """\
@@ -120,7 +122,7 @@ def listen(options: argparse.Namespace) -> int:
     """Receive webhooks, verify them and print a line for each, until a signal comes."""
     import threading
 
-    from mock_fal.listener import Received, WebhookReceiver
+    from mock_fal.webhooks.receiver import Received, WebhookReceiver
 
     def tell(received: Received) -> None:
         print(received, flush=True)
@@ -140,8 +142,8 @@ def listen(options: argparse.Namespace) -> int:
 
 def render(options: argparse.Namespace) -> int:
     """Write one placeholder; no server is needed."""
-    from mock_fal.recipe import Recipe
-    from mock_fal.render import render as draw
+    from mock_fal.pictures.recipe import Recipe
+    from mock_fal.pictures.render import render as draw
 
     width, height = _size(options.size)
     form = _format(options.output)
@@ -155,10 +157,10 @@ def render(options: argparse.Namespace) -> int:
 
 
 def explain(options: argparse.Namespace) -> int:
-    """Say what a cue will do, or what is wrong with it and where."""
+    """Say what a directive will do, or what is wrong with it and where."""
     from mock_fal.scenario.explain import explained, pointed
 
-    text = " ".join(options.cue)
+    text = " ".join(options.directive)
     try:
         print("\n".join(explained(text)))
     except ScenarioError as error:
@@ -214,8 +216,10 @@ def _parser() -> argparse.ArgumentParser:
         "check", help="the contract suite, for servers and clients; see mock-fal check --help"
     )
 
-    explaining = commands.add_parser("explain", help="say what a cue or a rule will do")
-    explaining.add_argument("cue", nargs="+", help="the words, a prompt with a cue in it, or rules in JSON")
+    explaining = commands.add_parser("explain", help="say what a directive or a rule will do")
+    explaining.add_argument(
+        "directive", nargs="+", help="the words, a prompt with a directive in it, or rules in JSON"
+    )
     explaining.set_defaults(command=explain)
 
     drawing = commands.add_parser("render", help="write one placeholder picture")
@@ -250,25 +254,25 @@ def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    for knob in fields(Settings):
-        flag, help = "--" + knob.name.replace("_", "-"), str(knob.metadata["help"])
-        if knob.default is False:
+    for setting in fields(Settings):
+        flag, help = "--" + setting.name.replace("_", "-"), str(setting.metadata["help"])
+        if setting.default is False:
             parser.add_argument(flag, action="store_const", const="1", help=help)
-        elif knob.default == ():
+        elif setting.default == ():
             parser.add_argument(flag, action="append", metavar="VALUE", help=help)
         else:
-            parser.add_argument(flag, metavar="VALUE", help=f"{help} (default: {knob.default})")
+            parser.add_argument(flag, metavar="VALUE", help=f"{help} (default: {setting.default})")
 
 
 def _settings(options: argparse.Namespace, **defaults: Any) -> Settings:
     """Flags, then variables, then defaults."""
     values: dict[str, Any] = defaults | from_environment(os.environ)
-    for knob in fields(Settings):
-        given = getattr(options, knob.name)
+    for setting in fields(Settings):
+        given = getattr(options, setting.name)
         if given is not None:
-            flag = "--" + knob.name.replace("_", "-")
+            flag = "--" + setting.name.replace("_", "-")
             text = ",".join(given) if isinstance(given, list) else given
-            values[knob.name] = read_setting(knob.name, text, flag)
+            values[setting.name] = read_setting(setting.name, text, flag)
     return Settings(**values)
 
 
@@ -307,7 +311,7 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _size(text: str) -> tuple[int, int]:
-    from mock_fal.catalog.flux import PRESETS
+    from mock_fal.models.flux import PRESETS
 
     width, cross, height = text.lower().partition("x")
     if text in PRESETS:

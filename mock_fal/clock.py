@@ -147,7 +147,7 @@ class ManualClock:
         self.wake()
 
 
-class SteppingClock(ManualClock):
+class AutoAdvanceClock(ManualClock):
     """A manual clock that every look at a request moves to the request's next stage.
 
     A client that polls sees queued, running and completed in three polls, as fast as it can ask;

@@ -17,7 +17,7 @@ class SettingsError(MockFalError):
 
 
 class ScenarioError(MockFalError):
-    """A cue or a rule that can't be understood; the message names the column and what was expected."""
+    """A directive or a rule that can't be understood; the message names the column and what was expected."""
 
 
 class InvalidWebhook(MockFalError):
@@ -59,7 +59,7 @@ class InvalidBearer(FalError):
     """A bearer token that is not one of fal's."""
 
     def __init__(self) -> None:
-        # fal: unverified, the wording was seen in part only.
+        # assumption: the wording was seen in part only.
         super().__init__(401, "bearer: unable to decode issuer")
 
 
@@ -76,7 +76,7 @@ class ApplicationNotFound(FalError):
 
     def __init__(self, alias: str) -> None:
         # fal: seen live on fal.run, 2026-10.
-        # fal: unverified, the same text is assumed for queue.fal.run.
+        # assumption: the same text is assumed for queue.fal.run.
         super().__init__(404, f'Application "{alias}" not found')
 
 
@@ -85,7 +85,7 @@ class RequestNotFound(FalError):
 
     def __init__(self) -> None:
         # fal: seen live, 2026-10.
-        # fal: unverified, another account's id is assumed to look unknown.
+        # assumption: another account's id is assumed to look unknown.
         super().__init__(404, "Request not found")
 
 
@@ -94,7 +94,7 @@ class StillInProgress(FalError):
 
     def __init__(self) -> None:
         # fal: exactly this text; @ai-sdk/fal polls the result and goes on only when it reads it.
-        # fal: unverified, the same text is assumed for a request that is still queued.
+        # assumption: the same text is assumed for a request that is still queued.
         super().__init__(400, "Request is still in progress")
 
 
@@ -110,7 +110,7 @@ class QueueFull(FalError):
 
     def __init__(self) -> None:
         # fal: documented is the status 429 for fal_max_queue_length.
-        # fal: unverified, the body's words.
+        # assumption: the body's words.
         super().__init__(429, "Queue is full")
 
 
@@ -126,7 +126,7 @@ class BodyTooLarge(FalError):
     """The body is larger than we are willing to hold in memory."""
 
     def __init__(self, limit_bytes: int) -> None:
-        # unlike fal: the live limit is not known; ours keeps one process small.
+        # deviation: the live limit is not known; ours keeps one process small.
         super().__init__(413, f"Request body is larger than {limit_bytes} bytes, the limit of this mock-fal")
 
 
@@ -134,7 +134,7 @@ class FileMissing(FalError):
     """No file at that address: never there, not yet whole, expired, forgotten or hidden from whoever asks."""
 
     def __init__(self) -> None:
-        # fal: unverified, the body for a file that is not there.
+        # assumption: the body for a file that is not there.
         super().__init__(404, "File not found")
 
 
@@ -142,7 +142,7 @@ class FileForbidden(FalError):
     """The file is there, and not for whoever asks."""
 
     def __init__(self) -> None:
-        # fal: the status is documented (storage documentation, 2026); unverified, the text.
+        # fal: the status is documented (storage documentation, 2026). assumption: the text.
         super().__init__(403, "Forbidden")
 
 
@@ -150,7 +150,7 @@ class UploadTooLarge(FalError):
     """A file is larger than we are willing to hold on disk."""
 
     def __init__(self, limit_bytes: int) -> None:
-        # unlike fal: no limit is documented; ours can be moved.
+        # deviation: no limit is documented; ours can be moved.
         super().__init__(
             413, f"mock-fal: the upload is larger than {limit_bytes} bytes; --max-upload raises the limit"
         )
@@ -160,7 +160,7 @@ class DiskFull(FalError):
     """All uploads together are more than we are willing, or able, to hold on disk."""
 
     def __init__(self, reason: str) -> None:
-        # unlike fal: no limit is documented; ours can be moved.
+        # deviation: no limit is documented; ours can be moved.
         super().__init__(507, f"mock-fal: no room for the upload: {reason}; --max-disk raises the limit")
 
 
@@ -168,7 +168,7 @@ class BadUpload(FalError):
     """An upload that does not go together: a list of parts that are others, a way that the file doesn't come."""
 
     def __init__(self, reason: str, status: int = 400) -> None:
-        # fal: unverified, the words and the status; 400 is what similar stores answer.
+        # assumption: the words and the status; 400 is what similar stores answer.
         super().__init__(status, reason)
 
 
@@ -176,7 +176,7 @@ class InvalidStorageType(FalError):
     """A kind of storage that is not, or no longer, there."""
 
     def __init__(self) -> None:
-        # fal: for `gcs` the status and these words are reported (2026); unverified, for the rest.
+        # fal: for `gcs` the status and these words are reported (2026). assumption: for the rest.
         super().__init__(400, "Invalid storage type")
 
 
@@ -184,7 +184,7 @@ class InvalidToken(FalError):
     """A CDN token that is forged or over, or an address to upload to without its signature."""
 
     def __init__(self) -> None:
-        # fal: unverified, the status and the words.
+        # assumption: the status and the words.
         super().__init__(401, "Invalid token")
 
 
@@ -192,7 +192,7 @@ class InvalidAppToken(FalError):
     """A token of `rest.fal.ai/tokens/` that is forged or over."""
 
     def __init__(self) -> None:
-        # fal: a WebSocket is told this word (@fal-ai/client 1.10.1); unverified, that a stream is told it too.
+        # fal: a WebSocket is told this word (@fal-ai/client 1.10.1). assumption: that a stream is told it too.
         super().__init__(401, "Unauthorized")
 
 
@@ -200,7 +200,7 @@ class WrongAppToken(FalError):
     """A good token, of somebody who may ask other apps with it."""
 
     def __init__(self) -> None:
-        # fal: a WebSocket is closed with this word (live, 2026); unverified, that a stream is told it too.
+        # fal: a WebSocket is closed with this word (live, 2026). assumption: that a stream is told it too.
         super().__init__(403, "Forbidden")
 
 
@@ -208,7 +208,7 @@ class BadTokenRequest(FalError):
     """A token is asked for in a way that can't be understood."""
 
     def __init__(self, reason: str) -> None:
-        # fal: unverified, the status and the words.
+        # assumption: the status and the words.
         super().__init__(422, reason)
 
 
@@ -216,23 +216,23 @@ class BadQuery(FalError):
     """A query parameter of the queue that can't be read."""
 
     def __init__(self, name: str, seen: str, expected: str) -> None:
-        # fal: unverified, how the live gateway refuses it.
+        # assumption: how the live gateway refuses it.
         super().__init__(422, f"{name} is {seen!r}, expected {expected}")
 
 
-class Asked(FalError):
-    """An answer that a test asks for in the place of the real one; its `cue` says which."""
+class InjectedFault(FalError):
+    """An answer that a test asks for in the place of the real one; its `directive` says which."""
 
-    def __init__(self, cue: Any, status: int, detail: str) -> None:
+    def __init__(self, directive: Any, status: int, detail: str) -> None:
         super().__init__(status, detail)
-        self.cue = cue
+        self.directive = directive
 
 
-class BadCue(FalError):
-    """A cue in the input that we can't read: told to whoever wrote it, at once."""
+class InvalidDirective(FalError):
+    """A directive in the input that we can't read: told to whoever wrote it, at once."""
 
     def __init__(self, reason: str) -> None:
-        # unlike fal: cues are ours; a mistyped one must not pass for a normal prompt.
+        # deviation: directives are ours; a mistyped one must not pass for a normal prompt.
         super().__init__(400, f"mock-fal: {reason}")
 
 
@@ -341,7 +341,7 @@ class RequestErrorKind:
 
 
 # fal: types and statuses are documented; of the texts only "Request timed out" is.
-# fal: unverified, the other texts are the type in words.
+# assumption: the other texts are the type in words.
 REQUEST_ERRORS: Final[dict[str, RequestErrorKind]] = {
     "request_timeout": RequestErrorKind(504, "Request timed out"),
     "startup_timeout": RequestErrorKind(504, "Runner startup timed out"),

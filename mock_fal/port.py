@@ -77,8 +77,8 @@ class Port(uvicorn.Server):
         # Not left to uvicorn's own timeout, which logs each of these as an error, with a traceback.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        for answer in list(self.server_state.tasks):
-            answer.cancel()
+        for response in list(self.server_state.tasks):
+            response.cancel()
         await self._task
 
 

@@ -5,7 +5,7 @@
         fal_client.subscribe("fal-ai/flux/schnell", {"prompt": "a cat"})
         mock_fal.assert_called_once_with(endpoint="fal-ai/flux/schnell", prompt="a cat")
 
-One server is started for the session, with a stepping clock, so that no test waits. Each test has a key of its
+One server is started for the session, with a auto-advance clock, so that no test waits. Each test has a key of its
 own, in `FAL_KEY`, and sees its own requests only; the environment leads unmodified clients to the server.
 """
 
@@ -22,8 +22,8 @@ import pytest
 # Nothing else is imported here: the plugin is loaded in every run of pytest, also in those that don't use it.
 if TYPE_CHECKING:
     from mock_fal.account import Account
-    from mock_fal.listener import WebhookReceiver
     from mock_fal.server import MockFal
+    from mock_fal.webhooks.receiver import WebhookReceiver
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def mock_fal_server() -> Iterator[MockFal]:
     """The server of this session. Override this fixture to give it other settings."""
     from mock_fal.server import MockFal
 
-    with MockFal(clock="stepping") as fal:
+    with MockFal(clock="auto-advance") as fal:
         yield fal
 
 

@@ -16,22 +16,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from mock_fal.account import Account
-from mock_fal.clock import Clock, ManualClock, SteppingClock, SystemClock
+from mock_fal.clock import AutoAdvanceClock, Clock, ManualClock, SystemClock
 from mock_fal.emulator import Emulator
 from mock_fal.errors import MockFalError, SettingsError
-from mock_fal.journal import Exchange
+from mock_fal.journal.exchanges import Exchange
+from mock_fal.pictures.render import PictureCache
 from mock_fal.port import Port, event_loop, listen
-from mock_fal.render import Darkroom
 from mock_fal.settings import Settings, read_setting
 from mock_fal.web.app import App
 from mock_fal.web.pictures import Pictures
 
 if TYPE_CHECKING:
-    from mock_fal.billing import Usage
+    from mock_fal.billing.usage import Usage
     from mock_fal.gateway.connect import Event
-    from mock_fal.gateway.delivery import Courier
-    from mock_fal.outbox import Delivery
+    from mock_fal.gateway.webhook_sender import WebhookSender
     from mock_fal.scenario.rules import Scenario
+    from mock_fal.webhooks.outbox import Delivery
 
 T = TypeVar("T")
 
@@ -54,13 +54,13 @@ class MockFal:
         self.settings = settings or _settings(given)
         self.clock: Clock = _clock(self.settings)
         self._emulator = Emulator(self.settings, self.clock)
-        self._pictures = Pictures(Darkroom())
+        self._pictures = Pictures(PictureCache())
         self._app = App(self._emulator, self._pictures, self._addresses)
         self._events: deque[Event] = deque(maxlen=_EVENTS)
         self._thread: threading.Thread | None = None
         self._gateway: dict[str, Any] | None = None
-        self._courier: Courier | None = None
-        self._emulator.bell = self._ring
+        self._sender: WebhookSender | None = None
+        self._emulator.notify = self._notify
 
     # -- starting and stopping
 
@@ -130,16 +130,16 @@ class MockFal:
         """The webhooks that were asked for, oldest first, with every attempt to deliver them."""
         return self._emulator.deliveries
 
-    def settle(self, timeout_s: float = 10.0) -> list[Delivery]:
+    def wait_for_deliveries(self, timeout_s: float = 10.0) -> list[Delivery]:
         """Wait until every webhook that is due by now has been tried; raises TimeoutError if that takes longer."""
-        if self._courier is not None:
-            self._wait_for(asyncio.wait_for(self._courier.settle(), timeout_s))
+        if self._sender is not None:
+            self._wait_for(asyncio.wait_for(self._sender.wait_for_deliveries(), timeout_s))
         return self.deliveries
 
     @property
     def usage(self) -> Usage:
         """What the requests that have been completed would have cost, in US dollars."""
-        from mock_fal.billing import usage
+        from mock_fal.billing.usage import usage
 
         return usage(self._emulator.charges())
 
@@ -193,21 +193,21 @@ class MockFal:
                 self._app.forward_by(Forwarder(os.environ).forward)
             await self._open(Port(self._app), listening)
             if self._emulator.deliveries:  # this MockFal ran before
-                self._ring()
+                self._notify()
             started.set()
             await self._halt.wait()
             for port in self._ports:
                 port.stop()  # all at once: each needs a moment
-        self._gateway = self._courier = None
+        self._gateway = self._sender = None
 
-    def _ring(self) -> None:
+    def _notify(self) -> None:
         """A webhook is owed. Whoever asks for none never loads what delivers them."""
-        if self._courier is None:
-            from mock_fal.gateway.delivery import Courier
+        if self._sender is None:
+            from mock_fal.gateway.webhook_sender import WebhookSender
 
-            self._courier = Courier(self._emulator, self._pictures.data_uris)
-            self._stack.push_async_callback(self._courier.close)
-        self._courier.ring()
+            self._sender = WebhookSender(self._emulator, self._pictures.data_uris)
+            self._stack.push_async_callback(self._sender.close)
+        self._sender.notify()
 
     async def _addresses(self) -> dict[str, Any]:
         """Where the gateway is; it is opened by whoever asks first."""
@@ -232,7 +232,7 @@ class MockFal:
         proxy = ConnectProxy(
             tls_address,
             offline=settings.offline,
-            allow=settings.allow,
+            allow_host=settings.allow_host,
             on_event=self._events.append,
             upstream=upstream(os.environ),
         )
@@ -246,7 +246,7 @@ class MockFal:
             "url": self.url,
             "key": settings.own_key,
             "offline": settings.offline,
-            "allow": list(settings.allow),
+            "allow": list(settings.allow_host),
         }
 
     async def _open(self, port: Port, listening: socket.socket) -> None:
@@ -278,7 +278,7 @@ def environment(
         url=addresses["url"],
         key=key or addresses["key"],
         offline=addresses["offline"],
-        allow=addresses["allow"],
+        allow_host=addresses["allow"],
     )
 
 
@@ -297,8 +297,8 @@ def ask_gateway(url: str, wait_s: float = 0.0) -> dict[str, Any]:
         try:
             with direct.open(
                 Request(f"{url.rstrip('/')}/_mock/gateway", method="POST"), timeout=30
-            ) as answer:
-                addresses: dict[str, Any] = json.load(answer)
+            ) as response:
+                addresses: dict[str, Any] = json.load(response)
             return addresses
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
@@ -310,7 +310,7 @@ def ask_gateway(url: str, wait_s: float = 0.0) -> dict[str, Any]:
 
 def _settings(given: Mapping[str, Any]) -> Settings:
     """Settings from keywords, texts being read like flags; a test wants any free port."""
-    known = [knob.name for knob in fields(Settings)]
+    known = [setting.name for setting in fields(Settings)]
     for name in given:
         if name not in known:
             from difflib import get_close_matches  # for the mistaken only
@@ -329,7 +329,7 @@ def _clock(settings: Settings) -> Clock:
     match settings.clock:
         case "manual":
             return ManualClock()
-        case "stepping":
-            return SteppingClock()
+        case "auto-advance":
+            return AutoAdvanceClock()
         case _:
             return SystemClock(settings.speed)

@@ -67,7 +67,7 @@ def _port(text: str) -> int:
     return value
 
 
-def _knob(default: Any, read: Callable[[str], Any], help: str) -> Any:
+def _setting(default: Any, read: Callable[[str], Any], help: str) -> Any:
     return field(default=default, metadata={"read": read, "help": help})
 
 
@@ -83,39 +83,45 @@ KEY: Final = "mock:fal"
 class Settings:
     """How a server is to behave. Spans are seconds of the emulated clock."""
 
-    host: str = _knob("127.0.0.1", str, "address to listen on")
-    port: int = _knob(8325, _port, "port to listen on; 0 takes a free one (F-A-L on a phone)")
-    queue_s: float = _knob(0.2, _number(0), "seconds that a request waits in the queue")
-    run_s: float = _knob(0.8, _number(0), "seconds that a request runs")
-    runners: int = _knob(
+    host: str = _setting("127.0.0.1", str, "address to listen on")
+    port: int = _setting(8325, _port, "port to listen on; 0 takes a free one (F-A-L on a phone)")
+    queue_duration: float = _setting(0.2, _number(0), "seconds that a request waits in the queue")
+    run_duration: float = _setting(0.8, _number(0), "seconds that a request runs")
+    runners: int = _setting(
         0, _number(0, whole=True), "requests of one app that run at a time; 0 means no limit"
     )
-    concurrency: int = _knob(
+    concurrency: int = _setting(
         0, _number(0, whole=True), "requests of one key that run at a time; 0 means no limit"
     )
-    clock: str = _knob("system", _choice("system", "manual", "stepping"), "system, manual or stepping")
-    speed: float = _knob(1.0, _number(0.001), "how much faster than real time the system clock runs")
-    seed: int = _knob(0, _number(0, whole=True), "from it come all ids, file names and unasked seeds")
-    key: tuple[str, ...] = _knob((), _keys, "accept only this id:secret (may be repeated); else any good one")
-    retention: int = _knob(10_000, _number(1, whole=True), "requests, and exchanges, that are remembered")
-    max_body: int = _knob(64 << 20, _bytes, "largest body of a request")
-    max_upload: int = _knob(1 << 30, _bytes, "largest file that is uploaded")
-    max_disk: int = _knob(4 << 30, _bytes, "what all uploaded files together may take")
-    webhook_retries: str = _knob("fast", _choice("fast", "real", "none"), "how webhooks are tried again")
-    allow_egress: bool = _knob(
+    clock: str = _setting(
+        "system", _choice("system", "manual", "auto-advance"), "system, manual or auto-advance"
+    )
+    speed: float = _setting(1.0, _number(0.001), "how much faster than real time the system clock runs")
+    seed: int = _setting(0, _number(0, whole=True), "from it come all ids, file names and unasked seeds")
+    key: tuple[str, ...] = _setting(
+        (), _keys, "accept only this id:secret (may be repeated); else any good one"
+    )
+    retention: int = _setting(10_000, _number(1, whole=True), "requests, and exchanges, that are remembered")
+    max_body: int = _setting(64 << 20, _bytes, "largest body of a request")
+    max_upload: int = _setting(1 << 30, _bytes, "largest file that is uploaded")
+    max_disk: int = _setting(4 << 30, _bytes, "what all uploaded files together may take")
+    webhook_retries: str = _setting("fast", _choice("fast", "real", "none"), "how webhooks are tried again")
+    allow_egress: bool = _setting(
         False, _switch, "webhooks may leave this machine, and files that an input names are fetched"
     )
-    scenario: str = _knob("", str, "file with rules, in JSON or YAML: failures and delays on demand")
-    signing_key: str = _knob("", str, "PEM file with the Ed25519 key that signs webhooks; else one of --seed")
-    local_media_urls: bool = _knob(False, _switch, "file URLs that any browser on this machine reaches")
-    offline: bool = _knob(False, _switch, "the gateway refuses every host that is not fal's")
-    allow: tuple[str, ...] = _knob((), _names, "a host that passes all the same (may be repeated)")
-    record: str = _knob(
+    scenario: str = _setting("", str, "file with rules, in JSON or YAML: failures and delays on demand")
+    signing_key: str = _setting(
+        "", str, "PEM file with the Ed25519 key that signs webhooks; else one of --seed"
+    )
+    local_media_urls: bool = _setting(False, _switch, "file URLs that any browser on this machine reaches")
+    offline: bool = _setting(False, _switch, "the gateway refuses every host that is not fal's")
+    allow_host: tuple[str, ...] = _setting((), _names, "a host that passes all the same (may be repeated)")
+    record: str = _setting(
         "", str, "folder: forward to the live API, and keep each exchange there as a cassette"
     )
     live_key: str = _hidden("key for the live API, with --record; better in MOCK_FAL_LIVE_KEY")
-    replay: str = _knob("", str, "folder with cassettes: answer from them, else with placeholders")
-    strict: bool = _knob(False, _switch, "with --replay: refuse what has no cassette")
+    replay: str = _setting("", str, "folder with cassettes: answer from them, else with placeholders")
+    strict: bool = _setting(False, _switch, "with --replay: refuse what has no cassette")
 
     def __post_init__(self) -> None:
         if self.runners and self.concurrency:
@@ -149,17 +155,17 @@ class Settings:
 
 def read_setting(name: str, text: str, source: str) -> Any:
     """The value that `text` spells for one setting. Raises SettingsError, naming the source."""
-    knob = next(knob for knob in fields(Settings) if knob.name == name)
+    setting = next(setting for setting in fields(Settings) if setting.name == name)
     try:
-        return knob.metadata["read"](text)
+        return setting.metadata["read"](text)
     except ValueError as error:
         raise SettingsError(f"{source}: {text!r}: {error}") from None
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The settings that the environment names: `MOCK_FAL_QUEUE_S=2` is `--queue-s 2`."""
+    """The settings that the environment names: `MOCK_FAL_QUEUE_DURATION=2` is `--queue-duration 2`."""
     return {
-        knob.name: read_setting(knob.name, environ[variable], variable)
-        for knob in fields(Settings)
-        if (variable := "MOCK_FAL_" + knob.name.upper()) in environ
+        setting.name: read_setting(setting.name, environ[variable], variable)
+        for setting in fields(Settings)
+        if (variable := "MOCK_FAL_" + setting.name.upper()) in environ
     }

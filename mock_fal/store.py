@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from mock_fal.acl import Acl
-from mock_fal.catalog import FAMILIES
+from mock_fal.accounts.acl import Acl
 from mock_fal.errors import QueueFull
 from mock_fal.ids import Ids
-from mock_fal.journal import Journal
-from mock_fal.line import Entry, Line
-from mock_fal.outcome import Answer, Picture
+from mock_fal.journal.exchanges import Journal
+from mock_fal.models.catalog import FAMILIES
+from mock_fal.requests.outcome import Picture, RunnerResponse
+from mock_fal.requests.queue import Line, ModelRequest
 
 if TYPE_CHECKING:
-    from mock_fal.billing import Ledger
+    from mock_fal.billing.usage import Ledger
     from mock_fal.scenario.rules import Scenario
 
 
@@ -26,16 +26,16 @@ class Result:
     """A file that came out of a request, and who may read it."""
 
     picture: Picture
-    entry: Entry
+    request: ModelRequest
     acl: Acl
 
     @property
     def owner(self) -> str:
-        return self.entry.tenant
+        return self.request.tenant
 
     @property
     def expires_at(self) -> float:
-        return self.entry.schedule.ends_at + self.entry.terms.lives_s
+        return self.request.schedule.ends_at + self.request.terms.lives_s
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +69,7 @@ MAX_TENANTS = 10_000
 class Store:
     """Everything that is remembered, in memory; gone with the process."""
 
-    # unlike fal: what has been forgotten to keep to `retention`, and what lived before a restart, is unknown.
+    # deviation: what has been forgotten to keep to `retention`, and what lived before a restart, is unknown.
 
     def __init__(self, *, retention: int, seed: int, runners: int = 0, concurrency: int = 0) -> None:
         self._retention = retention
@@ -79,7 +79,7 @@ class Store:
         self._tenants: dict[str, Tenant] = {}
         self._submitted = 0
         # Ordered: a plain dict that loses its oldest again and again is slow to find the next one.
-        self.entries: OrderedDict[str, Entry] = OrderedDict()
+        self.requests: OrderedDict[str, ModelRequest] = OrderedDict()
         self.files: dict[str, Result] = {}
         self.exchanges = Journal(retention)
         # Whether a test ever asked for anything about the answers on the wire.
@@ -93,7 +93,7 @@ class Store:
     @cached_property
     def ledger(self) -> Ledger:
         """What the requests that have been forgotten to keep to `retention` have cost."""
-        from mock_fal.billing import Ledger
+        from mock_fal.billing.usage import Ledger
 
         return Ledger()
 
@@ -108,7 +108,7 @@ class Store:
 
     def line(self, tenant: str, app_id: str) -> Line:
         """The line of one app, for one tenant; where an account's concurrency is limited, all apps share one."""
-        # fal: unverified, whether places in the queue are then counted over all apps, as here.
+        # assumption: whether places in the queue are then counted over all apps, as here.
         lines = self.tenant(tenant).lines
         name = "" if self._concurrency else app_id
         if name not in lines:
@@ -135,59 +135,61 @@ class Store:
         self._submitted += 1
         return self._submitted
 
-    def add(self, entry: Entry, now: float) -> None:
+    def add(self, request: ModelRequest, now: float) -> None:
         """Remember a request and give it its schedule. Raises QueueFull when all that we hold is in flight."""
         self._make_room(now)
-        self.line(entry.tenant, entry.app_id).join(entry, now)
-        self.entries[entry.id] = entry
-        for picture in entry.files:
-            self.files[picture.path] = Result(picture, entry, entry.terms.acl)
+        self.line(request.tenant, request.app_id).join(request, now)
+        self.requests[request.id] = request
+        for picture in request.files:
+            self.files[picture.path] = Result(picture, request, request.terms.acl)
 
     def clear(self, tenant: str | None = None) -> None:
         """Forget one tenant, or all of them, and everything that is theirs."""
         if tenant is None:
-            for whole in (self._tenants, self.entries, self.files, self.exchanges):
+            for whole in (self._tenants, self.requests, self.files, self.exchanges):
                 whole.clear()
         else:
             self._clear(tenant)
         if "ledger" in self.__dict__:
             self.ledger.clear(tenant)
 
-    def delete_payloads(self, entry: Entry) -> list[str]:
+    def delete_payloads(self, request: ModelRequest) -> list[str]:
         """Forget what came out of a request, but for what it cost; the paths of the files that are gone."""
-        entry.payloads_deleted = True
-        if isinstance(entry.outcome, Answer):
-            entry.outcome = replace(entry.outcome, body=None)
-        paths = [picture.path for picture in entry.files]
+        request.payloads_deleted = True
+        if isinstance(request.outcome, RunnerResponse):
+            request.outcome = replace(request.outcome, body=None)
+        paths = [picture.path for picture in request.files]
         for path in paths:
             del self.files[path]
-        entry.files, entry.partials = [], ()
+        request.files, request.partials = [], ()
         return paths
 
     def _clear(self, tenant: str) -> None:
         self._tenants.pop(tenant, None)
-        for entry in [entry for entry in self.entries.values() if entry.tenant == tenant]:
-            self._forget(entry)
+        for request in [request for request in self.requests.values() if request.tenant == tenant]:
+            self._forget(request)
         self.exchanges.clear(tenant)
 
     def _forget_a_tenant(self) -> None:
         if len(self._tenants) < MAX_TENANTS:
             return
-        needed = {entry.tenant for entry in self.entries.values()}
+        needed = {request.tenant for request in self.requests.values()}
         idle = next((name for name in self._tenants if name not in needed), None)
         if idle is not None:
             del self._tenants[idle]
 
     def _make_room(self, now: float) -> None:
-        if len(self.entries) < self._retention:
+        if len(self.requests) < self._retention:
             return
-        oldest = next((entry for entry in self.entries.values() if entry.schedule.ends_at <= now), None)
+        oldest = next(
+            (request for request in self.requests.values() if request.schedule.ends_at <= now), None
+        )
         if oldest is None:
             raise QueueFull
-        self.ledger.settle(oldest, now)
+        self.ledger.wait_for_deliveries(oldest, now)
         self._forget(oldest)
 
-    def _forget(self, entry: Entry) -> None:
-        del self.entries[entry.id]
-        for picture in entry.files:
+    def _forget(self, request: ModelRequest) -> None:
+        del self.requests[request.id]
+        for picture in request.files:
             del self.files[picture.path]

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
-from mock_fal.catalog import FAMILIES, STREAMING
 from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
-from mock_fal.journal import Exchange
+from mock_fal.journal.exchanges import Exchange
+from mock_fal.models.catalog import FAMILIES, STREAMING
 
 if TYPE_CHECKING:
-    from mock_fal.billing import Usage
+    from mock_fal.billing.usage import Usage
     from mock_fal.gateway.connect import Event
 
 _PLANES = QUEUE_HOSTS | RUN_HOSTS
@@ -47,15 +47,15 @@ def _headline(count: int, decided: bool) -> str:
 def _calls(exchanges: Sequence[Exchange]) -> Iterable[str]:
     """One line for each address, with how often each status was its answer."""
     counts = Counter((each.method, _address(each), each.status) for each in exchanges)
-    answers: dict[tuple[str, str], list[str]] = {}
+    responses: dict[tuple[str, str], list[str]] = {}
     for (method, address, status), count in counts.items():
-        answers.setdefault((method, address), []).append(
-            _answer(status) + (f" ×{count}" if count > 1 else "")
+        responses.setdefault((method, address), []).append(
+            _response(status) + (f" ×{count}" if count > 1 else "")
         )
-    return [f"  {method:6} {address}  {', '.join(codes)}" for (method, address), codes in answers.items()]
+    return [f"  {method:6} {address}  {', '.join(codes)}" for (method, address), codes in responses.items()]
 
 
-def _answer(status: int) -> str:
+def _response(status: int) -> str:
     return str(status) if status else "no answer"  # a connection that a test let break
 
 

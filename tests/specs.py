@@ -167,37 +167,37 @@ class Operation:
         said = self.responses
         return said.get(str(status)) or said.get(f"{status // 100}XX") or said.get("default")
 
-    def faults(self, answer: httpx.Response) -> list[str]:
+    def faults(self, response: httpx.Response) -> list[str]:
         """In what an answer is other than the document says."""
-        said = self.response(answer.status_code)
+        said = self.response(response.status_code)
         if said is None:
             return [
-                f"status {answer.status_code} is not among {', '.join(self.responses)}: {answer.text[:300]}"
+                f"status {response.status_code} is not among {', '.join(self.responses)}: {response.text[:300]}"
             ]
-        return [*_header_faults(said, answer), *self._body_faults(said, answer)]
+        return [*_header_faults(said, response), *self._body_faults(said, response)]
 
-    def _body_faults(self, said: Place, answer: httpx.Response) -> Iterator[str]:
-        if answer.request.method == "HEAD":
+    def _body_faults(self, said: Place, response: httpx.Response) -> Iterator[str]:
+        if response.request.method == "HEAD":
             return
         if "content" not in said:
-            if answer.content:
-                yield f"a body of {len(answer.content)} bytes, expected none"
+            if response.content:
+                yield f"a body of {len(response.content)} bytes, expected none"
             return
-        sent = _essence(answer.headers.get("content-type", ""))
+        sent = _essence(response.headers.get("content-type", ""))
         kinds = {_essence(kind): node for kind, node in said["content"].items()}
         content = kinds.get(sent) or kinds.get("*/*")
         if content is None:
             yield f"content type {sent!r}, expected {' or '.join(kinds)}"
         elif sent == "text/event-stream":
-            yield from event_faults(content, answer.text)
+            yield from event_faults(content, response.text)
         elif "schema" in content and "*/*" not in kinds:
-            value = answer.json() if sent == "application/json" else answer.text
+            value = response.json() if sent == "application/json" else response.text
             yield from self.spec.errors(content["schema"], value)
 
 
-def _header_faults(said: Place, answer: httpx.Response) -> Iterator[str]:
+def _header_faults(said: Place, response: httpx.Response) -> Iterator[str]:
     for name, header in said.get("headers").items():
-        value = answer.headers.get(name)
+        value = response.headers.get(name)
         if value is None:
             if header.value.get("required"):
                 yield f"no header {name}"

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from mock_fal.clock import EPOCH
 from mock_fal.endpoint import NAMESPACES, EndpointId
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
-from mock_fal.lifecycle import Schedule, Ticket, schedule
-from mock_fal.scenario.cue import Cue, parse_cue
-from mock_fal.scenario.vocabulary import FAMILIES, STEPS, WORDS
-from mock_fal.scenario.words import written
+from mock_fal.requests.lifecycle import Schedule, Submission, schedule
+from mock_fal.scenario.directive import Directive, parse_directive
+from mock_fal.scenario.options import FAMILIES, OPERATIONS, OPTIONS
+from mock_fal.scenario.syntax import written
 
 
 def spans(longest_s: float = 10.0) -> st.SearchStrategy[float]:
@@ -29,27 +29,27 @@ def deadlines() -> st.SearchStrategy[float]:
     return spans() | st.just(math.inf)
 
 
-def tickets(number: int = 1) -> st.SearchStrategy[Ticket]:
+def submissions(number: int = 1) -> st.SearchStrategy[Submission]:
     return st.builds(
-        Ticket,
+        Submission,
         number=st.just(number),
         queued_at=moments(),
-        queue_s=spans(),
-        run_s=spans(),
+        queue_duration=spans(),
+        run_duration=spans(),
         low_priority=st.booleans(),
         start_timeout_s=deadlines(),
         honours_cancel=st.booleans(),
     )
 
 
-def queues_of_tickets(soonest_s: float = 0.0) -> st.SearchStrategy[list[Ticket]]:
+def queues_of_tickets(soonest_s: float = 0.0) -> st.SearchStrategy[list[Submission]]:
     """Tickets in the order of their submission, as they join one line at the same moment."""
     waits = spans().map(lambda span: span + soonest_s)
-    wishes = st.tuples(waits, spans(), st.booleans(), deadlines())
-    return st.lists(wishes, max_size=12).map(
-        lambda all_wishes: [
-            Ticket(number, EPOCH, queue_s, run_s, low, deadline)
-            for number, (queue_s, run_s, low, deadline) in enumerate(all_wishes, 1)
+    options = st.tuples(waits, spans(), st.booleans(), deadlines())
+    return st.lists(options, max_size=12).map(
+        lambda all_options: [
+            Submission(number, EPOCH, queue_duration, run_duration, low, deadline)
+            for number, (queue_duration, run_duration, low, deadline) in enumerate(all_options, 1)
         ]
     )
 
@@ -57,24 +57,24 @@ def queues_of_tickets(soonest_s: float = 0.0) -> st.SearchStrategy[list[Ticket]]
 def schedules() -> st.SearchStrategy[Schedule]:
     """Every kind of life: answered, timed out, cancelled, stopped."""
 
-    def lives(ticket: Ticket) -> st.SearchStrategy[Schedule]:
-        starts = spans().map(lambda span: ticket.ready_at + span)
-        return st.builds(schedule, st.just(ticket), starts)
+    def lives(submission: Submission) -> st.SearchStrategy[Schedule]:
+        starts = spans().map(lambda span: submission.ready_at + span)
+        return st.builds(schedule, st.just(submission), starts)
 
     cancelled = st.builds(
-        lambda ticket, at: Ticket(
-            ticket.number,
-            ticket.queued_at,
-            ticket.queue_s,
-            ticket.run_s,
-            start_timeout_s=ticket.start_timeout_s,
-            cancelled_at=ticket.queued_at + at,
-            honours_cancel=ticket.honours_cancel,
+        lambda submission, at: Submission(
+            submission.number,
+            submission.queued_at,
+            submission.queue_duration,
+            submission.run_duration,
+            start_timeout_s=submission.start_timeout_s,
+            cancelled_at=submission.queued_at + at,
+            honours_cancel=submission.honours_cancel,
         ),
-        tickets(),
+        submissions(),
         spans(20),
     )
-    return (tickets() | cancelled).flatmap(lives)
+    return (submissions() | cancelled).flatmap(lives)
 
 
 def names() -> st.SearchStrategy[str]:
@@ -138,15 +138,15 @@ def spellings(text: str) -> st.SearchStrategy[str]:
     return st.tuples(*letters).map("".join)
 
 
-def cues() -> st.SearchStrategy[Cue]:
-    """Cues that can be asked for, with any of the words of the grammar."""
+def directives() -> st.SearchStrategy[Directive]:
+    """Directives that can be asked for, with any of the words of the grammar."""
     values: dict[str, st.SearchStrategy[str]] = {
         "SECONDS": st.integers(0, 100).map(str),
         "N": st.integers(1, 100).map(str),
         "CODE": st.integers(200, 599).map(str),
         "BYTES_PER_SECOND": st.integers(1, 10_000).map(str),
         "TYPE": error_types(),
-        "STEP": st.sampled_from(STEPS),
+        "STEP": st.sampled_from(OPERATIONS),
         "JSON": st.sampled_from(['{"a":[1,"]"]}', '{"a":{"b":null}}']),
         "REGEX": st.sampled_from(["^a", "cat|dog's", r"\d+ \]"]),
         "GLOB": st.sampled_from(["fal-ai/*", "*dev", "fal-ai/flux/dev"]),
@@ -155,7 +155,7 @@ def cues() -> st.SearchStrategy[Cue]:
     }
 
     def word(name: str) -> st.SearchStrategy[str]:
-        kind = WORDS[name]
+        kind = OPTIONS[name]
         if kind.is_alone:
             return st.just(name)
         choices = kind.form.split("|")
@@ -165,11 +165,15 @@ def cues() -> st.SearchStrategy[Cue]:
         inner = ".a" if name in FAMILIES else ""
         return value.map(lambda text: written(name + inner, text))
 
-    def read(words: list[str]) -> Cue | None:
+    def read(words: list[str]) -> Directive | None:
         try:
-            return parse_cue(" ".join(words))
+            return parse_directive(" ".join(words))
         except ScenarioError:
             return None  # words that don't go together
 
-    some = st.lists(st.sampled_from(list(WORDS)).flatmap(word), max_size=4)
-    return some.map(read).filter(lambda cue: cue is not None).map(lambda cue: cast(Cue, cue))
+    some = st.lists(st.sampled_from(list(OPTIONS)).flatmap(word), max_size=4)
+    return (
+        some.map(read)
+        .filter(lambda directive: directive is not None)
+        .map(lambda directive: cast(Directive, directive))
+    )

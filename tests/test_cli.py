@@ -74,9 +74,9 @@ def said(process: subprocess.Popen[str]) -> str:
         (["serve", "--port"], "argument --port: expected one argument (see mock-fal serve --help)"),
         (["serve", "--port", "x"], "--port: 'x': expected a whole number from 0 to 65535"),
         (["serve", "--port", "65536"], "--port: '65536': expected a whole number from 0 to 65535"),
-        (["serve", "--queue-s", "-1"], "--queue-s: '-1': expected a number of at least 0"),
-        (["serve", "--queue-s", "nan"], "--queue-s: 'nan': expected a number of at least 0"),
-        (["serve", "--clock", "sundial"], "--clock: 'sundial': expected system or manual or stepping"),
+        (["serve", "--queue-duration", "-1"], "--queue-duration: '-1': expected a number of at least 0"),
+        (["serve", "--queue-duration", "nan"], "--queue-duration: 'nan': expected a number of at least 0"),
+        (["serve", "--clock", "sundial"], "--clock: 'sundial': expected system or manual or auto-advance"),
         (["serve", "--key", "alice"], "--key: 'alice': expected id:secret"),
         (["serve", "--max-body", "1T"], "--max-body: '1T': expected bytes, as in 500000, 64M or 2G"),
         (["serve", "--", "true"], "only run takes a command, seen: -- true"),
@@ -110,9 +110,9 @@ def test_what_is_not_understood_is_told_in_one_line(
 def test_a_variable_that_is_wrong_is_named(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MOCK_FAL_QUEUE_S", "soon")
+    monkeypatch.setenv("MOCK_FAL_QUEUE_DURATION", "soon")
     assert main([command, *(["--", "true"] if command == "run" else [])]) == 2
-    wrong = "mock-fal: MOCK_FAL_QUEUE_S: 'soon': expected a number of at least 0\n"
+    wrong = "mock-fal: MOCK_FAL_QUEUE_DURATION: 'soon': expected a number of at least 0\n"
     assert capsys.readouterr().err == wrong
 
 
@@ -198,7 +198,7 @@ def test_where_the_clock_stands_still_the_user_is_told_how_to_move_it(
     ]
 
 
-@pytest.mark.parametrize("clock", ["system", "stepping"])
+@pytest.mark.parametrize("clock", ["system", "auto-advance"])
 def test_where_the_clock_goes_on_nothing_is_said_of_it(clock: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--clock", clock, "--", *python("pass")]) == 0
     assert "clock" not in capfd.readouterr().err
@@ -219,7 +219,7 @@ except fal_client.FalClientHTTPError:
 
 
 def test_the_summary_tells_what_was_called_and_what_failed(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["run", "--clock", "stepping", "--", *python(PROGRAM)]) == 0
+    assert main(["run", "--clock", "auto-advance", "--", *python(PROGRAM)]) == 0
     out, err = capfd.readouterr()
     assert (out, err) == (
         "",
@@ -241,13 +241,13 @@ def test_the_summary_tells_what_was_called_and_what_failed(capfd: pytest.Capture
 def test_settings_come_from_flags_then_variables(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MOCK_FAL_CLOCK", "stepping")
+    monkeypatch.setenv("MOCK_FAL_CLOCK", "auto-advance")
     monkeypatch.setenv("MOCK_FAL_KEY", "other:secret")
     program = (
         "import fal_client; print(fal_client.run('fal-ai/flux/schnell', {'prompt': 'a'})['timings'])\n"
         "import os; print(os.environ['FAL_KEY'])"
     )
-    assert main(["run", "--run-s", "100", "--key", "mock:fal", "--", *python(program)]) == 0
+    assert main(["run", "--run-duration", "100", "--key", "mock:fal", "--", *python(program)]) == 0
     assert capfd.readouterr().out == "{'inference': 96.0}\nmock:fal\n"
 
 
@@ -342,7 +342,7 @@ def test_env_leads_a_shell_and_its_programs_to_a_server() -> None:
         'curl -s -H "Authorization: Key $FAL_KEY" -d \'{"prompt":"a cat"}\' https://fal.run/fal-ai/flux/dev'
     )
     tool("curl")
-    with serving("--clock", "stepping") as (_, url):
+    with serving("--clock", "auto-advance") as (_, url):
         script = (
             f'eval "$({sys.executable} -m mock_fal env --url {url})"\n'
             f'{curl}; echo\n{sys.executable} -c "{python_program}"'
@@ -393,6 +393,6 @@ def test_render_draws_what_the_server_would(tmp_path: Path, capfd: pytest.Captur
         "open(sys.argv[1], 'wb').write(httpx.get(result['images'][0]['url']).content)"
     )
     served, drawn = tmp_path / "served.jpg", tmp_path / "drawn.jpg"
-    assert main(["run", "--clock", "stepping", "--", *python(program), str(served)]) == 0
+    assert main(["run", "--clock", "auto-advance", "--", *python(program), str(served)]) == 0
     assert main(["render", "a cat", "--seed", "7", "-o", str(drawn)]) == 0
     assert served.read_bytes() == drawn.read_bytes()

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_fal import clock as module
-from mock_fal.clock import EPOCH, Clock, ManualClock, SteppingClock, SystemClock, real_time, steady_time
+from mock_fal.clock import EPOCH, AutoAdvanceClock, Clock, ManualClock, SystemClock, real_time, steady_time
 from tests.strategies import moments, spans
 
-BODIES: list[Callable[[], Clock]] = [SystemClock, ManualClock, SteppingClock]
+BODIES: list[Callable[[], Clock]] = [SystemClock, ManualClock, AutoAdvanceClock]
 every_clock = pytest.mark.parametrize("make", BODIES)
-every_manual_clock = pytest.mark.parametrize("make", [ManualClock, SteppingClock])
+every_manual_clock = pytest.mark.parametrize("make", [ManualClock, AutoAdvanceClock])
 
 
 class Computer(SimpleNamespace):
@@ -213,25 +213,25 @@ def test_a_moment_that_comes_as_one_lies_down_is_not_slept_through(monkeypatch: 
 
 @given(moments())
 def test_a_look_moves_a_stepping_clock_to_what_comes_next(moment: float) -> None:
-    clock = SteppingClock()
+    clock = AutoAdvanceClock()
     clock.polled(moment)
     assert clock.now() == moment
 
 
 def test_a_look_at_what_has_nothing_to_come_leaves_a_stepping_clock_alone() -> None:
-    clock = SteppingClock(EPOCH + 10)
+    clock = AutoAdvanceClock(EPOCH + 10)
     clock.polled(EPOCH)
     assert clock.now() == EPOCH + 10
 
 
 def test_whoever_waits_on_a_stepping_clock_is_there_at_once() -> None:
-    clock = SteppingClock()
+    clock = AutoAdvanceClock()
     asyncio.run(clock.wait_until(EPOCH + 600))
     assert clock.now() == EPOCH + 600
 
 
 def test_who_only_watches_moves_no_stepping_clock() -> None:
-    clock = SteppingClock()
+    clock = AutoAdvanceClock()
 
     async def story() -> float:
         watching = asyncio.create_task(clock.watch_for(EPOCH + 5))

@@ -1,4 +1,4 @@
-"""Every guess about fal, and every difference on purpose, stands in contracts/README.md: the lists are the code's."""
+"""Assumptions and known deviations are marked in the code, and docs/explanation/fidelity.md lists exactly those."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-LISTED = (ROOT / "contracts/README.md").read_text()
+import pytest
 
-GUESS = "fal: unverified,"
-DIFFERENCE = "unlike fal:"
+ROOT = Path(__file__).parent.parent
+DOCUMENT = ROOT / "docs/explanation/fidelity.md"
+
+# A comment in the code begins with the mark; the document has a section for each.
+SECTIONS = {"assumption": "Assumptions", "deviation": "Known deviations"}
 
 
 def remarks(mark: str) -> list[str]:
-    """A row for each remark in the code: the module, the name it stands at, and the remark as one line."""
+    """A table row for each marked comment: the module, the enclosing or next name, the comment as one line."""
     rows = []
     for path in sorted((ROOT / "mock_fal").rglob("*.py")):
         module = path.relative_to(ROOT / "mock_fal").as_posix()
@@ -24,17 +26,14 @@ def remarks(mark: str) -> list[str]:
 
 
 def _remarks(source: str, mark: str) -> Iterator[tuple[str, str]]:
-    """Comments are joined over their lines; a remark ends where the comment does, or another one begins."""
+    """A remark goes on over the lines of its comment, and ends where the comment does or another mark begins."""
     tree = ast.parse(source)
     for comment in re.finditer(r"(?:^[ \t]*#.*\n)+", source, re.MULTILINE):
         name = _name_at(tree, source[: comment.start()].count("\n") + 1)
         text = " ".join(line.strip().lstrip("#").strip() for line in comment.group().splitlines())
-        for remark in re.split(r"(?<!unlike )(?=\b(?:unlike )?fal: )", text):
-            guess = remark.partition("unverified, ")[2]
-            if mark == DIFFERENCE and remark.startswith(mark):
-                yield name, remark.removeprefix(mark).strip()
-            elif mark == GUESS and remark.startswith("fal: ") and guess:
-                yield name, guess.strip()
+        for remark in re.split(r"(?=\b(?:fal|assumption|deviation): )", text):
+            if remark.startswith(f"{mark}: "):
+                yield name, remark.removeprefix(f"{mark}: ").strip()
 
 
 def _name_at(tree: ast.Module, line: int) -> str:
@@ -57,21 +56,15 @@ def _holds(node: ast.stmt, line: int) -> bool:
 
 
 def listed(heading: str) -> list[str]:
-    section = LISTED.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return [line for line in section.splitlines() if line.startswith("| ") and not line.startswith("| where")]
+    section = DOCUMENT.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")]
+    return [row for row in rows if not row.startswith(("| module", "| ---"))]
 
 
-def missing(mark: str, heading: str) -> str:
-    """What to change in the list, in lines to paste."""
-    code, document = set(remarks(mark)), {row for row in listed(heading) if not row.startswith("| ---")}
-    return "\n".join(
-        [*sorted(f"+{row}" for row in code - document), *sorted(f"-{row}" for row in document - code)]
-    )
-
-
-def test_every_guess_is_listed() -> None:
-    assert remarks(GUESS) and missing(GUESS, "Guesses") == ""
-
-
-def test_every_difference_is_listed() -> None:
-    assert remarks(DIFFERENCE) and missing(DIFFERENCE, "Differences on purpose") == ""
+@pytest.mark.parametrize("mark", SECTIONS)
+def test_the_document_lists_what_the_code_marks(mark: str) -> None:
+    """On failure: the rows to add (+) and to remove (-), ready to paste."""
+    code, document = set(remarks(mark)), set(listed(SECTIONS[mark]))
+    assert code
+    changes = [*sorted(f"+{row}" for row in code - document), *sorted(f"-{row}" for row in document - code)]
+    assert "\n".join(changes) == ""

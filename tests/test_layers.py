@@ -1,4 +1,4 @@
-"""The floors of the house: who may import whom. A type-only import counts; so does one inside a function."""
+"""The layers of the package: which room may import which. A type-only import counts; so does one inside a function."""
 
 from __future__ import annotations
 
@@ -11,123 +11,89 @@ import pytest
 
 import mock_fal
 
-HOUSE = Path(mock_fal.__file__).parent
+PACKAGE = Path(mock_fal.__file__).parent
 
-# From the ground up. A module may import those on the floors below its own, and no other. What stands on one
-# floor doesn't know its neighbours: so the wings never meet, and no handler knows another.
-FLOORS = [
-    # ground: knows nothing of the rest
-    ["errors", "hosts", "clock", "ids"],
-    # domain: frozen values, and functions of them
-    [
-        "settings",
-        "endpoint",
-        "lifecycle",
-        "recipe",
-        "scenario.words",
-        "scenario.vocabulary",
-        "timetable",
-        "acl",
-        "identity",
-        "tokens",
-        "blob",
-        "file_name",
-        "keys",
-        "price",
-    ],
-    ["scenario.cue"],
-    ["scenario.rules", "scenario.rulebook"],
-    ["scenario.explain"],
-    ["picture.chance", "picture.caption", "picture.encode"],
-    [
-        "tape.redaction",
-        "outcome",
-        "journal",
-        "vault",
-        "picture.noise",
-        "picture.palette",
-        "picture.scene",
-        "picture.photo",
-    ],
-    ["line", "webhook", "catalog", "picture.plan", "tape.cassette"],
-    ["tape.deck", "tape.shelf"],
-    ["billing"],
-    ["store"],
-    [
-        "storage",
-        "outbox",
-        "direction",
-        "work",
-        "calls",
-        "har",
-        "state",
-        "catalog.framework",
-        "catalog.images",
-        "picture.paint",
-    ],
-    ["catalog.outputs", "catalog.models", "catalog.fields"],
-    ["catalog.flux", "catalog.any_llm", "render"],
-    ["catalog.painting", "catalog.openapi", "inputs", "files"],
-    ["catalog.flux_edit", "catalog.flux_lora", "catalog.flux_pro", "catalog.flux2"],
-    ["catalog.sdxl"],
-    # the use cases
-    ["emulator"],
-    ["metrics"],
-    # the wings
-    ["gateway.certificates", "gateway.environment", "gateway.connect", "gateway.post", "gateway.fetch"],
-    ["gateway.delivery", "gateway.forward"],
-    ["web.question", "web.control.inspector", "web.pictures"],
-    ["web.wire", "web.download", "web.playback.addresses"],
-    ["web.wire_storage", "web.wire_tokens", "web.sockets.wire", "web.sockets.socket"],
-    ["web.platform.wire"],
-    ["web.submission", "web.stream", "web.platform.models", "web.platform.usage", "web.platform.requests"],
-    ["web.uploads", "web.platform.account", "web.platform.analytics"],
-    ["web.media"],
-    ["web.queue", "web.run", "web.rest", "web.platform.api", "web.platform.site", "web.control.wire"],
-    ["web.control.clock", "web.control.journal", "web.control.scenario", "web.control.spec"],
-    ["web.faults.answers", "web.faults.connection"],
-    ["web.faults.api"],
-    ["web.control.api"],
-    ["web.sockets.realtime", "web.sockets.ws_run"],
-    ["web.sockets.dispatch"],
-    ["web.playback.recording", "web.playback.replay"],
-    ["web.app"],
-    # top
-    ["summary", "port", "listener"],
-    ["account"],
-    ["server"],
-    ["cli", "pytest_plugin"],
-    ["__main__"],
+# From the ground up: a root module or a room (a folder). Each imports those above it in this list and no other.
+ROOMS = [
+    "errors",
+    "clock",
+    "hosts",
+    "ids",
+    "endpoint",
+    "settings",
+    "port",
+    "accounts",
+    "pictures",
+    "scenario",
+    "journal",
+    "requests",
+    "billing",
+    "webhooks",
+    "models",
+    "store",
+    "files",
+    "scenario_engine",
+    "cassettes",
+    "emulator",
+    "gateway",
+    "web",
+    "account",
+    "summary",
+    "server",
+    "cli",
+    "pytest_plugin",
+    "__main__",
 ]
 
-# What the floors alone don't say: a wing is known to itself, and to what ties the house together.
-WINGS = {"web", "gateway"}
-TIES = {"server", "summary"}
-
-# Importing a module of the package imports these anyway, and they import nothing that must be below anything:
-# the public face is lazy (its type-only imports are for type checkers), a package's own file is empty.
-FACES = {
-    "",
-    "web",
-    "gateway",
-    "picture",
-    "scenario",
-    "tape",
-    "web.control",
-    "web.faults",
-    "web.platform",
-    "web.playback",
-    "web.sockets",
+# The same inside each room. Modules on one line are independent of each other.
+INSIDE = {
+    "accounts": ["keys tokens signed_tokens acl"],
+    "pictures": [
+        "recipe random_stream caption encode",
+        "noise palette scene source",
+        "plan",
+        "paint",
+        "render",
+    ],
+    "scenario": ["syntax options", "directive", "rules rule_file", "explain"],
+    "journal": ["exchanges", "har assertions"],
+    "requests": ["lifecycle outcome", "queue", "state"],
+    "billing": ["prices", "usage"],
+    "webhooks": ["webhook retry_policy", "outbox receiver"],
+    "models": [
+        "catalog descriptions field_descriptions output_schemas validation",
+        "runner openapi image_output any_llm",
+        "flux",
+        "image_model",
+        "flux_edit flux_lora flux_pro flux2",
+        "sdxl",
+    ],
+    "files": ["blobs file_name", "file_store", "storage", "inputs listing"],
+    "cassettes": ["redaction", "cassette", "matcher folder"],
+    "gateway": ["certificates environment connect post fetch", "webhook_sender forward"],
+    "web": [
+        "http_request pictures",
+        "wire download",
+        "wire_storage wire_tokens stream",
+        "submit_options uploads",
+        "queue run rest media platform control",
+        "faults",
+        "sockets playback",
+        "app",
+    ],
 }
 
-# One door for each library, and for what makes a run not repeat.
-DOORS: dict[str, set[str]] = {
+# web/ and gateway/ are adapters: only these import them.
+ADAPTERS = {"web": {"server"}, "gateway": {"server", "summary"}}
+
+# The one module or room that imports a library, and none for what makes a run not repeat.
+LIBRARIES: dict[str, set[str]] = {
     "starlette": {"web", "port"},  # port: the name of a type
     "uvicorn": {"port"},
-    "PIL": {"picture.paint", "picture.photo"},
-    "cryptography": {"gateway.certificates", "webhook"},
+    "PIL": {"pictures.paint", "pictures.source"},
+    "cryptography": {"gateway.certificates", "webhooks.webhook"},
     "httptools": {"gateway.post", "gateway.forward"},
-    "pydantic": {"catalog"},
+    "pydantic": {"models"},
     "msgpack": {"web.sockets.wire"},
     "time": {"clock"},
     "random": set(),
@@ -135,15 +101,18 @@ DOORS: dict[str, set[str]] = {
     "secrets": set(),
 }
 
+# A newcomer reads the root first.
+MAX_AT_THE_ROOT = 18
+
 
 def name_of(path: Path) -> str:
     """`web.queue` for mock_fal/web/queue.py; a package has the name of its folder, the whole one none."""
-    parts = path.relative_to(HOUSE).with_suffix("").parts
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {name_of(path): path for path in HOUSE.rglob("*.py")}
-TABLE = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
+MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
+FOLDERS = {name for name, path in MODULES.items() if path.name == "__init__.py"}
 
 
 def imports(source: str) -> set[str]:
@@ -161,9 +130,9 @@ def _names(node: ast.AST) -> Iterator[str]:
 
 
 def ours(module: str) -> set[str]:
-    """The modules of the house that a module imports, its own package and the lazy face aside."""
+    """The modules of the package that a module imports. A folder's own file holds nothing, and so is left out."""
     names = {name.removeprefix("mock_fal.") for name in imports(MODULES[module].read_text("utf-8"))}
-    return (names & set(MODULES)) - FACES
+    return (names & set(MODULES)) - FOLDERS
 
 
 def theirs(module: str) -> set[str]:
@@ -171,65 +140,79 @@ def theirs(module: str) -> set[str]:
     return {name.partition(".")[0] for name in imports(MODULES[module].read_text("utf-8"))}
 
 
-def wing(module: str) -> str:
-    package = module.partition(".")[0]
-    return package if package in WINGS else ""
+def room(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def layer(module: str) -> tuple[int, int]:
+    """Where a module stands: the place of its room, and its line within the room. Later ones import earlier ones."""
+    name, _, rest = module.partition(".")
+    inside = rest.partition(".")[0]
+    lines = [number for number, line in enumerate(INSIDE.get(name, ())) if inside in line.split()]
+    return ROOMS.index(name), lines[0] if lines else 0
+
+
+def subfolder(module: str) -> str:
+    """The folder below a room, such as `web.control`; the modules within one are only kept free of circles."""
+    folder = module.rpartition(".")[0]
+    return folder if "." in folder else ""
 
 
 def file(module: str) -> str:
-    return str(MODULES[module].relative_to(HOUSE.parent))
+    return str(MODULES[module].relative_to(PACKAGE.parent))
 
 
-def test_every_module_stands_on_a_floor() -> None:
-    assert set(MODULES) - FACES - set(TABLE) == set()
+SOURCES = sorted(set(MODULES) - FOLDERS)
 
 
-def test_no_floor_holds_a_module_that_is_not_there() -> None:
-    assert set(TABLE) - set(MODULES) == set()
+def test_the_root_stays_small() -> None:
+    root = [module for module in SOURCES if "." not in module]
+    assert len(root) <= MAX_AT_THE_ROOT
 
 
-def test_no_module_stands_on_two_floors() -> None:
-    assert len(TABLE) == sum(map(len, FLOORS))
+def test_every_module_has_one_place() -> None:
+    assert sorted({room(module) for module in SOURCES}) == sorted(ROOMS)
+    for name in FOLDERS - {""}:
+        if "." not in name:
+            found = {module.split(".")[1] for module in MODULES if module.startswith(f"{name}.")}
+            assert sorted(" ".join(INSIDE[name]).split()) == sorted(found), name
 
 
-@pytest.mark.parametrize("module", sorted(set(TABLE) & set(MODULES)))
+@pytest.mark.parametrize("module", SOURCES)
 def test_imports_run_down(module: str) -> None:
-    up = {other for other in ours(module) if TABLE[other] >= TABLE[module]}
-    assert not up, f"{file(module)} imports {', '.join(map(file, sorted(up)))}, which is not below it"
+    wrong = {
+        other
+        for other in ours(module)
+        if layer(other) >= layer(module) and not (subfolder(other) and subfolder(other) == subfolder(module))
+    }
+    assert not wrong, f"{file(module)} imports {', '.join(map(file, sorted(wrong)))}, which is not below it"
 
 
-@pytest.mark.parametrize("module", sorted(set(TABLE) & set(MODULES) - TIES))
-def test_a_wing_is_known_to_itself_and_to_what_ties_the_house_together(module: str) -> None:
-    strange = {other for other in ours(module) if wing(other) and wing(other) != wing(module)}
-    assert not strange, f"{file(module)} imports {', '.join(map(file, sorted(strange)))}, of a wing"
+@pytest.mark.parametrize("adapter", ADAPTERS)
+def test_an_adapter_is_imported_by_what_wires_it_alone(adapter: str) -> None:
+    users = {room(module) for module in SOURCES if any(room(other) == adapter for other in ours(module))}
+    assert users - {adapter} == ADAPTERS[adapter]
 
 
 def test_there_are_no_circles() -> None:
-    """Faces are left out here too: nothing that is imported through them is used before it is there."""
-    graph = {module: ours(module) for module in set(MODULES) - FACES}
+    graph = {module: ours(module) for module in SOURCES}
     assert len(list(TopologicalSorter(graph).static_order())) == len(graph)
 
 
-@pytest.mark.parametrize("face", sorted(FACES - {""}))
-def test_a_package_is_entered_by_its_modules_alone(face: str) -> None:
-    assert imports(MODULES[face].read_text("utf-8")) <= {"__future__", "__future__.annotations"}
+@pytest.mark.parametrize("folder", sorted(FOLDERS - {""}))
+def test_a_room_is_entered_by_its_modules_alone(folder: str) -> None:
+    assert imports(MODULES[folder].read_text("utf-8")) <= {"__future__", "__future__.annotations"}
 
 
-@pytest.mark.parametrize("library", DOORS)
-def test_each_library_has_one_door(library: str) -> None:
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_each_library_has_one_entry_point(library: str) -> None:
     users = {module for module in MODULES if library in theirs(module)}
-    strangers = {user for user in users if not {user, user.partition(".")[0]} & DOORS[library]}
+    strangers = {user for user in users if not {user, room(user)} & LIBRARIES[library]}
     assert not strangers, (
-        f"{', '.join(map(file, sorted(strangers)))} imports {library}; expected {DOORS[library]}"
+        f"{', '.join(map(file, sorted(strangers)))} imports {library}; expected {LIBRARIES[library]}"
     )
-
-
-@pytest.mark.parametrize("library", [library for library, doors in DOORS.items() if doors])
-def test_no_door_leads_nowhere(library: str) -> None:
-    used = {
-        door for module in MODULES if library in theirs(module) for door in (module, module.partition(".")[0])
-    }
-    assert DOORS[library] <= used
+    used = {place for user in users for place in (user, room(user))}
+    assert LIBRARIES[library] <= used
 
 
 def test_every_kind_of_import_is_seen() -> None:

@@ -18,8 +18,8 @@ import httpx
 import pytest
 from openapi_spec_validator import validate
 
-from mock_fal.catalog import openapi
 from mock_fal.errors import MODEL_ERRORS, REQUEST_ERRORS
+from mock_fal.models import openapi
 from mock_fal.web import queue, rest
 from mock_fal.web.control import api as control
 from mock_fal.web.control.spec import NAMES
@@ -32,7 +32,7 @@ from tests.specs import FOLDER, SPECS, Operation, Place, Spec, event_faults, spe
 ROOT = FOLDER.parent
 OPERATIONS = [operation for name in SPECS for operation in spec(name).operations]
 FALS = [operation for operation in OPERATIONS if operation.spec.name != "control"]
-MARKS = ("documented", "observed", "client", "guess")
+MARKS = ("documented", "observed", "client", "assumption")
 
 
 # -- as OpenAPI

@@ -48,8 +48,8 @@ class Program:
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         self._connection.request(method, path, body, {"Authorization": "Key ana:secret"})
-        with self._connection.getresponse() as answer:
-            return answer.status, answer.read()
+        with self._connection.getresponse() as response:
+            return response.status, response.read()
 
 
 @pytest.fixture
@@ -83,4 +83,4 @@ def test_a_day_of_outage(program: Program) -> None:
     scenario.clear()
     assert program.hours(4) == "200×4"
     assert clock.now() - began == 24 * HOUR_S
-    assert sum(bool(each.cue) for each in program.fal.requests) == 17
+    assert sum(bool(each.directive) for each in program.fal.requests) == 17

@@ -167,10 +167,10 @@ def test_questions_asked_at_once_are_answered_in_their_order(opened: Opened) -> 
     asked = b"".join(b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n" % number for number in range(20))
     last = b"GET /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     with connected(opened.number, asked + last) as client:
-        answers = received(client).split(b"HTTP/1.1 200 OK\r\n")[1:]
-    assert [answer.partition(b"\r\n\r\n")[2] for answer in answers] == [b"/%d" % n for n in range(20)] + [
-        b"/last"
-    ]
+        responses = received(client).split(b"HTTP/1.1 200 OK\r\n")[1:]
+    assert [response.partition(b"\r\n\r\n")[2] for response in responses] == [
+        b"/%d" % n for n in range(20)
+    ] + [b"/last"]
 
 
 def test_who_speaks_no_http_is_told_so(opened: Opened) -> None:
@@ -254,8 +254,8 @@ def test_behind_tls_a_socket_is_the_same(loop: Loop) -> None:
 def test_a_handshake_may_be_answered_by_http(opened: Opened, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(InvalidStatus) as refusal:
         socket_at(opened, "/nowhere")
-    answer = refusal.value.response
-    assert (answer.status_code, answer.headers["x-why"], answer.body) == (404, "so", b"no socket here")
+    response = refusal.value.response
+    assert (response.status_code, response.headers["x-why"], response.body) == (404, "so", b"no socket here")
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
@@ -276,7 +276,7 @@ def test_who_opens_no_socket_does_not_load_what_it_takes() -> None:
     seen = (
         "import sys, mock_fal.server as server; "
         "mock = server.MockFal(); mock.start(); mock.stop(); "
-        "print([name for name in ('websockets', 'msgpack', 'mock_fal.tokens') if name in sys.modules])"
+        "print([name for name in ('websockets', 'msgpack', 'mock_fal.accounts.tokens') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr

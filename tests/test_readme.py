@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mock_fal.catalog import FAMILIES
+from mock_fal.models.catalog import FAMILIES
 from mock_fal.settings import Settings
 from mock_fal.web.control.api import ROUTES
 
@@ -65,7 +65,7 @@ def test_the_commands_of_the_clone_exist() -> None:
     subprocess.run(["make", "-n", *targets], cwd=ROOT, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("name", [knob.name for knob in fields(Settings)])
+@pytest.mark.parametrize("name", [setting.name for setting in fields(Settings)])
 def test_every_setting_is_documented(name: str) -> None:
     assert f"| `--{name.replace('_', '-')}` |" in README
 

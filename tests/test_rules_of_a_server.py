@@ -14,13 +14,16 @@ from mock_fal.cli import main
 @pytest.fixture
 def rules(tmp_path: Path) -> str:
     path = tmp_path / "rules.json"
-    path.write_text(json.dumps(["error=internal_error", {"at": "status", "status": 503}]))
+    path.write_text(json.dumps(["error=internal_error", {"operation": "status", "status": 503}]))
     return str(path)
 
 
 def test_a_server_starts_with_the_rules_of_a_file(rules: str) -> None:
     fal = MockFal(scenario=rules)
-    assert [str(rule) for rule in fal.scenario.rules] == ["error=internal_error", "at=status status=503"]
+    assert [str(rule) for rule in fal.scenario.rules] == [
+        "error=internal_error",
+        "operation=status status=503",
+    ]
 
 
 def test_they_come_back_with_each_reset(rules: str) -> None:
@@ -43,7 +46,7 @@ def test_a_file_that_cannot_be_read_is_told_at_the_start(tmp_path: Path) -> None
 
 
 def test_the_command_line_says_so_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "bad.yaml").write_text("- status: 503\n  ats: run\n")
+    (tmp_path / "bad.yaml").write_text("- status: 503\n  opertion: run\n")
     assert main(["run", "--scenario", str(tmp_path / "bad.yaml"), "--", "true"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "bad.yaml: rule 1, line 2, column 3: unknown word 'ats'; did you mean 'at'?" in line
+    assert "bad.yaml: rule 1, line 2, column 3: unknown word 'opertion'; did you mean 'operation'?" in line

@@ -16,7 +16,15 @@ from typing import Any
 import httpx
 import pytest
 
-from mock_fal import ManualClock, MockFal, MockFalError, Settings, SettingsError, SteppingClock, SystemClock
+from mock_fal import (
+    AutoAdvanceClock,
+    ManualClock,
+    MockFal,
+    MockFalError,
+    Settings,
+    SettingsError,
+    SystemClock,
+)
 from mock_fal.server import ask_gateway
 
 CAT = {"prompt": "a cat"}
@@ -24,7 +32,7 @@ CAT = {"prompt": "a cat"}
 
 @pytest.fixture
 def fal() -> Iterator[MockFal]:
-    with MockFal(clock="stepping") as fal:
+    with MockFal(clock="auto-advance") as fal:
         yield fal
 
 
@@ -32,9 +40,9 @@ def submitted(fal: MockFal, key: str = "alice:secret", **input: Any) -> dict[str
     """The answer to a submission by the direct address."""
     headers = {"authorization": f"Key {key}"}
     url = f"{fal.url}/queue.fal.run/fal-ai/flux/schnell"
-    answer = httpx.post(url, json={**CAT, **input}, headers=headers, trust_env=False)
-    assert answer.status_code == 200
-    told: dict[str, Any] = answer.json()
+    response = httpx.post(url, json={**CAT, **input}, headers=headers, trust_env=False)
+    assert response.status_code == 200
+    told: dict[str, Any] = response.json()
     return told
 
 
@@ -119,24 +127,24 @@ def test_a_stop_does_not_wait_for_a_stream(way: str, caplog: pytest.LogCaptureFi
 
 def test_a_stop_does_not_wait_for_a_direct_call(caplog: pytest.LogCaptureFixture) -> None:
     with MockFal(clock="manual") as fal:
-        answers: list[type] = []
+        responses: list[type] = []
 
         def call() -> None:
             try:
                 url = f"{fal.url}/fal.run/fal-ai/flux/schnell"
                 httpx.post(url, json=CAT, headers={"authorization": "Key a:b"}, trust_env=False, timeout=60)
             except httpx.HTTPError as error:
-                answers.append(type(error))
+                responses.append(type(error))
 
         caller = threading.Thread(target=call)
         caller.start()
         # The request is in the store as soon as it is waited for.
         arrived = threading.Event()
-        while not fal._emulator.store.entries:
+        while not fal._emulator.store.requests:
             arrived.wait(0.001)
         fal.stop()
         caller.join(60)
-    assert answers in ([httpx.RemoteProtocolError], [httpx.ReadError])
+    assert responses in ([httpx.RemoteProtocolError], [httpx.ReadError])
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
@@ -191,7 +199,7 @@ def test_an_address_that_means_all_is_told_as_one_that_can_be_reached() -> None:
 
 
 def test_settings_come_whole_or_by_name() -> None:
-    assert MockFal(Settings(port=0, queue_s=5)).settings == MockFal(queue_s=5).settings
+    assert MockFal(Settings(port=0, queue_duration=5)).settings == MockFal(queue_duration=5).settings
 
 
 def test_a_setting_that_is_none_is_told() -> None:
@@ -200,7 +208,7 @@ def test_a_setting_that_is_none_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("system", SystemClock), ("manual", ManualClock), ("stepping", SteppingClock)]
+    ("name", "kind"), [("system", SystemClock), ("manual", ManualClock), ("auto-advance", AutoAdvanceClock)]
 )
 def test_the_clock_is_the_one_that_was_asked_for(name: str, kind: type) -> None:
     assert type(MockFal(clock=name).clock) is kind
@@ -307,14 +315,14 @@ def test_an_account_knows_its_server(fal: MockFal) -> None:
 
 
 def test_local_media_urls_are_reached_without_a_gateway() -> None:
-    with MockFal(clock="stepping", local_media_urls=True) as fal:
+    with MockFal(clock="auto-advance", local_media_urls=True) as fal:
         context = ssl.create_default_context(cafile=fal.env["SSL_CERT_FILE"])
         client = httpx.Client(verify=context, proxy=fal.env["HTTPS_PROXY"], trust_env=False)
         with client:
-            answer = client.post(
+            response = client.post(
                 "https://fal.run/fal-ai/flux/schnell", json=CAT, headers={"authorization": "Key a:b"}
             )
-        url = json.loads(answer.text)["images"][0]["url"]
+        url = json.loads(response.text)["images"][0]["url"]
         assert url.startswith(f"{fal.url}/v3b.fal.media/files/b/")
         assert httpx.get(url, trust_env=False).headers["content-type"] == "image/jpeg"
 
@@ -322,9 +330,9 @@ def test_local_media_urls_are_reached_without_a_gateway() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"queue": 3}, "MockFal: unknown setting 'queue'; did you mean 'queue_s'?"),
-        ({"zzz": 3}, "MockFal: unknown setting 'zzz'; expected one of host, port, queue_s"),
-        ({"clock": "sundial"}, "clock: 'sundial': expected system or manual or stepping"),
+        ({"queue_duratoin": 3}, "MockFal: unknown setting 'queue_duratoin'; did you mean 'queue_duration'?"),
+        ({"zzz": 3}, "MockFal: unknown setting 'zzz'; expected one of host, port, queue_duration"),
+        ({"clock": "sundial"}, "clock: 'sundial': expected system or manual or auto-advance"),
     ],
 )
 def test_a_keyword_that_can_not_be_used_is_told(given: dict[str, Any], message: str) -> None:

@@ -14,11 +14,11 @@ from mock_fal.settings import Settings, from_environment, read_setting
 KNOBS = [
     ("host", "127.0.0.1", "0.0.0.0", "0.0.0.0"),
     ("port", 8325, "0", 0),
-    ("queue_s", 0.2, "2.5", 2.5),
-    ("run_s", 0.8, "0", 0.0),
+    ("queue_duration", 0.2, "2.5", 2.5),
+    ("run_duration", 0.8, "0", 0.0),
     ("runners", 0, "3", 3),
     ("concurrency", 0, "40", 40),
-    ("clock", "system", "stepping", "stepping"),
+    ("clock", "system", "auto-advance", "auto-advance"),
     ("speed", 1.0, "10", 10.0),
     ("seed", 0, "42", 42),
     ("key", (), "a:b, c:d", ("a:b", "c:d")),
@@ -32,7 +32,7 @@ KNOBS = [
     ("signing_key", "", "key.pem", "key.pem"),
     ("local_media_urls", False, "1", True),
     ("offline", False, "yes", True),
-    ("allow", (), "example.com,pypi.org", ("example.com", "pypi.org")),
+    ("allow_host", (), "example.com,pypi.org", ("example.com", "pypi.org")),
     ("record", "", "cassettes", "cassettes"),
     ("live_key", "", "id:secret", "id:secret"),
     ("replay", "", "cassettes", "cassettes"),
@@ -46,13 +46,13 @@ def test_every_setting_has_its_default(name: str, default: object) -> None:
 
 
 def test_there_is_no_other_setting() -> None:
-    assert [knob.name for knob in fields(Settings)] == [name for name, _, _, _ in KNOBS]
+    assert [setting.name for setting in fields(Settings)] == [name for name, _, _, _ in KNOBS]
 
 
 @pytest.mark.parametrize("name", [name for name, _, _, _ in KNOBS])
 def test_every_setting_says_what_it_means(name: str) -> None:
-    knob = next(knob for knob in fields(Settings) if knob.name == name)
-    assert knob.metadata["help"]
+    setting = next(setting for setting in fields(Settings) if setting.name == name)
+    assert setting.metadata["help"]
 
 
 @pytest.mark.parametrize(("name", "text", "value"), [(name, text, value) for name, _, text, value in KNOBS])
@@ -106,13 +106,13 @@ def test_a_wrong_variable_is_named() -> None:
         ("port", "65536", "a whole number from 0 to 65535"),
         ("port", "-1", "a whole number from 0 to 65535"),
         ("port", "80.0", "a whole number from 0 to 65535"),
-        ("queue_s", "soon", "a number of at least 0"),
-        ("queue_s", "-0.1", "a number of at least 0"),
-        ("queue_s", "nan", "a number of at least 0"),
-        ("run_s", "inf", "a number of at least 0"),
+        ("queue_duration", "soon", "a number of at least 0"),
+        ("queue_duration", "-0.1", "a number of at least 0"),
+        ("queue_duration", "nan", "a number of at least 0"),
+        ("run_duration", "inf", "a number of at least 0"),
         ("runners", "-1", "a whole number of at least 0"),
         ("runners", "1.5", "a whole number of at least 0"),
-        ("clock", "Manual", "system or manual or stepping"),
+        ("clock", "Manual", "system or manual or auto-advance"),
         ("speed", "0", "a number of at least 0.001"),
         ("seed", "one", "a whole number of at least 0"),
         ("retention", "0", "a whole number of at least 1"),
@@ -152,7 +152,7 @@ def test_a_switch_is_on_or_off_in_the_usual_words(text: str, on: bool) -> None:
 
 @pytest.mark.parametrize("text", ["", " , ", ","])
 def test_an_empty_list_names_nobody(text: str) -> None:
-    assert read_setting("allow", text, "") == read_setting("key", text, "") == ()
+    assert read_setting("allow_host", text, "") == read_setting("key", text, "") == ()
 
 
 @given(
@@ -167,7 +167,7 @@ def test_any_text_is_a_value_or_a_settings_error(name: str, text: str) -> None:
         assert type(value) is type(getattr(Settings(), name))
 
 
-@pytest.mark.parametrize("name", ["port", "queue_s", "runners", "seed", "retention", "max_body"])
+@pytest.mark.parametrize("name", ["port", "queue_duration", "runners", "seed", "retention", "max_body"])
 def test_a_number_beyond_all_measure_breaks_nothing(name: str) -> None:
     test_any_text_is_a_value_or_a_settings_error.hypothesis.inner_test(name, "9" * 400)  # type: ignore[attr-defined]
     test_any_text_is_a_value_or_a_settings_error.hypothesis.inner_test(name, "9" * 5000)  # type: ignore[attr-defined]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mock_fal.billing import Charge, usage
+from mock_fal.billing.usage import Charge, usage
 from mock_fal.gateway.connect import Event
-from mock_fal.journal import Exchange
+from mock_fal.journal.exchanges import Exchange
 from mock_fal.summary import summary
 
 

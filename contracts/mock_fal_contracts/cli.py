@@ -105,7 +105,7 @@ def main(arguments: Sequence[str], command: Sequence[str] = ()) -> int:
     results = baseline.compared(results, known, whole=not options.only)
     sys.stdout.write(terminal.summary(results))
     _write(options, results)
-    return int(any(result.verdict.is_bad for result in results)) or int(options.command_code)
+    return int(any(result.status.is_bad for result in results)) or int(options.command_code)
 
 
 def _known(options: argparse.Namespace) -> baseline.Known:
@@ -135,7 +135,7 @@ def _checked(options: argparse.Namespace, command: Sequence[str]) -> list[Result
     if command and options.client:
         raise CheckError("--client and a command behind -- are two checks; ask for one of them")
     if command:
-        from mock_fal_contracts.verdict import judge
+        from mock_fal_contracts.usage_rules import judge
 
         return judge(options, command, _teller(options))
     if options.client:

@@ -21,7 +21,7 @@ _SHOWN = 2000
 class Exchange:
     """A question to one of fal's hosts, and its answer. `at` is in seconds; headers keep their order and case.
 
-    `cue` says what a rule of the scenario did to the answer, `duration_s` how long it took. `asked_at` is real time,
+    `directive` says what a rule of the scenario did to the answer, `duration_s` how long it took. `asked_at` is real time,
     in Unix seconds; `is_open` says that the answer was still going on; `operation`, `endpoint` and `state` are the
     journal's words for what was asked, about what, and what has become of it.
     """
@@ -38,8 +38,8 @@ class Exchange:
     response_body: bytes
     request_id: str = ""
     duration_s: float = 0.0
-    cue: str = ""
-    asked_at: float = 0.0
+    directive: str = ""
+    received_at: float = 0.0
     is_open: bool = False
     operation: str = ""
     endpoint: str = ""
@@ -50,16 +50,16 @@ class Exchange:
         """The query's parameters, in their order."""
         return parse_qsl(self.query, keep_blank_values=True)
 
-    def asked(self, name: str) -> str | None:
+    def request_header(self, name: str) -> str | None:
         """A header of the question, by its name in any case; None when it was not sent."""
         return _header(self.request_headers, name)
 
-    def answered(self, name: str) -> str | None:
+    def response_header(self, name: str) -> str | None:
         """A header of the answer."""
         return _header(self.response_headers, name)
 
     @property
-    def asked_id(self) -> str:
+    def requested_id(self) -> str:
         """The request's id in the address; empty where that names none."""
         return self.path.partition("/requests/")[2].partition("/")[0]
 
@@ -91,22 +91,22 @@ class Exchange:
 
 def from_journal(entry: Mapping[str, Any]) -> Exchange:
     """One of `requests` in the answer of `GET /_mock/requests`."""
-    question, answer = entry["request"], entry["response"]
+    request_key, answer = entry["request"], entry["response"]
     return Exchange(
         at=entry["at"],
         method=entry["method"],
         host=entry["host"],
         path=entry["path"],
         query=entry["query"],
-        request_headers=[(name, value) for name, value in question["headers"]],
-        request_body=_bytes(question),
+        request_headers=[(name, value) for name, value in request_key["headers"]],
+        request_body=_bytes(request_key),
         status=entry["status"],
         response_headers=[(name, value) for name, value in answer["headers"]],
         response_body=_bytes(answer),
         request_id=entry.get("request_id") or "",
         duration_s=entry.get("duration_s") or 0.0,
-        cue=entry.get("cue") or "",
-        asked_at=entry.get("asked_at") or 0.0,
+        directive=entry.get("directive") or "",
+        received_at=entry.get("asked_at") or 0.0,
         is_open="duration_s" in entry and entry["duration_s"] is None,
         operation=entry.get("operation") or "",
         endpoint=entry.get("endpoint") or "",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Verdict(Enum):
+class Status(Enum):
     """How a case ended. `KNOWN` failed, and the baseline says so; `STALE` passed, and the baseline says it fails."""
 
     PASSED = "passed"
@@ -19,7 +19,7 @@ class Verdict(Enum):
     @property
     def is_bad(self) -> bool:
         """Whether it makes the whole check fail."""
-        return self in (Verdict.FAILED, Verdict.STALE)
+        return self in (Status.FAILED, Status.STALE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Evidence:
     `note` says what to look at. Secrets are masked by whoever makes it.
     """
 
-    question: str
-    answer: str = ""
+    request: str
+    response: str = ""
     note: str = ""
 
 
@@ -53,7 +53,7 @@ class Result:
 
     case: Case
     subject: str
-    verdict: Verdict
+    status: Status
     message: str = ""
     evidence: tuple[Evidence, ...] = ()
     duration_s: float = 0.0
@@ -65,16 +65,16 @@ Tell = Callable[[Result, int | None], None]
 
 def passed(case: Case, subject: str, duration_s: float = 0.0) -> Result:
     """The case holds."""
-    return Result(case, subject, Verdict.PASSED, duration_s=duration_s)
+    return Result(case, subject, Status.PASSED, duration_s=duration_s)
 
 
 def failed(
     case: Case, subject: str, message: str, evidence: Iterable[Evidence] = (), duration_s: float = 0.0
 ) -> Result:
     """The case does not hold."""
-    return Result(case, subject, Verdict.FAILED, message, tuple(evidence), duration_s)
+    return Result(case, subject, Status.FAILED, message, tuple(evidence), duration_s)
 
 
 def skipped(case: Case, subject: str, reason: str) -> Result:
     """The case could not be tried."""
-    return Result(case, subject, Verdict.SKIPPED, reason)
+    return Result(case, subject, Status.SKIPPED, reason)

@@ -24,7 +24,7 @@ Object = Mapping[str, Any]
 class Operation:
     """One operation of one file. `parameters` and `responses` are resolved to the first level."""
 
-    plane: str
+    surface: str
     id: str
     method: str
     template: str
@@ -68,7 +68,7 @@ class Spec:
         wanted = "GET" if method == "HEAD" else method
         return next((each for each in self.operations_at(host, path) if each.method == wanted), None)
 
-    def faults_of_question(self, exchange: Exchange) -> list[str]:
+    def request_violations(self, exchange: Exchange) -> list[str]:
         """What is wrong with a question: its method and path, query, headers and body."""
         its = self.operation(exchange.host, exchange.method, exchange.path)
         if its is None:
@@ -78,7 +78,7 @@ class Spec:
             return [f"{exchange.method} https://{exchange.host}{exchange.path}: {expected}"]
         return [*_parameter_faults(its, exchange), *_body_faults(its, exchange)]
 
-    def faults_of_answer(self, exchange: Exchange) -> list[str]:
+    def response_violations(self, exchange: Exchange) -> list[str]:
         """What is wrong with an answer: its status, headers and body."""
         its = self.operation(exchange.host, exchange.method, exchange.path)
         if its is None:
@@ -119,7 +119,7 @@ def _operations(file: Path) -> Iterator[Operation]:
                 its = item[method]
                 parameters = [*item.get("parameters", []), *its.get("parameters", [])]
                 yield Operation(
-                    plane=file.stem,
+                    surface=file.stem,
                     id=its.get("operationId", f"{method} {template}"),
                     method=method.upper(),
                     template=template,
@@ -164,7 +164,7 @@ def _parameter_faults(its: Operation, exchange: Exchange) -> Iterator[str]:
         name, place = parameter["name"], parameter["in"]
         if place == "path":
             continue  # the path has matched
-        seen = values.get(name) if place == "query" else exchange.asked(name)
+        seen = values.get(name) if place == "query" else exchange.request_header(name)
         if seen is None:
             if parameter.get("required"):
                 yield f"{place} parameter {name!r} is missing"
@@ -218,7 +218,7 @@ def _body_faults(its: Operation, exchange: Exchange) -> Iterator[str]:
 def _header_faults(its: Operation, response: Object, exchange: Exchange) -> Iterator[str]:
     for name, header in (response.get("headers") or {}).items():
         header = _resolved(header, its.document)
-        seen = exchange.answered(name)
+        seen = exchange.response_header(name)
         if seen is None:
             if header.get("required"):
                 yield f"{its.id}: {exchange.status} lacks the header {name}"
@@ -234,7 +234,7 @@ def _content_faults(its: Operation, response: Object, exchange: Exchange) -> Ite
     }
     if not content or exchange.method == "HEAD":
         return
-    kind = (exchange.answered("content-type") or "").partition(";")[0].strip().lower()
+    kind = (exchange.response_header("content-type") or "").partition(";")[0].strip().lower()
     if (
         kind not in content
         and "*/*" not in content

@@ -46,7 +46,7 @@ class Event:
 
 
 def decide(
-    host: str, port: int, *, secure: bool = True, offline: bool = False, allow: Collection[str] = ()
+    host: str, port: int, *, secure: bool = True, offline: bool = False, allow_host: Collection[str] = ()
 ) -> Event:
     """Where a connection goes. An emulated host never passes; another of fal's does only if it is allowed.
 
@@ -59,15 +59,13 @@ def decide(
             return Event("fal", name, port)
         reason = f"mock-fal answers {name} by https on port 443 only"
         return Event("refused", name, port, reason, "Use an https:// or wss:// address without a port.")
-    if name in allow:
+    if name in allow_host:
         return Event("passed", name, port)
     if belongs_to_fal(name):
-        advice = (
-            f"It is one of fal's, so it does not pass either; --allow {name} lets it reach the live service."
-        )
+        advice = f"It is one of fal's, so it does not pass either; --allow-host {name} lets it reach the live service."
         return Event("refused", name, port, f"mock-fal does not emulate {name}", advice)
     if offline and not is_local(name):
-        advice = f"Start without --offline, or with --allow {name}, to let it through."
+        advice = f"Start without --offline, or with --allow-host {name}, to let it through."
         return Event("refused", name, port, f"mock-fal is offline and refuses {name}", advice)
     return Event("passed", name, port)
 
@@ -96,7 +94,7 @@ class ConnectProxy:
         tls_address: tuple[str, int],
         *,
         offline: bool = False,
-        allow: Collection[str] = frozenset(),
+        allow_host: Collection[str] = frozenset(),
         on_event: Callable[[Event], None] = lambda event: None,
         upstream: Callable[[str], str | None] = lambda host: None,
         host: str = "127.0.0.1",
@@ -105,7 +103,7 @@ class ConnectProxy:
     ) -> None:
         self._tls_address = tls_address
         self._offline = offline
-        self._allow = frozenset(name.lower().rstrip(".") for name in allow)
+        self._allow = frozenset(name.lower().rstrip(".") for name in allow_host)
         self._on_event = on_event
         self._upstream = upstream
         self._host = host
@@ -156,7 +154,7 @@ class ConnectProxy:
         try:
             await self._converse(client)
         except _Refused as refusal:
-            await _answer(client, refusal)
+            await _response(client, refusal)
         except OSError:
             pass  # a peer hung up, and there is nobody left to tell
         finally:
@@ -168,7 +166,7 @@ class ConnectProxy:
             return
         request = _Request.parse(head)
         event = decide(
-            request.host, request.port, secure=request.tunnel, offline=self._offline, allow=self._allow
+            request.host, request.port, secure=request.tunnel, offline=self._offline, allow_host=self._allow
         )
         self._on_event(event)
         if event.kind == "refused":
@@ -291,8 +289,8 @@ async def tunnel(proxy: str, host: str, port: int) -> Peer:
     peer = Peer(*await asyncio.open_connection(parts.hostname, its_port, ssl=secure))
     try:
         await peer.write(_connect_head(host, port, parts.username, parts.password))
-        answer = await peer.reader.readuntil(b"\r\n\r\n")
-        status = answer.partition(b"\r\n")[0].decode("latin-1")
+        response = await peer.reader.readuntil(b"\r\n\r\n")
+        status = response.partition(b"\r\n")[0].decode("latin-1")
         if status.split(" ")[1:2] != ["200"]:
             raise OSError(f"the proxy {parts.hostname}:{its_port} answered {status}")
     except BaseException:
@@ -336,7 +334,7 @@ class _Refused(Exception):
         self.advice = advice
 
 
-async def _answer(client: Peer, refusal: _Refused) -> None:
+async def _response(client: Peer, refusal: _Refused) -> None:
     # Many clients show the reason phrase of a proxy's answer and hide its body, so the phrase says what matters.
     body = f"{refusal.reason}\n{refusal.advice}\n".encode()
     head = (

@@ -47,7 +47,7 @@ def environment(
     url: str,
     key: str,
     offline: bool = False,
-    allow: Collection[str] = (),
+    allow_host: Collection[str] = (),
 ) -> tuple[dict[str, str], list[str]]:
     """The variables to set, and those to unset, for a program whose environment is `base`.
 
@@ -61,7 +61,7 @@ def environment(
         "MOCK_FAL_URL": url,  # a test: where the control API is
         "MOCK_FAL_PROXY": proxy_url,  # the preload: whom it tells what it refuses
         "MOCK_FAL_OFFLINE": "1" if offline else "0",  # the preload
-        "MOCK_FAL_ALLOW": ",".join(sorted(allow)),  # the preload
+        "MOCK_FAL_ALLOW_HOST": ",".join(sorted(allow_host)),  # the preload
         # Always: a client that ignores proxies must not carry a real key out.
         "FAL_KEY": key,  # fal's clients, and nearly all others
         "FAL_API_KEY": key,  # the AI SDK, before FAL_KEY
@@ -144,12 +144,12 @@ def upstream(base: Mapping[str, str]) -> Callable[[str], str | None]:
 
     def proxy_for(host: str) -> str | None:
         usable = proxy and url.startswith(("http://", "https://"))
-        return url if usable and not any(_covers(entry, host) for entry in excluded) else None
+        return url if usable and not any(_covers(request, host) for request in excluded) else None
 
     return proxy_for
 
 
-def _covers(entry: str, host: str) -> bool:
+def _covers(request: str, host: str) -> bool:
     """NO_PROXY as most clients read it: `corp` and `.corp` both stand for corp and all names below."""
-    domain = entry.strip().lower().lstrip(".")
+    domain = request.strip().lower().lstrip(".")
     return domain == "*" or (domain != "" and f".{host.lower()}".endswith(f".{domain}"))

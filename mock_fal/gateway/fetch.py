@@ -8,7 +8,7 @@ from typing import Final
 from urllib.request import Request, urlopen
 
 import mock_fal
-from mock_fal.inputs import MAX_BYTES
+from mock_fal.files.inputs import MAX_BYTES
 
 # How long a host may be silent.
 _PATIENCE_S: Final = 30.0
@@ -22,8 +22,8 @@ async def fetch(url: str) -> bytes | None:
 def _read(url: str) -> bytes | None:
     request = Request(url, headers={"user-agent": f"mock-fal/{mock_fal.__version__}"})
     try:
-        with urlopen(request, timeout=_PATIENCE_S) as answer:
-            data: bytes = answer.read(MAX_BYTES + 1)
+        with urlopen(request, timeout=_PATIENCE_S) as response:
+            data: bytes = response.read(MAX_BYTES + 1)
             return data
     except (OSError, ValueError, HTTPException):
         return None

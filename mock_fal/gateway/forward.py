@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from mock_fal.cassettes.cassette import LiveResponse
 from mock_fal.gateway.connect import Peer, tunnel
 from mock_fal.gateway.environment import upstream
-from mock_fal.journal import RawHeaders
-from mock_fal.tape.cassette import LiveAnswer
+from mock_fal.journal.exchanges import RawHeaders
 
 _CHUNK_BYTES: Final = 64 * 1024
 
@@ -31,7 +31,7 @@ class Forwarder:
 
     async def forward(
         self, method: str, url: str, headers: RawHeaders, body: bytes | AsyncIterator[bytes]
-    ) -> LiveAnswer:
+    ) -> LiveResponse:
         """The answer at an https address. Headers are sent as they are, but for those of the connection.
 
         A body that comes in pieces is as long as a content-length among the headers says, or sent in chunks.
@@ -43,12 +43,12 @@ class Forwarder:
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             await _send(peer, f"{method} {target} HTTP/1.1", parts.netloc, headers, body)
-            answer = _Answer(bodiless=method == "HEAD")
-            await _head(peer, answer)
+            response = _Answer(bodiless=method == "HEAD")
+            await _head(peer, response)
         except BaseException:
             await peer.abort()
             raise
-        return LiveAnswer(answer.status, answer.headers, _body(peer, answer))
+        return LiveResponse(response.status, response.headers, _body(peer, response))
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -133,36 +133,36 @@ class _Answer:
         self.whole = self.status > 0
 
 
-async def _head(peer: Peer, answer: _Answer) -> None:
-    while not answer.status:
-        if not await _more(peer, answer):
+async def _head(peer: Peer, response: _Answer) -> None:
+    while not response.status:
+        if not await _more(peer, response):
             raise ConnectionError("the connection was closed without an answer")
 
 
-async def _body(peer: Peer, answer: _Answer) -> AsyncIterator[bytes]:
+async def _body(peer: Peer, response: _Answer) -> AsyncIterator[bytes]:
     try:
         while True:
-            pieces, answer.pieces = answer.pieces, []
+            pieces, response.pieces = response.pieces, []
             for piece in pieces:
                 yield piece
-            if answer.whole:
+            if response.whole:
                 return
-            if not await _more(peer, answer):
-                if answer.ends_with_the_connection:
+            if not await _more(peer, response):
+                if response.ends_with_the_connection:
                     return
                 raise ConnectionError("the answer ended in the middle")
     finally:
         await peer.abort()
 
 
-async def _more(peer: Peer, answer: _Answer) -> bool:
+async def _more(peer: Peer, response: _Answer) -> bool:
     """Read on; whether there was anything."""
     data = await peer.reader.read(_CHUNK_BYTES)
     if not data:
         return False
     try:
-        answer.parser.feed_data(data)
+        response.parser.feed_data(data)
     except httptools.HttpParserError as error:
-        if not answer.whole:  # what follows a whole answer decides nothing
+        if not response.whole:  # what follows a whole answer decides nothing
             raise ConnectionError(f"no answer in HTTP: {error}") from None
     return True

@@ -116,18 +116,18 @@ class _Answer:
 
 async def _status(reader: asyncio.StreamReader) -> int:
     """The status of an answer. What happens after that has been read decides nothing."""
-    answer = _Answer()
+    response = _Answer()
     heard = 0
     try:
-        while not answer.whole and heard <= ANSWER_BYTES:
+        while not response.whole and heard <= ANSWER_BYTES:
             data = await reader.read(ANSWER_BYTES)
             if not data:
                 break
             heard += len(data)
-            answer.parser.feed_data(data)
+            response.parser.feed_data(data)
     except (OSError, httptools.HttpParserError) as error:
-        if not answer.status:
+        if not response.status:
             raise ConnectionError(f"no answer in HTTP: {error or type(error).__name__}") from None
-    if not answer.status:
+    if not response.status:
         raise ConnectionError("no answer: the receiver closed the connection")
-    return answer.status
+    return response.status

@@ -35,7 +35,7 @@ function read(given) {
     port: Number(address[2]),
     hosts: new Set(list(given.MOCK_FAL_HOSTS)),
     domains: list(given.MOCK_FAL_DOMAINS),
-    allow: new Set(list(given.MOCK_FAL_ALLOW)),
+    allow: new Set(list(given.MOCK_FAL_ALLOW_HOST)),
     offline: given.MOCK_FAL_OFFLINE === '1',
     ca: given.MOCK_FAL_CA,
     proxy: /^http:\/\/(.+):(\d+)$/.exec(given.MOCK_FAL_PROXY || ''),
@@ -114,10 +114,10 @@ function install({ host, port, hosts, domains, allow, offline, ca, proxy }) {
     if (allow.has(name)) return null
     if (domains.some((domain) => name === domain || name.endsWith('.' + domain))) {
       return `mock-fal does not emulate ${name}. It is one of fal's, so it does not pass either; ` +
-        `--allow ${name} lets it reach the live service.`
+        `--allow-host ${name} lets it reach the live service.`
     }
     if (offline && !isLocal(name)) {
-      return `mock-fal is offline and refuses ${name}. Start without --offline, or with --allow ${name}, to let it through.`
+      return `mock-fal is offline and refuses ${name}. Start without --offline, or with --allow-host ${name}, to let it through.`
     }
     return null
   }

@@ -1,4 +1,4 @@
-"""What a cue will do, in plain sentences."""
+"""What a directive will do, in plain sentences."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
-from mock_fal.scenario.cue import Cue, parse_cue
-from mock_fal.scenario.rulebook import read_json
-from mock_fal.scenario.rules import MARK, cues_in
-from mock_fal.scenario.vocabulary import FAMILIES, STEPS, WORDS
+from mock_fal.scenario.directive import Directive, parse_directive
+from mock_fal.scenario.options import FAMILIES, OPERATIONS, OPTIONS
+from mock_fal.scenario.rule_file import read_json
+from mock_fal.scenario.rules import MARK, directives_in
 
-_STEPS: Final = {
+_OPERATIONS: Final = {
     "submit": "the submission to the queue",
     "run": "the direct request",
     "stream": "the request for a stream",
@@ -22,15 +22,15 @@ _STEPS: Final = {
     "cancel": "the cancellation",
     "upload": "an upload",
     "token": "the request for a token",
-    "file": "the download of a file",
+    "download": "the download of a file",
 }
 
 
 def explained(text: str) -> list[str]:
-    """Sentences about a cue, the cues in a prompt, or rules in JSON. Raises ScenarioError, with the column."""
-    cues = _cues(text)
-    return [sentence for cue in cues for sentence in explain(cue)] or [
-        "There is no cue: nothing is asked for."
+    """Sentences about a directive, the directives in a prompt, or rules in JSON. Raises ScenarioError, with the column."""
+    directives = _directives(text)
+    return [sentence for directive in directives for sentence in explain(directive)] or [
+        "There is no directive: nothing is asked for."
     ]
 
 
@@ -43,22 +43,22 @@ def pointed(text: str, error: ScenarioError) -> str:
     return f"{error}\n  {line}\n  {'^':>{int(place[1])}}"
 
 
-def _cues(text: str) -> list[Cue]:
+def _directives(text: str) -> list[Directive]:
     if MARK.search(text):
-        return cues_in(text)
-    return read_json(text) if text.lstrip().startswith(("[", "{")) else [parse_cue(text)]
+        return directives_in(text)
+    return read_json(text) if text.lstrip().startswith(("[", "{")) else [parse_directive(text)]
 
 
-def explain(cue: Cue) -> list[str]:
+def explain(directive: Directive) -> list[str]:
     """A sentence for each word, and one that says where it acts."""
-    sentences = [sentence for name in cue.words for sentence in _word(cue, name)]
-    acts = cue.outcome_steps | cue.answer_steps
-    places = ", ".join(_STEPS[step] for step in STEPS if step in acts)
+    sentences = [sentence for name in directive.words for sentence in _word(directive, name)]
+    acts = directive.outcome_operations | directive.response_operations
+    places = ", ".join(_OPERATIONS[operation] for operation in OPERATIONS if operation in acts)
     return [*sentences, f"It acts at: {places}."] if sentences else ["Nothing is asked for."]
 
 
-def _word(cue: Cue, name: str) -> Iterator[str]:
-    value, says = getattr(cue, name), WORDS[name].says
+def _word(directive: Directive, name: str) -> Iterator[str]:
+    value, says = getattr(directive, name), OPTIONS[name].says
     if name in FAMILIES:
         yield from (says.format(f"{inner}: {_told(part)}") for inner, part in value)
         return

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
-from mock_fal.errors import Asked, FalError
+from mock_fal.errors import FalError, InjectedFault
 from mock_fal.hosts import (
     EMULATED_HOSTS,
     MEDIA_HOSTS,
@@ -26,18 +26,18 @@ from mock_fal.hosts import (
     WS_HOSTS,
     belongs_to_fal,
 )
-from mock_fal.journal import Exchange, Journal, packed
-from mock_fal.line import Entry
+from mock_fal.journal.exchanges import Exchange, Journal, packed
+from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
+from mock_fal.web.http_request import Gone, HttpRequest
 from mock_fal.web.pictures import Pictures
-from mock_fal.web.question import Gone, Question
 from mock_fal.web.queue import Queue
 
 if TYPE_CHECKING:
-    from mock_fal.scenario.cue import Cue
-    from mock_fal.tape.cassette import Forward
+    from mock_fal.cassettes.cassette import Forward
+    from mock_fal.scenario.directive import Directive
     from mock_fal.web.control.api import Exports
-    from mock_fal.web.faults.api import Faults
+    from mock_fal.web.faults.injection import Faults
     from mock_fal.web.media import Media
     from mock_fal.web.playback.recording import Recording
     from mock_fal.web.playback.replay import Replay
@@ -51,7 +51,9 @@ _QUESTION: Final = "mock_fal.question"
 class Host(Protocol):
     """One of fal's hosts."""
 
-    async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]: ...
+    async def respond(
+        self, http_request: HttpRequest, receive: Receive
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]: ...
 
 
 class App:
@@ -73,14 +75,18 @@ class App:
         if scope["type"] == "websocket":
             await self._converse(scope, receive, send)
             return
-        question = scope[_QUESTION] = Question(scope, local_media=self.local_media, proxy_key=self._proxy_key)
+        http_request = scope[_QUESTION] = HttpRequest(
+            scope, local_media=self.local_media, proxy_key=self._proxy_key
+        )
         try:
-            if not question.host and not question.by_proxy:
+            if not http_request.host and not http_request.by_proxy:
                 await self._control(scope, receive, send)
-            elif b"origin" in question.headers and question.host not in MEDIA_HOSTS:
-                await (self._same_origin if question.by_proxy else self._cross_origin)(scope, receive, send)
+            elif b"origin" in http_request.headers and http_request.host not in MEDIA_HOSTS:
+                await (self._same_origin if http_request.by_proxy else self._cross_origin)(
+                    scope, receive, send
+                )
             else:
-                await self._answer(scope, receive, send)
+                await self._response(scope, receive, send)
         except asyncio.CancelledError:
             pass  # the server stops, and has hung up on whoever still waits; raised, it would be logged as a bug
 
@@ -140,7 +146,7 @@ class App:
 
     @cached_property
     def _faults(self) -> Faults:
-        from mock_fal.web.faults.api import Faults
+        from mock_fal.web.faults.injection import Faults
 
         return Faults(self._emulator)
 
@@ -159,108 +165,111 @@ class App:
     @cached_property
     def _cross_origin(self) -> ASGIApp:
         # fal: runners answer any origin, method and header, with credentials (fal SDK).
-        # fal: unverified, that the gateways of fal.run and queue.fal.run answer preflights alike.
-        return _open_to_pages(self._answer)
+        # assumption: that the gateways of fal.run and queue.fal.run answer preflights alike.
+        return _open_to_pages(self._response)
 
     @cached_property
     def _same_origin(self) -> ASGIApp:
         # A page's proxy is at the page's own address, where it reads all headers: the request's id is in one.
-        return _open_to_pages(self._answer, expose_headers=["*"])
+        return _open_to_pages(self._response, expose_headers=["*"])
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         from mock_fal.web.sockets.socket import Socket, refuse
 
         # A handshake is a GET; what comes behind it is told apart from that in the journal.
         handshake = {**scope, "method": "WS", "scheme": "https" if scope["scheme"] == "wss" else "http"}
-        question = Question(handshake, local_media=self.local_media)
+        http_request = HttpRequest(handshake, local_media=self.local_media)
 
         def record(
-            question: Question, response: wire.Answering, entry: Entry | None, asked_at: float
+            http_request: HttpRequest,
+            response: wire.AnyResponse,
+            request: ModelRequest | None,
+            received_at: float,
         ) -> Exchange:
-            return self._record(question, response, entry, scope, asked_at)
+            return self._record(http_request, response, request, scope, received_at)
 
         with suppress(asyncio.CancelledError):
             if self._player is not None and self._player.no_sockets:
                 await refuse(Socket(receive, send), self._player.no_sockets)
                 return
-            await self._sockets.converse(question, Socket(receive, send), record)
+            await self._sockets.converse(http_request, Socket(receive, send), record)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        question: Question = scope[_QUESTION]
-        asked_at = steady_time()
-        host = self._hosts.get(question.host) or self._host(question.host)
-        entry: Entry | None = None
-        response: wire.Answering
-        fault: Cue | None = None
+    async def _response(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http_request: HttpRequest = scope[_QUESTION]
+        received_at = steady_time()
+        host = self._hosts.get(http_request.host) or self._host(http_request.host)
+        request: ModelRequest | None = None
+        response: wire.AnyResponse
+        fault: Directive | None = None
         try:
             if self._emulator.store.has_faults:
-                fault = self._faults.before(question)
+                fault = self._faults.before(http_request)
             if host is None:
-                response = _not_emulated(question)
+                response = _not_emulated(http_request)
             elif self._player is not None:
-                response, entry = await self._player.answer(question, receive, host)
+                response, request = await self._player.respond(http_request, receive, host)
             else:
-                response, entry = await host.answer(question, receive)
-        except Asked as asked:
-            fault = asked.cue
-            response = self._faults.instead(fault, question)
+                response, request = await host.respond(http_request, receive)
+        except InjectedFault as asked:
+            fault = asked.directive
+            response = self._faults.instead(fault, http_request)
         except FalError as error:
-            response = wire.error(error, self._emulator.fresh_id(""))
+            response = wire.error(error, self._emulator.new_request_id(""))
         except Gone:
             return
         except Exception:
-            logger.exception("mock-fal: a bug, at %s %s", question.method, question.path)
+            logger.exception("mock-fal: a bug, at %s %s", http_request.method, http_request.path)
             response = wire.reply(500, {"detail": "Internal Server Error"})
         faults = self._faults if self._emulator.store.has_faults else None
         if faults:
-            response, fault = faults.changed(fault, question, response, entry)
-        exchange = self._record(question, response, entry, scope, asked_at)
+            response, fault = faults.changed(fault, http_request, response, request)
+        exchange = self._record(http_request, response, request, scope, received_at)
         if fault:
-            exchange.cue = str(fault)
+            exchange.directive = str(fault)
         if self._player is not None:
-            exchange.playback = getattr(question, "playback", "")
+            exchange.playback = getattr(http_request, "playback", "")
         try:
             if faults:
                 await faults.deliver(fault, response, scope, receive, send)
             else:
                 await response(scope, receive, send)
         finally:
-            exchange.answered_at = steady_time()
+            exchange.sent_at = steady_time()
 
     def _record(
         self,
-        question: Question,
-        response: wire.Answering,
-        entry: Entry | None,
+        http_request: HttpRequest,
+        response: wire.AnyResponse,
+        request: ModelRequest | None,
         scope: Scope,
-        asked_at: float,
+        received_at: float,
     ) -> Exchange:
         emulator = self._emulator
         exchange = Exchange(  # all by position: names cost as much as the rest of it
             emulator.clock.now(),
-            entry.tenant if entry else question.account or question.named_account,
-            question.method,
-            question.host,
-            question.path,
-            question.query,
-            packed(question.raw_headers),
-            question.body,
+            request.tenant if request else http_request.account or http_request.named_account,
+            http_request.method,
+            http_request.host,
+            http_request.path,
+            http_request.query,
+            packed(http_request.raw_headers),
+            http_request.body,
             response.status_code,
             packed(response.raw_headers),
             b"",
-            entry.id if entry else None,
-            question.uploaded_bytes,
-            asked_at,
+            request.id if request else None,
+            http_request.uploaded_bytes,
+            received_at,
             None,
-            entry.endpoint if entry else None,
+            request.endpoint if request else None,
             scope["scheme"],
             scope.get("client"),
         )
-        if entry is not None and entry.cued is not None:
-            exchange.cue = str(entry.cued.choice)
+        if request is not None and request.directives is not None:
+            exchange.directive = str(request.directives.choice)
         if isinstance(response, wire.Reply):
             exchange.response_body = response.body
-        elif question.host in MEDIA_HOSTS:
+        elif http_request.host in MEDIA_HOSTS:
             pass  # a file
         elif isinstance(response, StreamingResponse):
             response.body_iterator = _recorded(response.body_iterator, exchange, emulator.store.exchanges)
@@ -308,10 +317,12 @@ async def _recorded(parts: AsyncIterable[Any], exchange: Exchange, journal: Jour
         journal.weigh(exchange)
 
 
-def _not_emulated(question: Question) -> wire.Answering:
-    if question.by_proxy and not belongs_to_fal(question.host):
+def _not_emulated(http_request: HttpRequest) -> wire.AnyResponse:
+    if http_request.by_proxy and not belongs_to_fal(http_request.host):
         # fal: the words of @fal-ai/server-proxy 1.2.1, for a header that is missing or leads elsewhere.
         return wire.reply(400, "Invalid request")
-    # unlike fal: hosts of fal that we don't emulate say so.
+    # deviation: hosts of fal that we don't emulate say so.
     known = ", ".join(sorted(EMULATED_HOSTS))
-    return wire.reply(501, {"detail": f"mock-fal does not emulate {question.host!r}; it emulates {known}"})
+    return wire.reply(
+        501, {"detail": f"mock-fal does not emulate {http_request.host!r}; it emulates {known}"}
+    )

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
-from mock_fal.web.question import Question
+from mock_fal.web.http_request import HttpRequest
 
 _RANGE: Final = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.ASCII)
 
@@ -21,21 +21,21 @@ class Slice(NamedTuple):
     headers: dict[str, str]
 
 
-def not_modified(question: Question, headers: Mapping[str, str]) -> Response | None:
+def not_modified(http_request: HttpRequest, headers: Mapping[str, str]) -> Response | None:
     """The answer to an asker who has the file of these headers' ETag already; None for one who has not."""
-    seen = question.header(b"if-none-match")
+    seen = http_request.header(b"if-none-match")
     known = [tag.strip().removeprefix("W/") for tag in seen.split(",")]
     if seen.strip() == "*" or headers["etag"] in known:
         return Response(status_code=304, headers=dict(headers))
     return None
 
 
-def portion(question: Question, headers: Mapping[str, str], size: int) -> Slice:
+def portion(http_request: HttpRequest, headers: Mapping[str, str], size: int) -> Slice:
     """What an asker wants of a file of `size` bytes."""
     whole = Slice(200, range(size), {**headers, "content-length": str(size)})
-    if question.header(b"if-range") not in ("", headers["etag"]):
+    if http_request.header(b"if-range") not in ("", headers["etag"]):
         return whole  # what the asker has is of another file
-    wanted = _range(question.header(b"range"), size)
+    wanted = _range(http_request.header(b"range"), size)
     if wanted is None:
         return whole
     if not wanted:

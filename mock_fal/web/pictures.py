@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from mock_fal.errors import JSON
-from mock_fal.outcome import Answer, Outcome, Picture, pictures_in
-from mock_fal.recipe import Recipe
-from mock_fal.render import Darkroom
+from mock_fal.pictures.recipe import Recipe
+from mock_fal.pictures.render import PictureCache
+from mock_fal.requests.outcome import Outcome, Picture, RunnerResponse, pictures_in
 
 # Drawing holds the interpreter only in part; more threads than this only fight over it.
 _HANDS: Final = 2
@@ -19,26 +19,28 @@ _HANDS: Final = 2
 class Pictures:
     """The darkroom, and the hands in it."""
 
-    def __init__(self, darkroom: Darkroom) -> None:
-        self._darkroom = darkroom
+    def __init__(self, picture_cache: PictureCache) -> None:
+        self._cache = picture_cache
         self._hands = _hands()
 
-    async def develop(self, recipe: Recipe) -> bytes:
+    async def render(self, recipe: Recipe) -> bytes:
         """The file of a picture."""
-        known = self._darkroom.peek(recipe)
+        known = self._cache.peek(recipe)
         if known is not None:
             return known
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._hands, self._darkroom.develop, recipe)
+        return await loop.run_in_executor(self._hands, self._cache.render, recipe)
 
     async def data_uris(self, outcome: Outcome) -> dict[Picture, str]:
         """The pictures that an answer carries in itself (`sync_mode`)."""
-        return await self.inlined(outcome.body) if isinstance(outcome, Answer) and outcome.inline else {}
+        return (
+            await self.inlined(outcome.body) if isinstance(outcome, RunnerResponse) and outcome.inline else {}
+        )
 
     async def inlined(self, body: JSON) -> dict[Picture, str]:
         """The same, of a body of which it isn't known."""
         inline = [picture for picture in pictures_in(body) if picture.inline]
-        return {picture: _data_uri(picture.recipe, await self.develop(picture.recipe)) for picture in inline}
+        return {picture: _data_uri(picture.recipe, await self.render(picture.recipe)) for picture in inline}
 
     def close(self) -> None:
         """Let go of the threads, until the next question; a picture that is being drawn is finished first."""

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from mock_fal.emulator import Emulator
-from mock_fal.line import Entry
+from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire, wire_storage, wire_tokens
-from mock_fal.web.question import Question, Receive
+from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.uploads import key_account
 
 _MAX_BODY: Final = 1 << 20
@@ -21,76 +21,80 @@ class Rest:
         self._emulator = emulator
         self._storage = emulator.storage
 
-    async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
+    async def respond(
+        self, http_request: HttpRequest, receive: Receive
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """The answer; it is never about a request."""
-        methods = _ROUTES.get(question.path.strip("/"))
+        methods = _ROUTES.get(http_request.path.strip("/"))
         if methods is None:
-            # fal: unverified, the words are those of the framework that fal's other services are written in.
+            # assumption: the words are those of the framework that fal's other services are written in.
             return wire.reply(404, {"detail": "Not Found"}), None
-        handler = methods.get(question.method)
+        handler = methods.get(http_request.method)
         if handler is None:
             allowed = {"allow": ", ".join(methods)}
             return wire.reply(405, {"detail": "Method Not Allowed"}, allowed), None
-        return await handler(self, question, receive), None
+        return await handler(self, http_request, receive), None
 
-    async def _initiate(self, question: Question, receive: Receive) -> wire.Answering:
-        return await self._promised(question, receive, in_parts=False)
+    async def _initiate(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
+        return await self._promised(http_request, receive, in_parts=False)
 
-    async def _initiate_multipart(self, question: Question, receive: Receive) -> wire.Answering:
-        return await self._promised(question, receive, in_parts=True)
+    async def _initiate_multipart(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
+        return await self._promised(http_request, receive, in_parts=True)
 
-    async def _promised(self, question: Question, receive: Receive, *, in_parts: bool) -> wire.Answering:
-        owner = await self._admit(question, receive)
-        wire_storage.check_storage_type(question)
-        name, content_type = wire_storage.named_file(wire_storage.document(question))
-        terms = wire_storage.terms(question)
+    async def _promised(
+        self, http_request: HttpRequest, receive: Receive, *, in_parts: bool
+    ) -> wire.AnyResponse:
+        owner = await self._admit(http_request, receive)
+        wire_storage.check_storage_type(http_request)
+        name, content_type = wire_storage.named_file(wire_storage.document(http_request))
+        terms = wire_storage.terms(http_request)
         upload = self._storage.promise(owner, name, content_type, terms, in_parts=in_parts)
-        return wire_storage.promised(upload, self._storage.signature(upload), question.links)
+        return wire_storage.promised(upload, self._storage.signature(upload), http_request.links)
 
-    async def _token(self, question: Question, receive: Receive) -> wire.Answering:
-        owner = await self._admit(question, receive)
-        wire_storage.check_storage_type(question)
-        lives_s = wire_storage.token_s(wire_storage.document(question))
-        return wire_storage.token(*self._storage.token(owner, lives_s), question.links)
+    async def _token(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
+        owner = await self._admit(http_request, receive)
+        wire_storage.check_storage_type(http_request)
+        lives_s = wire_storage.token_s(wire_storage.document(http_request))
+        return wire_storage.token(*self._storage.token(owner, lives_s), http_request.links)
 
-    async def _app_token(self, question: Question, receive: Receive) -> wire.Answering:
+    async def _app_token(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         # fal: the names are aliases: a token for a whole endpoint id is given, and then good for nothing (live, 2026).
-        return wire_tokens.token(await self._issued(question, receive, lambda app: app))
+        return wire_tokens.token(await self._issued(http_request, receive, lambda app: app))
 
-    async def _realtime_token(self, question: Question, receive: Receive) -> wire.Answering:
+    async def _realtime_token(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         # fal: here the names are endpoint ids (fal's realtime documentation, 2026).
-        # fal: unverified, that such a token is good for the whole app.
-        return wire_tokens.realtime_token(await self._issued(question, receive, wire_tokens.alias))
+        # assumption: that such a token is good for the whole app.
+        return wire_tokens.realtime_token(await self._issued(http_request, receive, wire_tokens.alias))
 
-    async def _issued(self, question: Question, receive: Receive, alias: Callable[[str], str]) -> str:
-        account = await self._admit(question, receive)
-        body = wire_storage.document(question)
+    async def _issued(self, http_request: HttpRequest, receive: Receive, alias: Callable[[str], str]) -> str:
+        account = await self._admit(http_request, receive)
+        body = wire_storage.document(http_request)
         apps = [alias(app) for app in wire_tokens.apps(body)]
         lives_s = wire_tokens.lives_s(body)
         return self._emulator.tokens.issue(account, apps, lives_s, self._emulator.clock.now())
 
-    async def _acl(self, question: Question, receive: Receive) -> wire.Answering:
-        owner = await self._admit(question, receive)
-        return wire_storage.acl_reply(self._storage.acl(wire_storage.path_of(question), owner))
+    async def _acl(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
+        owner = await self._admit(http_request, receive)
+        return wire_storage.acl_reply(self._storage.acl(wire_storage.path_of(http_request), owner))
 
-    async def _set_acl(self, question: Question, receive: Receive) -> wire.Answering:
-        owner = await self._admit(question, receive)
-        wanted = wire_storage.acl(wire_storage.document(question))
-        path = wire_storage.path_of(question)
+    async def _set_acl(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
+        owner = await self._admit(http_request, receive)
+        wanted = wire_storage.acl(wire_storage.document(http_request))
+        path = wire_storage.path_of(http_request)
         return wire_storage.acl_reply(self._storage.acl(path, owner, wanted))
 
-    async def _keys(self, question: Question, receive: Receive) -> wire.Answering:
+    async def _keys(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         # fal: no key is needed to read the keys (live, 2026-07).
         return wire.reply(200, self._emulator.signer.jwks)
 
-    async def _admit(self, question: Question, receive: Receive) -> str:
+    async def _admit(self, http_request: HttpRequest, receive: Receive) -> str:
         """The account whose key was sent; the body is read, too."""
-        owner = question.account = key_account(self._emulator, question)
-        await question.read(receive, _MAX_BODY)
+        owner = http_request.account = key_account(self._emulator, http_request)
+        await http_request.read(receive, _MAX_BODY)
         return owner
 
 
-Handler = Callable[[Rest, Question, Receive], Awaitable[wire.Answering]]
+Handler = Callable[[Rest, HttpRequest, Receive], Awaitable[wire.AnyResponse]]
 
 # Path, method, and who answers.
 _ROUTES: Final[dict[str, dict[str, Handler]]] = {

@@ -8,16 +8,16 @@ from typing import Final
 from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 
-from mock_fal import catalog
 from mock_fal.emulator import Emulator
 from mock_fal.endpoint import EndpointId
-from mock_fal.errors import ApplicationNotFound, Asked, AuthenticationRequired, FalError
-from mock_fal.line import Entry
+from mock_fal.errors import ApplicationNotFound, AuthenticationRequired, FalError, InjectedFault
+from mock_fal.models import catalog
+from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
+from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.pictures import Pictures
-from mock_fal.web.question import Question, Receive
 from mock_fal.web.stream import begins, ended, events, watched
-from mock_fal.web.submission import fetch_files, wishes
+from mock_fal.web.submit_options import fetch_files, submit_options
 
 # fal: on every answer of this host (live, 2025-26).
 STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
@@ -30,67 +30,71 @@ class Run:
         self._emulator = emulator
         self._pictures = pictures
 
-    async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
+    async def respond(
+        self, http_request: HttpRequest, receive: Receive
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """The answer, and the request that was run for it."""
-        response: wire.Answering
-        entry: Entry | None
+        response: wire.AnyResponse
+        request: ModelRequest | None
         try:
-            response, entry = await self._answer(question, receive)
-        except Asked:
+            response, request = await self._response(http_request, receive)
+        except InjectedFault:
             raise
         except FalError as error:
-            response, entry = wire.error(error, self._emulator.fresh_id("")), None
+            response, request = wire.error(error, self._emulator.new_request_id("")), None
         response.raw_headers.append(STRICT_TRANSPORT)
-        return response, entry
+        return response, request
 
-    async def _answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
-        endpoint = question.endpoint
+    async def _response(
+        self, http_request: HttpRequest, receive: Receive
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]:
+        endpoint = http_request.endpoint
         if endpoint is None:
-            return wire.page_not_found(self._emulator.fresh_id("")), None
+            return wire.page_not_found(self._emulator.new_request_id("")), None
         emulator = self._emulator
-        tenant = self.account(question, endpoint)
+        tenant = self.account(http_request, endpoint)
         if not catalog.knows(endpoint):
             raise ApplicationNotFound(endpoint.app)
         # A path that the app does not have is so for every method.
-        if question.method != "POST" and catalog.has_path(endpoint):
-            return wire.runner_method_not_allowed(emulator.fresh_id(tenant)), None
-        body = await question.read(receive, emulator.settings.max_body)
+        if http_request.method != "POST" and catalog.has_path(endpoint):
+            return wire.runner_method_not_allowed(emulator.new_request_id(tenant)), None
+        body = await http_request.read(receive, emulator.settings.max_body)
         await fetch_files(emulator, body)
-        asked, model = wishes(question, queued=False), catalog.streamed(endpoint)
-        entry = emulator.run(model or endpoint, body, tenant, asked, streamed=model is not None)
-        async with watched(emulator, entry, receive):
-            if model and await begins(emulator, entry):
-                return self._stream(question, entry), entry
-            await ended(emulator, entry)
-        return await self._result(question, entry), entry
+        asked, model = submit_options(http_request, queued=False), catalog.streamed(endpoint)
+        request = emulator.run(model or endpoint, body, tenant, asked, streamed=model is not None)
+        async with watched(emulator, request, receive):
+            if model and await begins(emulator, request):
+                return self._stream(http_request, request), request
+            await ended(emulator, request)
+        return await self._result(http_request, request), request
 
-    def account(self, question: Question, endpoint: EndpointId) -> str:
+    def account(self, http_request: HttpRequest, endpoint: EndpointId) -> str:
         """Who asks. Raises AuthenticationRequired and what else there is against a key or a token."""
         emulator = self._emulator
         # fal: where a browser must not hold a key, a token stands in the query (@fal-ai/client 1.10.1).
-        token = question.params.get("fal_jwt_token") if question.query else None
-        if token is not None and question.authorization is None:
-            question.account = emulator.tokens.account(token, endpoint.app, emulator.clock.now())
-            return question.account
-        tenant = emulator.keys.account(question.authorization, endpoint.app_id)
+        token = http_request.params.get("fal_jwt_token") if http_request.query else None
+        if token is not None and http_request.authorization is None:
+            http_request.account = emulator.tokens.account(token, endpoint.app, emulator.clock.now())
+            return http_request.account
+        tenant = emulator.keys.account(http_request.authorization, endpoint.app_id)
         if tenant is None:
             raise AuthenticationRequired(endpoint.app_id)
         return tenant
 
-    async def _result(self, question: Question, entry: Entry) -> wire.Answering:
-        outcome = self._emulator.result(entry)
-        return wire.result(outcome, entry, question.links, await self._pictures.data_uris(outcome))
+    async def _result(self, http_request: HttpRequest, request: ModelRequest) -> wire.AnyResponse:
+        outcome = self._emulator.result(request)
+        return wire.result(outcome, request, http_request.links, await self._pictures.data_uris(outcome))
 
-    def _stream(self, question: Question, entry: Entry) -> wire.Answering:
+    def _stream(self, http_request: HttpRequest, request: ModelRequest) -> wire.AnyResponse:
         async def hung_up() -> None:
-            self._emulator.abandon(entry)
+            self._emulator.abandon(request)
 
         # What comes in the background comes after the last event, or when the caller hangs up before.
         background = BackgroundTask(hung_up)
-        headers = wire.stream_headers(entry)
-        return StreamingResponse(self._events(question, entry), 200, headers, background=background)
+        headers = wire.stream_headers(request)
+        return StreamingResponse(self._events(http_request, request), 200, headers, background=background)
 
-    async def _events(self, question: Question, entry: Entry) -> AsyncIterator[bytes]:
-        name = catalog.EVENT_NAMES.get(str(entry.endpoint), "")
-        async for body in events(self._emulator, self._pictures, entry, question.links):
+    async def _events(self, http_request: HttpRequest, request: ModelRequest) -> AsyncIterator[bytes]:
+        name = catalog.EVENT_NAMES.get(str(request.endpoint), "")
+        async for body in events(self._emulator, self._pictures, request, http_request.links):
             yield wire.event(body, name)

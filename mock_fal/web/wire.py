@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mock_fal.emulator import Cancellation, View, Wishes
+from mock_fal.emulator import Cancellation, SubmitOptions, View
 from mock_fal.errors import (
     JSON,
     AlreadyCompleted,
@@ -26,14 +26,14 @@ from mock_fal.errors import (
     RequestNotFound,
     StillInProgress,
 )
-from mock_fal.journal import RawHeaders
-from mock_fal.lifecycle import Completed, LogLine, Queued, Running
-from mock_fal.line import Entry
-from mock_fal.outcome import Outcome, Picture, RequestFailure, addresses
-from mock_fal.web.question import Links, Question
+from mock_fal.journal.exchanges import RawHeaders
+from mock_fal.requests.lifecycle import Completed, LogLine, Queued, Running
+from mock_fal.requests.outcome import Outcome, Picture, RequestFailure, addresses
+from mock_fal.requests.queue import ModelRequest
+from mock_fal.web.http_request import HttpRequest, Links
 
 if TYPE_CHECKING:
-    from mock_fal.webhook import Webhook
+    from mock_fal.webhooks.webhook import Webhook
 
 REQUEST_ID: Final = "x-fal-request-id"
 
@@ -71,7 +71,7 @@ class Reply:
 
 
 # What a host answers with; both are ASGI applications with a status_code and raw_headers.
-Answering = Reply | Response
+AnyResponse = Reply | Response
 
 
 def reply(status: int, body: JSON, headers: Mapping[str, str] | None = None) -> Reply:
@@ -106,46 +106,48 @@ def encode(body: JSON, default: Callable[[Any], str] | None = None) -> bytes:
 # -- what is asked
 
 
-def wishes(question: Question) -> Wishes:
+def submit_options(http_request: HttpRequest) -> SubmitOptions:
     """What the headers and the query of a submission ask for. Raises BadQuery."""
-    headers = question.headers
-    if not question.query and headers.keys().isdisjoint(_WISHING):
-        return _NO_WISHES
-    params = question.params
-    return Wishes(
+    headers = http_request.headers
+    if not http_request.query and headers.keys().isdisjoint(_OPTION_HEADERS):
+        return _NO_OPTIONS
+    params = http_request.params
+    return SubmitOptions(
         # fal: `low` waits behind all `normal`; other values are ignored (fal's Queue API documentation).
         low_priority=headers.get(b"x-fal-queue-priority") == b"low",
         start_timeout_s=_start_timeout(headers),
         max_queue_length=_max_queue_length(params.get("fal_max_queue_length")),
-        webhook=_webhook(params.get("fal_webhook"), question.links),
-        cue=question.header(b"x-mock-fal"),
+        webhook=_webhook(params.get("fal_webhook"), http_request.links),
+        directive=http_request.header(b"x-mock-fal"),
     )
 
 
-def direct_wishes(question: Question) -> Wishes:
+def direct_submit_options(http_request: HttpRequest) -> SubmitOptions:
     """What the headers of a direct request ask for: whatever is about waiting in line means nothing here."""
-    headers = question.headers
-    if headers.keys().isdisjoint(_WISHING):
-        return _NO_WISHES
-    return Wishes(start_timeout_s=_start_timeout(headers), cue=question.header(b"x-mock-fal"))
+    headers = http_request.headers
+    if headers.keys().isdisjoint(_OPTION_HEADERS):
+        return _NO_OPTIONS
+    return SubmitOptions(
+        start_timeout_s=_start_timeout(headers), directive=http_request.header(b"x-mock-fal")
+    )
 
 
-_WISHING: Final = frozenset(
+_OPTION_HEADERS: Final = frozenset(
     {b"x-fal-queue-priority", b"x-fal-request-start-timeout", b"x-fal-request-timeout", b"x-mock-fal"}
 )
-_NO_WISHES: Final = Wishes()
+_NO_OPTIONS: Final = SubmitOptions()
 
 
-def wants_logs(question: Question) -> bool:
+def wants_logs(http_request: HttpRequest) -> bool:
     """Whether a status is asked for with logs."""
     # fal: documented are 1 and 0; the Python client sends true and false. Anything else counts as no.
-    return question.params.get("logs") in ("1", "true")
+    return http_request.params.get("logs") in ("1", "true")
 
 
 def _webhook(url: str | None, links: Links) -> Webhook | None:
     if not url:
         return None
-    from mock_fal.webhook import Webhook  # few ask for one: it is loaded for those
+    from mock_fal.webhooks.webhook import Webhook  # few ask for one: it is loaded for those
 
     return Webhook(url, links.media)
 
@@ -157,7 +159,7 @@ def _start_timeout(headers: Mapping[bytes, bytes]) -> float:
         seconds = float(text) if text is not None else math.inf
     except ValueError:
         seconds = math.nan
-    # fal: documented is a number above 0.1; unverified, what becomes of others (here: no deadline).
+    # fal: documented is a number above 0.1. assumption: what becomes of others (here: no deadline).
     return seconds if seconds > 0.1 else math.inf
 
 
@@ -174,7 +176,7 @@ def _max_queue_length(text: str | None) -> int | None:
 
 def submitted(view: View, links: Links) -> Reply:
     """The answer to a submission: the status, with the addresses at which to ask on."""
-    return _reply(200, _status(view, links, logs=None), {REQUEST_ID: view.entry.id})
+    return _reply(200, _status(view, links, logs=None), {REQUEST_ID: view.request.id})
 
 
 def status(view: View, links: Links, *, with_logs: bool) -> Reply:
@@ -182,7 +184,7 @@ def status(view: View, links: Links, *, with_logs: bool) -> Reply:
     # fal: the code tells the state (fal's documentation, 2026; live, 2026-05).
     code = 200 if isinstance(view.status, Completed) else 202
     logs = view.logs if with_logs else None
-    return _reply(code, _status(view, links, logs), {REQUEST_ID: view.entry.id})
+    return _reply(code, _status(view, links, logs), {REQUEST_ID: view.request.id})
 
 
 def status_event(view: View, links: Links, logs: list[LogLine] | None) -> bytes:
@@ -196,13 +198,13 @@ def event(body: bytes, name: str = "") -> bytes:
     return b"%bdata: %b\n\n" % (named, body)
 
 
-def stream_headers(entry: Entry) -> dict[str, str]:
+def stream_headers(request: ModelRequest) -> dict[str, str]:
     """The head of an answer in events."""
-    # fal: unverified, which there are beside the content type; what a request costs isn't known yet.
+    # assumption: which there are beside the content type; what a request costs isn't known yet.
     return {
         "content-type": "text/event-stream",
-        REQUEST_ID: entry.id,
-        "x-fal-served-from": _runner_id(entry.app_id),
+        REQUEST_ID: request.id,
+        "x-fal-served-from": _runner_id(request.app_id),
     }
 
 
@@ -211,11 +213,11 @@ def partial(body: JSON, links: Links, inline: Mapping[Picture, str]) -> bytes:
     return encode(body, addresses(links.media, inline))
 
 
-def result(outcome: Outcome, entry: Entry, links: Links, inline: Mapping[Picture, str]) -> Reply:
+def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Mapping[Picture, str]) -> Reply:
     """What came out of a request: the runner's own answer, or the gateway's."""
     if isinstance(outcome, RequestFailure):
-        return request_failure(outcome, entry.id)
-    headers = {REQUEST_ID: entry.id, "x-fal-served-from": _runner_id(entry.app_id)}
+        return request_failure(outcome, request.id)
+    headers = {REQUEST_ID: request.id, "x-fal-served-from": _runner_id(request.app_id)}
     if outcome.billable_units is not None:
         headers["x-fal-billable-units"] = _units(outcome.billable_units)
     if outcome.needs_retry is not None:
@@ -238,12 +240,12 @@ def request_failure(failure: RequestFailure, request_id: str) -> Reply:
     return reply(failure.kind.status, body, headers)
 
 
-def cancelled(cancellation: Cancellation, entry: Entry) -> Reply:
+def cancelled(cancellation: Cancellation, request: ModelRequest) -> Reply:
     """The answer to a cancellation that was taken."""
-    headers = {REQUEST_ID: entry.id}
+    headers = {REQUEST_ID: request.id}
     if cancellation is Cancellation.REQUESTED:
         return reply(202, {"status": "CANCELLATION_REQUESTED"}, headers)
-    # fal: unverified, the pairing of OK with the code 200; both are documented.
+    # assumption: the pairing of OK with the code 200; both are documented.
     return reply(200, {"status": "OK"}, headers)
 
 
@@ -259,10 +261,12 @@ def error(error: FalError, request_id: str, *, as_status: bool = False) -> Reply
     return reply(error.status, {"detail": error.detail}, headers)
 
 
-def still_in_progress(error: StillInProgress, entry: Entry, links: Links) -> Reply:
+def still_in_progress(error: StillInProgress, request: ModelRequest, links: Links) -> Reply:
     """The answer to whoever asks for the result too early."""
-    # fal: these five keys (live, 2026-05); unverified, their order.
-    return reply(error.status, {"detail": error.detail, **_addresses(entry, links)}, {REQUEST_ID: entry.id})
+    # fal: these five keys (live, 2026-05). assumption: their order.
+    return reply(
+        error.status, {"detail": error.detail, **_addresses(request, links)}, {REQUEST_ID: request.id}
+    )
 
 
 def page_not_found(request_id: str) -> Reply:
@@ -272,7 +276,7 @@ def page_not_found(request_id: str) -> Reply:
 
 def method_not_allowed(allowed: str, request_id: str = "") -> Reply:
     """The gateway's own 405. `allowed` lists the methods, as in "GET,HEAD"; files have no request."""
-    # fal: the code and the Allow header were seen live; unverified, the text.
+    # fal: the code and the Allow header were seen live. assumption: the text.
     named = {REQUEST_ID: request_id} if request_id else {}
     return _reply(405, b"405: Method Not Allowed", {"allow": allowed, **named}, _TEXT)
 
@@ -287,8 +291,8 @@ def _status(view: View, links: Links, logs: list[LogLine] | None) -> bytes:
     """A status in JSON, written by hand: it is what clients ask for most, and an encoder takes five times as long."""
     word, tail = _state(view)
     lines = "null" if logs is None or word == "IN_QUEUE" else _compact([_log_line(line) for line in logs])
-    request_id, url = view.entry.id, _quoted(links.queue, view.entry.app_id) + view.entry.id
-    # fal: logs are null unless asked for; unverified, that they are null while queued also when asked for.
+    request_id, url = view.request.id, _quoted(links.queue, view.request.app_id) + view.request.id
+    # fal: logs are null unless asked for. assumption: that they are null while queued also when asked for.
     return (
         f'{{"status":"{word}","request_id":"{request_id}","response_url":"{url}","status_url":"{url}/status",'
         f'"cancel_url":"{url}/cancel","logs":{lines},{tail}}}'
@@ -318,11 +322,11 @@ def _quoted(base: str, app_id: str) -> str:
     return _compact(f"{base}/{app_id}/requests/")[1:-1]
 
 
-def _addresses(entry: Entry, links: Links) -> dict[str, str]:
+def _addresses(request: ModelRequest, links: Links) -> dict[str, str]:
     # fal: of the app, never of the path inside it: asking at the whole id is answered with 405 (live, often).
-    url = f"{links.queue}/{entry.app_id}/requests/{entry.id}"
+    url = f"{links.queue}/{request.app_id}/requests/{request.id}"
     return {
-        "request_id": entry.id,
+        "request_id": request.id,
         "response_url": url,
         "status_url": f"{url}/status",
         "cancel_url": f"{url}/cancel",
@@ -330,7 +334,7 @@ def _addresses(entry: Entry, links: Links) -> dict[str, str]:
 
 
 def _log_line(line: LogLine) -> JSON:
-    # fal: unverified, milliseconds and a Z; older captures have microseconds and no zone.
+    # assumption: milliseconds and a Z; older captures have microseconds and no zone.
     moment = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds")
     stamp = moment.replace("+00:00", "Z")
     return {"message": line.message, "level": line.level, "source": line.source, "timestamp": stamp}
@@ -343,7 +347,7 @@ def _units(units: int | float) -> str:
 
 @lru_cache(maxsize=256)
 def _runner_id(app_id: str) -> str:
-    # fal: unverified, the form; documented as opaque.
+    # assumption: the form; documented as opaque.
     return sha256(app_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from mock_fal.acl import Acl, Decision, Terms
-from mock_fal.emulator import Wishes
+from mock_fal.accounts.acl import Acl, Decision, Terms
+from mock_fal.accounts.signed_tokens import LINK_S, TOKEN_S
+from mock_fal.emulator import SubmitOptions
 from mock_fal.errors import JSON, BadUpload, InvalidStorageType
-from mock_fal.file_name import BINARY
-from mock_fal.identity import LINK_S, TOKEN_S
-from mock_fal.vault import Upload
-from mock_fal.web.question import Links, Question
+from mock_fal.files.file_name import BINARY
+from mock_fal.files.file_store import Upload
+from mock_fal.web.http_request import HttpRequest, Links
 from mock_fal.web.wire import LIFECYCLE, Reply, reply
 
 # What may stand in a Content-Type of ours, as that of a file that somebody uploaded.
@@ -27,25 +27,25 @@ _MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]{1,64}/[\w!#$&^.+-]{1,64}(\s*;[ -~
 # -- what is asked
 
 
-def document(question: Question) -> dict[str, Any]:
+def document(http_request: HttpRequest) -> dict[str, Any]:
     """The JSON object of a body; an empty body counts as an empty one. Raises BadUpload."""
     try:
-        seen = json.loads(question.body or b"{}")
+        seen = json.loads(http_request.body or b"{}")
     except (ValueError, RecursionError):
         raise BadUpload("the body is no JSON", 422) from None
     return _object(seen, "the body")
 
 
-def check_storage_type(question: Question) -> None:
+def check_storage_type(http_request: HttpRequest) -> None:
     """Raises InvalidStorageType for any but the one there is."""
     # fal: without a name it is this one too (many scripts); `gcs` is answered with 400 (reported, 2026).
-    if question.params.get("storage_type", "fal-cdn-v3") != "fal-cdn-v3":
+    if http_request.params.get("storage_type", "fal-cdn-v3") != "fal-cdn-v3":
         raise InvalidStorageType
 
 
 def named_file(body: Mapping[str, JSON]) -> tuple[str, str]:
     """The name and the type of a file that is announced."""
-    # fal: unverified, what becomes of an announcement without one of them.
+    # assumption: what becomes of an announcement without one of them.
     return _text(body, "file_name", ""), media_type(_text(body, "content_type", BINARY))
 
 
@@ -54,18 +54,18 @@ def media_type(text: str) -> str:
     return text if _MEDIA_TYPE.fullmatch(text) else BINARY
 
 
-def file_name(question: Question) -> str:
+def file_name(http_request: HttpRequest) -> str:
     """The name that a header gives to a file."""
-    name = question.headers.get(b"x-fal-file-name", b"")
+    name = http_request.headers.get(b"x-fal-file-name", b"")
     try:
         return name.decode()
     except UnicodeDecodeError:
         return name.decode("latin-1")
 
 
-def terms(question: Question) -> Terms:
+def terms(http_request: HttpRequest) -> Terms:
     """How long a file is to live, and who may read it. Raises BadUpload."""
-    text = next((question.headers[name] for name in LIFECYCLE if name in question.headers), b"{}")
+    text = next((http_request.headers[name] for name in LIFECYCLE if name in http_request.headers), b"{}")
     try:
         wished = _object(json.loads(text), "the object lifecycle")
     except (ValueError, RecursionError):
@@ -74,10 +74,10 @@ def terms(question: Question) -> Terms:
     return Terms(lives_s, acl(_object(wished.get("initial_acl") or {}, "initial_acl")))
 
 
-def with_terms(wishes: Wishes, question: Question) -> Wishes:
+def with_terms(options: SubmitOptions, http_request: HttpRequest) -> SubmitOptions:
     """What is asked of the queue, and of the files that come out. Raises BadUpload."""
-    # fal: unverified, what the live service makes of a header that can't be read.
-    return replace(wishes, terms=terms(question))
+    # assumption: what the live service makes of a header that can't be read.
+    return replace(options, terms=terms(http_request))
 
 
 def acl(body: Mapping[str, JSON]) -> Acl:
@@ -116,9 +116,9 @@ def parts(body: Mapping[str, JSON]) -> list[tuple[int, str]]:
     return read
 
 
-def path_of(question: Question) -> str:
+def path_of(http_request: HttpRequest) -> str:
     """The path of the file whose address stands in the query; any of the addresses by which we are reached."""
-    path = urlsplit(question.params.get("url", "")).path
+    path = urlsplit(http_request.params.get("url", "")).path
     return unquote(path[path.find("/files/") :] if "/files/" in path else path)
 
 
@@ -139,7 +139,7 @@ def token(text: str, expires_at: float, links: Links) -> Reply:
 
 def promised(upload: Upload, signature: str, links: Links) -> Reply:
     """Where to upload, and where the file will be."""
-    # fal: unverified, the names in the query; the JavaScript client keeps it as it is for the parts' addresses.
+    # assumption: the names in the query; the JavaScript client keeps it as it is for the parts' addresses.
     address = url(upload.path, links)
     return reply(200, {"upload_url": f"{address}?signature={signature}", "file_url": address})
 
@@ -156,7 +156,7 @@ def session_id(upload: Upload) -> str:
 
 def uploaded(upload: Upload, links: Links) -> Reply:
     """The file is there."""
-    # fal: unverified, what `complete` answers; no client looks.
+    # assumption: what `complete` answers; no client looks.
     return reply(200, {"access_url": url(upload.path, links)}, {"etag": f'"{upload.etag}"'})
 
 

@@ -9,7 +9,7 @@ from mock_fal.errors import JSON, BadTokenRequest
 from mock_fal.web.wire import Reply, reply
 
 # fal: what both official clients ask for (fal_client 1.0.3, @fal-ai/client 1.10.1).
-# fal: unverified, how long a token lasts when nothing is asked for, and at most.
+# assumption: how long a token lasts when nothing is asked for, and at most.
 _LIVES_S: Final = 120.0
 _MAX_LIVES_S: Final = 30 * 86400.0
 

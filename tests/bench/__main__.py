@@ -20,7 +20,15 @@ PAIRS = 5
 SECONDS = 2.0
 
 HELLO = [sys.executable, "-m", "tests.bench.hello"]
-MOCK = [str(Path(sys.executable).with_name("mock-fal")), "serve", "--queue-s", "0", "--run-s", "0", "--port"]
+MOCK = [
+    str(Path(sys.executable).with_name("mock-fal")),
+    "serve",
+    "--queue-duration",
+    "0",
+    "--run-duration",
+    "0",
+    "--port",
+]
 
 
 def main() -> int:
@@ -53,8 +61,8 @@ def _picture() -> bool:
 
     from PIL import Image
 
-    from mock_fal.recipe import Recipe
-    from mock_fal.render import render
+    from mock_fal.pictures.recipe import Recipe
+    from mock_fal.pictures.render import render
 
     recipes = [Recipe("fal-ai/flux/schnell", f"a cat, number {seed}", seed, 1024, 768) for seed in range(24)]
     drawn = [Image.open(BytesIO(render(recipe))).convert("RGB") for recipe in recipes]

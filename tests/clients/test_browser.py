@@ -36,7 +36,7 @@ def browsed(node: Node, fal: MockFal, folder: Path, *options: str) -> dict[str, 
 
 def opened(**settings: Any) -> MockFal:
     """A fal with one key, by whose gateway nothing leaves."""
-    return MockFal(clock="stepping", key=(KEY,), offline=True, **settings)
+    return MockFal(clock="auto-advance", key=(KEY,), offline=True, **settings)
 
 
 def assert_shown(seen: Mapping[str, Any], account: Account, media: str) -> None:

@@ -16,7 +16,7 @@ UNKNOWN = "fal-ai/flux/requests/019f6b1b-49c3-7163-9866-2d7bdfec2232"
 SHAPE = "%{stderr}%{http_code} %{content_type} %header{allow}"
 
 
-class Answer(NamedTuple):
+class RunnerResponse(NamedTuple):
     """What curl tells of an answer."""
 
     status: int
@@ -28,11 +28,11 @@ class Answer(NamedTuple):
         return json.loads(self.text)
 
 
-def curl(*arguments: str, env: dict[str, str] | None = None) -> Answer:
+def curl(*arguments: str, env: dict[str, str] | None = None) -> RunnerResponse:
     done = finished([tool("curl"), "--silent", "--write-out", SHAPE, *arguments], env=env)
     assert done.returncode == 0, done.stderr
     status, _, kind = done.stderr.partition(" ")
-    return Answer(int(status), kind.strip(), done.stdout)
+    return RunnerResponse(int(status), kind.strip(), done.stdout)
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def test_by_path(mock_fal: Account, key: list[str]) -> None:
 
 
 def test_by_host_header(mock_fal: Account, key: list[str]) -> None:
-    answer = curl(*key, *SUBMIT, "-H", "Host: queue.fal.run", f"{mock_fal.url}/fal-ai/flux/schnell", env={})
-    assert answer.json["status_url"].startswith("http://queue.fal.run/fal-ai/flux/requests/")
+    response = curl(*key, *SUBMIT, "-H", "Host: queue.fal.run", f"{mock_fal.url}/fal-ai/flux/schnell", env={})
+    assert response.json["status_url"].startswith("http://queue.fal.run/fal-ai/flux/requests/")
 
 
 def test_by_resolving_the_name(mock_fal: Account, key: list[str]) -> None:
@@ -82,16 +82,16 @@ def test_by_resolving_the_name(mock_fal: Account, key: list[str]) -> None:
 
 def test_by_proxy(mock_fal: Account, key: list[str]) -> None:
     target = "x-fal-target-url: https://fal.run/fal-ai/flux/schnell"
-    answer = curl(*key, *SUBMIT, "-H", target, f"{mock_fal.url}/api/fal/proxy", env={})
-    assert answer.json["prompt"] == "a cat"
+    response = curl(*key, *SUBMIT, "-H", target, f"{mock_fal.url}/api/fal/proxy", env={})
+    assert response.json["prompt"] == "a cat"
 
 
 def test_by_the_tls_port_alone(mock_fal_server: MockFal, mock_fal: Account, key: list[str]) -> None:
     """Who can't have a proxy may lead the connection there by other means."""
     added, _ = mock_fal_server.environment({})
     there = ["--connect-to", f"queue.fal.run:443:{added['MOCK_FAL_TLS']}", "--cacert", added["MOCK_FAL_CA"]]
-    answer = curl(*there, *key, *SUBMIT, "https://queue.fal.run/fal-ai/flux/schnell", env={})
-    assert answer.json["status"] == "IN_QUEUE"
+    response = curl(*there, *key, *SUBMIT, "https://queue.fal.run/fal-ai/flux/schnell", env={})
+    assert response.json["status"] == "IN_QUEUE"
 
 
 QUEUE = "https://queue.fal.run"
@@ -157,8 +157,8 @@ RUN = "https://fal.run"
         ),
     ],
 )
-def test_what_fal_refuses(mock_fal: Account, arguments: list[str], answer: tuple[int, str, str]) -> None:
-    assert curl(*arguments) == answer
+def test_what_fal_refuses(mock_fal: Account, arguments: list[str], response: tuple[int, str, str]) -> None:
+    assert curl(*arguments) == response
 
 
 def test_what_a_runner_refuses(mock_fal: Account, key: list[str]) -> None:

@@ -77,7 +77,7 @@ ROWS = [*MODEL_ERRORS, *REQUEST_ERRORS]
 
 @pytest.fixture(scope="module")
 def node_server() -> Iterator[MockFal]:
-    with MockFal(clock="stepping") as fal:
+    with MockFal(clock="auto-advance") as fal:
         yield fal
 
 
@@ -118,22 +118,22 @@ def test_node_sees_every_request_error(node_sees: dict[str, Any], error_type: st
 
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(
-    "cue",
+    "directive",
     [
         *("ingress=502", "ingress=503", "ingress=504", "status=408", "status=409", "status=429"),
         *("connection=reset", "connection=reset_after_headers"),
     ],
 )
-def test_python_tries_again_until_it_passes(mock_fal: Account, cue: str) -> None:
-    fal_client.run(SCHNELL, {"prompt": f"a cat [mock: {cue} times=3]"})
+def test_python_tries_again_until_it_passes(mock_fal: Account, directive: str) -> None:
+    fal_client.run(SCHNELL, {"prompt": f"a cat [mock: {directive} times=3]"})
     assert len(mock_fal.requests) == 4
-    assert [bool(each.cue) for each in mock_fal.requests] == [True, True, True, False]
+    assert [bool(each.directive) for each in mock_fal.requests] == [True, True, True, False]
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize(("cue", "status"), [("ingress=502", 502), ("status=429", 429)])
-def test_python_gives_up_after_ten_tries(mock_fal: Account, cue: str, status: int) -> None:
-    assert refusal(fal_client.run, f"[mock: {cue}]").status_code == status
+@pytest.mark.parametrize(("directive", "status"), [("ingress=502", 502), ("status=429", 429)])
+def test_python_gives_up_after_ten_tries(mock_fal: Account, directive: str, status: int) -> None:
+    assert refusal(fal_client.run, f"[mock: {directive}]").status_code == status
     assert len(mock_fal.requests) == PYTHON_TRIES
 
 
@@ -153,7 +153,7 @@ def test_a_deadline_of_the_users_own_is_not_tried_again_by_python(mock_fal: Acco
 
 @pytest.mark.usefixtures("at_once")
 def test_python_looks_again_where_a_look_fails(mock_fal: Account) -> None:
-    result = fal_client.subscribe(SCHNELL, {"prompt": "[mock: ingress=502 at=status times=2]"})
+    result = fal_client.subscribe(SCHNELL, {"prompt": "[mock: ingress=502 operation=status times=2]"})
     assert result["images"]
     assert tries(mock_fal)["status", 502] == 2
 
@@ -164,10 +164,10 @@ def node(mock_fal: Account, prompt: str) -> Any:
 
 @pytest.mark.skipif(os.name == "nt", reason="Node on Windows wants more of an environment than ours")
 class TestNode:
-    @pytest.mark.parametrize("cue", ["ingress=502", "status=429", "status=503", "connection=reset"])
-    def test_node_tries_again_until_it_passes(self, mock_fal: Account, cue: str) -> None:
-        assert "data" in node(mock_fal, f"[mock: {cue} times=3]")["run"]
-        assert [each.operation for each in mock_fal.requests if each.cue] == ["run"] * 3
+    @pytest.mark.parametrize("directive", ["ingress=502", "status=429", "status=503", "connection=reset"])
+    def test_node_tries_again_until_it_passes(self, mock_fal: Account, directive: str) -> None:
+        assert "data" in node(mock_fal, f"[mock: {directive} times=3]")["run"]
+        assert [each.operation for each in mock_fal.requests if each.directive] == ["run"] * 3
 
     def test_node_gives_up_after_three_more_tries(self, mock_fal: Account) -> None:
         seen = node(mock_fal, "[mock: ingress=502]")
@@ -175,7 +175,7 @@ class TestNode:
         assert tries(mock_fal) == {("run", 502): NODE_TRIES, ("submit", 502): NODE_TRIES}
 
     def test_node_looks_at_a_status_more_often_and_after_a_500_too(self, mock_fal: Account) -> None:
-        seen = node(mock_fal, "[mock: status=500 at=status]")
+        seen = node(mock_fal, "[mock: status=500 operation=status]")
         assert seen["subscribe"]["status"] == 500
         assert tries(mock_fal)["status", 500] == NODE_LOOKS
 
@@ -211,8 +211,8 @@ def test_a_body_that_is_no_json_reaches_the_program_as_such(mock_fal: Account) -
 
 
 def test_members_come_and_go_as_asked(mock_fal: Account) -> None:
-    cue = '[mock: at=result merge={"timings":null,"seed":"seven","extra":{"a":[1]}}]'
-    result = fal_client.subscribe(SCHNELL, {"prompt": cue})
+    directive = '[mock: operation=result merge={"timings":null,"seed":"seven","extra":{"a":[1]}}]'
+    result = fal_client.subscribe(SCHNELL, {"prompt": directive})
     assert (result["seed"], result["extra"]) == ("seven", {"a": [1]})
     assert "timings" not in result
 

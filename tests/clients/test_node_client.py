@@ -194,8 +194,8 @@ TRANSPORTS = ("fetch", "https", "undici.fetch", "undici.request", "undici.Agent"
 
 def test_every_transport_reaches_us(node: Node, mock_fal: Account) -> None:
     unknown = "https://queue.fal.run/fal-ai/flux/requests/019f6b1b-49c3-7163-9866-2d7bdfec2232/status"
-    answer = [404, {"status": "NOT_FOUND"}]
-    assert node("transports.mjs", unknown) == dict.fromkeys(TRANSPORTS, answer)
+    response = [404, {"status": "NOT_FOUND"}]
+    assert node("transports.mjs", unknown) == dict.fromkeys(TRANSPORTS, response)
 
 
 def test_the_summary_tells_what_was_refused_within_node(node: Node) -> None:

@@ -39,7 +39,7 @@ def test_the_document_shows_both_runners() -> None:
 
 
 def test_vitest_passes(project: Path, node: Node) -> None:
-    code, text = run(project, node, "stepping", VITEST, "run", "app.test.mjs")
+    code, text = run(project, node, "auto-advance", VITEST, "run", "app.test.mjs")
     assert code == 0, text
     assert re.search(r"Tests +2 passed \(2\)", text)
     assert "POST   queue.fal.run/fal-ai/flux/schnell  200 ×2" in text
@@ -51,13 +51,13 @@ def test_vitest_passes_in_its_pools(project: Path, newest_node: Node, pool: str)
     other = FILES["app.test.mjs"].replace('account("cat")', 'account("other-cat")')
     (project / "other.test.mjs").write_text(other.replace('account("refusal")', 'account("other-refusal")'))
     files = ("app.test.mjs", "other.test.mjs")
-    code, text = run(project, newest_node, "stepping", VITEST, "run", f"--pool={pool}", *files)
+    code, text = run(project, newest_node, "auto-advance", VITEST, "run", f"--pool={pool}", *files)
     assert code == 0, text
     assert re.search(r"Tests +4 passed \(4\)", text)
 
 
 def test_node_test_passes(project: Path, node: Node) -> None:
-    code, text = run(project, node, "stepping", "--test", "app_node.test.mjs")
+    code, text = run(project, node, "auto-advance", "--test", "app_node.test.mjs")
     assert code == 0, text
     assert re.search(r"^(# |ℹ )pass 2$", text, re.MULTILINE)
 
@@ -82,6 +82,6 @@ def test_what_fails_there_fails_here(
     (project / file).write_text(
         FILES[file].replace('input: { prompt: "a cat" }', 'input: { prompt: "a dog" }', 1)
     )
-    code, text = run(project, newest_node, "stepping", *arguments)
+    code, text = run(project, newest_node, "auto-advance", *arguments)
     assert code == 1, text
     assert "a dog" in text

@@ -17,9 +17,9 @@ SCHNELL = "fal-ai/flux/schnell"
 
 def ask(method: str, path: str, **params: str) -> Any:
     key = {"authorization": f"Key {os.environ['FAL_KEY']}"}
-    answer = httpx.request(method, f"{API}/{path}", params=params, headers=key)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = httpx.request(method, f"{API}/{path}", params=params, headers=key)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def test_what_the_client_has_made_is_billed_listed_and_deleted(mock_fal: Account) -> None:

@@ -29,9 +29,9 @@ AT_ONCE = 0.001
 
 def picture(result: dict[str, Any], index: int = 0) -> bytes:
     """A file of a result, fetched as any program would."""
-    answer = httpx.get(result["images"][index]["url"])
-    assert answer.status_code == 200
-    return answer.content
+    response = httpx.get(result["images"][index]["url"])
+    assert response.status_code == 200
+    return response.content
 
 
 def header(mock_fal: Account, name: str, at: int = 0) -> str | None:
@@ -264,14 +264,14 @@ def test_a_wrong_input_is_completed_like_any_other(mock_fal: Account) -> None:
     assert (done.error, done.error_type) == (None, None)
 
 
-def test_a_model_error_comes_as_a_cue_asks(mock_fal: Account) -> None:
+def test_a_model_error_comes_as_a_directive_asks(mock_fal: Account) -> None:
     with pytest.raises(FalClientHTTPError) as caught:
         fal_client.subscribe(SCHNELL, {"prompt": "[mock: error=content_policy_violation]"})
     (item,) = caught.value.response.json()["detail"]
     assert (caught.value.status_code, item["type"]) == (422, "content_policy_violation")
 
 
-def test_a_request_error_comes_as_a_cue_asks(mock_fal: Account) -> None:
+def test_a_request_error_comes_as_a_directive_asks(mock_fal: Account) -> None:
     handle = fal_client.submit(SCHNELL, {"prompt": "[mock: error=runner_server_error]"})
     *_, done = handle.iter_events(interval=AT_ONCE)
     assert isinstance(done, Completed)
@@ -315,9 +315,9 @@ def test_a_key_that_is_none_gets_no_access(mock_fal: Account, call: str) -> None
 
 @pytest.mark.parametrize("host", ["fal.run", "queue.fal.run"])
 def test_no_key_gets_no_access(mock_fal: Account, host: str) -> None:
-    answer = httpx.post(f"https://{host}/{SCHNELL}", json=CAT)
-    assert answer.status_code == 401
-    assert "Authentication is required" in answer.json()["detail"]
+    response = httpx.post(f"https://{host}/{SCHNELL}", json=CAT)
+    assert response.status_code == 401
+    assert "Authentication is required" in response.json()["detail"]
 
 
 class TestWithOneKeyOnly:
@@ -326,7 +326,7 @@ class TestWithOneKeyOnly:
     @pytest.fixture(scope="class")
     @classmethod
     def mock_fal_server(cls) -> Iterator[MockFal]:
-        with MockFal(clock="stepping", key=("alice:secret",)) as fal:
+        with MockFal(clock="auto-advance", key=("alice:secret",)) as fal:
             yield fal
 
     @pytest.mark.parametrize("call", ["run", "submit"])
@@ -456,7 +456,9 @@ sys.exit(3)
 def test_a_program_needs_no_change(tmp_path: Path) -> None:
     """With times that the program's looks can't miss, at fifty times the speed."""
     (tmp_path / "app.py").write_text(PROGRAM)
-    done = mock_fal_run([sys.executable, "app.py"], "--queue-s", "20", "--run-s", "40", cwd=tmp_path)
+    done = mock_fal_run(
+        [sys.executable, "app.py"], "--queue-duration", "20", "--run-duration", "40", cwd=tmp_path
+    )
     assert done.returncode == 3, done.stderr
     kinds, result = json.loads(done.stdout)
     assert list(dict.fromkeys(kinds)) == ["Queued", "InProgress", "Completed"]

@@ -95,7 +95,12 @@ def test_the_javascript_client_reads_named_events(newest_node: Node, mock_fal: A
     [
         ("invalid", "ValidationError", 422, {"detail": [MISSING_PROMPT]}),
         ("forged", "ApiError", 401, {"detail": "Unauthorized"}),
-        ("cue", "ApiError", 503, {"detail": "Runner disconnected", "error_type": "runner_disconnected"}),
+        (
+            "directive",
+            "ApiError",
+            503,
+            {"detail": "Runner disconnected", "error_type": "runner_disconnected"},
+        ),
     ],
 )
 def test_the_javascript_client_is_told_of_an_error(
@@ -119,9 +124,9 @@ class TestWhereTimeStandsStill(StandingClock):
 
     def test_a_stream_that_is_closed_ends_the_request(self, mock_fal: Account) -> None:
         headers = {"authorization": f"Key {mock_fal.key}"}
-        with httpx.stream("POST", f"https://fal.run/{SCHNELL}/stream", json=CAT, headers=headers) as answer:
-            assert answer.headers["content-type"] == "text/event-stream"
-        assert ending(answer.headers["x-fal-request-id"]) == "client_disconnected"
+        with httpx.stream("POST", f"https://fal.run/{SCHNELL}/stream", json=CAT, headers=headers) as response:
+            assert response.headers["content-type"] == "text/event-stream"
+        assert ending(response.headers["x-fal-request-id"]) == "client_disconnected"
 
     def test_a_caller_who_gives_up_ends_a_direct_request(self, mock_fal: Account) -> None:
         """Not asked by fal's client, which tries nine times more when it gives up (fal_client 1.0.3)."""

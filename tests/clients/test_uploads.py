@@ -121,8 +121,8 @@ def test_an_upload_of_500_mb_costs_less_than_64_mb_of_memory(process: tuple[int,
         before = _peak_mib(pid)
         base = "https://v3.fal.media" if way == "gateway" else f"{url}/v3.fal.media"
         headers = {"authorization": "Key ana:secret"}
-        answer = client.post(f"{base}/files/upload", headers=headers, content=_zeros(500), timeout=60)
-        file = answer.json()["access_url"]
+        response = client.post(f"{base}/files/upload", headers=headers, content=_zeros(500), timeout=60)
+        file = response.json()["access_url"]
         after = _peak_mib(pid)
         assert client.head(file).headers["content-length"] == str(500 * MIB)
         with client.stream("GET", file) as download:

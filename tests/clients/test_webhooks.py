@@ -15,7 +15,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from mock_fal import Account, DeliveryState, ManualClock, MockFal, WebhookReceiver
-from mock_fal.listener import Received
+from mock_fal.webhooks.receiver import Received
 from tests.clients.programs import Node
 
 SCHNELL = "fal-ai/flux/schnell"
@@ -51,21 +51,21 @@ def test_another_library_verifies_it_with_the_served_keys(
 ) -> None:
     fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
     [received] = mock_fal_webhooks.wait_for(1)
-    answer = httpx.get(f"https://{host}/.well-known/jwks.json")
-    assert answer.headers["content-type"] == "application/json"
-    assert genuine(received, answer.json())
+    response = httpx.get(f"https://{host}/.well-known/jwks.json")
+    assert response.headers["content-type"] == "application/json"
+    assert genuine(received, response.json())
     assert not genuine(received, MockFal(seed=1)._emulator.signer.jwks)
 
 
 def test_nobody_has_to_poll_and_failures_are_tried_again(
     mock_fal: Account, mock_fal_webhooks: WebhookReceiver
 ) -> None:
-    mock_fal_webhooks.answer(500, 404)
+    mock_fal_webhooks.respond_with(500, 404)
     fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
     first, second, third = mock_fal_webhooks.wait_for(3)
     assert first.body == second.body == third.body
     assert ("user-agent" in first.headers, third.headers["user-agent"]) == (False, "python-httpx/0.27.0")
-    [delivery] = mock_fal.settle()
+    [delivery] = mock_fal.wait_for_deliveries()
     assert [attempt.status for attempt in delivery.attempts] == [500, 404, 200]
     assert (delivery.state, delivery.json) == (DeliveryState.DELIVERED, third.json)
 
@@ -97,10 +97,10 @@ def test_the_addresses_in_it_follow_the_way_of_the_submission(
 def test_the_control_api_tells_what_became_of_it(
     mock_fal: Account, mock_fal_webhooks: WebhookReceiver
 ) -> None:
-    mock_fal_webhooks.answer(503)
+    mock_fal_webhooks.respond_with(503)
     fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
     fal_client.submit(SCHNELL, CAT, webhook_url="http://8.8.8.8/hook")
-    mock_fal.settle()
+    mock_fal.wait_for_deliveries()
     account = mock_fal.key.partition(":")[0]
     told = httpx.get(f"{mock_fal.url}/_mock/deliveries", params={"key": account}, trust_env=False).json()
     good, bad = told["deliveries"]
@@ -112,7 +112,10 @@ def test_the_control_api_tells_what_became_of_it(
 
 
 def test_what_is_not_due_yet_shows_when_it_will_be() -> None:
-    with MockFal(clock="manual", queue_s=2, run_s=8) as fal, httpx.Client(trust_env=False) as client:
+    with (
+        MockFal(clock="manual", queue_duration=2, run_duration=8) as fal,
+        httpx.Client(trust_env=False) as client,
+    ):
         client.post(
             f"{fal.url}/queue.fal.run/{SCHNELL}",
             params={"fal_webhook": "http://127.0.0.1:9/"},
@@ -121,13 +124,13 @@ def test_what_is_not_due_yet_shows_when_it_will_be() -> None:
         )
         [told] = client.get(f"{fal.url}/_mock/deliveries").json()["deliveries"]
         assert (told["state"], told["next_at"]) == ("waiting", fal.clock.now() + 10)
-        assert [each.state for each in fal.settle()] == [DeliveryState.WAITING]
+        assert [each.state for each in fal.wait_for_deliveries()] == [DeliveryState.WAITING]
         fal.reset()
         assert fal.deliveries == []
 
 
 def test_what_was_owed_when_it_stopped_is_delivered_when_it_runs_again() -> None:
-    fal = MockFal(clock="manual", run_s=60)
+    fal = MockFal(clock="manual", run_duration=60)
     with fal, httpx.Client(trust_env=False, headers={"authorization": "Key a:b"}) as client:
         keys_url = f"{fal.url}/rest.fal.ai/.well-known/jwks.json"
         receiver = WebhookReceiver(keys_url).start()
@@ -136,7 +139,7 @@ def test_what_was_owed_when_it_stopped_is_delivered_when_it_runs_again() -> None
     assert isinstance(fal.clock, ManualClock)
     fal.clock.advance(100)
     with fal:
-        assert [each.state for each in fal.settle()] == [DeliveryState.DELIVERED]
+        assert [each.state for each in fal.wait_for_deliveries()] == [DeliveryState.DELIVERED]
     receiver.stop()
     assert len(receiver.received) == 1
 
@@ -157,13 +160,13 @@ def test_two_thousand_webhooks_reach_a_receiver_that_fails_a_third_of_the_time(
     ):
         for variable, value in fal.env.items():
             monkeypatch.setenv(variable, value)
-        receiver.answer(*[200, 200, 500] * 1000)
+        receiver.respond_with(*[200, 200, 500] * 1000)
         client = fal_client.SyncClient(key="alice:key")
         with closing(client._client):
             ids = {client.submit(SCHNELL, CAT, webhook_url=receiver.url).request_id for _ in range(2000)}
         # Every third answer is a failure, so this is the attempt that delivers the last one.
         received = receiver.wait_for(2999, timeout_s=100)
-        assert {each.state for each in fal.settle()} == {DeliveryState.DELIVERED}
+        assert {each.state for each in fal.wait_for_deliveries()} == {DeliveryState.DELIVERED}
         assert len(receiver.received) == 2999
         jwks = fal._emulator.signer.jwks
     bodies: defaultdict[str, set[bytes]] = defaultdict(set)

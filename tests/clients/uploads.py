@@ -49,9 +49,9 @@ async def asynchronous(small: Path, large: Path, image: Image.Image) -> dict[str
 
 def back(url: str, data: bytes | None) -> list[Any]:
     """A file's address, its type, the status and whether the bytes are those that were sent."""
-    answer = httpx.get(url)
-    same = data is None or md5(answer.content).digest() == md5(data).digest()
-    return [url, answer.headers["content-type"], answer.status_code, same]
+    response = httpx.get(url)
+    same = data is None or md5(response.content).digest() == md5(data).digest()
+    return [url, response.headers["content-type"], response.status_code, same]
 
 
 if __name__ == "__main__":

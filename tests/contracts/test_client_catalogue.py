@@ -11,10 +11,10 @@ import pytest
 from mock_fal_contracts.cli import main, parser
 from mock_fal_contracts.client import check_clients
 from mock_fal_contracts.client.catalogue import CASES
-from mock_fal_contracts.results import Result, Verdict
+from mock_fal_contracts.results import Result, Status
 from mock_fal_contracts.target import CheckError
 
-FLAWED = Path(__file__).parents[2] / "contracts/mutants/driver_flawed.py"
+FLAWED = Path(__file__).parents[2] / "contracts/seeded_bugs/buggy_driver.py"
 
 # What somebody writes who has read one example: no look at the HTTP status, no pause, no second try, no end.
 NAIVE = "status_ignored busy no_retry no_cancel key_to_cdn simple_sse options_ignored no_logs id_lost"
@@ -31,7 +31,7 @@ def checked(clients: Sequence[str], *only: str) -> list[Result]:
 
 
 def failures(results: Sequence[Result], subject: str) -> dict[str, Result]:
-    return {r.case.id: r for r in results if r.subject == subject and r.verdict is Verdict.FAILED}
+    return {r.case.id: r for r in results if r.subject == subject and r.status is Status.FAILED}
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +70,8 @@ def test_a_naive_client_fails_in_many_cases_and_is_told_what_to_fix(results: lis
     failing = failures(results, "naive")
     assert len(failing) >= 15
     assert "the key was sent to the CDN" in failing["files.key"].message
-    assert "wait at least 100 ms between polls" in failing["manners.polling"].message
-    assert "send PUT" in failing["manners.cancels"].message
+    assert "wait at least 100 ms between polls" in failing["etiquette.polling"].message
+    assert "send PUT" in failing["etiquette.cancels"].message
     assert "send it" in failing["queue.submit-hint"].message
     assert all(each.evidence for each in failing.values())
 
@@ -104,14 +104,14 @@ def test_a_naive_client_fails_in_many_cases_and_is_told_what_to_fix(results: lis
         ("says_nothing", "errors.validation", "hand `detail` on"),
         ("no_retry", "errors.429-status", "must cope"),
         ("retries_all", "errors.bad-key", "expected 1"),
-        ("no_backoff", "manners.backoff", "wait before you try again"),
+        ("no_backoff", "etiquette.backoff", "wait before you try again"),
         ("follows_redirects", "errors.redirect", "Authorization followed the redirect"),
         ("no_timeout", "errors.timeout", "no answer within"),
-        ("no_cancel", "manners.cancels", "send PUT"),
-        ("polls_on", "manners.silent", "stop polling when you give up"),
-        ("polls_on", "manners.polling-stops", "after it was COMPLETED"),
-        ("polls_on", "manners.one-result", "expected 1"),
-        ("busy", "manners.polling", "wait at least 100 ms"),
+        ("no_cancel", "etiquette.cancels", "send PUT"),
+        ("polls_on", "etiquette.silent", "stop polling when you give up"),
+        ("polls_on", "etiquette.polling-stops", "after it was COMPLETED"),
+        ("polls_on", "etiquette.one-result", "expected 1"),
+        ("busy", "etiquette.polling", "wait at least 100 ms"),
         ("simple_sse", "stream.comments", "must cope"),
         ("no_accept", "stream.accept", "text/event-stream"),
         ("name_lost", "files.name", "send file_name"),
@@ -122,7 +122,7 @@ def test_a_naive_client_fails_in_many_cases_and_is_told_what_to_fix(results: lis
 )  # fmt: skip
 def test_a_flaw_is_found_and_named(flaw: str, case: str, message: str) -> None:
     [result] = checked([driver(flaw, flaw)], case)
-    assert result.verdict is Verdict.FAILED
+    assert result.status is Status.FAILED
     assert message in result.message
 
 
@@ -132,7 +132,7 @@ def test_a_driver_that_dies_or_talks_fails_its_cases_and_the_check_goes_on() -> 
         f"chatty={sys.executable} -c 'print(1, flush=1); input()'",
     ]
     results = checked(clients, "queue.submit", "queue.result")
-    assert [each.verdict for each in results] == [Verdict.FAILED] * 4
+    assert [each.status for each in results] == [Status.FAILED] * 4
     assert "with exit code 7" in results[0].message
     assert "the answer has not the id of the job" in results[2].message
 

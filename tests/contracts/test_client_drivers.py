@@ -13,7 +13,7 @@ from mock_fal_contracts.cli import parser
 from mock_fal_contracts.client import check_clients
 from mock_fal_contracts.client.catalogue import CASES
 from mock_fal_contracts.report import baseline
-from mock_fal_contracts.results import Result, Verdict
+from mock_fal_contracts.results import Result, Status
 from tests.clients.programs import FOLDER, Node, finished, tool
 
 ROOT = Path(__file__).parents[2]
@@ -56,18 +56,16 @@ def test_each_client_does_wrong_what_the_baseline_says_and_nothing_else(
     results: list[Result], exempt: set[tuple[str, str]]
 ) -> None:
     compared = baseline.compared(results, baseline.read(KNOWN) - exempt)
-    assert [
-        f"{each.subject} {each.case.id}: {each.message}" for each in compared if each.verdict.is_bad
-    ] == []
+    assert [f"{each.subject} {each.case.id}: {each.message}" for each in compared if each.status.is_bad] == []
 
 
 def test_the_readme_shows_the_matrix(results: list[Result], exempt: set[tuple[str, str]]) -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
     assert f"{len(CASES)} cases" in readme
     for subject in dict.fromkeys(each.subject for each in results):
-        counts = Counter(each.verdict for each in results if each.subject == subject)
+        counts = Counter(each.status for each in results if each.subject == subject)
         newer = sum(name == subject for name, _ in exempt)
-        passed, failed, skipped = (counts[each] for each in (Verdict.PASSED, Verdict.FAILED, Verdict.SKIPPED))
+        passed, failed, skipped = (counts[each] for each in (Status.PASSED, Status.FAILED, Status.SKIPPED))
         assert f"| `{subject}` | {passed - newer} | {failed + newer} | {skipped} |" in readme
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_fal_contracts.report import baseline, machine, page, terminal
-from mock_fal_contracts.results import Case, Evidence, Result, Verdict, failed, passed, skipped
+from mock_fal_contracts.results import Case, Evidence, Result, Status, failed, passed, skipped
 
 POLLS = Case("poll.gap", "polls decently", "No busy loop.", "fal's queue documentation")
 LOGS = Case("poll.logs", "understands logs that are null", "logs may be null.", "live capture")
@@ -24,34 +24,34 @@ RESULTS = [
 ]
 
 
-def verdicts(results: list[Result]) -> dict[tuple[str, str], Verdict]:
-    return {(result.subject, result.case.id): result.verdict for result in results}
+def verdicts(results: list[Result]) -> dict[tuple[str, str], Status]:
+    return {(result.subject, result.case.id): result.status for result in results}
 
 
 def test_a_failure_that_the_baseline_names_is_known() -> None:
     known = frozenset({("curl", "poll.gap")})
-    assert verdicts(baseline.compared(RESULTS, known))["curl", "poll.gap"] is Verdict.KNOWN
+    assert verdicts(baseline.compared(RESULTS, known))["curl", "poll.gap"] is Status.KNOWN
 
 
 def test_a_line_of_the_baseline_that_is_no_longer_true_is_stale() -> None:
     [stale] = [
         each
         for each in baseline.compared(RESULTS, frozenset({("python", "poll.gap")}))
-        if each.verdict is Verdict.STALE
+        if each.status is Status.STALE
     ]
-    assert stale.verdict.is_bad and "take the line out" in stale.message
+    assert stale.status.is_bad and "take the line out" in stale.message
 
 
 def test_a_line_about_nothing_that_was_checked_is_stale_in_a_whole_run_only() -> None:
     known = frozenset({("curl", "no.such-case")})
-    assert verdicts(baseline.compared(RESULTS, known))["curl", "no.such-case"] is Verdict.STALE
+    assert verdicts(baseline.compared(RESULTS, known))["curl", "no.such-case"] is Status.STALE
     assert baseline.compared(RESULTS, known, whole=False) == RESULTS
 
 
 def test_what_is_written_as_a_baseline_makes_the_same_results_good(tmp_path: Path) -> None:
     file = tmp_path / "known.txt"
     file.write_text(baseline.written(RESULTS), "utf-8")
-    assert not any(result.verdict.is_bad for result in baseline.compared(RESULTS, baseline.read(file)))
+    assert not any(result.status.is_bad for result in baseline.compared(RESULTS, baseline.read(file)))
 
 
 def test_a_line_that_is_none_is_told_with_its_number(tmp_path: Path) -> None:

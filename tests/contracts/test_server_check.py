@@ -14,43 +14,43 @@ import pytest
 
 from mock_fal_contracts.cli import main
 
-MUTANT = Path(__file__).parents[2] / "contracts" / "mutants" / "server.py"
+MUTANT = Path(__file__).parents[2] / "contracts" / "seeded_bugs" / "buggy_server.py"
 
 # Each fault, the clock of the mock behind it, and the law that must be named.
 FAULTS = [
-    ("wrong-status-submit", "stepping", "law.queue.submit"),
-    ("missing-request-id-header", "stepping", "law.queue.request-id"),
-    ("missing-field", "stepping", "law.queue.links"),
-    ("wrong-type", "stepping", "law.platform.pricing"),
-    ("new-state", "stepping", "law.queue.status"),
-    ("state-goes-back", "stepping", "law.queue.never-back"),
-    ("status-200-while-queued", "stepping", "law.queue.status"),
-    ("position-grows", "stepping", "law.queue.position"),
-    ("queue-position-missing", "stepping", "law.queue.status-body"),
-    ("lost-log", "stepping", "law.queue.logs"),
-    ("stream-differs", "stepping", "law.queue.stream"),
-    ("stream-without-end", "stepping", "law.queue.stream"),
-    ("early-result-200", "manual", "law.queue.result"),
-    ("result-still-in-other-words", "manual", "law.queue.result"),
-    ("cancel-after-end-202", "manual", "law.queue.cancel"),
-    ("unknown-id-200", "stepping", "law.queue.unknown"),
-    ("no-auth-accepted", "stepping", "law.auth.no-key"),
-    ("urls-with-subpath", "stepping", "law.queue.links"),
-    ("allow-header-missing", "stepping", "law.http.methods"),
-    ("error-without-loc", "stepping", "law.queue.input-error"),
-    ("billed-for-errors", "stepping", "law.picture.billed"),
-    ("token-not-a-string", "stepping", "law.token.string"),
-    ("jwks-wrong-key", "stepping", "law.webhook.signature"),
-    ("bad-signature", "stepping", "law.webhook.signature"),
-    ("webhook-unasked", "stepping", "law.webhook.asked"),
-    ("webhook-forgotten", "stepping", "law.webhook.asked"),
-    ("webhook-withheld", "stepping", "law.webhook.asked"),
-    ("webhook-body-differs", "stepping", "law.webhook.payload"),
-    ("seed-ignored", "stepping", "law.picture.seed"),
-    ("picture-of-another-size", "stepping", "law.picture.file"),
-    ("upload-truncated", "stepping", "law.files.upload"),
-    ("range-ignored", "stepping", "law.files.range"),
-    ("etag-changes", "stepping", "law.files.etag"),
+    ("wrong-status-submit", "auto-advance", "invariant.queue.submit"),
+    ("missing-request-id-header", "auto-advance", "invariant.queue.request-id"),
+    ("missing-field", "auto-advance", "invariant.queue.links"),
+    ("wrong-type", "auto-advance", "invariant.platform.pricing"),
+    ("new-state", "auto-advance", "invariant.queue.status"),
+    ("state-goes-back", "auto-advance", "invariant.queue.never-back"),
+    ("status-200-while-queued", "auto-advance", "invariant.queue.status"),
+    ("position-grows", "auto-advance", "invariant.queue.position"),
+    ("queue-position-missing", "auto-advance", "invariant.queue.status-body"),
+    ("lost-log", "auto-advance", "invariant.queue.logs"),
+    ("stream-differs", "auto-advance", "invariant.queue.stream"),
+    ("stream-without-end", "auto-advance", "invariant.queue.stream"),
+    ("early-result-200", "manual", "invariant.queue.result"),
+    ("result-still-in-other-words", "manual", "invariant.queue.result"),
+    ("cancel-after-end-202", "manual", "invariant.queue.cancel"),
+    ("unknown-id-200", "auto-advance", "invariant.queue.unknown"),
+    ("no-auth-accepted", "auto-advance", "invariant.auth.no-key"),
+    ("urls-with-subpath", "auto-advance", "invariant.queue.links"),
+    ("allow-header-missing", "auto-advance", "invariant.http.methods"),
+    ("error-without-loc", "auto-advance", "invariant.queue.input-error"),
+    ("billed-for-errors", "auto-advance", "invariant.picture.billed"),
+    ("token-not-a-string", "auto-advance", "invariant.token.string"),
+    ("jwks-wrong-key", "auto-advance", "invariant.webhook.signature"),
+    ("bad-signature", "auto-advance", "invariant.webhook.signature"),
+    ("webhook-unasked", "auto-advance", "invariant.webhook.asked"),
+    ("webhook-forgotten", "auto-advance", "invariant.webhook.asked"),
+    ("webhook-withheld", "auto-advance", "invariant.webhook.asked"),
+    ("webhook-body-differs", "auto-advance", "invariant.webhook.payload"),
+    ("seed-ignored", "auto-advance", "invariant.picture.seed"),
+    ("picture-of-another-size", "auto-advance", "invariant.picture.file"),
+    ("upload-truncated", "auto-advance", "invariant.files.upload"),
+    ("range-ignored", "auto-advance", "invariant.files.range"),
+    ("etag-changes", "auto-advance", "invariant.files.etag"),
 ]
 
 # What a schema can say, too, is found by the generated questions, and named by the operation.
@@ -84,11 +84,11 @@ def failing(target: str, tmp_path: Path, *flags: str) -> tuple[int, set[str]]:
 
 
 @pytest.mark.parametrize(("fault", "clock", "law"), FAULTS)
-def test_a_planted_fault_is_found_and_named(fault: str, clock: str, law: str, tmp_path: Path) -> None:
+def test_a_planted_fault_is_found_and_named(fault: str, clock: str, invariant: str, tmp_path: Path) -> None:
     with mutant(fault, clock) as url:
-        code, broken = failing(url, tmp_path, "--only", "law.*")
+        code, broken = failing(url, tmp_path, "--only", "invariant.*")
     assert code == 1
-    assert law in broken
+    assert invariant in broken
     assert len(broken) <= 4
 
 
@@ -96,14 +96,14 @@ def test_a_planted_fault_is_found_and_named(fault: str, clock: str, law: str, tm
 def test_a_fault_that_a_schema_can_tell_is_found_by_generated_questions(
     fault: str, case: str, tmp_path: Path
 ) -> None:
-    with mutant(fault, "stepping") as url:
+    with mutant(fault, "auto-advance") as url:
         assert failing(url, tmp_path, "--only", case) == (1, {case})
 
 
-@pytest.mark.parametrize("clock", ["stepping", "manual"])
+@pytest.mark.parametrize("clock", ["auto-advance", "manual"])
 def test_without_a_fault_nothing_is_found(clock: str, tmp_path: Path) -> None:
     with mutant("none", clock) as url:
-        assert failing(url, tmp_path, "--only", "law.*") == (0, set())
+        assert failing(url, tmp_path, "--only", "invariant.*") == (0, set())
 
 
 def test_the_mock_keeps_to_the_specification_and_the_laws(tmp_path: Path) -> None:
@@ -119,13 +119,13 @@ def test_the_mock_keeps_to_the_specification_and_the_laws(tmp_path: Path) -> Non
 def test_the_cases_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     listed = capsys.readouterr().out
-    assert "law.queue.never-back" in listed and "spec.control.listRules" in listed
+    assert "invariant.queue.never-back" in listed and "spec.control.listRules" in listed
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--only", "law.nothing"], "no case has an id like law.nothing"),
+        (["--only", "invariant.nothing"], "no case has an id like invariant.nothing"),
         (["--target", "somewhere"], "expected mock, live, or an address"),
         (["--target", "http://127.0.0.1:9"], "http://127.0.0.1:9 does not answer"),
         (["--target", "live", "--key", ""], "needs a key: set FAL_KEY"),

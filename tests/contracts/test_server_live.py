@@ -19,7 +19,7 @@ from mock_fal_contracts.target import started
 @pytest.fixture
 def stand_in() -> Iterator[str]:
     """A mock whose requests wait long enough to be cancelled."""
-    with started(["--queue-s", "1.5", "--run-s", "0.2"]) as url:
+    with started(["--queue-duration", "1.5", "--run-duration", "0.2"]) as url:
         yield url
 
 
@@ -57,15 +57,15 @@ def test_without_a_budget_nothing_is_paid_for(stand_in: str, tmp_path: Path) -> 
     code, results = check(stand_in, tmp_path)
     assert code == 0
     assert paid(stand_in) == 0
-    skipped = results["law.queue.stream"]
+    skipped = results["invariant.queue.stream"]
     assert skipped["verdict"] == "skipped"
     assert "costs about $0.003" in skipped["message"] and "raise --budget" in skipped["message"]
     free = (
-        "law.queue.cancel",
-        "law.queue.unknown",
-        "law.auth.no-key",
-        "law.files.upload",
-        "law.token.string",
+        "invariant.queue.cancel",
+        "invariant.queue.unknown",
+        "invariant.auth.no-key",
+        "invariant.files.upload",
+        "invariant.token.string",
     )
     assert {results[id]["verdict"] for id in free} == {"passed"}
     assert results["spec.queue.cancel"]["verdict"] == "passed"
@@ -74,17 +74,17 @@ def test_without_a_budget_nothing_is_paid_for(stand_in: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(("budget", "calls"), [("0.004", 1), ("0.006", 2), ("0.015", 4)])
 def test_a_budget_is_counted_and_kept(stand_in: str, tmp_path: Path, budget: str, calls: int) -> None:
     code, _ = check(
-        stand_in, tmp_path, "--budget", budget, "--only", "law.queue.*", "--only", "law.picture.*"
+        stand_in, tmp_path, "--budget", budget, "--only", "invariant.queue.*", "--only", "invariant.picture.*"
     )
     assert code == 0
     assert paid(stand_in) == calls
 
 
 def test_a_difference_is_told_as_drift(stand_in: str, tmp_path: Path) -> None:
-    rules = ['at=cancel merge={"status":"GONE"}']
+    rules = ['operation=cancel merge={"status":"GONE"}']
     httpx.put(f"{stand_in}/_mock/scenario", json=rules, trust_env=False).raise_for_status()
     code, results = check(stand_in, tmp_path)
     assert code == 1
-    assert results["law.queue.cancel"]["message"].startswith("drift: ")
+    assert results["invariant.queue.cancel"]["message"].startswith("drift: ")
     told = results["spec.queue.cancel"]["message"]
     assert told.startswith("drift: ") and "cancel: 200 has a body that does not fit" in told

@@ -61,8 +61,8 @@ GOOD = Exchange(
 
 
 def test_a_good_exchange_has_no_faults(spec: Spec) -> None:
-    assert spec.faults_of_question(GOOD) == []
-    assert spec.faults_of_answer(GOOD) == []
+    assert spec.request_violations(GOOD) == []
+    assert spec.response_violations(GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_another_hosts_question_belongs_to_none(spec: Spec) -> None:
 def test_a_wrong_question_is_told_with_what_is_wrong(
     spec: Spec, change: dict[str, object], words: str
 ) -> None:
-    [fault] = spec.faults_of_question(replace(GOOD, **change))  # type: ignore[arg-type]
+    [fault] = spec.request_violations(replace(GOOD, **change))  # type: ignore[arg-type]
     assert words in fault
 
 
 @pytest.mark.parametrize("query", ["fal_max_queue_length=5", "fal_webhook=https%3A%2F%2Fexample.com%2F"])
 def test_what_fits_in_a_query_is_no_fault(spec: Spec, query: str) -> None:
-    assert spec.faults_of_question(replace(GOOD, query=query)) == []
+    assert spec.request_violations(replace(GOOD, query=query)) == []
 
 
 @pytest.mark.parametrize(
@@ -124,23 +124,23 @@ def test_what_fits_in_a_query_is_no_fault(spec: Spec, query: str) -> None:
     ],
 )
 def test_a_wrong_answer_is_told_with_what_is_wrong(spec: Spec, change: dict[str, object], words: str) -> None:
-    [fault] = spec.faults_of_answer(replace(GOOD, **change))  # type: ignore[arg-type]
+    [fault] = spec.response_violations(replace(GOOD, **change))  # type: ignore[arg-type]
     assert words in fault
 
 
 def test_a_class_of_statuses_is_known(spec: Spec) -> None:
-    assert spec.faults_of_answer(replace(GOOD, status=404)) == []
+    assert spec.response_violations(replace(GOOD, status=404)) == []
 
 
 def test_the_evidence_keeps_secrets(spec: Spec) -> None:
-    text = GOOD.evidence("look").question
+    text = GOOD.evidence("look").request
     assert "Authorization: Key alice:***" in text and "secret" not in text
     token = replace(GOOD, request_headers=[("authorization", "Bearer abc.def")])
-    assert "Bearer ***" in token.evidence().question
+    assert "Bearer ***" in token.evidence().request
 
 
 def test_an_entry_of_the_journal_becomes_an_exchange() -> None:
-    entry = {
+    request = {
         "at": 1.5,
         "method": "PUT",
         "host": "v3b.fal.media",
@@ -151,14 +151,14 @@ def test_an_entry_of_the_journal_becomes_an_exchange() -> None:
         "request": {"headers": [["Content-Type", "image/png"]], "body": "AAE=", "encoding": "base64"},
         "response": {"headers": [], "body": json.dumps({"a": 1})},
     }
-    exchange = from_journal(entry)
+    exchange = from_journal(request)
     assert exchange.request_body == b"\x00\x01"
     assert exchange.output == {"a": 1} and exchange.input is None
-    assert exchange.asked("content-type") == "image/png"
+    assert exchange.request_header("content-type") == "image/png"
     assert exchange.url == "https://v3b.fal.media/files/a?x=1"
 
 
 def test_our_own_specification_can_be_read() -> None:
     spec = load(Path(__file__).parents[2] / "openapi")
     found = spec.operation("queue.falrun.com", "POST", "/fal-ai/flux/schnell")
-    assert found is not None and found.plane == "queue"
+    assert found is not None and found.surface == "queue"

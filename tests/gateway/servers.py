@@ -99,9 +99,9 @@ async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
         "headers": headers,
         "sha256": hashlib.sha256(body).hexdigest(),
     }
-    answer = body if target == "/echo" else json.dumps(told).encode()
-    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(answer))
-    writer.write(answer)
+    response = body if target == "/echo" else json.dumps(told).encode()
+    writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(response))
+    writer.write(response)
 
 
 async def ended(writer: asyncio.StreamWriter) -> None:

@@ -50,7 +50,7 @@ class Running:
         assert head_of(client) == "HTTP/1.1 200 Connection established\r\n\r\n"
         return client
 
-    def answer(self, request: bytes) -> str:
+    def response(self, request: bytes) -> str:
         with self.ask(request) as client:
             return received(client).decode()
 
@@ -122,15 +122,15 @@ def test_curl_reaches_us_under_fals_name(env: dict[str, str], proxy: Running) ->
 
 
 def test_httpx_reaches_us_under_fals_name(env: dict[str, str], proxy: Running) -> None:
-    answer = httpx.get("https://rest.alpha.fal.ai/path").json()
-    assert (answer["target"], answer["headers"]["host"]) == ("/path", "rest.alpha.fal.ai")
+    response = httpx.get("https://rest.alpha.fal.ai/path").json()
+    assert (response["target"], response["headers"]["host"]) == ("/path", "rest.alpha.fal.ai")
     assert proxy.events == [Event("fal", "rest.alpha.fal.ai", 443)]
 
 
 def test_urllib_reaches_us_under_fals_name(env: dict[str, str]) -> None:
     # urlopen keeps the first environment that it saw
-    with urllib.request.build_opener().open("https://fal.run/path", timeout=PATIENCE_S) as answer:
-        assert json.load(answer)["headers"]["host"] == "fal.run"
+    with urllib.request.build_opener().open("https://fal.run/path", timeout=PATIENCE_S) as response:
+        assert json.load(response)["headers"]["host"] == "fal.run"
 
 
 def test_a_refused_host_is_named_in_what_clients_raise(env: dict[str, str], proxy: Running) -> None:
@@ -143,8 +143,8 @@ def test_a_refused_host_is_named_in_what_clients_raise(env: dict[str, str], prox
 
 def test_twenty_megabytes_come_and_go_through_tls(env: dict[str, str]) -> None:
     body = os.urandom(20 * MEGABYTE)
-    answer = httpx.put("https://v3.fal.media/echo", content=body, timeout=PATIENCE_S)
-    assert hashlib.sha256(answer.content).digest() == hashlib.sha256(body).digest()
+    response = httpx.put("https://v3.fal.media/echo", content=body, timeout=PATIENCE_S)
+    assert hashlib.sha256(response.content).digest() == hashlib.sha256(body).digest()
 
 
 # --- decisions
@@ -165,7 +165,7 @@ def test_twenty_megabytes_come_and_go_through_tls(env: dict[str, str]) -> None:
     ],
 )
 def test_where_a_host_goes(host: str, port: int, kind: str) -> None:
-    assert decide(host, port, allow={"allowed.fal.ai", "queue.fal.run"}).kind == kind
+    assert decide(host, port, allow_host={"allowed.fal.ai", "queue.fal.run"}).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_where_a_host_goes(host: str, port: int, kind: str) -> None:
     [("example.com", "refused"), ("allowed.com", "passed"), ("localhost", "passed"), ("fal.run", "fal")],
 )
 def test_where_a_host_goes_offline(host: str, kind: str) -> None:
-    assert decide(host, 443, offline=True, allow={"allowed.com"}).kind == kind
+    assert decide(host, 443, offline=True, allow_host={"allowed.com"}).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -190,22 +190,22 @@ def test_names_that_may_be_anywhere(name: str) -> None:
 
 
 def test_a_refusal_says_what_to_do(proxy: Running) -> None:
-    answer = proxy.answer(b"CONNECT wma.fal.run:443 HTTP/1.1\r\nHost: wma.fal.run:443\r\n\r\n")
-    assert answer.startswith("HTTP/1.1 403 mock-fal does not emulate wma.fal.run\r\n")
-    assert answer.endswith("--allow wma.fal.run lets it reach the live service.\n")
+    response = proxy.response(b"CONNECT wma.fal.run:443 HTTP/1.1\r\nHost: wma.fal.run:443\r\n\r\n")
+    assert response.startswith("HTTP/1.1 403 mock-fal does not emulate wma.fal.run\r\n")
+    assert response.endswith("--allow-host wma.fal.run lets it reach the live service.\n")
     assert [(event.kind, event.host) for event in proxy.events] == [("refused", "wma.fal.run")]
 
 
 def test_offline_another_host_is_refused_with_the_way_to_allow_it(proxies: Proxies) -> None:
     with proxies(offline=True) as proxy:
-        answer = proxy.answer(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
-        assert answer.startswith("HTTP/1.1 403 mock-fal is offline and refuses example.com\r\n")
-        assert "--allow example.com" in answer
+        response = proxy.response(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
+        assert response.startswith("HTTP/1.1 403 mock-fal is offline and refuses example.com\r\n")
+        assert "--allow-host example.com" in response
 
 
 def test_fal_by_plain_http_is_refused(proxy: Running) -> None:
-    answer = proxy.answer(b"GET http://queue.fal.run:443/path HTTP/1.1\r\nHost: queue.fal.run\r\n\r\n")
-    assert answer.startswith("HTTP/1.1 403 mock-fal answers queue.fal.run by https on port 443 only\r\n")
+    response = proxy.response(b"GET http://queue.fal.run:443/path HTTP/1.1\r\nHost: queue.fal.run\r\n\r\n")
+    assert response.startswith("HTTP/1.1 403 mock-fal answers queue.fal.run by https on port 443 only\r\n")
 
 
 def test_a_refused_upload_still_reads_its_answer(proxy: Running) -> None:
@@ -326,12 +326,12 @@ def test_a_client_that_hangs_up_is_forgotten(proxy: Running, loop: Loop) -> None
 
 def test_plain_http_is_forwarded_as_the_host_expects_it(proxy: Running, loop: Loop) -> None:
     with loop.serving(web) as port:
-        answer = proxy.answer(
+        response = proxy.response(
             f"POST http://user:pass@127.0.0.1:{port}/path?a=1#part HTTP/1.1\r\n".encode()
             + b"Host: elsewhere\r\nProxy-Authorization: Basic x\r\nProxy-Connection: keep-alive\r\n"
             + b"Connection: keep-alive\r\nX-Mine: 1\r\nContent-Length: 3\r\n\r\nabc"
         )
-    head, _, body = answer.partition("\r\n\r\n")
+    head, _, body = response.partition("\r\n\r\n")
     told = json.loads(body)
     assert head.startswith("HTTP/1.1 200 OK")
     assert (told["method"], told["target"]) == ("POST", "/path?a=1")
@@ -346,7 +346,7 @@ def test_plain_http_is_forwarded_as_the_host_expects_it(proxy: Running, loop: Lo
 
 def test_an_address_without_a_path_asks_for_the_root(proxy: Running, loop: Loop) -> None:
     with loop.serving(web) as port:
-        assert '"target": "/"' in proxy.answer(f"GET http://127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+        assert '"target": "/"' in proxy.response(f"GET http://127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
 
 
 # --- what goes wrong
@@ -370,7 +370,7 @@ def test_an_address_without_a_path_asks_for_the_root(proxy: Running, loop: Loop)
     ],
 )
 def test_a_malformed_request_is_answered(proxy: Running, request_head: bytes, status: int) -> None:
-    assert proxy.answer(request_head).startswith(f"HTTP/1.1 {status} ")
+    assert proxy.response(request_head).startswith(f"HTTP/1.1 {status} ")
     assert proxy.events == []
 
 
@@ -400,22 +400,22 @@ def test_a_client_that_resets_in_the_middle_of_its_head_is_forgotten(proxy: Runn
 
 def test_a_client_that_says_nothing_is_not_waited_for(proxies: Proxies) -> None:
     with proxies(head_wait_s=0.01) as proxy:
-        assert proxy.answer(b"CONNECT que").startswith("HTTP/1.1 408 no request within 0.01 seconds")
+        assert proxy.response(b"CONNECT que").startswith("HTTP/1.1 408 no request within 0.01 seconds")
 
 
 def test_a_host_that_cannot_be_reached_is_answered_with_the_reason(proxy: Running) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, and not listening
         port = closed.getsockname()[1]
-        answer = proxy.answer(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
-    assert answer.startswith(f"HTTP/1.1 502 mock-fal could not reach 127.0.0.1:{port}\r\n")
-    assert "refused" in answer.lower() or "Connect call failed" in answer
+        response = proxy.response(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+    assert response.startswith(f"HTTP/1.1 502 mock-fal could not reach 127.0.0.1:{port}\r\n")
+    assert "refused" in response.lower() or "Connect call failed" in response
 
 
 def test_a_name_that_is_none_is_answered(proxy: Running) -> None:
     label = "x" * 64  # longer than a name's part may be
-    answer = proxy.answer(f"CONNECT {label}.example:443 HTTP/1.1\r\n\r\n".encode())
-    assert answer.startswith("HTTP/1.1 502 mock-fal could not reach x")
+    response = proxy.response(f"CONNECT {label}.example:443 HTTP/1.1\r\n\r\n".encode())
+    assert response.startswith("HTTP/1.1 502 mock-fal could not reach x")
 
 
 # --- by way of another proxy
@@ -423,14 +423,14 @@ def test_a_name_that_is_none_is_answered(proxy: Running) -> None:
 
 @contextmanager
 def other_proxy(
-    loop: Loop, answer: bytes, context: ssl.SSLContext | None = None
+    loop: Loop, response: bytes, context: ssl.SSLContext | None = None
 ) -> Iterator[tuple[int, list[str]]]:
     """A proxy that answers every request alike, and sends back what comes then."""
     heads: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
-        writer.write(answer)
+        writer.write(response)
         writer.write(await reader.read(1 << 16))
 
     with loop.serving(serve, context) as port:
@@ -441,7 +441,7 @@ def test_an_allowed_host_is_reached_by_the_users_proxy(proxies: Proxies, loop: L
     with other_proxy(loop, b"HTTP/1.1 200 OK\r\n\r\n") as (port, heads):
         url = f"http://me:p%40ss@127.0.0.1:{port}"
         with (
-            proxies(offline=True, allow=["Example.com"], upstream=lambda host: url) as proxy,
+            proxies(offline=True, allow_host=["Example.com"], upstream=lambda host: url) as proxy,
             proxy.ask(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n") as client,
         ):
             assert head_of(client).startswith("HTTP/1.1 200 ")
@@ -487,14 +487,14 @@ def test_a_refusal_of_the_users_proxy_is_passed_on(
         other_proxy(loop, words) as (port, _),
         proxies(upstream=lambda host: f"http://127.0.0.1:{port}") as proxy,
     ):
-        answer = proxy.answer(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
-    assert answer.startswith("HTTP/1.1 502 mock-fal could not reach example.com:443\r\n")
-    assert reason in answer
+        response = proxy.response(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
+    assert response.startswith("HTTP/1.1 502 mock-fal could not reach example.com:443\r\n")
+    assert reason in response
 
 
 def test_an_address_of_a_proxy_that_is_none_is_answered(proxies: Proxies) -> None:
     with proxies(upstream=lambda host: "http://127.0.0.1:port") as proxy:
-        assert proxy.answer(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n").startswith("HTTP/1.1 502 ")
+        assert proxy.response(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n").startswith("HTTP/1.1 502 ")
 
 
 def test_a_proxy_that_says_nothing_is_not_waited_for(
@@ -505,7 +505,7 @@ def test_a_proxy_that_says_nothing_is_not_waited_for(
         loop.serving(count) as port,
         proxies(upstream=lambda host: f"http://127.0.0.1:{port}") as proxy,
     ):
-        assert "no answer within 0.2 seconds" in proxy.answer(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
+        assert "no answer within 0.2 seconds" in proxy.response(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
 
 
 # --- the end

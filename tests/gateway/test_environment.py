@@ -82,12 +82,12 @@ def test_what_leads_past_the_gateway_is_unset() -> None:
 
 
 def test_the_preload_is_told_all_it_needs() -> None:
-    given = variables(offline=True, allow=["pypi.org", "example.com"])
+    given = variables(offline=True, allow_host=["pypi.org", "example.com"])
     assert given["MOCK_FAL_TLS"] == "127.0.0.1:4001"
     assert given["MOCK_FAL_CA"] == "/run/ca.pem"
     assert given["MOCK_FAL_HOSTS"].split(",") == sorted(EMULATED_HOSTS)
     assert "fal.ai" in given["MOCK_FAL_DOMAINS"].split(",")
-    assert (given["MOCK_FAL_OFFLINE"], given["MOCK_FAL_ALLOW"]) == ("1", "example.com,pypi.org")
+    assert (given["MOCK_FAL_OFFLINE"], given["MOCK_FAL_ALLOW_HOST"]) == ("1", "example.com,pypi.org")
     assert variables()["MOCK_FAL_OFFLINE"] == "0"
 
 

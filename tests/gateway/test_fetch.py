@@ -49,19 +49,19 @@ def host() -> Iterator[ThreadingHTTPServer]:
 def edited(fal: MockFal, host: ThreadingHTTPServer, path: str, plane: str = "fal.run") -> Any:
     url = f"http://127.0.0.1:{host.server_port}{path}"
     body = json.dumps({"prompt": "a hat on it", "image_url": url}).encode()
-    question = Request(f"{fal.url}/{plane}/{KONTEXT}", body, {"authorization": "Key alice:secret"})
-    with urlopen(question) as answer:
-        return json.load(answer)
+    http_request = Request(f"{fal.url}/{plane}/{KONTEXT}", body, {"authorization": "Key alice:secret"})
+    with urlopen(http_request) as response:
+        return json.load(response)
 
 
 def source(fal: MockFal) -> Any:
     """What the latest request was made of."""
-    (*_, entry) = fal._emulator.store.entries.values()
-    return entry.files[0].recipe.source if entry.files else entry.outcome
+    (*_, request) = fal._emulator.store.requests.values()
+    return request.files[0].recipe.source if request.files else request.outcome
 
 
 def test_a_file_of_another_host_is_fetched_where_that_is_allowed(host: ThreadingHTTPServer) -> None:
-    with MockFal(clock="stepping", allow_egress=True) as fal:
+    with MockFal(clock="auto-advance", allow_egress=True) as fal:
         edited(fal, host, "/cat.png")
         assert (source(fal).width, source(fal).height) == (64, 48)
         edited(fal, host, "/cat.png", plane="queue.fal.run")
@@ -69,12 +69,12 @@ def test_a_file_of_another_host_is_fetched_where_that_is_allowed(host: Threading
 
 
 def test_a_file_that_is_not_there_is_an_error_of_the_model(host: ThreadingHTTPServer) -> None:
-    with MockFal(clock="stepping", allow_egress=True) as fal:
+    with MockFal(clock="auto-advance", allow_egress=True) as fal:
         edited(fal, host, "/dog.png", plane="queue.fal.run")
         assert source(fal).body["detail"][0]["type"] == "file_download_error"
 
 
 def test_nothing_is_fetched_otherwise(host: ThreadingHTTPServer) -> None:
-    with MockFal(clock="stepping") as fal:
+    with MockFal(clock="auto-advance") as fal:
         edited(fal, host, "/dog.png")
         assert host.asked == []  # type: ignore[attr-defined]

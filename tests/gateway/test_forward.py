@@ -47,8 +47,12 @@ class Way:
             await proxy.start()
             try:
                 forwarder = Forwarder({"HTTPS_PROXY": f"http://127.0.0.1:{proxy.port}"})
-                answer = await forwarder.forward(method, URL, headers, body)
-                return answer.status, dict(answer.headers), b"".join([piece async for piece in answer.body])
+                response = await forwarder.forward(method, URL, headers, body)
+                return (
+                    response.status,
+                    dict(response.headers),
+                    b"".join([piece async for piece in response.body]),
+                )
             finally:
                 await proxy.close()
 

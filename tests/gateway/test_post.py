@@ -8,13 +8,13 @@ from mock_fal.gateway.post import ANSWER_BYTES, Target, post
 from tests.gateway.servers import Handler, Loop
 
 
-def answered(loop: Loop, answer: bytes, *, hold: bool = False) -> int:
+def answered(loop: Loop, response: bytes, *, hold: bool = False) -> int:
     """What `post` makes of an answer; with `hold`, the receiver doesn't end the connection after it."""
     over = asyncio.Event()
 
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\nbody")
-        writer.write(answer)
+        writer.write(response)
         await writer.drain()
         if hold:
             await over.wait()
@@ -64,13 +64,13 @@ def test_what_is_no_url_is_refused(url: str) -> None:
     ],
     ids=["length", "chunked", "keep-alive", "interim", "endless", "broken body"],
 )
-def test_the_status_is_found_although_the_connection_stays(loop: Loop, answer: bytes) -> None:
-    assert answered(loop, answer, hold=True) == 202
+def test_the_status_is_found_although_the_connection_stays(loop: Loop, response: bytes) -> None:
+    assert answered(loop, response, hold=True) == 202
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 202 Accepted\r\n\r\nthanks", b"HTTP/1.0 202 Yes\r\n\r\n"])
-def test_an_answer_may_end_with_the_connection(loop: Loop, answer: bytes) -> None:
-    assert answered(loop, answer) == 202
+def test_an_answer_may_end_with_the_connection(loop: Loop, response: bytes) -> None:
+    assert answered(loop, response) == 202
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_an_answer_may_end_with_the_connection(loop: Loop, answer: bytes) -> Non
         (b"SSH-2.0-OpenSSH\r\n", "no answer in HTTP: "),
     ],
 )
-def test_what_is_no_answer_is_told(loop: Loop, answer: bytes, seen: str) -> None:
+def test_what_is_no_answer_is_told(loop: Loop, response: bytes, seen: str) -> None:
     with pytest.raises(ConnectionError, match=seen):
-        answered(loop, answer)
+        answered(loop, response)
 
 
 def test_a_reset_after_the_status_does_not_matter(loop: Loop) -> None:

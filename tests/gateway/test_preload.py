@@ -200,13 +200,13 @@ HOSTS = [
 
 @pytest.mark.parametrize("offline", [False, True])
 def test_the_preload_and_the_proxy_decide_alike(authority: Authority, tls_port: int, offline: bool) -> None:
-    allow = ("allowed.com", "allowed.fal.ai")
+    allow_host = ("allowed.com", "allowed.fal.ai")
     wanted = [(host, port) for host in HOSTS for port in (443, 80)]
-    env = run_of(authority, tls_port, offline=offline, allow=allow)
+    env = run_of(authority, tls_port, offline=offline, allow_host=allow_host)
     env["MOCK_FAL_PROXY"] = ""  # nobody to tell: here only the decisions are looked at
     env["NODE_OPTIONS"] = f"--require {FIXTURES / 'recorder.cjs'} {env['NODE_OPTIONS']}"
     seen = node("decisions.cjs", json.dumps(wanted), env=env)
-    events = [decide(host, port, offline=offline, allow=allow) for host, port in wanted]
+    events = [decide(host, port, offline=offline, allow_host=allow_host) for host, port in wanted]
     expected = [
         {"kind": event.kind, "message": f"{event.reason}. {event.advice}".strip(". ")} for event in events
     ]

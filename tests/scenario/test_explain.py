@@ -5,15 +5,15 @@ from hypothesis import given
 
 from mock_fal.cli import main
 from mock_fal.errors import ScenarioError
-from mock_fal.scenario.cue import Cue
+from mock_fal.scenario.directive import Directive
 from mock_fal.scenario.explain import explain, explained, pointed
-from tests.strategies import cues
+from tests.strategies import directives
 
 POSTS = "It acts at: the submission to the queue, the direct request, the request for a stream."
 
 
 @pytest.mark.parametrize("text", ["queue=2 nsfw", "a cat [mock: queue=2 nsfw]", '{"queue": 2, "nsfw": true}'])
-def test_a_cue_a_prompt_and_a_rule_are_told_in_sentences(text: str) -> None:
+def test_a_directive_a_prompt_and_a_rule_are_told_in_sentences(text: str) -> None:
     assert explained(text) == [
         "The request waits 2 s in the queue.",
         "The safety checker finds something: has_nsfw_concepts is true, the picture black.",
@@ -36,13 +36,13 @@ def test_nothing_is_told_as_nothing(text: str) -> None:
     assert explained(text) == ["Nothing is asked for."]
 
 
-@given(cues())
-def test_every_cue_can_be_told(cue: Cue) -> None:
-    assert all(sentence.endswith(".") for sentence in explain(cue))
+@given(directives())
+def test_every_directive_can_be_told(directive: Directive) -> None:
+    assert all(sentence.endswith(".") for sentence in explain(directive))
 
 
 def test_the_command_prints_sentences(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "status=503", "at=status", "times=2"]) == 0
+    assert main(["explain", "status=503", "operation=status", "times=2"]) == 0
     assert capsys.readouterr().out == (
         "At most 2 times.\n"
         "At the step status.\n"

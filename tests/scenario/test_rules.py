@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_fal.emulator import mentions_cue
+from mock_fal.emulator import mentions_directive
 from mock_fal.errors import JSON, ScenarioError
-from mock_fal.scenario.cue import NOTHING, Cue, over, parse_cue, parse_rule
+from mock_fal.scenario.directive import NOTHING, Directive, over, parse_directive, parse_rule
+from mock_fal.scenario.options import OPERATIONS, OPTIONS, Kind
 from mock_fal.scenario.rules import (
     MAX_RULES,
     Call,
     Choice,
     Scenario,
     choose,
-    cues_in,
+    directives_in,
     prompt_of,
 )
-from mock_fal.scenario.vocabulary import STEPS, WORDS, Kind
-from mock_fal.scenario.words import read_words, written
-from tests.strategies import cues, documents, spellings
+from mock_fal.scenario.syntax import read_options, written
+from tests.strategies import directives, documents, spellings
 
 DEV = "fal-ai/flux/dev"
 ENDPOINTS = (DEV, "fal-ai/flux/schnell", "fal-ai/flux-1/dev")
@@ -48,14 +48,14 @@ ENDPOINTS = (DEV, "fal-ai/flux/schnell", "fal-ai/flux-1/dev")
     ],
 )
 def test_words_have_a_name_and_perhaps_a_value(text: str, words: list[tuple[str, str | None]]) -> None:
-    assert [(word.name, word.value) for word in read_words(text)[0]] == words
+    assert [(word.name, word.value) for word in read_options(text)[0]] == words
 
 
 @given(st.text("abc.", min_size=1), st.none() | st.text())
 def test_a_word_is_read_as_it_was_written_in_brackets_too(name: str, value: str | None) -> None:
     text = written(name, value)
     for source, opened in ((text, None), (text + "] rest", 0)):
-        (word,), _ = read_words(source, opened=opened)
+        (word,), _ = read_options(source, opened=opened)
         assert (word.name, word.value) == (name, value)
 
 
@@ -68,24 +68,27 @@ def test_a_word_is_read_as_it_was_written_in_brackets_too(name: str, value: str 
 )
 def test_a_quote_that_is_wrong_is_told_with_its_column(text: str, message: str) -> None:
     with pytest.raises(ScenarioError) as error:
-        read_words(text)
+        read_options(text)
     assert str(error.value) == message
 
 
-# -- cues
+# -- directives
 
 
 @pytest.mark.parametrize(
-    ("text", "cue"),
+    ("text", "directive"),
     [
         ("", NOTHING),
-        ("queue=2", Cue(queue=2.0)),
-        ("queue=0.5 run=5", Cue(queue=0.5, run=5.0)),
-        ("run=1 run=2", Cue(run=2.0)),
-        ("position=3 logs=100 nsfw cancel=honoured", Cue(position=3, logs=100, nsfw=True, cancel="honoured")),
+        ("queue=2", Directive(queue=2.0)),
+        ("queue=0.5 run=5", Directive(queue=0.5, run=5.0)),
+        ("run=1 run=2", Directive(run=2.0)),
+        (
+            "position=3 logs=100 nsfw cancel=honoured",
+            Directive(position=3, logs=100, nsfw=True, cancel="honoured"),
+        ),
         (
             "error=image_too_small msg='too small' loc=body.images.0 ctx.min_width=512 ctx.why=so retry=true",
-            Cue(
+            Directive(
                 error="image_too_small",
                 msg="too small",
                 loc=("body", "images", 0),
@@ -95,53 +98,55 @@ def test_a_quote_that_is_wrong_is_told_with_its_column(text: str, message: str) 
         ),
         (
             "error=concurrent_requests_limit retry_after=3",
-            Cue(error="concurrent_requests_limit", retry_after=3),
+            Directive(error="concurrent_requests_limit", retry_after=3),
         ),
-        ("status=503 detail='not now'", Cue(status=503, detail="not now")),
+        ("status=503 detail='not now'", Directive(status=503, detail="not now")),
         (
-            'at=status times=2 status=500 body={"a": 1} header.Retry-After=5',
-            Cue(at="status", times=2, status=500, body='{"a": 1}', header=(("retry-after", "5"),)),
+            'operation=status times=2 status=500 body={"a": 1} header.Retry-After=5',
+            Directive(
+                operation="status", times=2, status=500, body='{"a": 1}', header=(("retry-after", "5"),)
+            ),
         ),
-        ('merge={"a":null} null=b.0', Cue(merge={"a": None}, null=("b", 0))),
+        ('merge={"a":null} set_null=b.0', Directive(merge={"a": None}, set_null=("b", 0))),
         (
             "endpoint=fal-ai/* prompt='^a cat' key=ana nth=2 nsfw",
-            Cue(endpoint="fal-ai/*", prompt="^a cat", key="ana", nth=2, nsfw=True),
+            Directive(endpoint="fal-ai/*", prompt="^a cat", key="ana", nth=2, nsfw=True),
         ),
-        ("after=3 account=locked", Cue(after=3, account="locked")),
+        ("after=3 account=locked", Directive(after=3, account="locked")),
         (
-            "json=empty drip=100 connection=reset_after_headers",
-            Cue(json="empty", drip=100, connection="reset_after_headers"),
+            "json=empty throttle=100 connection=reset_after_headers",
+            Directive(json="empty", throttle=100, connection="reset_after_headers"),
         ),
-        ("ingress=502", Cue(ingress=502)),
-        ("webhook=duplicate", Cue(webhook="duplicate")),
-        ("result=expired", Cue(result="expired")),
-        ("file=missing", Cue(file="missing")),
-        ("token=expired", Cue(token="expired")),
+        ("ingress=502", Directive(ingress=502)),
+        ("webhook=duplicate", Directive(webhook="duplicate")),
+        ("result=expired", Directive(result="expired")),
+        ("file=missing", Directive(file="missing")),
+        ("token=expired", Directive(token="expired")),
     ],
 )
-def test_every_word_is_read(text: str, cue: Cue) -> None:
-    assert parse_cue(text) == cue
+def test_every_word_is_read(text: str, directive: Directive) -> None:
+    assert parse_directive(text) == directive
 
 
 def test_the_cases_above_name_every_word() -> None:
     cases: list[Any] = test_every_word_is_read.pytestmark[0].args[1]  # type: ignore[attr-defined]
-    assert {name for _, cue in cases for name in cue.words} == set(WORDS)
+    assert {name for _, directive in cases for name in directive.words} == set(OPTIONS)
 
 
-@given(cues())
-def test_what_is_read_is_written_so_that_it_reads_the_same(cue: Cue) -> None:
-    assert parse_cue(str(cue)) == cue
-    assert cues_in(f"a cat [mock: {cue}] and a dog") == [cue]
+@given(directives())
+def test_what_is_read_is_written_so_that_it_reads_the_same(directive: Directive) -> None:
+    assert parse_directive(str(directive)) == directive
+    assert directives_in(f"a cat [mock: {directive}] and a dog") == [directive]
 
 
-@given(st.text() | st.lists(st.sampled_from([*WORDS, "=", "'", '"', "{", " ", "1", "]"])).map("".join))
-def test_any_text_is_a_cue_or_a_scenario_error(text: str) -> None:
+@given(st.text() | st.lists(st.sampled_from([*OPTIONS, "=", "'", '"', "{", " ", "1", "]"])).map("".join))
+def test_any_text_is_a_directive_or_a_scenario_error(text: str) -> None:
     try:
-        cue = parse_cue(text)
+        directive = parse_directive(text)
     except ScenarioError as error:
         assert str(error).startswith("column ")
     else:
-        assert parse_cue(str(cue)) == cue
+        assert parse_directive(str(directive)) == directive
 
 
 @pytest.mark.parametrize(
@@ -187,14 +192,14 @@ def test_any_text_is_a_cue_or_a_scenario_error(text: str) -> None:
         ),
         ("times=2", "column 1: times: says when, and no word says what shall happen"),
         (
-            "at=status queue=5",
-            "column 1: at: queue acts when the request is taken, at=submit, at=run or at=stream",
+            "operation=status queue=5",
+            "column 1: operation: queue acts when the request is taken, operation=submit, operation=run or operation=stream",
         ),
-        ("at=status file=expired", "column 1: at: file= acts at file, not at status"),
-        ('at=file merge={"a":1}', "column 9: merge: a file is no JSON"),
+        ("operation=status file=expired", "column 1: operation: file= acts at download, not at status"),
+        ('operation=download merge={"a":1}', "column 20: merge: a file is no JSON"),
         (
-            "queue=5 status=503 at=status times=2",
-            "column 30: times: counts one thing, and here are two that act at different steps; make two cues of them",
+            "queue=5 status=503 operation=status times=2",
+            "column 37: times: counts one thing, and here are two that act at different steps; make two directives of them",
         ),
         (
             "error=content_policy_violatoin",
@@ -205,15 +210,17 @@ def test_any_text_is_a_cue_or_a_scenario_error(text: str) -> None:
 )
 def test_a_mistake_is_told_with_its_column_and_what_was_expected(text: str, message: str) -> None:
     with pytest.raises(ScenarioError) as error:
-        parse_cue(text)
+        parse_directive(text)
     assert str(error.value) == message
 
 
 def test_keywords_are_the_same_words() -> None:
-    rule = parse_rule("times=2", {"at": "status", "status": 503, "headers": {"A": "b"}, "body": {"a": [1]}})
-    assert rule == parse_cue('times=2 at=status status=503 header.A=b body={"a":[1]}')
-    assert parse_rule("", {"nsfw": True, "queue": 1.5, "times": None}) == parse_cue("nsfw queue=1.5")
-    assert parse_rule("run=1", {"nsfw": False}) == parse_cue("run=1")
+    rule = parse_rule(
+        "times=2", {"operation": "status", "status": 503, "headers": {"A": "b"}, "body": {"a": [1]}}
+    )
+    assert rule == parse_directive('times=2 operation=status status=503 header.A=b body={"a":[1]}')
+    assert parse_rule("", {"nsfw": True, "queue": 1.5, "times": None}) == parse_directive("nsfw queue=1.5")
+    assert parse_rule("run=1", {"nsfw": False}) == parse_directive("run=1")
     error = {"error": "image_too_small", "loc": ["body", "a"], "ctx": {"min_width": "512"}, "retry": False}
     assert parse_rule("", error).ctx == (("min_width", "512"),)
 
@@ -223,10 +230,12 @@ def test_a_mistaken_keyword_is_told_without_a_column() -> None:
         parse_rule("", {"rum": 2})
 
 
-def test_the_upper_cue_replaces_what_it_says() -> None:
-    under = parse_cue("queue=1 run=2 nsfw error=image_too_small msg=x")
-    assert over(under, parse_cue("run=5")) == parse_cue("queue=1 run=5 nsfw error=image_too_small msg=x")
-    assert over(under, parse_cue("error=internal_error")) == parse_cue(
+def test_the_upper_directive_replaces_what_it_says() -> None:
+    under = parse_directive("queue=1 run=2 nsfw error=image_too_small msg=x")
+    assert over(under, parse_directive("run=5")) == parse_directive(
+        "queue=1 run=5 nsfw error=image_too_small msg=x"
+    )
+    assert over(under, parse_directive("error=internal_error")) == parse_directive(
         "queue=1 run=2 nsfw error=internal_error"
     )
     assert over(under, NOTHING) == under
@@ -234,17 +243,17 @@ def test_the_upper_cue_replaces_what_it_says() -> None:
 
 def test_each_word_acts_where_it_should() -> None:
     posts = {"submit", "run", "stream"}
-    assert parse_cue("queue=1").outcome_steps == posts
-    assert parse_cue("queue=1 at=run").outcome_steps == {"run"}
-    assert parse_cue("status=503").answer_steps == posts
-    assert parse_cue("status=503 at=cancel").answer_steps == {"cancel"}
-    assert parse_cue("account=locked").answer_steps == set(STEPS) - {"file"}
-    assert parse_cue("result=expired").answer_steps == {"result"}
-    mixed = parse_cue("queue=5 status=503 at=status")
-    assert mixed.outcome_steps == posts
-    assert mixed.answer_steps == {"status"}
-    assert parse_cue("error=concurrent_requests_limit retry_after=3").answer_steps == set()
-    assert {word.kind for word in WORDS.values()} == set(Kind)
+    assert parse_directive("queue=1").outcome_operations == posts
+    assert parse_directive("queue=1 operation=run").outcome_operations == {"run"}
+    assert parse_directive("status=503").response_operations == posts
+    assert parse_directive("status=503 operation=cancel").response_operations == {"cancel"}
+    assert parse_directive("account=locked").response_operations == set(OPERATIONS) - {"download"}
+    assert parse_directive("result=expired").response_operations == {"result"}
+    mixed = parse_directive("queue=5 status=503 operation=status")
+    assert mixed.outcome_operations == posts
+    assert mixed.response_operations == {"status"}
+    assert parse_directive("error=concurrent_requests_limit retry_after=3").response_operations == set()
+    assert {word.kind for word in OPTIONS.values()} == set(Kind)
 
 
 # -- in an input
@@ -261,9 +270,9 @@ def test_each_word_acts_where_it_should() -> None:
         {"prompt": "a cat", "notes": [{"deep": ["[mock: run=5]"]}]},
     ],
 )
-def test_a_cue_works_in_any_string_of_an_input(document: JSON) -> None:
-    assert cues_in(document) == [parse_cue("run=5")]
-    assert mentions_cue(json.dumps(document).encode())
+def test_a_directive_works_in_any_string_of_an_input(document: JSON) -> None:
+    assert directives_in(document) == [parse_directive("run=5")]
+    assert mentions_directive(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(
@@ -273,51 +282,57 @@ def test_a_cue_works_in_any_string_of_an_input(document: JSON) -> None:
         *("a [mock drawing of a cat]", "mock nsfw", "[mock]"),
     ],
 )
-def test_what_only_sounds_alike_is_no_cue(document: JSON) -> None:
-    assert cues_in(document) == []
+def test_what_only_sounds_alike_is_no_directive(document: JSON) -> None:
+    assert directives_in(document) == []
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a cat [mock nsfw]", "column 7: '[mock nsfw]' is no cue; expected a colon, as in [mock: nsfw]"),
-        ("[MOCK qeue=2]", "column 1: '[MOCK qeue=2]' is no cue; expected a colon"),
-        ("a [mock: nsfw", "column 3: the cue that begins here has no ] at its end"),
-        ('[mock: merge={"a":"]"}', "column 1: the cue that begins here has no ] at its end"),
+        (
+            "a cat [mock nsfw]",
+            "column 7: '[mock nsfw]' is no directive; expected a colon, as in [mock: nsfw]",
+        ),
+        ("[MOCK qeue=2]", "column 1: '[MOCK qeue=2]' is no directive; expected a colon"),
+        ("a [mock: nsfw", "column 3: the directive that begins here has no ] at its end"),
+        ('[mock: merge={"a":"]"}', "column 1: the directive that begins here has no ] at its end"),
         ("a cat [mock: run=x]", "column 14: run: 'x'"),
     ],
 )
 def test_a_near_miss_is_told_with_the_column_in_its_string(text: str, message: str) -> None:
     with pytest.raises(ScenarioError) as error:
-        cues_in({"prompt": text})
+        directives_in({"prompt": text})
     assert str(error.value).startswith(message)
 
 
-def test_there_may_be_several_cues_and_brackets_inside_of_them() -> None:
-    text = "[mock: at=result merge={\"a\":[1]}] and [mock: status=500 body='a]b']"
-    assert list(map(str, cues_in(text))) == ['at=result merge={"a":[1]}', "status=500 body='a]b'"]
+def test_there_may_be_several_directives_and_brackets_inside_of_them() -> None:
+    text = "[mock: operation=result merge={\"a\":[1]}] and [mock: status=500 body='a]b']"
+    assert list(map(str, directives_in(text))) == [
+        'operation=result merge={"a":[1]}',
+        "status=500 body='a]b'",
+    ]
 
 
 @given(documents())
-def test_an_input_without_a_mark_has_no_cue(document: JSON) -> None:
-    assert cues_in(document) == []
+def test_an_input_without_a_mark_has_no_directive(document: JSON) -> None:
+    assert directives_in(document) == []
 
 
 def test_an_input_may_be_as_deep_as_json_lets_it() -> None:
     document = reduce(lambda inner, _: [inner], range(100_000), cast(JSON, "[mock: run=5]"))
-    assert cues_in(document) == [parse_cue("run=5")]
+    assert directives_in(document) == [parse_directive("run=5")]
 
 
 @given(spellings("[mock: run=5]"))
-def test_a_cue_is_noticed_however_json_writes_it(text: str) -> None:
+def test_a_directive_is_noticed_however_json_writes_it(text: str) -> None:
     body = f'{{"prompt":"{text}"}}'.encode()
-    assert mentions_cue(body)
-    assert cues_in(json.loads(body)) == [parse_cue("run=5")]
+    assert mentions_directive(body)
+    assert directives_in(json.loads(body)) == [parse_directive("run=5")]
 
 
 @pytest.mark.parametrize("body", [b"", b'{"prompt":"a cat"}', b"\xff\xfe"])
 def test_most_inputs_are_not_looked_through(body: bytes) -> None:
-    assert not mentions_cue(body)
+    assert not mentions_directive(body)
 
 
 @pytest.mark.parametrize("document", [None, [], "a", {}, {"prompt": 5}])
@@ -339,7 +354,7 @@ def taken(
     """What holds for a call, which then counts."""
     choice = choose(Call(step, endpoint, key, prompt), scenario, Scenario(), ())
     choice.count()
-    return "; ".join(map(str, choice.cues))
+    return "; ".join(map(str, choice.directives))
 
 
 def test_a_rule_holds_until_it_is_cleared(scenario: Scenario) -> None:
@@ -382,7 +397,7 @@ def test_a_call_that_is_refused_uses_no_rule_up(scenario: Scenario) -> None:
         ("endpoint=fal-ai/flux/*", {}, {"endpoint": "fal-ai/flux-1/dev"}),
         ("prompt=^a", {"prompt": "a cat"}, {"prompt": "the cat"}),
         ("key=ana", {"key": "ana"}, {"key": "anabel"}),
-        ("at=run", {"step": "run"}, {"step": "submit"}),
+        ("operation=run", {"step": "run"}, {"step": "submit"}),
     ],
 )
 def test_a_rule_is_about_the_calls_it_names(
@@ -395,21 +410,21 @@ def test_a_rule_is_about_the_calls_it_names(
 
 def test_the_account_says_more_than_everybody_and_the_call_itself_most() -> None:
     own, common = Scenario(), Scenario()
-    own.add("queue=1 status=500 at=run", times=None)
+    own.add("queue=1 status=500 operation=run", times=None)
     common.add("queue=2 nsfw")
-    cues = [parse_cue("queue=3 run=3"), parse_cue("run=4 status=502 at=run")]
-    choice = choose(Call("run", DEV), own, common, cues)
-    assert choice.outcome == parse_cue("queue=3 run=4")
-    assert choice.answer is cues[1]
-    assert choose(Call("status", DEV), own, common, cues).cues == []
+    directives = [parse_directive("queue=3 run=3"), parse_directive("run=4 status=502 operation=run")]
+    choice = choose(Call("run", DEV), own, common, directives)
+    assert choice.outcome == parse_directive("queue=3 run=4")
+    assert choice.response is directives[1]
+    assert choose(Call("status", DEV), own, common, directives).directives == []
     assert choose(Call("submit", DEV), Scenario(), common, ()).outcome.nsfw
 
 
-def test_cues_are_counted_by_their_words_for_each_account(scenario: Scenario) -> None:
+def test_directives_are_counted_by_their_words_for_each_account(scenario: Scenario) -> None:
     def held(own: Scenario, text: str) -> bool:
-        choice = choose(Call("submit"), own, Scenario(), [parse_cue(text)])
+        choice = choose(Call("submit"), own, Scenario(), [parse_directive(text)])
         choice.count()
-        return bool(choice.cues)
+        return bool(choice.directives)
 
     assert [held(scenario, "times=1 nsfw") for _ in range(2)] == [True, False]
     assert held(scenario, "nsfw   times=1") is False
@@ -417,7 +432,9 @@ def test_cues_are_counted_by_their_words_for_each_account(scenario: Scenario) ->
 
 
 def test_a_choice_tells_what_is_about_the_outcome() -> None:
-    choice = Choice(Call("submit"), [parse_cue("queue=1"), parse_cue("status=500"), parse_cue("nsfw")])
+    choice = Choice(
+        Call("submit"), [parse_directive("queue=1"), parse_directive("status=500"), parse_directive("nsfw")]
+    )
     assert str(choice) == "queue=1; nsfw"
 
 

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from mock_fal.clock import Clock, ManualClock, SteppingClock, SystemClock
+from mock_fal.clock import AutoAdvanceClock, Clock, ManualClock, SystemClock
 from mock_fal.emulator import Emulator
-from mock_fal.journal import Exchange
-from mock_fal.render import Darkroom
+from mock_fal.journal.exchanges import Exchange
+from mock_fal.pictures.render import PictureCache
 from mock_fal.settings import Settings
 from mock_fal.web.app import App
 from mock_fal.web.pictures import Pictures
@@ -38,7 +38,7 @@ QUEUE_S, RUN_S = 2.0, 8.0
 
 _CLOCKS: dict[str, Callable[[], Clock]] = {
     "manual": ManualClock,
-    "stepping": SteppingClock,
+    "auto-advance": AutoAdvanceClock,
     "system": SystemClock,
 }
 
@@ -53,7 +53,7 @@ class Fal:
         self._runner = runner
         self.clock = _CLOCKS[settings.clock]()
         self.emulator = Emulator(settings, self.clock)
-        self.pictures = Pictures(Darkroom())
+        self.pictures = Pictures(PictureCache())
         self.app = App(self.emulator, self.pictures, self._exports)
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), trust_env=False, headers={"user-agent": "test"}
@@ -62,7 +62,7 @@ class Fal:
     def close(self) -> None:
         self._runner.run(self._client.aclose())
         self.app.close()
-        self.emulator.storage.vault.close()
+        self.emulator.storage.file_store.close()
 
     # -- any question
 
@@ -77,8 +77,8 @@ class Fal:
     ) -> httpx.Response:
         """Put a question and wait for the whole answer."""
         credentials = {"authorization": f"Key {key}"} if key else {}
-        question = self._client.request(method, url, headers={**credentials, **headers}, content=body)
-        return self.wait_for(question)
+        http_request = self._client.request(method, url, headers={**credentials, **headers}, content=body)
+        return self.wait_for(http_request)
 
     def begin(
         self,
@@ -107,10 +107,10 @@ class Fal:
             return asyncio.ensure_future(work)
 
         task = self._runner.run(starting())
-        self.settle()
+        self.wait_for_deliveries()
         return task
 
-    def settle(self) -> None:
+    def wait_for_deliveries(self) -> None:
         """Let everyone go on as far as they can without time passing."""
 
         async def turns() -> None:
@@ -123,7 +123,7 @@ class Fal:
         """Let time pass, and everyone see it who waits for it."""
         assert isinstance(self.clock, ManualClock)
         self.clock.advance(seconds)
-        self.settle()
+        self.wait_for_deliveries()
 
     # -- what one asks of fal
 
@@ -142,13 +142,13 @@ class Fal:
         """Submit an input, which the queue takes."""
         url = f"{at}/{endpoint}{query}"
         body = json.dumps({"prompt": prompt, **fields}).encode() if body is None else body
-        answer = self.ask("POST", url, key=key, headers=headers, body=body)
-        assert answer.status_code == 200, answer.text
-        return Handle(self, answer)
+        response = self.ask("POST", url, key=key, headers=headers, body=body)
+        assert response.status_code == 200, response.text
+        return Handle(self, response)
 
-    def completed(self, prompt: object = "a cat", **wishes: Any) -> Handle:
+    def completed(self, prompt: object = "a cat", **options: Any) -> Handle:
         """Submit an input and let the time pass that it takes."""
-        handle = self.submit(prompt, **wishes)
+        handle = self.submit(prompt, **options)
         self.advance(QUEUE_S + RUN_S)
         return handle
 
@@ -165,7 +165,7 @@ class Fal:
         call = self.begin("POST", f"{RUN}/{endpoint}", headers=headers, body=body)
         if type(self.clock) is ManualClock:
             self.clock.advance(RUN_S)
-        return call.answer()
+        return call.response()
 
     def picture(self, prompt: str = "a cat", **fields: object) -> str:
         """The address of a picture."""
@@ -236,7 +236,7 @@ class Call:
         """How many pieces of the body nobody has asked for."""
         return len(self._incoming)
 
-    def answer(self) -> httpx.Response:
+    def response(self) -> httpx.Response:
         """The whole answer, when it has come."""
         self._fal.wait_for(self._task)
         return self.head(b"".join(message.get("body", b"") for message in self.sent[1:]))
@@ -260,11 +260,11 @@ class Call:
     def cut(self) -> None:
         """What a server does with an answer that does not end, when it stops."""
         self._task.cancel()
-        self._fal.settle()
+        self._fal.wait_for_deliveries()
 
     def hang_up(self) -> None:
         self._hung_up.set()
-        self._fal.settle()
+        self._fal.wait_for_deliveries()
 
     async def _receive(self) -> dict[str, Any]:
         if self._incoming:
@@ -294,7 +294,7 @@ def scope(method: str, url: str, headers: Mapping[str, str] = NONE) -> dict[str,
 @contextmanager
 def opened(**settings: Any) -> Iterator[Fal]:
     """A fal that waits and runs for a known while, by a clock that only the test moves."""
-    known: dict[str, Any] = {"clock": "manual", "queue_s": QUEUE_S, "run_s": RUN_S}
+    known: dict[str, Any] = {"clock": "manual", "queue_duration": QUEUE_S, "run_duration": RUN_S}
     with asyncio.Runner() as runner:
         fal = Fal(runner, Settings(**(known | settings)))
         try:
@@ -319,6 +319,6 @@ def fal(serve: Serve) -> Fal:
 
 
 @pytest.fixture
-def stepping(serve: Serve) -> Fal:
+def auto_advance(serve: Serve) -> Fal:
     """A fal whose clock goes on by itself when somebody waits or looks."""
-    return serve(clock="stepping")
+    return serve(clock="auto-advance")

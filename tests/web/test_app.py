@@ -78,35 +78,35 @@ def proxied(fal: Fal, method: str, target: str, **how: Any) -> httpx.Response:
     return fal.ask(method, PROXY, headers={"x-fal-target-url": target, **how.pop("headers", {})}, **how)
 
 
-def test_a_page_generates_a_picture_through_the_proxy(stepping: Fal) -> None:
-    taken = proxied(stepping, "POST", f"{QUEUE}/{SCHNELL}", body=A_CAT).json()
+def test_a_page_generates_a_picture_through_the_proxy(auto_advance: Fal) -> None:
+    taken = proxied(auto_advance, "POST", f"{QUEUE}/{SCHNELL}", body=A_CAT).json()
     assert taken["status_url"].startswith(f"{OURS}/queue.fal.run/fal-ai/flux/requests/")
     # The JavaScript client makes the addresses anew.
     url = f"{QUEUE}/fal-ai/flux/requests/{taken['request_id']}"
-    states = [proxied(stepping, "GET", f"{url}/status?logs=1").json() for _ in range(3)]
+    states = [proxied(auto_advance, "GET", f"{url}/status?logs=1").json() for _ in range(3)]
     assert [each["status"] for each in states] == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
     assert states[2]["logs"]
-    picture = proxied(stepping, "GET", url).json()["images"][0]["url"]
+    picture = proxied(auto_advance, "GET", url).json()["images"][0]["url"]
     assert picture.startswith(f"{OURS}/v3b.fal.media/files/b/")
-    assert stepping.ask("GET", picture).status_code == 200
-    assert proxied(stepping, "PUT", f"{url}/cancel").status_code == 400
+    assert auto_advance.ask("GET", picture).status_code == 200
+    assert proxied(auto_advance, "PUT", f"{url}/cancel").status_code == 400
 
 
-def test_the_proxy_adds_a_key_where_the_page_has_none(stepping: Fal) -> None:
+def test_the_proxy_adds_a_key_where_the_page_has_none(auto_advance: Fal) -> None:
     """A browser has none: that is what the proxy is for."""
-    taken = proxied(stepping, "POST", f"{QUEUE}/{SCHNELL}", body=A_CAT, key=None)
+    taken = proxied(auto_advance, "POST", f"{QUEUE}/{SCHNELL}", body=A_CAT, key=None)
     assert taken.status_code == 200
-    assert stepping.emulator.store.entries[taken.json()["request_id"]].tenant == "mock"
+    assert auto_advance.emulator.store.requests[taken.json()["request_id"]].tenant == "mock"
 
 
-def test_the_proxy_asks_the_run_host_as_well(stepping: Fal) -> None:
-    assert proxied(stepping, "POST", f"{RUN}/{DEV}", body=A_CAT).json()["prompt"] == "a cat"
+def test_the_proxy_asks_the_run_host_as_well(auto_advance: Fal) -> None:
+    assert proxied(auto_advance, "POST", f"{RUN}/{DEV}", body=A_CAT).json()["prompt"] == "a cat"
 
 
 def test_the_proxys_own_query_is_not_the_targets(fal: Fal) -> None:
     url = f"{PROXY}?fal_max_queue_length=junk"
-    answer = fal.ask("POST", url, headers={"x-fal-target-url": f"{QUEUE}/{SCHNELL}"}, body=A_CAT)
-    assert answer.status_code == 200
+    response = fal.ask("POST", url, headers={"x-fal-target-url": f"{QUEUE}/{SCHNELL}"}, body=A_CAT)
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_the_proxys_own_query_is_not_the_targets(fal: Fal) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 def test_the_proxy_refuses_what_is_not_fals(fal: Fal, method: str, headers: dict[str, str]) -> None:
-    answer = fal.ask(method, PROXY, headers=headers, body=A_CAT)
-    assert (answer.status_code, answer.text) == (400, '"Invalid request"')
-    assert answer.headers["content-type"] == "application/json"
+    response = fal.ask(method, PROXY, headers=headers, body=A_CAT)
+    assert (response.status_code, response.text) == (400, '"Invalid request"')
+    assert response.headers["content-type"] == "application/json"
 
 
 def test_a_page_of_another_origin_may_ask_the_proxy(fal: Fal) -> None:
@@ -141,9 +141,9 @@ def test_a_page_of_another_origin_may_ask_the_proxy(fal: Fal) -> None:
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == PAGE
     assert preflight.headers["access-control-allow-headers"] == "content-type,x-fal-target-url"
-    answer = proxied(fal, "POST", f"{QUEUE}/{SCHNELL}", headers={"origin": PAGE}, body=A_CAT)
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, PAGE)
-    assert answer.headers["access-control-expose-headers"] == "*"
+    response = proxied(fal, "POST", f"{QUEUE}/{SCHNELL}", headers={"origin": PAGE}, body=A_CAT)
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, PAGE)
+    assert response.headers["access-control-expose-headers"] == "*"
 
 
 def test_a_status_stream_comes_through_the_proxy_as_it_is_told(fal: Fal) -> None:
@@ -181,9 +181,9 @@ def test_files_may_be_where_any_browser_here_reaches_them(fal: Fal, way: str) ->
     ],
 )
 def test_a_host_of_fal_that_is_not_here_says_so(fal: Fal, url: str, headers: dict[str, str]) -> None:
-    answer = fal.ask("GET", url, headers=headers)
-    assert answer.status_code == 501
-    detail = answer.json()["detail"]
+    response = fal.ask("GET", url, headers=headers)
+    assert response.status_code == 501
+    detail = response.json()["detail"]
     assert detail.startswith("mock-fal does not emulate 'mcp.fal.ai'; it emulates ")
     assert all(host in detail for host in EMULATED_HOSTS)
 
@@ -192,16 +192,16 @@ def test_a_host_of_fal_that_is_not_here_says_so(fal: Fal, url: str, headers: dic
 def test_a_body_that_says_it_is_too_large_is_refused_unread(serve: Serve, url: str) -> None:
     call = serve(max_body=50).begin("POST", url, headers={"content-length": "100"}, body=b"x" * 100)
     assert call.unread == 11
-    answer = call.answer()
-    assert answer.status_code == 413
-    assert answer.text == '{"detail":"Request body is larger than 50 bytes, the limit of this mock-fal"}'
-    assert answer.headers["x-fal-request-id"]
+    response = call.response()
+    assert response.status_code == 413
+    assert response.text == '{"detail":"Request body is larger than 50 bytes, the limit of this mock-fal"}'
+    assert response.headers["x-fal-request-id"]
 
 
 @pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
 def test_a_body_that_turns_out_too_large_is_refused_at_once(serve: Serve, url: str) -> None:
     call = serve(max_body=50).begin("POST", url, body=b"x" * 100)
-    assert call.answer().status_code == 413
+    assert call.response().status_code == 413
     assert call.unread == 5
 
 
@@ -212,7 +212,7 @@ def test_who_hangs_up_within_a_body_asked_nothing(fal: Fal, url: str) -> None:
     assert call.is_over
     assert not call.sent
     assert not fal.journal
-    assert not fal.emulator.store.entries
+    assert not fal.emulator.store.requests
 
 
 @pytest.mark.parametrize("origin", [{}, {"origin": PAGE}])
@@ -233,8 +233,8 @@ def test_a_bug_of_ours_is_a_500_and_told_to_the_log(
     fal: Fal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(fal.emulator, "submit", None)
-    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=A_CAT)
-    assert (answer.status_code, answer.text) == (500, '{"detail":"Internal Server Error"}')
+    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=A_CAT)
+    assert (response.status_code, response.text) == (500, '{"detail":"Internal Server Error"}')
     assert "a bug, at POST /fal-ai/flux/schnell" in caplog.text
     assert [exchange.status for exchange in fal.journal] == [500]
 
@@ -252,7 +252,7 @@ HOSTS = [
 @pytest.mark.parametrize("url", HOSTS)
 def test_a_page_may_ask_whether_it_may_ask(fal: Fal, url: str) -> None:
     asked = "authorization,content-type,x-fal-queue-priority,x-app-mine"
-    answer = fal.ask(
+    response = fal.ask(
         "OPTIONS",
         url,
         key=None,
@@ -262,27 +262,27 @@ def test_a_page_may_ask_whether_it_may_ask(fal: Fal, url: str) -> None:
             "access-control-request-headers": asked,
         },
     )
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == PAGE
-    assert "POST" in answer.headers["access-control-allow-methods"]
-    assert answer.headers["access-control-allow-headers"] == asked
-    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == PAGE
+    assert "POST" in response.headers["access-control-allow-methods"]
+    assert response.headers["access-control-allow-headers"] == asked
+    assert response.headers["access-control-allow-credentials"] == "true"
     assert not fal.journal
 
 
 @pytest.mark.parametrize("url", HOSTS)
-def test_a_page_reads_the_answer(stepping: Fal, url: str) -> None:
-    answer = stepping.ask("POST", url, headers={"origin": PAGE, "cookie": "a=b"}, body=A_CAT)
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == PAGE
-    assert answer.headers["access-control-allow-credentials"] == "true"
-    assert answer.headers["vary"] == "Origin"
+def test_a_page_reads_the_answer(auto_advance: Fal, url: str) -> None:
+    response = auto_advance.ask("POST", url, headers={"origin": PAGE, "cookie": "a=b"}, body=A_CAT)
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == PAGE
+    assert response.headers["access-control-allow-credentials"] == "true"
+    assert response.headers["vary"] == "Origin"
 
 
 @pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
 def test_a_page_reads_refusals_too(fal: Fal, url: str) -> None:
-    answer = fal.ask("POST", url, key=None, headers={"origin": PAGE}, body=A_CAT)
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, PAGE)
+    response = fal.ask("POST", url, key=None, headers={"origin": PAGE}, body=A_CAT)
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, PAGE)
 
 
 def test_a_page_watches_a_status_stream(fal: Fal) -> None:
@@ -345,10 +345,10 @@ def test_a_refusal_belongs_to_whoever_the_key_names(
     serve: Serve, headers: dict[str, str], tenant: str
 ) -> None:
     fal = serve(key=("alice:secret",))
-    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", key=None, headers=headers, body=A_CAT)
+    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", key=None, headers=headers, body=A_CAT)
     (exchange,) = fal.journal
     assert (exchange.tenant, exchange.status, exchange.request_id) == (tenant, 401, None)
-    assert exchange.response_body == answer.content
+    assert exchange.response_body == response.content
 
 
 def test_a_look_at_anothers_request_belongs_to_whoever_looked(fal: Fal) -> None:
@@ -357,12 +357,12 @@ def test_a_look_at_anothers_request_belongs_to_whoever_looked(fal: Fal) -> None:
     assert (exchange.tenant, exchange.status, exchange.request_id) == ("bob", 404, None)
 
 
-def test_a_direct_request_is_written_down_too(stepping: Fal) -> None:
-    answer = stepping.run()
-    (exchange,) = stepping.journal
+def test_a_direct_request_is_written_down_too(auto_advance: Fal) -> None:
+    response = auto_advance.run()
+    (exchange,) = auto_advance.journal
     assert exchange.url == f"{RUN}/{SCHNELL}"
-    assert exchange.request_id == answer.headers["x-fal-request-id"]
-    assert exchange.response_body == answer.content
+    assert exchange.request_id == response.headers["x-fal-request-id"]
+    assert exchange.response_body == response.content
 
 
 def test_a_stream_is_written_down_as_it_leaves(fal: Fal) -> None:
@@ -414,7 +414,7 @@ HOST_NAMES = [
     "[",
     "fal.run:x",
 ]
-WORDS = [
+OPTIONS = [
     *EMULATED_HOSTS,
     *("fal-ai", "flux", "flux-1", "schnell", "dev", "workflows", "comfy", "requests", "status", "stream"),
     *("cancel", "response", "files", "b", "upload", "storage", "api", "fal", "proxy", "_mock", "health"),
@@ -442,7 +442,7 @@ STEMS = [
     "/v3b.fal.media",
     "{file}",
 ]
-words = st.lists(st.sampled_from(WORDS) | st.text(max_size=8), max_size=6).map("/".join)
+words = st.lists(st.sampled_from(OPTIONS) | st.text(max_size=8), max_size=6).map("/".join)
 paths = st.builds("{}/{}".format, st.sampled_from(STEMS), words) | st.sampled_from(STEMS[1:])
 # A server lets no line ends and no zeros through.
 values = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=30) | st.sampled_from(
@@ -459,10 +459,10 @@ queries = st.binary(max_size=20) | st.sampled_from(
 )
 
 
-def is_well_formed(answer: httpx.Response, call: Call, method: str) -> bool:
+def is_well_formed(response: httpx.Response, call: Call, method: str) -> bool:
     start, *parts = call.sent
     raw: list[tuple[bytes, bytes]] = start["headers"]
-    length = answer.headers.get("content-length")
+    length = response.headers.get("content-length")
     return (
         start["type"] == "http.response.start"
         and all(part["type"] == "http.response.body" for part in parts)
@@ -471,13 +471,13 @@ def is_well_formed(answer: httpx.Response, call: Call, method: str) -> bool:
         and (
             length is None
             or method == "HEAD"
-            or answer.status_code == 304
-            or int(length) == len(answer.content)
+            or response.status_code == 304
+            or int(length) == len(response.content)
         )
         and (
-            answer.headers.get("content-type") != "application/json"
-            or not answer.content
-            or bool(answer.json() or 1)
+            response.headers.get("content-type") != "application/json"
+            or not response.content
+            or bool(response.json() or 1)
         )
     )
 
@@ -494,7 +494,7 @@ def is_well_formed(answer: httpx.Response, call: Call, method: str) -> bool:
 def test_whatever_is_asked_gets_an_answer_and_never_a_500(
     host: str, method: str, path: str, query: bytes, headers: list[tuple[str, str]], body: bytes
 ) -> None:
-    with opened(clock="stepping", max_body=100_000) as fal:
+    with opened(clock="auto-advance", max_body=100_000) as fal:
         there = fal.submit(image_size={"width": 8, "height": 8})
         (file,) = fal.emulator.store.files
         asked = scope(method, "http://x/") | {
@@ -506,9 +506,9 @@ def test_whatever_is_asked_gets_an_answer_and_never_a_500(
             ],
         }
         call = Call(fal, asked, body, True)
-        answer = call.answer()
-        assert answer.status_code != 500
-        assert is_well_formed(answer, call, method)
+        response = call.response()
+        assert response.status_code != 500
+        assert is_well_formed(response, call, method)
 
 
 @given(
@@ -517,12 +517,12 @@ def test_whatever_is_asked_gets_an_answer_and_never_a_500(
     endpoint=st.sampled_from([SCHNELL, DEV, "fal-ai/flux/x"]),
 )
 def test_whatever_the_input_the_result_can_be_read(body: bytes, plane: str, endpoint: str) -> None:
-    with opened(clock="stepping") as fal:
+    with opened(clock="auto-advance") as fal:
         call = fal.begin("POST", f"{plane}/{endpoint}", body=body)
-        answer = call.answer()
-        id = answer.headers["x-fal-request-id"]
+        response = call.response()
+        id = response.headers["x-fal-request-id"]
         results = [fal.ask("GET", f"{QUEUE}/fal-ai/flux/requests/{id}") for _ in range(3)]
-        assert {each.status_code for each in (answer, *results)} <= {200, 400, 404, 422}
+        assert {each.status_code for each in (response, *results)} <= {200, 400, 404, 422}
         assert all(each.json() for each in results)
         assert fal.ask("GET", f"{OURS}/_mock/requests").json()["requests"]
         assert fal.ask("GET", f"{OURS}/").status_code == 200

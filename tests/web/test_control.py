@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import mock_fal
 from mock_fal.clock import EPOCH, steady_time
-from mock_fal.outbox import Attempt
+from mock_fal.webhooks.outbox import Attempt
 from tests.clients.programs import NODES, Node
 from tests.web.conftest import DEV, MEDIA, OURS, QUEUE, QUEUE_S, RUN_S, SCHNELL, Fal, Serve
 
@@ -24,9 +24,9 @@ ADVANCE = f"{OURS}/_mock/clock/advance"
 
 def test_health_tells_the_version_and_the_moment(fal: Fal) -> None:
     fal.advance(1.5)
-    answer = fal.ask("GET", f"{OURS}/_mock/health", key=None)
-    assert answer.status_code == 200
-    told = answer.json()
+    response = fal.ask("GET", f"{OURS}/_mock/health", key=None)
+    assert response.status_code == 200
+    told = response.json()
     assert 0 <= told.pop("uptime_s") < 60
     assert told == {"status": "ok", "version": mock_fal.__version__, "clock": "manual", "now": EPOCH + 1.5}
 
@@ -36,17 +36,17 @@ def test_health_tells_the_version_and_the_moment(fal: Fal) -> None:
 
 def told(fal: Fal, query: str = "") -> list[dict[str, Any]]:
     """What the journal says, for a query that it understands."""
-    answer = fal.ask("GET", f"{REQUESTS}{query}")
-    assert answer.status_code == 200, answer.text
-    requests: list[dict[str, Any]] = answer.json()["requests"]
+    response = fal.ask("GET", f"{REQUESTS}{query}")
+    assert response.status_code == 200, response.text
+    requests: list[dict[str, Any]] = response.json()["requests"]
     return requests
 
 
 def test_requests_tell_what_was_asked_and_answered(fal: Fal) -> None:
     handle = fal.submit(query="?fal_max_queue_length=9")
     (exchange,) = told(fal)
-    took, asked_at = exchange.pop("duration_s"), exchange.pop("asked_at")
-    assert 0 <= took < 60 and abs(asked_at - steady_time()) < 60
+    took, received_at = exchange.pop("duration_s"), exchange.pop("asked_at")
+    assert 0 <= took < 60 and abs(received_at - steady_time()) < 60
     request, response = exchange.pop("request"), exchange.pop("response")
     assert exchange == {
         "id": 1,
@@ -65,7 +65,7 @@ def test_requests_tell_what_was_asked_and_answered(fal: Fal) -> None:
         "endpoint": SCHNELL,
         "request_id": handle.id,
         "state": "queued",
-        "cue": None,
+        "directive": None,
         "playback": None,
         "input": {"prompt": "a cat"},
         "output": handle.taken.json(),
@@ -185,9 +185,9 @@ def test_who_got_no_runner_in_time_has_failed(fal: Fal) -> None:
 def test_what_is_no_query_is_refused_with_what_was_expected(
     fal: Fal, page: str, query: str, detail: str
 ) -> None:
-    answer = fal.ask("GET", f"{OURS}/_mock/{page}{query}")
-    assert answer.status_code == 422
-    assert answer.json()["detail"].startswith(f"mock-fal: {detail}")
+    response = fal.ask("GET", f"{OURS}/_mock/{page}{query}")
+    assert response.status_code == 422
+    assert response.json()["detail"].startswith(f"mock-fal: {detail}")
 
 
 def test_requests_are_told_oldest_first_and_our_own_not_at_all(fal: Fal) -> None:
@@ -245,8 +245,8 @@ def test_a_deep_body_is_told_as_the_text_that_it_came_as(fal: Fal, depth: int) -
 
 def test_a_reset_forgets_everything(fal: Fal) -> None:
     handle = fal.completed()
-    answer = fal.ask("DELETE", REQUESTS)
-    assert (answer.status_code, answer.content) == (204, b"")
+    response = fal.ask("DELETE", REQUESTS)
+    assert (response.status_code, response.content) == (204, b"")
     assert fal.ask("GET", REQUESTS).json() == {"requests": []}
     assert handle.result().status_code == 404
 
@@ -263,22 +263,22 @@ def test_a_reset_may_be_of_one_key(fal: Fal) -> None:
 
 
 def archive(fal: Fal, query: str = "") -> list[dict[str, Any]]:
-    answer = fal.ask("GET", f"{OURS}/_mock/requests.har{query}")
-    assert answer.headers["content-disposition"] == 'attachment; filename="mock-fal.har"'
-    assert answer.json()["log"]["version"] == "1.2"
-    entries: list[dict[str, Any]] = answer.json()["log"]["entries"]
-    return entries
+    response = fal.ask("GET", f"{OURS}/_mock/requests.har{query}")
+    assert response.headers["content-disposition"] == 'attachment; filename="mock-fal.har"'
+    assert response.json()["log"]["version"] == "1.2"
+    requests: list[dict[str, Any]] = response.json()["log"]["entries"]
+    return requests
 
 
 def test_the_archive_has_both_halves_of_an_exchange(fal: Fal) -> None:
     handle = fal.submit(query="?logs=1")
-    (entry,) = archive(fal)
-    assert entry["request"]["url"] == f"{QUEUE}/{SCHNELL}?logs=1"
-    assert entry["request"]["queryString"] == [{"name": "logs", "value": "1"}]
-    assert entry["request"]["postData"]["text"] == '{"prompt": "a cat"}'
-    assert entry["response"]["content"]["text"] == handle.taken.text
-    assert entry["response"]["content"]["mimeType"] == "application/json"
-    assert entry["_request_id"] == handle.id
+    (request,) = archive(fal)
+    assert request["request"]["url"] == f"{QUEUE}/{SCHNELL}?logs=1"
+    assert request["request"]["queryString"] == [{"name": "logs", "value": "1"}]
+    assert request["request"]["postData"]["text"] == '{"prompt": "a cat"}'
+    assert request["response"]["content"]["text"] == handle.taken.text
+    assert request["response"]["content"]["mimeType"] == "application/json"
+    assert request["_request_id"] == handle.id
 
 
 @pytest.mark.parametrize(
@@ -293,8 +293,8 @@ def test_the_archive_has_both_halves_of_an_exchange(fal: Fal) -> None:
 def test_the_archive_keeps_secrets_unless_it_is_asked_for_them(fal: Fal, given: str, shown: str) -> None:
     fal.ask("GET", f"{QUEUE}/x", key=None, headers={"authorization": given})
     seen = [
-        next(each["value"] for each in entry["request"]["headers"] if each["name"] == "authorization")
-        for entry in (*archive(fal), *archive(fal, "?secrets=1"))
+        next(each["value"] for each in request["request"]["headers"] if each["name"] == "authorization")
+        for request in (*archive(fal), *archive(fal, "?secrets=1"))
     ]
     assert seen == [shown, given]
 
@@ -322,10 +322,10 @@ def test_the_archive_is_valid_to_others(fal: Fal, tmp_path: Path) -> None:
     fal.ask("GET", fal.picture(), key=None)
     fal.ask("POST", upload, body=b"\xff", headers={"content-type": "image/png"})
     fal.ask("GET", f"{QUEUE}/<b>/\u00e4?\u00e4=%ff", key=None)
-    answer = fal.ask("GET", f"{OURS}/_mock/requests.har")
-    assert len(answer.json()["log"]["entries"]) == 10
+    response = fal.ask("GET", f"{OURS}/_mock/requests.har")
+    assert len(response.json()["log"]["entries"]) == 10
     path = tmp_path / "journal.har"
-    path.write_bytes(answer.content)
+    path.write_bytes(response.content)
     assert Node(NODES[-1])("har.mjs", str(path)) == {"valid": True, "errors": None}
 
 
@@ -370,9 +370,9 @@ def test_files_are_those_that_were_uploaded_and_those_of_results(fal: Fal) -> No
 
 def samples(fal: Fal) -> dict[str, float]:
     """What Prometheus would read, each sample by its name and labels."""
-    answer = fal.ask("GET", f"{OURS}/_mock/metrics", key=None)
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    families = list(text_string_to_metric_families(answer.text))
+    response = fal.ask("GET", f"{OURS}/_mock/metrics", key=None)
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    families = list(text_string_to_metric_families(response.text))
     assert all(family.documentation and family.type in ("counter", "gauge") for family in families)
     return {
         " ".join([sample.name.removeprefix("mock_fal_"), *sample.labels.values()]): sample.value
@@ -421,9 +421,9 @@ def test_a_slip_in_the_name_of_a_parameter_is_not_taken_for_all_keys(
     fal: Fal, method: str, path: str
 ) -> None:
     handle = fal.submit()
-    answer = fal.ask(method, f"{OURS}/_mock/{path}?kye=alice")
-    assert answer.status_code == 422
-    assert answer.json()["detail"] == "mock-fal: unknown parameter 'kye'; expected one of key"
+    response = fal.ask(method, f"{OURS}/_mock/{path}?kye=alice")
+    assert response.status_code == 422
+    assert response.json()["detail"] == "mock-fal: unknown parameter 'kye'; expected one of key"
     assert handle.status().status_code == 202
 
 
@@ -462,17 +462,17 @@ def test_deliveries_may_be_those_of_one_key(fal: Fal, key: str, seen: list[str])
 # -- the clock
 
 
-@pytest.mark.parametrize("clock", ["manual", "stepping"])
+@pytest.mark.parametrize("clock", ["manual", "auto-advance"])
 def test_the_clock_tells_its_kind_and_the_moment(serve: Serve, clock: str) -> None:
     told = serve(clock=clock).ask("GET", f"{OURS}/_mock/clock").json()
     assert told == {"clock": clock, "speed": 1.0, "now": EPOCH}
 
 
-@pytest.mark.parametrize("clock", ["manual", "stepping"])
+@pytest.mark.parametrize("clock", ["manual", "auto-advance"])
 def test_a_clock_that_tests_move_is_moved(serve: Serve, clock: str) -> None:
     fal = serve(clock=clock)
-    answer = fal.ask("POST", ADVANCE, body=b'{"seconds": 10}')
-    assert (answer.status_code, answer.json()) == (200, {"now": EPOCH + 10})
+    response = fal.ask("POST", ADVANCE, body=b'{"seconds": 10}')
+    assert (response.status_code, response.json()) == (200, {"now": EPOCH + 10})
     assert fal.clock.now() == EPOCH + 10
 
 
@@ -480,15 +480,15 @@ def test_moving_the_clock_moves_requests(fal: Fal) -> None:
     handle = fal.submit()
     watcher = handle.watch()
     fal.ask("POST", ADVANCE, body=b'{"seconds": 2}')
-    fal.settle()
+    fal.wait_for_deliveries()
     assert handle.status().json()["status"] == "IN_PROGRESS"
     assert [event["status"] for event in watcher.events()] == ["IN_QUEUE", "IN_PROGRESS"]
 
 
 def test_the_systems_clock_is_not_moved(serve: Serve) -> None:
-    answer = serve(clock="system").ask("POST", ADVANCE, body=b'{"seconds": 10}')
-    assert answer.status_code == 409
-    assert answer.json()["detail"].startswith("mock-fal: this clock moves by itself")
+    response = serve(clock="system").ask("POST", ADVANCE, body=b'{"seconds": 10}')
+    assert response.status_code == 409
+    assert response.json()["detail"].startswith("mock-fal: this clock moves by itself")
 
 
 @pytest.mark.parametrize(
@@ -513,9 +513,9 @@ def test_the_systems_clock_is_not_moved(serve: Serve) -> None:
     ],
 )
 def test_what_is_no_span_leaves_the_clock_where_it_is(fal: Fal, body: bytes) -> None:
-    answer = fal.ask("POST", ADVANCE, body=body)
-    assert answer.status_code == 422
-    assert answer.json()["detail"].startswith('mock-fal: expected {"seconds": 10}, with 0 or more seconds')
+    response = fal.ask("POST", ADVANCE, body=body)
+    assert response.status_code == 422
+    assert response.json()["detail"].startswith('mock-fal: expected {"seconds": 10}, with 0 or more seconds')
     assert fal.clock.now() == EPOCH
 
 
@@ -560,9 +560,9 @@ def test_programs_of_this_machine_may_ask(fal: Fal, host: str) -> None:
 )
 def test_a_name_that_could_be_anybodys_is_refused(fal: Fal, method: str, path: str, host: str) -> None:
     fal.submit()
-    answer = fal.ask(method, OURS + path, headers={"host": host})
-    assert answer.status_code == 403
-    assert answer.json()["detail"].startswith("mock-fal: the control API answers local programs only")
+    response = fal.ask(method, OURS + path, headers={"host": host})
+    assert response.status_code == 403
+    assert response.json()["detail"].startswith("mock-fal: the control API answers local programs only")
     assert len(fal.journal) == 1
 
 
@@ -581,9 +581,9 @@ def test_a_name_that_could_be_anybodys_is_refused(fal: Fal, method: str, path: s
 @pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS"])
 def test_a_page_of_another_site_is_refused(fal: Fal, method: str, origin: str) -> None:
     fal.submit()
-    answer = fal.ask(method, REQUESTS, headers={"origin": origin})
-    assert answer.status_code == 403
-    assert "access-control-allow-origin" not in answer.headers
+    response = fal.ask(method, REQUESTS, headers={"origin": origin})
+    assert response.status_code == 403
+    assert "access-control-allow-origin" not in response.headers
     assert len(fal.journal) == 1
 
 
@@ -596,10 +596,12 @@ def test_our_own_page_may_ask(fal: Fal) -> None:
 
 @pytest.mark.parametrize("path", ["/_mock", "/_mock/nothing", "/fal-ai/flux/schnell", "/favicon.ico", "/v3b"])
 def test_where_nothing_is_stands_where_something_is(fal: Fal, path: str) -> None:
-    answer = fal.ask("GET", OURS + path)
-    assert answer.status_code == 404
-    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    assert answer.text.startswith(f"mock-fal: nothing at {path}. Hosts of fal are reached as /queue.fal.run/")
+    response = fal.ask("GET", OURS + path)
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.text.startswith(
+        f"mock-fal: nothing at {path}. Hosts of fal are reached as /queue.fal.run/"
+    )
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ def send(fal: Fal, method: str, document: Any, query: str = "") -> Any:
 
 def test_rules_are_replaced_added_to_and_forgotten(fal: Fal) -> None:
     assert rules(fal) == []
-    send(fal, "PUT", ["queue=1", {"at": "status", "status": 503, "times": 2}])
+    send(fal, "PUT", ["queue=1", {"operation": "status", "status": 503, "times": 2}])
     send(fal, "POST", {"nsfw": True})
-    told = ["nsfw", "queue=1", "times=2 at=status status=503"]
+    told = ["nsfw", "queue=1", "times=2 operation=status status=503"]
     assert [each["rule"] for each in rules(fal)] == told
     send(fal, "PUT", "run=5")
     assert rules(fal) == [{"rule": "run=5", "asked": 0, "used": 0}]
@@ -32,10 +32,10 @@ def test_rules_are_replaced_added_to_and_forgotten(fal: Fal) -> None:
 
 
 def test_rules_tell_how_often_they_were_used(fal: Fal) -> None:
-    send(fal, "PUT", ["at=status status=503 times=1"])
+    send(fal, "PUT", ["operation=status status=503 times=1"])
     handle = fal.submit()
     assert [handle.status().status_code for _ in range(2)] == [503, 202]
-    assert rules(fal) == [{"rule": "times=1 at=status status=503", "asked": 2, "used": 1}]
+    assert rules(fal) == [{"rule": "times=1 operation=status status=503", "asked": 2, "used": 1}]
 
 
 def test_a_key_has_rules_of_its_own(fal: Fal) -> None:
@@ -70,7 +70,7 @@ def test_rules_may_be_yaml(fal: Fal) -> None:
 )
 def test_what_cannot_be_read_is_told_and_changes_nothing(fal: Fal, body: bytes, detail: str) -> None:
     send(fal, "PUT", "run=5")
-    answer = fal.ask("PUT", SCENARIO, body=body)
-    assert answer.status_code == 422
-    assert answer.json()["detail"].startswith(detail)
+    response = fal.ask("PUT", SCENARIO, body=body)
+    assert response.status_code == 422
+    assert response.json()["detail"].startswith(detail)
     assert [each["rule"] for each in rules(fal)] == ["run=5"]

@@ -12,25 +12,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mock_fal import MockFal
-from mock_fal.scenario.cue import Cue
-from mock_fal.scenario.vocabulary import POSTS
-from mock_fal.web.faults.answers import merged
-from tests.strategies import cues
+from mock_fal.scenario.directive import Directive
+from mock_fal.scenario.options import POSTS
+from mock_fal.web.faults.responses import merged
+from tests.strategies import directives
 from tests.web.conftest import MEDIA, QUEUE, RUN, SCHNELL, Fal, Serve
 
 REST = "https://rest.fal.ai"
 
 
-def ask(fal: Fal, cue: str, at: str = QUEUE) -> httpx.Response:
-    return fal.ask("POST", f"{at}/{SCHNELL}", body=json.dumps({"prompt": f"a cat [mock: {cue}]"}).encode())
+def ask(fal: Fal, directive: str, at: str = QUEUE) -> httpx.Response:
+    return fal.ask(
+        "POST", f"{at}/{SCHNELL}", body=json.dumps({"prompt": f"a cat [mock: {directive}]"}).encode()
+    )
 
 
 def test_a_status_is_answered_as_asked_for_and_nothing_is_submitted(fal: Fal) -> None:
-    answer = ask(fal, "status=418 detail='no tea' header.X-Pot=1 retry_after=5")
-    assert (answer.status_code, answer.json()) == (418, {"detail": "no tea"})
-    assert (answer.headers["x-pot"], answer.headers["retry-after"]) == ("1", "5")
-    assert answer.headers["x-fal-request-id"]
-    assert not fal.emulator.store.entries
+    response = ask(fal, "status=418 detail='no tea' header.X-Pot=1 retry_after=5")
+    assert (response.status_code, response.json()) == (418, {"detail": "no tea"})
+    assert (response.headers["x-pot"], response.headers["retry-after"]) == ("1", "5")
+    assert response.headers["x-fal-request-id"]
+    assert not fal.emulator.store.requests
 
 
 @pytest.mark.parametrize(
@@ -46,15 +48,15 @@ def test_a_status_is_answered_as_asked_for_and_nothing_is_submitted(fal: Fal) ->
     ],
 )
 def test_the_body_says_what_it_is(fal: Fal, words: str, body: bytes, content_type: str | None) -> None:
-    answer = ask(fal, words)
-    assert (answer.content, answer.headers.get("content-type")) == (body, content_type)
+    response = ask(fal, words)
+    assert (response.content, response.headers.get("content-type")) == (body, content_type)
 
 
 def test_the_ingress_answers_in_html_and_knows_no_request(fal: Fal) -> None:
-    answer = ask(fal, "ingress=502", RUN)
-    assert (answer.status_code, answer.headers["content-type"]) == (502, "text/html")
-    assert "nginx" in answer.text
-    assert "x-fal-request-id" not in answer.headers
+    response = ask(fal, "ingress=502", RUN)
+    assert (response.status_code, response.headers["content-type"]) == (502, "text/html")
+    assert "nginx" in response.text
+    assert "x-fal-request-id" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -69,27 +71,27 @@ def test_an_account_is_refused_at_every_step(fal: Fal, account: str, status: int
     handle = fal.completed()
     fal.emulator.store.tenant("alice").scenario.add(account=account)
     initiate = f"{REST}/storage/upload/initiate"
-    answers = [
+    responses = [
         *(handle.status(), handle.result(), handle.cancel()),
         *(fal.ask("POST", f"{at}/{SCHNELL}", body=b"{}") for at in (QUEUE, RUN)),
         fal.ask("POST", initiate, body=b"{}"),
         fal.ask("POST", f"{REST}/storage/auth/token", body=b"{}"),
         fal.ask("GET", f"{QUEUE}/fal-ai/flux/requests/none/status"),
     ]
-    assert {answer.status_code for answer in answers} == {status}
-    assert all(answer.json()["detail"].startswith(detail) for answer in answers)
+    assert {response.status_code for response in responses} == {status}
+    assert all(response.json()["detail"].startswith(detail) for response in responses)
     assert fal.ask("POST", f"{QUEUE}/{SCHNELL}", key="bob:secret", body=b"{}").status_code == 200
 
 
 def test_a_step_fails_as_often_as_asked_and_does_not_happen(fal: Fal) -> None:
-    handle = fal.submit("[mock: status=503 at=cancel times=1]")
+    handle = fal.submit("[mock: status=503 operation=cancel times=1]")
     assert handle.cancel().status_code == 503
     assert handle.status().json()["status"] == "IN_QUEUE"
     assert handle.cancel().json() == {"status": "OK"}
 
 
 def test_a_prompt_of_before_is_known_at_later_steps(fal: Fal) -> None:
-    fal.emulator.scenario.add("prompt=dog at=status status=500")
+    fal.emulator.scenario.add("prompt=dog operation=status status=500")
     assert [fal.submit(prompt).status().status_code for prompt in ("a cat", "a dog")] == [202, 500]
 
 
@@ -111,15 +113,15 @@ def test_an_uploads_token_is_over(fal: Fal) -> None:
     token = fal.ask("POST", f"{REST}/storage/auth/token", body=b"{}").json()["token"]
     fal.emulator.store.tenant("alice").scenario.add("token=expired times=1")
     headers = {"authorization": f"Bearer {token}"}
-    answers = [fal.ask("POST", f"{MEDIA}/files/upload", headers=headers, body=b"a") for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [401, 200]
-    fal.emulator.store.tenant("alice").scenario.add("at=file status=410 times=1")
-    url = answers[1].json()["access_url"]
+    responses = [fal.ask("POST", f"{MEDIA}/files/upload", headers=headers, body=b"a") for _ in range(2)]
+    assert [response.status_code for response in responses] == [401, 200]
+    fal.emulator.store.tenant("alice").scenario.add("operation=download status=410 times=1")
+    url = responses[1].json()["access_url"]
     assert [fal.ask("GET", url, key=None).status_code for _ in range(2)] == [410, 200]
 
 
 def test_json_is_patched(fal: Fal) -> None:
-    handle = fal.submit('[mock: at=status merge={"new":{"a":1},"metrics":null} null=logs]')
+    handle = fal.submit('[mock: operation=status merge={"new":{"a":1},"metrics":null} set_null=logs]')
     body = handle.status("?logs=1").json()
     assert (body["new"], body["logs"]) == ({"a": 1}, None)
     assert "metrics" not in body
@@ -130,7 +132,7 @@ def test_json_is_patched(fal: Fal) -> None:
 
 @pytest.mark.parametrize("path", ["a.b", "images.9", "images.0.url", "images.x"])
 def test_null_stands_where_there_is_a_place(fal: Fal, path: str) -> None:
-    handle = fal.completed(f"[mock: at=result null={path}]")
+    handle = fal.completed(f"[mock: operation=result set_null={path}]")
     url = handle.result().json()["images"][0]["url"]
     assert (url is None) == (path == "images.0.url")
 
@@ -156,12 +158,12 @@ def test_a_merge_patch_is_that_of_rfc_7396(target: Any, patch: Any, result: Any)
 
 @pytest.mark.parametrize("spoiled", ["malformed", "truncated", "empty"])
 def test_json_is_spoiled_and_the_request_taken(fal: Fal, spoiled: str) -> None:
-    answer = ask(fal, f"json={spoiled}")
+    response = ask(fal, f"json={spoiled}")
     with pytest.raises(json.JSONDecodeError):
-        answer.json()
-    assert answer.status_code == 200
-    assert int(answer.headers["content-length"]) == len(answer.content)
-    assert len(fal.emulator.store.entries) == 1
+        response.json()
+    assert response.status_code == 200
+    assert int(response.headers["content-length"]) == len(response.content)
+    assert len(fal.emulator.store.requests) == 1
 
 
 def test_what_is_no_json_is_left_as_it_is(fal: Fal) -> None:
@@ -169,7 +171,7 @@ def test_what_is_no_json_is_left_as_it_is(fal: Fal) -> None:
 
 
 def test_a_body_drips_by_the_emulated_clock(fal: Fal) -> None:
-    body = b'{"prompt":"[mock: drip=100]"}'
+    body = b'{"prompt":"[mock: throttle=100]"}'
     call = fal.begin("POST", f"{QUEUE}/{SCHNELL}", body=body)
     assert call.news() == ""
     fal.advance(1)
@@ -178,7 +180,7 @@ def test_a_body_drips_by_the_emulated_clock(fal: Fal) -> None:
     for _ in range(200):
         fal.advance(0.5)
     assert call.is_over
-    assert call.answer().json()["status"] == "IN_QUEUE"
+    assert call.response().json()["status"] == "IN_QUEUE"
 
 
 def test_a_position_falls_as_the_wait_goes_on(fal: Fal) -> None:
@@ -220,18 +222,18 @@ def test_a_request_error_looks_as_asked(fal: Fal) -> None:
 
 
 def test_an_answer_that_was_changed_says_so_in_the_journal(fal: Fal) -> None:
-    handle = fal.completed("a [mock: error=image_too_small] [mock: status=503 at=status times=1]")
+    handle = fal.completed("a [mock: error=image_too_small] [mock: status=503 operation=status times=1]")
     handle.status(), handle.status()
     fal.completed().status()
-    error, status = "error=image_too_small", "times=1 at=status status=503"
-    assert [each.cue for each in fal.journal] == [error, status, error, "", ""]
+    error, status = "error=image_too_small", "times=1 operation=status status=503"
+    assert [each.directive for each in fal.journal] == [error, status, error, "", ""]
 
 
 def test_a_near_miss_is_told_and_nothing_is_submitted(fal: Fal) -> None:
-    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=b'{"prompt":"[mock nsfw]"}')
-    assert (answer.status_code, "is no cue" in answer.text) == (400, True)
-    answer = ask(fal, "nsfw endpoint=fal-ai/fluxx")
-    assert (answer.status_code, "is like no endpoint" in answer.text) == (400, True)
+    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=b'{"prompt":"[mock nsfw]"}')
+    assert (response.status_code, "is no directive" in response.text) == (400, True)
+    response = ask(fal, "nsfw endpoint=fal-ai/fluxx")
+    assert (response.status_code, "is like no endpoint" in response.text) == (400, True)
 
 
 def test_without_a_socket_a_connection_breaks_as_an_error(fal: Fal) -> None:
@@ -242,10 +244,10 @@ def test_without_a_socket_a_connection_breaks_as_an_error(fal: Fal) -> None:
 # -- connections, with real sockets
 
 
-def raw(server: MockFal, cue: str) -> socket.socket:
+def raw(server: MockFal, directive: str) -> socket.socket:
     """A connection on which a direct request has been asked for."""
     host, port = server.url.removeprefix("http://").split(":")
-    body = json.dumps({"prompt": f"[mock: {cue}]"}).encode()
+    body = json.dumps({"prompt": f"[mock: {directive}]"}).encode()
     connection = socket.create_connection((host, int(port)), timeout=20)
     head = f"POST /fal.run/{SCHNELL} HTTP/1.1\r\nhost: {host}:{port}\r\nauthorization: Key a:b\r\n"
     connection.sendall(head.encode() + b"content-length: %d\r\n\r\n" % len(body) + body)
@@ -253,16 +255,16 @@ def raw(server: MockFal, cue: str) -> socket.socket:
 
 
 def test_a_reset_comes_before_any_answer() -> None:
-    with MockFal(clock="stepping") as server, raw(server, "connection=reset") as connection:
+    with MockFal(clock="auto-advance") as server, raw(server, "connection=reset") as connection:
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
         (exchange,) = server.requests
-        assert (exchange.status, exchange.cue) == (0, "connection=reset")
+        assert (exchange.status, exchange.directive) == (0, "connection=reset")
 
 
 def test_a_connection_breaks_behind_the_headers() -> None:
     with (
-        MockFal(clock="stepping") as server,
+        MockFal(clock="auto-advance") as server,
         raw(server, "connection=reset_after_headers") as connection,
     ):
         told = b""
@@ -274,7 +276,7 @@ def test_a_connection_breaks_behind_the_headers() -> None:
 
 
 def test_a_hang_lasts_until_the_caller_leaves_and_holds_no_server_up() -> None:
-    with MockFal(clock="stepping") as server, raw(server, "connection=hang") as connection:
+    with MockFal(clock="auto-advance") as server, raw(server, "connection=hang") as connection:
         connection.settimeout(0.05)
         with pytest.raises(TimeoutError):
             connection.recv(1)
@@ -293,17 +295,21 @@ ALLOWED = {
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(rules=st.lists(cues(), max_size=4), inline=st.lists(cues(), max_size=2))
-def test_every_answer_is_one_of_fals_or_asked_for(serve: Serve, rules: list[Cue], inline: list[Cue]) -> None:
-    fal = serve(clock="stepping")
-    harmless = [cue for cue in rules if not cue.connection]
-    fal.emulator.scenario.replace(cue for cue in harmless if not cue.endpoint)
-    prompt = "a cat " + " ".join(f"[mock: {cue}]" for cue in inline if not (cue.connection or cue.endpoint))
+@given(rules=st.lists(directives(), max_size=4), inline=st.lists(directives(), max_size=2))
+def test_every_answer_is_one_of_fals_or_asked_for(
+    serve: Serve, rules: list[Directive], inline: list[Directive]
+) -> None:
+    fal = serve(clock="auto-advance")
+    harmless = [directive for directive in rules if not directive.connection]
+    fal.emulator.scenario.replace(directive for directive in harmless if not directive.endpoint)
+    prompt = "a cat " + " ".join(
+        f"[mock: {directive}]" for directive in inline if not (directive.connection or directive.endpoint)
+    )
     body = json.dumps({"prompt": prompt}).encode()
-    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=body)
+    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=body)
     fal.ask("POST", f"{RUN}/{SCHNELL}", body=body)
     try:
-        url = answer.json()["response_url"]
+        url = response.json()["response_url"]
     except (ValueError, TypeError, KeyError):
         url = f"{QUEUE}/fal-ai/flux/requests/none"
     for method, path in [
@@ -316,15 +322,15 @@ def test_every_answer_is_one_of_fals_or_asked_for(serve: Serve, rules: list[Cue]
         fal.ask(method, url + path)
     for each in fal.journal:
         known = each.status in ALLOWED[each.operation] or (each.status == 404 and not each.request_id)
-        assert known or each.cue, each
-        assert b"Internal Server Error" not in each.response_body or each.cue
+        assert known or each.directive, each
+        assert b"Internal Server Error" not in each.response_body or each.directive
 
 
 def test_the_steps_that_take_requests_are_told_apart(fal: Fal) -> None:
-    fal.emulator.scenario.add("at=submit status=501")
-    fal.emulator.scenario.add("at=run status=502")
-    fal.emulator.scenario.add("at=stream status=503")
+    fal.emulator.scenario.add("operation=submit status=501")
+    fal.emulator.scenario.add("operation=run status=502")
+    fal.emulator.scenario.add("operation=stream status=503")
     paths = [(QUEUE, ""), (RUN, ""), (RUN, "/stream")]
-    answers = [fal.ask("POST", f"{at}/{SCHNELL}{path}", body=b'{"prompt":"a"}') for at, path in paths]
-    assert [answer.status_code for answer in answers] == [501, 502, 503]
+    responses = [fal.ask("POST", f"{at}/{SCHNELL}{path}", body=b'{"prompt":"a"}') for at, path in paths]
+    assert [response.status_code for response in responses] == [501, 502, 503]
     assert len(POSTS) == 3

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mock_fal.recipe import Recipe
-from mock_fal.render import Darkroom
+from mock_fal.pictures.recipe import Recipe
+from mock_fal.pictures.render import PictureCache
 from tests.web.conftest import MEDIA, OURS, QUEUE_S, RUN_S, Fal, opened
 
 CORS = {
@@ -33,12 +33,12 @@ def test_a_picture_is_one_of_the_kind_and_size_that_was_asked_for(
     fal: Fal, format: str, extension: str
 ) -> None:
     url = fal.picture(image_size={"width": 90, "height": 70}, output_format=format)
-    answer = fal.ask("GET", url, key=None)
+    response = fal.ask("GET", url, key=None)
     assert url.endswith(f".{extension}")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == f"image/{format}"
-    assert int(answer.headers["content-length"]) == len(answer.content)
-    with Image.open(io.BytesIO(answer.content)) as picture:
+    assert response.status_code == 200
+    assert response.headers["content-type"] == f"image/{format}"
+    assert int(response.headers["content-length"]) == len(response.content)
+    with Image.open(io.BytesIO(response.content)) as picture:
         assert (picture.size, picture.format) == ((90, 70), format.upper())
 
 
@@ -59,26 +59,26 @@ def test_the_same_seed_gives_the_same_picture_at_another_address(fal: Fal) -> No
 def test_each_picture_of_a_request_is_another(fal: Fal) -> None:
     handle = fal.completed(num_images=4, image_size={"width": 64, "height": 48})
     urls = [image["url"] for image in handle.result().json()["images"]]
-    answers = [fal.ask("GET", url) for url in urls]
-    assert len({answer.content for answer in answers}) == 4
-    assert len({answer.headers["etag"] for answer in answers}) == 4
+    responses = [fal.ask("GET", url) for url in urls]
+    assert len({response.content for response in responses}) == 4
+    assert len({response.headers["etag"] for response in responses}) == 4
 
 
 def test_an_unsafe_picture_is_black(fal: Fal) -> None:
-    answer = fal.ask("GET", fal.picture("a cat [mock: nsfw]", output_format="png"))
-    with Image.open(io.BytesIO(answer.content)) as picture:
+    response = fal.ask("GET", fal.picture("a cat [mock: nsfw]", output_format="png"))
+    with Image.open(io.BytesIO(response.content)) as picture:
         assert picture.convert("L").getextrema() == (0, 0)
 
 
 def test_a_picture_is_drawn_in_a_thread_of_its_own(fal: Fal, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn_in: list[threading.Thread] = []
-    develop = Darkroom.develop
+    render = PictureCache.render
 
-    def watched(darkroom: Darkroom, recipe: Recipe) -> bytes:
+    def watched(picture_cache: PictureCache, recipe: Recipe) -> bytes:
         drawn_in.append(threading.current_thread())
-        return develop(darkroom, recipe)
+        return render(picture_cache, recipe)
 
-    monkeypatch.setattr(Darkroom, "develop", watched)
+    monkeypatch.setattr(PictureCache, "render", watched)
     url = fal.picture()
     fal.ask("GET", url)
     fal.ask("GET", url)
@@ -87,7 +87,7 @@ def test_a_picture_is_drawn_in_a_thread_of_its_own(fal: Fal, monkeypatch: pytest
 
 
 def test_nothing_is_drawn_before_somebody_looks(fal: Fal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Darkroom, "develop", None)
+    monkeypatch.setattr(PictureCache, "render", None)
     url = fal.picture()
     assert fal.ask("GET", url, headers={"if-none-match": "*"}).status_code == 304
 
@@ -118,10 +118,10 @@ def test_a_picture_may_be_kept_for_long_and_read_from_everywhere(fal: Fal) -> No
 @pytest.mark.parametrize("url", [NOWHERE, f"{MEDIA}/", f"{MEDIA}/files/b"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_where_nothing_is_is_a_404(fal: Fal, method: str, url: str) -> None:
-    answer = fal.ask(method, url, key=None)
-    assert answer.status_code == 404
-    assert answer.text == ("" if method == "HEAD" else '{"detail":"File not found"}')
-    assert CORS.items() <= dict(answer.headers).items()
+    response = fal.ask(method, url, key=None)
+    assert response.status_code == 404
+    assert response.text == ("" if method == "HEAD" else '{"detail":"File not found"}')
+    assert CORS.items() <= dict(response.headers).items()
 
 
 def test_a_picture_goes_with_its_request(fal: Fal) -> None:
@@ -133,18 +133,18 @@ def test_a_picture_goes_with_its_request(fal: Fal) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_a_picture_is_only_read(fal: Fal, method: str) -> None:
     url = f"{MEDIA}/files/x"
-    answer = fal.ask(method, url)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET,HEAD")
-    assert CORS.items() <= dict(answer.headers).items()
+    response = fal.ask(method, url)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET,HEAD")
+    assert CORS.items() <= dict(response.headers).items()
 
 
 @pytest.mark.parametrize(
     "headers", [{}, {"origin": "https://app.test", "access-control-request-method": "GET"}]
 )
 def test_a_page_may_ask_whether_it_may_read(fal: Fal, headers: dict[str, str]) -> None:
-    answer = fal.ask("OPTIONS", NOWHERE, key=None, headers=headers)
-    assert (answer.status_code, answer.content) == (204, b"")
-    assert CORS.items() <= dict(answer.headers).items()
+    response = fal.ask("OPTIONS", NOWHERE, key=None, headers=headers)
+    assert (response.status_code, response.content) == (204, b"")
+    assert CORS.items() <= dict(response.headers).items()
 
 
 # -- who has it already
@@ -154,10 +154,10 @@ def test_who_has_the_picture_is_not_sent_it_again(fal: Fal) -> None:
     url = fal.picture()
     tag = fal.ask("GET", url).headers["etag"]
     for seen in (tag, f'"other", {tag}', f"W/{tag}", "*", " * "):
-        answer = fal.ask("GET", url, headers={"if-none-match": seen})
-        assert (answer.status_code, answer.content) == (304, b"")
-        assert answer.headers["etag"] == tag
-        assert CORS.items() <= dict(answer.headers).items()
+        response = fal.ask("GET", url, headers={"if-none-match": seen})
+        assert (response.status_code, response.content) == (304, b"")
+        assert response.headers["etag"] == tag
+        assert CORS.items() <= dict(response.headers).items()
 
 
 @pytest.mark.parametrize("seen", ["", '"other"', "junk", ",", '"*"'])
@@ -184,22 +184,22 @@ def test_who_has_another_picture_is_sent_this_one(fal: Fal, seen: str) -> None:
 def test_a_part_is_just_that(fal: Fal, asked: str, start: int, stop: int | None) -> None:
     url = fal.picture()
     whole = fal.ask("GET", url).content
-    answer = fal.ask("GET", url, headers={"range": asked})
+    response = fal.ask("GET", url, headers={"range": asked})
     first, last, _ = slice(start, stop).indices(len(whole))
-    assert answer.status_code == 206
-    assert answer.content == whole[start:stop]
-    assert answer.headers["content-range"] == f"bytes {first}-{last - 1}/{len(whole)}"
-    assert int(answer.headers["content-length"]) == len(answer.content)
-    assert answer.headers["content-type"] == "image/jpeg"
+    assert response.status_code == 206
+    assert response.content == whole[start:stop]
+    assert response.headers["content-range"] == f"bytes {first}-{last - 1}/{len(whole)}"
+    assert int(response.headers["content-length"]) == len(response.content)
+    assert response.headers["content-type"] == "image/jpeg"
 
 
 @pytest.mark.parametrize("asked", ["bytes=99999999-", "bytes=99999999-100000000", "bytes=-0"])
 def test_a_part_that_is_not_there_cannot_be_had(fal: Fal, asked: str) -> None:
     url = fal.picture()
     size = len(fal.ask("GET", url).content)
-    answer = fal.ask("GET", url, headers={"range": asked})
-    assert (answer.status_code, answer.content) == (416, b"")
-    assert answer.headers["content-range"] == f"bytes */{size}"
+    response = fal.ask("GET", url, headers={"range": asked})
+    assert (response.status_code, response.content) == (416, b"")
+    assert response.headers["content-range"] == f"bytes */{size}"
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,9 @@ def test_a_part_that_is_not_there_cannot_be_had(fal: Fal, asked: str) -> None:
     ],
 )
 def test_what_is_no_single_part_is_the_whole(fal: Fal, asked: str) -> None:
-    answer = fal.ask("GET", fal.picture(), headers={"range": asked})
-    assert answer.status_code == 200
-    assert "content-range" not in answer.headers
+    response = fal.ask("GET", fal.picture(), headers={"range": asked})
+    assert response.status_code == 200
+    assert "content-range" not in response.headers
 
 
 def test_a_part_is_given_only_of_the_picture_that_it_belongs_to(fal: Fal) -> None:
@@ -235,19 +235,19 @@ def test_whatever_part_is_asked_for_what_comes_is_a_part(asked: str) -> None:
     with opened() as fal:
         url = fal.picture(image_size={"width": 8, "height": 8})
         whole = fal.ask("GET", url).content
-        answer = fal.ask("GET", url, headers={"range": asked})
-        assert answer.status_code in (200, 206, 416)
-        assert answer.content in whole
-        assert int(answer.headers["content-length"]) == len(answer.content)
+        response = fal.ask("GET", url, headers={"range": asked})
+        assert response.status_code in (200, 206, 416)
+        assert response.content in whole
+        assert int(response.headers["content-length"]) == len(response.content)
 
 
 # -- in the answer itself
 
 
 def test_in_sync_mode_a_picture_is_what_it_would_be_as_a_file(fal: Fal) -> None:
-    wishes: dict[str, Any] = {"seed": 7, "image_size": {"width": 64, "height": 48}}
-    file = fal.ask("GET", fal.picture(**wishes)).content
-    handle = fal.completed(sync_mode=True, **wishes)
+    options: dict[str, Any] = {"seed": 7, "image_size": {"width": 64, "height": 48}}
+    file = fal.ask("GET", fal.picture(**options)).content
+    handle = fal.completed(sync_mode=True, **options)
     head, _, data = handle.result().json()["images"][0]["url"].partition(",")
     assert head == "data:image/jpeg;base64"
     assert base64.b64decode(data) == file

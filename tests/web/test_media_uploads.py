@@ -25,17 +25,17 @@ def world() -> Iterator[World]:
     world.close()
 
 
-def token(world: World, key: dict[str, str] = ANA, **wishes: object) -> dict[str, str]:
+def token(world: World, key: dict[str, str] = ANA, **options: object) -> dict[str, str]:
     """The header of a CDN token."""
-    seen = world("POST", f"{REST}/auth/token", key, json=wishes).json()
+    seen = world("POST", f"{REST}/auth/token", key, json=options).json()
     return {"authorization": f"{seen['token_type']} {seen['token']}"}
 
 
 def uploaded(world: World, data: bytes = b"0123456789", headers: dict[str, str] | None = None) -> str:
     """The address of a file of Ana's."""
-    answer = world("POST", f"{V3}/files/upload", {**token(world), **(headers or {})}, content=data)
-    assert answer.status_code == 200
-    access_url: str = answer.json()["access_url"]
+    response = world("POST", f"{V3}/files/upload", {**token(world), **(headers or {})}, content=data)
+    assert response.status_code == 200
+    access_url: str = response.json()["access_url"]
     return access_url
 
 
@@ -51,24 +51,24 @@ def restricted(world: World, default: str) -> str:
 def test_a_file_comes_by_a_signed_address_without_a_key(world: World) -> None:
     promised = world("POST", f"{REST}/upload/initiate", ANA, json=CAT).json()
     assert world("GET", promised["file_url"]).status_code == 404
-    answer = world("PUT", promised["upload_url"], {"content-type": "image/png"}, content=b"cat")
-    assert (answer.status_code, answer.content) == (200, b"")
+    response = world("PUT", promised["upload_url"], {"content-type": "image/png"}, content=b"cat")
+    assert (response.status_code, response.content) == (200, b"")
     file = world("GET", promised["file_url"])
     assert (file.content, file.headers["content-type"]) == (b"cat", "image/png")
-    assert file.headers["etag"] == answer.headers["etag"] == f'"{md5(b"cat").hexdigest()}"'
+    assert file.headers["etag"] == response.headers["etag"] == f'"{md5(b"cat").hexdigest()}"'
 
 
 @pytest.mark.parametrize("signature", ["", "?signature=", "?signature=00", "?signature=%C3%A9"])
 def test_an_address_without_its_signature_takes_nothing(world: World, signature: str) -> None:
     promised = world("POST", f"{REST}/upload/initiate", ANA, json=CAT).json()
-    answer = world("PUT", promised["file_url"] + signature, content=b"cat")
-    assert (answer.status_code, answer.json()) == (401, {"detail": "Invalid token"})
+    response = world("PUT", promised["file_url"] + signature, content=b"cat")
+    assert (response.status_code, response.json()) == (401, {"detail": "Invalid token"})
 
 
 def test_a_file_comes_with_a_token(world: World) -> None:
     headers = {**token(world), "content-type": "text/plain", "x-fal-file-name": "a.txt"}
-    answer = world("POST", f"{V3}/files/upload", headers, content=b"hello")
-    url = answer.json()["access_url"]
+    response = world("POST", f"{V3}/files/upload", headers, content=b"hello")
+    url = response.json()["access_url"]
     assert (url[:30], url[-6:]) == ("https://v3b.fal.media/files/b/", "_a.txt")
     assert world("GET", url).text == "hello"
 
@@ -108,9 +108,9 @@ REFUSED = {
 @pytest.mark.parametrize("value", REFUSED)
 def test_without_either_nothing_is_taken(world: World, value: str | None) -> None:
     headers = {} if value is None else {"authorization": value}
-    answer = world("POST", f"{V3}/files/upload", headers, content=b"x")
-    assert (answer.status_code, answer.json()) == (401, {"detail": REFUSED[value]})
-    assert answer.headers["access-control-allow-origin"] == "*"
+    response = world("POST", f"{V3}/files/upload", headers, content=b"x")
+    assert (response.status_code, response.json()) == (401, {"detail": REFUSED[value]})
+    assert response.headers["access-control-allow-origin"] == "*"
 
 
 def test_a_token_that_is_over_takes_nothing(world: World) -> None:
@@ -146,7 +146,7 @@ def test_who_hangs_up_leaves_nothing(world: World) -> None:
         "headers": [(b"host", b"v3.fal.media"), (b"authorization", b"Key ana:secret")],
     }
     asyncio.run(world.app(scope, receive, send))
-    assert world.emulator.storage.vault.used == 0
+    assert world.emulator.storage.file_store.used == 0
 
 
 def test_the_limit_of_an_upload_holds_with_and_without_a_length(world: World) -> None:
@@ -155,13 +155,13 @@ def test_the_limit_of_an_upload_holds_with_and_without_a_length(world: World) ->
     chunked = world("POST", f"{V3}/files/upload", ANA, content=pieces(data, 1 << 20))
     assert (whole.status_code, chunked.status_code) == (413, 413)
     assert "--max-upload" in whole.json()["detail"]
-    assert world.emulator.storage.vault.used == 0
+    assert world.emulator.storage.file_store.used == 0
 
 
 def test_the_limit_of_all_uploads_holds(world: World) -> None:
     uploaded(world, bytes(4 << 20))
-    answer = world("POST", f"{V3}/files/upload", ANA, content=bytes(3 << 20))
-    assert (answer.status_code, "--max-disk" in answer.json()["detail"]) == (507, True)
+    response = world("POST", f"{V3}/files/upload", ANA, content=bytes(3 << 20))
+    assert (response.status_code, "--max-disk" in response.json()["detail"]) == (507, True)
 
 
 # -- in parts
@@ -177,9 +177,9 @@ def test_parts_come_by_a_signed_address(world: World) -> None:
     assert seen[0].headers["etag"] == f'"{md5(b"b").hexdigest()}"'
     assert world("PUT", promised["upload_url"], content=b"x").status_code == 400
     assert world("GET", promised["file_url"]).status_code == 404
-    parts = [answer.json() for answer in seen[1:]]
-    answer = world("POST", f"{base}/complete?{query}", json={"parts": parts})
-    assert (answer.status_code, answer.json()) == (200, {"access_url": promised["file_url"]})
+    parts = [response.json() for response in seen[1:]]
+    response = world("POST", f"{base}/complete?{query}", json={"parts": parts})
+    assert (response.status_code, response.json()) == (200, {"access_url": promised["file_url"]})
     assert world("GET", promised["file_url"]).content == b"aB"
     assert world("PUT", f"{base}/1", content=b"x").status_code == 401
 
@@ -209,7 +209,7 @@ def test_parts_are_their_owners_affair(world: World) -> None:
     assert world("PUT", f"{base}/1", token(world, EVE), content=b"x").status_code == 403
     assert world("PUT", f"{base[:-1]}/1", token(world), content=b"x").status_code == 401
     assert world("PUT", f"{base}/x", token(world), content=b"x").status_code == 405
-    assert world.emulator.storage.vault.used == 0
+    assert world.emulator.storage.file_store.used == 0
 
 
 WRONG_LISTS = {
@@ -263,9 +263,9 @@ RANGES = {
 
 @pytest.mark.parametrize("asked", RANGES)
 def test_a_range_is_served(world: World, asked: str) -> None:
-    answer = world("GET", uploaded(world), {"range": asked})
-    assert (answer.status_code, answer.content, answer.headers.get("content-range")) == RANGES[asked]
-    assert answer.headers["content-length"] == str(len(answer.content))
+    response = world("GET", uploaded(world), {"range": asked})
+    assert (response.status_code, response.content, response.headers.get("content-range")) == RANGES[asked]
+    assert response.headers["content-length"] == str(len(response.content))
 
 
 @pytest.mark.parametrize(("same", "status"), [(True, 206), (False, 200)])
@@ -279,18 +279,18 @@ def test_a_range_of_another_file_is_not_served(world: World, same: bool, status:
 def test_who_has_the_file_gets_no_second(world: World, form: str) -> None:
     url = uploaded(world)
     etag = world("HEAD", url).headers["etag"]
-    answer = world("GET", url, {"if-none-match": form.format(etag)})
-    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+    response = world("GET", url, {"if-none-match": form.format(etag)})
+    assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", etag)
 
 
 def test_an_empty_file_is_served(world: World) -> None:
-    answer = world("GET", uploaded(world, b""))
-    assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "0")
+    response = world("GET", uploaded(world, b""))
+    assert (response.status_code, response.content, response.headers["content-length"]) == (200, b"", "0")
 
 
 def test_a_range_of_a_large_file_is_served(world: World) -> None:
-    answer = world("GET", uploaded(world, LARGE), {"range": "bytes=300000-999999"})
-    assert answer.content == LARGE[300_000:1_000_000]
+    response = world("GET", uploaded(world, LARGE), {"range": "bytes=300000-999999"})
+    assert response.content == LARGE[300_000:1_000_000]
 
 
 def test_any_page_may_read_and_upload(world: World) -> None:
@@ -301,14 +301,14 @@ def test_any_page_may_read_and_upload(world: World) -> None:
 
 
 def test_another_method_is_not_allowed(world: World) -> None:
-    answer = world("DELETE", uploaded(world))
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET,HEAD")
+    response = world("DELETE", uploaded(world))
+    assert (response.status_code, response.headers["allow"]) == (405, "GET,HEAD")
 
 
 @pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "image/svg+xml"])
 def test_what_could_hold_a_script_gets_a_sandbox(world: World, content_type: str) -> None:
-    answer = world("GET", uploaded(world, headers={"content-type": content_type}))
-    assert answer.headers["content-security-policy"] == "sandbox"
+    response = world("GET", uploaded(world, headers={"content-type": content_type}))
+    assert response.headers["content-security-policy"] == "sandbox"
 
 
 # -- who may read, and for how long
@@ -356,12 +356,12 @@ def test_a_file_expires_by_the_clock(world: World, way: str, name: str) -> None:
 
 def test_a_signed_link_opens_a_hidden_file_for_a_day(world: World) -> None:
     url = restricted(world, "hide")
-    answer = world("POST", f"{url}/sign", token(world), json={})
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8")
-    assert answer.text.startswith(f"{url}?identity=")
-    assert world("GET", answer.text).content == b"0123456789"
+    response = world("POST", f"{url}/sign", token(world), json={})
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert response.text.startswith(f"{url}?identity=")
+    assert world("GET", response.text).content == b"0123456789"
     world.clock.advance(86400)
-    assert world("GET", answer.text).status_code == 404
+    assert world("GET", response.text).status_code == 404
 
 
 def test_a_signed_link_lasts_as_long_as_asked_for_and_opens_one_file(world: World) -> None:
@@ -381,8 +381,8 @@ def test_a_signed_link_lasts_as_long_as_asked_for_and_opens_one_file(world: Worl
     ],
 )
 def test_a_signed_link_has_bounds(world: World, body: object, reason: str) -> None:
-    answer = world("POST", f"{uploaded(world)}/sign", token(world), json=body)
-    assert (answer.status_code, answer.json()) == (422, {"detail": reason})
+    response = world("POST", f"{uploaded(world)}/sign", token(world), json=body)
+    assert (response.status_code, response.json()) == (422, {"detail": reason})
 
 
 @pytest.mark.parametrize(("default", "status"), [("forbid", 403), ("hide", 404)])
@@ -426,8 +426,8 @@ def test_a_result_may_be_restricted(world: World, default: str, status: int) -> 
 
 def test_a_direct_request_heeds_the_lifecycle_too(world: World) -> None:
     headers = {**ANA, "x-fal-object-lifecycle-preference": '{"expiration_duration_seconds": "x"}'}
-    answer = world("POST", "https://fal.run/fal-ai/flux/schnell", headers, json={"prompt": "a cat"})
-    assert (answer.status_code, "expiration_duration_seconds" in answer.json()["detail"]) == (422, True)
+    response = world("POST", "https://fal.run/fal-ai/flux/schnell", headers, json={"prompt": "a cat"})
+    assert (response.status_code, "expiration_duration_seconds" in response.json()["detail"]) == (422, True)
 
 
 # -- the end

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from mock_fal import webhook
 from mock_fal.errors import MODEL_ERRORS, REQUEST_ERRORS
+from mock_fal.webhooks import webhook
 from tests.specs import Operation, spec
 from tests.web.conftest import MEDIA, QUEUE_S, RUN_S, Fal, opened
 from tests.web.witness import Witness, example, parts_of, required
@@ -95,15 +95,15 @@ LATE = {"queue.result": 400}
 
 
 @pytest.mark.parametrize(("operation", "body"), EXAMPLES)
-def test_an_example_is_answered_as_described(stepping: Fal, operation: Operation, body: Any) -> None:
-    witness, name = Witness(stepping), str(operation)
-    values = prepared(name, stepping)
-    answer = witness.ask(name, values=values, body=body)
-    assert answer.status_code < 300 or answer.status_code == LATE.get(name)
+def test_an_example_is_answered_as_described(auto_advance: Fal, operation: Operation, body: Any) -> None:
+    witness, name = Witness(auto_advance), str(operation)
+    values = prepared(name, auto_advance)
+    response = witness.ask(name, values=values, body=body)
+    assert response.status_code < 300 or response.status_code == LATE.get(name)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_every_optional_parameter_is_taken(stepping: Fal, operation: Operation) -> None:
+def test_every_optional_parameter_is_taken(auto_advance: Fal, operation: Operation) -> None:
     name = str(operation)
     values = {
         each["name"].value: example(each) for each in operation.parameters if not each.value.get("required")
@@ -111,14 +111,14 @@ def test_every_optional_parameter_is_taken(stepping: Fal, operation: Operation) 
     # What is a condition has its own stories.
     for condition in ("If-None-Match", "If-Range", "fal_webhook"):
         values.pop(condition, None)
-    answer = Witness(stepping).ask(name, values=values | prepared(name, stepping))
-    assert answer.status_code < 300 or answer.status_code == LATE.get(name)
+    response = Witness(auto_advance).ask(name, values=values | prepared(name, auto_advance))
+    assert response.status_code < 300 or response.status_code == LATE.get(name)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_links_lead_to_what_there_is(stepping: Fal, operation: Operation) -> None:
-    witness, name = Witness(stepping), str(operation)
-    values = {**required(operation), **prepared(name, stepping)}
+def test_links_lead_to_what_there_is(auto_advance: Fal, operation: Operation) -> None:
+    witness, name = Witness(auto_advance), str(operation)
+    values = {**required(operation), **prepared(name, auto_advance)}
     for followed in witness.follow(name, witness.ask(name, values=values), values):
         assert followed.status_code not in (401, 403, 404, 405)
 
@@ -157,8 +157,8 @@ def too_late(witness: Witness) -> None:
     values = {**FLUX, "request_id": taken.json()["request_id"]}
     witness.fal.advance(QUEUE_S)
     witness.ask("queue.status", 200, values)
-    answer = witness.ask("queue.result", 504, values)
-    assert answer.headers["x-fal-request-timeout-type"] == "user"
+    response = witness.ask("queue.result", 504, values)
+    assert response.headers["x-fal-request-timeout-type"] == "user"
 
 
 def unknown(witness: Witness) -> None:
@@ -226,7 +226,7 @@ def with_a_bad_body(witness: Witness) -> None:
     witness.ask("media.completeMultipart", 422, a_session(witness.fal), body=b"{")
 
 
-def with_a_bad_cue(witness: Witness) -> None:
+def with_a_bad_directive(witness: Witness) -> None:
     for operation in OPERATIONS:
         if operation.spec.name in ("queue", "run") and operation.method == "post":
             witness.ask(str(operation), 400, body={"prompt": "[mock: nonsense]"})
@@ -400,8 +400,8 @@ def in_part(witness: Witness) -> None:
     values = a_file(witness.fal, full=True)
     etag = witness.ask("media.readFile", 200, values).headers["etag"]
     for name in ("readFile", "headFile"):
-        answer = witness.ask(f"media.{name}", 206, {**values, "Range": "bytes=1-3"})
-        assert answer.content in (b"ell", b"")
+        response = witness.ask(f"media.{name}", 206, {**values, "Range": "bytes=1-3"})
+        assert response.content in (b"ell", b"")
         witness.ask(f"media.{name}", 416, {**values, "Range": "bytes=9-"})
         witness.ask(f"media.{name}", 304, {**values, "If-None-Match": etag})
         witness.ask(f"media.{name}", 200, {**values, "Range": "bytes=1-3", "If-Range": '"other"'})
@@ -423,7 +423,7 @@ def locked(witness: Witness) -> None:
     for operation in OPERATIONS:
         if step := step_of(operation):
             values = prepared(str(operation), witness.fal)
-            witness.fal.emulator.scenario.add(f"at={step} account=locked")
+            witness.fal.emulator.scenario.add(f"operation={step} account=locked")
             witness.ask(str(operation), 403, values)
             witness.fal.emulator.scenario.clear()
 
@@ -433,7 +433,7 @@ def by_an_ingress(witness: Witness) -> None:
         if operation.spec.name in ("queue", "run"):
             for status in (502, 503, 504):
                 values = prepared(str(operation), witness.fal)
-                witness.fal.emulator.scenario.add(f"at={step_of(operation)} ingress={status}")
+                witness.fal.emulator.scenario.add(f"operation={step_of(operation)} ingress={status}")
                 witness.ask(str(operation), status, values)
                 witness.fal.emulator.scenario.clear()
 
@@ -502,7 +502,7 @@ STORIES: list[tuple[Story, dict[str, Any]]] = [
     (by_another_method, {}),
     (as_head, {}),
     (with_a_bad_body, {}),
-    (with_a_bad_cue, {}),
+    (with_a_bad_directive, {}),
     (more_than_there_is_room_for, {"clock": "manual"}),
     (more_than_may_run, {"concurrency": 1, "clock": "manual"}),
     (larger_than_there_is_room_for, {"max_body": 100, "max_upload": 100}),
@@ -521,7 +521,7 @@ STORIES: list[tuple[Story, dict[str, Any]]] = [
 
 
 def told(story: Story, settings: Mapping[str, Any]) -> Witness:
-    with opened(**{"clock": "stepping", **settings}) as fal:
+    with opened(**{"clock": "auto-advance", **settings}) as fal:
         witness = Witness(fal)
         story(witness)
         return witness
@@ -548,8 +548,8 @@ UNSEEN = {
 def test_a_webhook_is_as_described(fal: Fal, prompt: object, attempt: int) -> None:
     handle = fal.completed(prompt)
     operation = spec("webhook").operation("webhook")
-    entry = fal.emulator.store.entries[handle.id]
-    sent = webhook.body(handle.id, fal.emulator.result(entry), MEDIA, {})
+    request = fal.emulator.store.requests[handle.id]
+    sent = webhook.body(handle.id, fal.emulator.result(request), MEDIA, {})
     told = dict(webhook.headers(handle.id, "alice", sent, fal.emulator.signer, now=1e9, attempt=attempt))
     content = operation.node["requestBody"]["content"]["application/json"]
     assert operation.spec.errors(content["schema"], json.loads(sent)) == []
@@ -565,5 +565,7 @@ def test_every_answer_of_the_documents_is_seen() -> None:
     """All stories are told again, for tests may run in processes of their own."""
     seen = {f"{name} {status}" for story in STORIES for name, status in told(*story).seen}
     missing = {f"{each} {status}" for each in OPERATIONS for status in each.responses} - seen
-    assert [answer for answer in missing if not any(re.fullmatch(known, answer) for known in UNSEEN)] == []
-    assert [known for known in UNSEEN if not any(re.fullmatch(known, answer) for answer in missing)] == []
+    assert [
+        response for response in missing if not any(re.fullmatch(known, response) for known in UNSEEN)
+    ] == []
+    assert [known for known in UNSEEN if not any(re.fullmatch(known, response) for response in missing)] == []

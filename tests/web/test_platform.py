@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mock_fal.catalog import FAMILIES, openapi
+from mock_fal.models import openapi
+from mock_fal.models.catalog import FAMILIES
 from mock_fal.web.platform.api import _ROUTES
 from tests.web.conftest import DEV, MEDIA, OURS, QUEUE_S, RUN, RUN_S, SCHNELL, Fal, Serve, opened
 
@@ -22,19 +23,19 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 def get(fal: Fal, path: str, **how: Any) -> Any:
-    answer = fal.ask("GET", f"{API}/{path}", **how)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = fal.ask("GET", f"{API}/{path}", **how)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def post(fal: Fal, path: str, body: object) -> httpx.Response:
     return fal.ask("POST", f"{API}/{path}", body=json.dumps(body).encode())
 
 
-def refusal(answer: httpx.Response) -> tuple[int, str, str]:
-    [(envelope, error)] = answer.json().items()
+def refusal(response: httpx.Response) -> tuple[int, str, str]:
+    [(envelope, error)] = response.json().items()
     assert (envelope, list(error)) == ("error", ["type", "message"])
-    return answer.status_code, error["type"], error["message"]
+    return response.status_code, error["type"], error["message"]
 
 
 def iso(at: float) -> str:
@@ -64,8 +65,8 @@ def test_most_of_it_needs_a_key(fal: Fal, path: str) -> None:
 
 @pytest.mark.parametrize("authorization", ["Key no-secret", "Bearer abc", "Basic abc"])
 def test_a_key_that_is_none_is_refused_even_where_none_is_needed(fal: Fal, authorization: str) -> None:
-    answer = fal.ask("GET", f"{API}/models", key=None, headers={"authorization": authorization})
-    assert refusal(answer)[:2] == (401, "authorization_error")
+    response = fal.ask("GET", f"{API}/models", key=None, headers={"authorization": authorization})
+    assert refusal(response)[:2] == (401, "authorization_error")
 
 
 def test_a_key_that_is_not_accepted_is_refused(serve: Serve) -> None:
@@ -221,20 +222,20 @@ def estimate(fal: Fal, kind: str, **endpoints: object) -> httpx.Response:
 
 
 def test_units_are_multiplied_by_their_price(fal: Fal) -> None:
-    answer = estimate(fal, "unit_price", **{SCHNELL: {"unit_quantity": 2.5}, DEV: {"unit_quantity": 10}})
-    assert answer.json() == {"estimate_type": "unit_price", "total_cost": 0.2575, "currency": "USD"}
+    response = estimate(fal, "unit_price", **{SCHNELL: {"unit_quantity": 2.5}, DEV: {"unit_quantity": 10}})
+    assert response.json() == {"estimate_type": "unit_price", "total_cost": 0.2575, "currency": "USD"}
 
 
 def test_calls_cost_what_they_have_cost(fal: Fal) -> None:
     fal.completed(num_images=3)
     fal.completed()
-    answer = estimate(fal, "historical_api_price", **{SCHNELL: {"call_quantity": 100}})
-    assert answer.json()["total_cost"] == 0.6
+    response = estimate(fal, "historical_api_price", **{SCHNELL: {"call_quantity": 100}})
+    assert response.json()["total_cost"] == 0.6
 
 
 def test_calls_of_what_was_never_called_cost_a_unit(fal: Fal) -> None:
-    answer = estimate(fal, "historical_api_price", **{DEV: {"call_quantity": 100}})
-    assert answer.json()["total_cost"] == 2.5
+    response = estimate(fal, "historical_api_price", **{DEV: {"call_quantity": 100}})
+    assert response.json()["total_cost"] == 2.5
 
 
 @pytest.mark.parametrize(
@@ -419,8 +420,8 @@ def test_a_billing_event_is_one_request(fal: Fal) -> None:
 def test_billing_events_span_ninety_days(fal: Fal) -> None:
     now = fal.clock.now()
     assert get(fal, f"models/billing-events?start={iso(now - 89 * 86_400)}")["billing_events"] == []
-    answer = fal.ask("GET", f"{API}/models/billing-events?start={iso(now - 91 * 86_400)}")
-    assert "at most 90 days" in refusal(answer)[2]
+    response = fal.ask("GET", f"{API}/models/billing-events?start={iso(now - 91 * 86_400)}")
+    assert "at most 90 days" in refusal(response)[2]
 
 
 def test_credits_are_spent(fal: Fal) -> None:
@@ -493,8 +494,8 @@ def test_analytics_count_requests_by_bucket_unless_asked_for_more(fal: Fal) -> N
 
 def test_analytics_need_an_endpoint_and_a_metric(fal: Fal) -> None:
     assert "endpoint_id is None" in refusal(fal.ask("GET", f"{API}/models/analytics"))[2]
-    answer = fal.ask("GET", f"{API}/models/analytics?endpoint_id={DEV}&expand=summary")
-    assert "at least one metric" in refusal(answer)[2]
+    response = fal.ask("GET", f"{API}/models/analytics?endpoint_id={DEV}&expand=summary")
+    assert "at least one metric" in refusal(response)[2]
 
 
 # -- requests
@@ -527,8 +528,8 @@ def stamp(at: float) -> str:
 
 
 def test_a_direct_request_is_listed_too(fal: Fal) -> None:
-    answer = fal.run()
-    assert [item["request_id"] for item in items(fal)] == [answer.headers["x-fal-request-id"]]
+    response = fal.run()
+    assert [item["request_id"] for item in items(fal)] == [response.headers["x-fal-request-id"]]
     assert RUN in fal.journal[0].url
 
 
@@ -598,8 +599,8 @@ def test_one_request_is_found_further_back(fal: Fal) -> None:
     ],
 )
 def test_a_list_says_what_it_cannot_use(fal: Fal, query: str, named: str) -> None:
-    answer = fal.ask("GET", f"{API}/models/requests/by-endpoint?endpoint_id={SCHNELL}{query}")
-    assert named in refusal(answer)[2]
+    response = fal.ask("GET", f"{API}/models/requests/by-endpoint?endpoint_id={SCHNELL}{query}")
+    assert named in refusal(response)[2]
 
 
 def delete(fal: Fal, request_id: str, **how: Any) -> httpx.Response:
@@ -683,16 +684,16 @@ def test_a_queue_is_counted_and_flushed(fal: Fal) -> None:
     fal.submit(endpoint=DEV)
     fal.submit(key="bob:secret")
     assert get(fal, path) == {"queue_size": 2}
-    answer = fal.ask("DELETE", f"{API}/{path}")
-    assert (answer.status_code, answer.content) == (204, b"")
+    response = fal.ask("DELETE", f"{API}/{path}")
+    assert (response.status_code, response.content) == (204, b"")
     assert get(fal, path) == {"queue_size": 0}
     assert get(fal, path, key="bob:secret") == {"queue_size": 1}
     assert waiting.status().json()["error_type"] == "client_cancelled"
 
 
 def test_an_unknown_app_has_no_queue(fal: Fal) -> None:
-    answer = fal.ask("GET", f"{API}/serverless/apps/fal-ai/unheard-of/queue")
-    assert refusal(answer) == (404, "not_found", "Resource not found: no app fal-ai/unheard-of")
+    response = fal.ask("GET", f"{API}/serverless/apps/fal-ai/unheard-of/queue")
+    assert refusal(response) == (404, "not_found", "Resource not found: no app fal-ai/unheard-of")
 
 
 # -- files
@@ -731,8 +732,8 @@ def test_files_that_are_not_there_and_not_theirs_are_refused_in_the_envelope(fal
 
 
 def test_a_body_that_is_too_large_is_refused_in_the_envelope(fal: Fal) -> None:
-    answer = fal.ask("POST", f"{API}/models/pricing/estimate", body=b" " * (1 << 20) + b" ")
-    assert refusal(answer)[0] == 413
+    response = fal.ask("POST", f"{API}/models/pricing/estimate", body=b" " * (1 << 20) + b" ")
+    assert refusal(response)[0] == 413
 
 
 def test_meta_names_where_webhooks_come_from(fal: Fal) -> None:
@@ -764,7 +765,7 @@ def test_whatever_is_asked_gets_an_answer(route: tuple[str, str], query: dict[st
     method, path = route
     with opened() as fal:
         fal.completed()
-        answer = fal.ask(
+        response = fal.ask(
             method, f"{API}/{path.format(*'ab')}?{urlencode(query, errors='replace')}", body=body
         )
-    assert answer.status_code < 500
+    assert response.status_code < 500

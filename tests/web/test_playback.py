@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
+from mock_fal.cassettes.cassette import LiveResponse
 from mock_fal.errors import SettingsError
-from mock_fal.journal import RawHeaders
-from mock_fal.tape.cassette import LiveAnswer
+from mock_fal.journal.exchanges import RawHeaders
 from tests.web.conftest import MEDIA, OURS, QUEUE, RUN, SCHNELL, Fal, Serve, scope
 
 KEY = "live:4fd1c0ffee4fd1c0ffee"
@@ -27,23 +27,23 @@ class Live:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
-        self.answers: list[tuple[int, dict[str, str], bytes | OSError]] = []
+        self.responses: list[tuple[int, dict[str, str], bytes | OSError]] = []
 
     def will(self, body: object, kind: str = "application/json", status: int = 200) -> None:
         known = body if isinstance(body, bytes | OSError) else json.dumps(body).encode()
-        self.answers.append((status, {"content-type": kind}, known))
+        self.responses.append((status, {"content-type": kind}, known))
 
     async def forward(
         self, method: str, url: str, headers: RawHeaders, body: bytes | AsyncIterator[bytes]
-    ) -> LiveAnswer:
+    ) -> LiveResponse:
         sent = body if isinstance(body, bytes) else b"".join([piece async for piece in body])
         told = {name.decode(): value.decode() for name, value in headers}
         self.asked.append((method, url, told, sent))
-        status, its, data = self.answers.pop(0)
+        status, its, data = self.responses.pop(0)
         if isinstance(data, OSError) and status == 0:
             raise data
         raw = [(name.encode(), value.encode()) for name, value in its.items()]
-        return LiveAnswer(status, raw, _pieces(data))
+        return LiveResponse(status, raw, _pieces(data))
 
 
 async def _pieces(data: bytes | OSError) -> AsyncIterator[bytes]:
@@ -78,14 +78,14 @@ def cassette(folder: Path, number: int) -> Any:
 
 def test_the_live_key_is_sent_and_ours_is_not(recorder: Fal, live: Live, folder: Path) -> None:
     live.will({"prompt": f"repeats {KEY}"})
-    answer = recorder.ask(
+    response = recorder.ask(
         "POST", URL, body=b'{"prompt":"a cat"}', headers={"x-mock-fal": "nsfw", "cookie": "a=b"}
     )
     [(method, url, headers, body)] = live.asked
     assert (method, url, body) == ("POST", URL, b'{"prompt":"a cat"}')
     assert headers["authorization"] == f"Key {KEY}" and headers["accept-encoding"] == "identity"
     assert headers.keys().isdisjoint({"x-mock-fal", "cookie", "host"})
-    assert answer.json() == {"prompt": f"repeats {KEY}"}
+    assert response.json() == {"prompt": f"repeats {KEY}"}
     assert cassette(folder, 1)["response"]["json"] == {"prompt": "repeats REDACTED"}
     assert (
         recorder.journal[0].playback == f"recorded 0001-queue.fal.run-POST-{SCHNELL.replace('/', '-')}.json"
@@ -119,8 +119,8 @@ def test_by_our_address_links_lead_to_us_and_inputs_to_fal(recorder: Fal, live: 
         {"status_url": f"{URL}/requests/1/status", "base_url": MEDIA, "image": {"url": PICTURE}, "n": 1}
     )
     sent = json.dumps({"image_url": f"{OURS}/v3b.fal.media/files/b/0a/x.jpg"}).encode()
-    answer = recorder.ask("POST", f"{OURS}/queue.fal.run/{SCHNELL}", body=sent, headers=JSON).json()
-    assert answer == {
+    response = recorder.ask("POST", f"{OURS}/queue.fal.run/{SCHNELL}", body=sent, headers=JSON).json()
+    assert response == {
         "status_url": f"{OURS}/queue.fal.run/{SCHNELL}/requests/1/status",
         "base_url": f"{OURS}/v3b.fal.media",
         "image": {"url": f"{OURS}/v3b.fal.media/files/b/0a/x.jpg"},
@@ -180,8 +180,8 @@ def test_a_live_service_that_is_not_there_is_told_and_not_kept(
     recorder: Fal, live: Live, folder: Path
 ) -> None:
     live.will(ConnectionError("nobody"), status=0)
-    answer = recorder.ask("POST", URL, body=b"{}")
-    assert (answer.status_code, answer.json()) == (
+    response = recorder.ask("POST", URL, body=b"{}")
+    assert (response.status_code, response.json()) == (
         502,
         {"detail": "mock-fal: no answer from https://queue.fal.run: nobody"},
     )
@@ -198,7 +198,7 @@ def test_an_answer_that_breaks_off_is_not_kept(recorder: Fal, live: Live, folder
 def test_who_hangs_up_hangs_up_on_the_live_service(recorder: Fal, folder: Path) -> None:
     over: list[bool] = []
 
-    async def forward(*asked: object) -> LiveAnswer:
+    async def forward(*asked: object) -> LiveResponse:
         try:
             await asyncio.Event().wait()
         finally:
@@ -254,8 +254,8 @@ def test_who_has_the_result_sees_the_end(player: Fal) -> None:
 
 
 def test_by_our_address_the_recorded_links_lead_to_us(player: Fal) -> None:
-    answer = player.ask("POST", f"{OURS}/queue.fal.run/{SCHNELL}", body=b'{"seed":7,"prompt":"a cat"}')
-    assert answer.json()["status_url"] == f"{OURS}/queue.fal.run/fal-ai/flux/requests/1/status"
+    response = player.ask("POST", f"{OURS}/queue.fal.run/{SCHNELL}", body=b'{"seed":7,"prompt":"a cat"}')
+    assert response.json()["status_url"] == f"{OURS}/queue.fal.run/fal-ai/flux/requests/1/status"
 
 
 def test_what_was_not_recorded_is_emulated(player: Fal) -> None:
@@ -282,7 +282,7 @@ def test_a_recorded_file_shows_in_a_placeholder(
     live.will({"access_url": PICTURE})
     recorder.ask("POST", "https://rest.fal.ai/storage/auth/token", body=b"{}")
     recorder.ask("POST", f"{MEDIA}/files/upload", body=b"no picture")
-    player = serve(replay=str(folder), clock="stepping")
+    player = serve(replay=str(folder), clock="auto-advance")
     assert player.ask("POST", "https://rest.fal.ai/storage/auth/token", body=b"{}").json() == {
         "token": "REDACTED"
     }
@@ -290,8 +290,8 @@ def test_a_recorded_file_shows_in_a_placeholder(
         "POST", f"{MEDIA}/files/upload", key=None, headers={"authorization": "Bearer REDACTED"}, body=b"x"
     )
     assert known.status_code == 200  # by no token of ours
-    answer = player.run(endpoint="fal-ai/flux/dev/image-to-image", image_url=PICTURE)
-    assert answer.json()["detail"][0]["type"] == "image_load_error"  # it was read, and is no picture
+    response = player.run(endpoint="fal-ai/flux/dev/image-to-image", image_url=PICTURE)
+    assert response.json()["detail"][0]["type"] == "image_load_error"  # it was read, and is no picture
     assert json.loads(player.journal[-1].request_body)["image_url"] == PICTURE
 
 

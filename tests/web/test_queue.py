@@ -42,7 +42,7 @@ def test_a_submission_is_answered_with_200_and_the_status(fal: Fal) -> None:
 
 
 def test_a_submission_that_starts_at_once_is_in_progress(serve: Serve) -> None:
-    handle = serve(queue_s=0.0).submit()
+    handle = serve(queue_duration=0.0).submit()
     assert handle.taken.text == (f'{{"status":"IN_PROGRESS",{addresses(handle)},"logs":null,"metrics":{{}}}}')
 
 
@@ -66,15 +66,15 @@ def test_a_body_is_read_as_json_whatever_its_type_says(fal: Fal, headers: dict[s
 
 
 def test_an_unknown_app_is_not_found_by_its_alias_alone(fal: Fal) -> None:
-    answer = fal.ask("POST", f"{QUEUE}/fal-ai/h3-max/turbo", body=b"{}")
-    assert answer.status_code == 404
-    assert answer.text == r'{"detail":"Application \"h3-max\" not found"}'
-    assert answer.headers["x-fal-request-id"]
+    response = fal.ask("POST", f"{QUEUE}/fal-ai/h3-max/turbo", body=b"{}")
+    assert response.status_code == 404
+    assert response.text == r'{"detail":"Application \"h3-max\" not found"}'
+    assert response.headers["x-fal-request-id"]
 
 
 def test_a_namespace_belongs_to_an_app_that_is_not_here(fal: Fal) -> None:
-    answer = fal.ask("POST", f"{QUEUE}/workflows/fal-ai/flux", body=b"{}")
-    assert (answer.status_code, answer.text) == (404, r'{"detail":"Application \"flux\" not found"}')
+    response = fal.ask("POST", f"{QUEUE}/workflows/fal-ai/flux", body=b"{}")
+    assert (response.status_code, response.text) == (404, r'{"detail":"Application \"flux\" not found"}')
 
 
 def test_an_unknown_path_in_a_known_app_is_for_the_runner_to_refuse(fal: Fal) -> None:
@@ -86,20 +86,20 @@ def test_an_unknown_path_in_a_known_app_is_for_the_runner_to_refuse(fal: Fal) ->
 @pytest.mark.parametrize("path", ["/", "/fal-ai", "/fal-ai/", "/workflows/fal-ai"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_address_that_names_no_app_is_a_page_not_found(fal: Fal, method: str, path: str) -> None:
-    answer = fal.ask(method, QUEUE + path)
-    assert (answer.status_code, answer.content) == (404, b"404: Not Found")
-    assert answer.headers["content-type"] == TEXT
-    assert answer.headers["x-fal-request-id"]
+    response = fal.ask(method, QUEUE + path)
+    assert (response.status_code, response.content) == (404, b"404: Not Found")
+    assert response.headers["content-type"] == TEXT
+    assert response.headers["x-fal-request-id"]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "PURGE"])
 def test_only_post_submits(fal: Fal, method: str) -> None:
-    answer = fal.ask(method, f"{QUEUE}/{SCHNELL}", body=b'{"prompt":"a cat"}')
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    assert answer.headers["content-type"] == TEXT
-    assert answer.headers["x-fal-request-id"]
-    assert answer.content == (b"" if method == "HEAD" else b"405: Method Not Allowed")
-    assert not fal.emulator.store.entries
+    response = fal.ask(method, f"{QUEUE}/{SCHNELL}", body=b'{"prompt":"a cat"}')
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert response.headers["content-type"] == TEXT
+    assert response.headers["x-fal-request-id"]
+    assert response.content == (b"" if method == "HEAD" else b"405: Method Not Allowed")
+    assert not fal.emulator.store.requests
 
 
 def test_low_priority_waits_behind_all_normal(fal: Fal) -> None:
@@ -129,33 +129,33 @@ def test_a_queue_length_that_is_no_number_is_refused(fal: Fal, length: str) -> N
 def test_more_than_is_remembered_is_refused_while_all_of_it_is_in_flight(serve: Serve) -> None:
     fal = serve(retention=1)
     first = fal.submit()
-    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=b"{}")
-    assert (answer.status_code, answer.text) == (429, '{"detail":"Queue is full"}')
+    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=b"{}")
+    assert (response.status_code, response.text) == (429, '{"detail":"Queue is full"}')
     fal.advance(QUEUE_S + RUN_S)
     assert fal.submit().status().status_code == 202
     assert first.result().status_code == 404
 
 
-def test_a_mistyped_cue_is_refused_with_the_column(fal: Fal) -> None:
+def test_a_mistyped_directive_is_refused_with_the_column(fal: Fal) -> None:
     body = b'{"prompt":"a cat [mock: queue=soon]"}'
-    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=body)
-    assert answer.status_code == 400
-    assert answer.json() == {
+    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=body)
+    assert response.status_code == 400
+    assert response.json() == {
         "detail": "mock-fal: column 14: queue: 'soon', expected seconds from 0 to 100000"
     }
 
 
-def test_a_cue_may_come_in_a_header(fal: Fal) -> None:
+def test_a_directive_may_come_in_a_header(fal: Fal) -> None:
     handle = fal.submit(headers={"x-mock-fal": "queue=0 run=1"})
     assert handle.status().json()["status"] == "IN_PROGRESS"
     fal.advance(1)
     assert handle.status().json()["metrics"] == {"inference_time": 1.0}
 
 
-def test_a_mistyped_cue_in_a_header_is_refused_too(fal: Fal) -> None:
-    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", headers={"x-mock-fal": "run=1 nfsw"}, body=b"{}")
-    assert answer.status_code == 400
-    assert answer.json()["detail"] == "mock-fal: column 7: unknown word 'nfsw'; did you mean 'nsfw'?"
+def test_a_mistyped_directive_in_a_header_is_refused_too(fal: Fal) -> None:
+    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", headers={"x-mock-fal": "run=1 nfsw"}, body=b"{}")
+    assert response.status_code == 400
+    assert response.json()["detail"] == "mock-fal: column 7: unknown word 'nfsw'; did you mean 'nsfw'?"
 
 
 # -- who asks
@@ -177,23 +177,23 @@ ANONYMOUS = (
     ],
 )
 def test_a_submission_needs_a_key(fal: Fal, headers: dict[str, str]) -> None:
-    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", key=None, headers=headers, body=b"{}")
-    assert (answer.status_code, answer.text) == (401, ANONYMOUS)
-    assert answer.headers["x-fal-request-id"]
+    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", key=None, headers=headers, body=b"{}")
+    assert (response.status_code, response.text) == (401, ANONYMOUS)
+    assert response.headers["x-fal-request-id"]
 
 
 def test_a_key_that_nobody_owns_is_refused(serve: Serve) -> None:
     fal = serve(key=("alice:secret",))
-    answer = fal.ask("POST", f"{QUEUE}/{SCHNELL}", key="alice:wrong", body=b"{}")
-    assert (answer.status_code, answer.text) == (401, '{"detail":"invalid key credentials"}')
+    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", key="alice:wrong", body=b"{}")
+    assert (response.status_code, response.text) == (401, '{"detail":"invalid key credentials"}')
     assert fal.submit(key="alice:secret").status().status_code == 202
 
 
 def test_a_bearer_is_refused(fal: Fal) -> None:
-    answer = fal.ask(
+    response = fal.ask(
         "POST", f"{QUEUE}/{SCHNELL}", key=None, headers={"authorization": "Bearer nope"}, body=b"{}"
     )
-    assert (answer.status_code, answer.text) == (401, '{"detail":"bearer: unable to decode issuer"}')
+    assert (response.status_code, response.text) == (401, '{"detail":"bearer: unable to decode issuer"}')
 
 
 @pytest.mark.parametrize("path", ["", "/status", "/status/stream", "/cancel"])
@@ -247,7 +247,7 @@ def test_a_status_carries_the_id_and_no_bill(fal: Fal, past_s: float) -> None:
 
 
 def test_the_place_in_the_queue_comes_nearer(serve: Serve) -> None:
-    fal = serve(runners=1, queue_s=0.0)
+    fal = serve(runners=1, queue_duration=0.0)
     _, _, third = (fal.submit() for _ in range(3))
     assert third.status().json()["queue_position"] == 1
     fal.advance(RUN_S)
@@ -260,8 +260,8 @@ def test_the_place_in_the_queue_comes_nearer(serve: Serve) -> None:
 def test_logs_are_told_to_whoever_asks(fal: Fal, query: str) -> None:
     handle = fal.submit()
     fal.advance(6)
-    answer = handle.status(query)
-    assert answer.text == (
+    response = handle.status(query)
+    assert response.text == (
         f'{{"status":"IN_PROGRESS",{addresses(handle)},"logs":[{FIRST},{SECOND}],"metrics":{{}}}}'
     )
 
@@ -499,8 +499,8 @@ def test_a_result_asked_for_too_early_is_still_in_progress(fal: Fal, past_s: flo
     assert "x-fal-billable-units" not in early.headers
 
 
-def test_asking_for_the_result_moves_a_stepping_clock(stepping: Fal) -> None:
-    handle = stepping.submit()
+def test_asking_for_the_result_moves_a_stepping_clock(auto_advance: Fal) -> None:
+    handle = auto_advance.submit()
     assert [handle.result().status_code for _ in range(3)] == [400, 400, 200]
 
 
@@ -551,9 +551,9 @@ def test_a_deadline_that_is_kept_or_is_none_does_no_harm(fal: Fal, headers: dict
 
 def test_a_request_that_waits_is_cancelled_at_once(fal: Fal) -> None:
     handle = fal.submit()
-    answer = handle.cancel()
-    assert (answer.status_code, answer.text) == (200, '{"status":"OK"}')
-    assert answer.headers["x-fal-request-id"] == handle.id
+    response = handle.cancel()
+    assert (response.status_code, response.text) == (200, '{"status":"OK"}')
+    assert response.headers["x-fal-request-id"] == handle.id
     result = handle.result()
     assert result.status_code == 499
     assert result.text == '{"detail":"Request cancelled","error_type":"client_cancelled"}'
@@ -563,9 +563,9 @@ def test_a_request_that_waits_is_cancelled_at_once(fal: Fal) -> None:
 def test_a_runner_is_told_of_a_cancellation_and_may_go_on(fal: Fal) -> None:
     handle = fal.submit()
     fal.advance(QUEUE_S)
-    answer = handle.cancel()
-    assert (answer.status_code, answer.text) == (202, '{"status":"CANCELLATION_REQUESTED"}')
-    assert answer.headers["x-fal-request-id"] == handle.id
+    response = handle.cancel()
+    assert (response.status_code, response.text) == (202, '{"status":"CANCELLATION_REQUESTED"}')
+    assert response.headers["x-fal-request-id"] == handle.id
     assert handle.status().json()["status"] == "IN_PROGRESS"
     fal.advance(RUN_S)
     assert handle.result().status_code == 200
@@ -580,12 +580,14 @@ def test_a_runner_that_honours_a_cancellation_answers_in_its_own_words(fal: Fal)
     assert "x-fal-error-type" not in result.headers
 
 
-@pytest.mark.parametrize("cue", ["", "[mock: error=runner_server_error]", "[mock: error=image_too_small]"])
-def test_what_is_over_cannot_be_cancelled(fal: Fal, cue: str) -> None:
-    handle = fal.completed(f"a cat {cue}")
-    answer = handle.cancel()
-    assert (answer.status_code, answer.text) == (400, '{"status":"ALREADY_COMPLETED"}')
-    assert answer.headers["x-fal-request-id"] == handle.id
+@pytest.mark.parametrize(
+    "directive", ["", "[mock: error=runner_server_error]", "[mock: error=image_too_small]"]
+)
+def test_what_is_over_cannot_be_cancelled(fal: Fal, directive: str) -> None:
+    handle = fal.completed(f"a cat {directive}")
+    response = handle.cancel()
+    assert (response.status_code, response.text) == (400, '{"status":"ALREADY_COMPLETED"}')
+    assert response.headers["x-fal-request-id"] == handle.id
 
 
 def test_what_was_cancelled_is_over(fal: Fal) -> None:
@@ -614,9 +616,9 @@ def test_a_cancellation_takes_a_body_as_well(fal: Fal) -> None:
 def test_an_id_that_nobody_submitted_is_unknown(
     fal: Fal, method: str, path: str, body: str, key: str | None
 ) -> None:
-    answer = fal.ask(method, f"{QUEUE}/fal-ai/flux/requests/{NOBODYS}{path}", key=key)
-    assert (answer.status_code, answer.text) == (404, body)
-    assert answer.headers["x-fal-request-id"] == NOBODYS
+    response = fal.ask(method, f"{QUEUE}/fal-ai/flux/requests/{NOBODYS}{path}", key=key)
+    assert (response.status_code, response.text) == (404, body)
+    assert response.headers["x-fal-request-id"] == NOBODYS
 
 
 def test_another_accounts_id_looks_unknown(fal: Fal) -> None:
@@ -624,29 +626,29 @@ def test_another_accounts_id_looks_unknown(fal: Fal) -> None:
     assert handle.status(key="bob:secret").text == '{"status":"NOT_FOUND"}'
     assert handle.result(key="bob:secret").text == '{"detail":"Request not found"}'
     assert handle.cancel(key="bob:secret").text == '{"status":"NOT_FOUND"}'
-    assert handle.watch(key="bob:secret").answer().status_code == 404
+    assert handle.watch(key="bob:secret").response().status_code == 404
     assert handle.status(key="alice:other").status_code == 202
 
 
 def test_an_id_under_another_apps_name_looks_unknown(fal: Fal) -> None:
     handle = fal.submit()
-    answer = fal.ask("GET", f"{QUEUE}/fal-ai/flux-1/requests/{handle.id}/status")
-    assert (answer.status_code, answer.text) == (404, '{"status":"NOT_FOUND"}')
+    response = fal.ask("GET", f"{QUEUE}/fal-ai/flux-1/requests/{handle.id}/status")
+    assert (response.status_code, response.text) == (404, '{"status":"NOT_FOUND"}')
 
 
 @pytest.mark.parametrize("id", ["x%0d%0aset-cookie:%20a=b", "%E6%BC%A2", "%00", "%C3%A9", "a%7fb"])
 @pytest.mark.parametrize("path", ["", "/status"])
 def test_an_id_that_fits_into_no_header_is_not_sent_back(fal: Fal, id: str, path: str) -> None:
     """Else a link could make an answer that sets cookies."""
-    answer = fal.ask("GET", f"{QUEUE}/fal-ai/flux/requests/{id}{path}")
-    assert answer.status_code == 404
-    assert len(answer.headers["x-fal-request-id"]) == 36
+    response = fal.ask("GET", f"{QUEUE}/fal-ai/flux/requests/{id}{path}")
+    assert response.status_code == 404
+    assert len(response.headers["x-fal-request-id"]) == 36
 
 
 def test_an_id_of_no_letters_is_unknown_too(fal: Fal) -> None:
-    answer = fal.ask("GET", f"{QUEUE}/fal-ai/flux/requests//status")
-    assert (answer.status_code, answer.text) == (404, '{"status":"NOT_FOUND"}')
-    assert len(answer.headers["x-fal-request-id"]) == 36
+    response = fal.ask("GET", f"{QUEUE}/fal-ai/flux/requests//status")
+    assert (response.status_code, response.text) == (404, '{"status":"NOT_FOUND"}')
+    assert len(response.headers["x-fal-request-id"]) == 36
 
 
 # -- methods and paths
@@ -656,9 +658,9 @@ def test_an_id_of_no_letters_is_unknown_too(fal: Fal) -> None:
 def test_request_addresses_below_a_path_are_places_to_submit_to(fal: Fal, path: str) -> None:
     """As many programs find out that keep the whole id."""
     handle = fal.submit()
-    answer = fal.ask("GET", f"{QUEUE}/{SCHNELL}/requests/{handle.id}{path}")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    assert answer.content == b"405: Method Not Allowed"
+    response = fal.ask("GET", f"{QUEUE}/{SCHNELL}/requests/{handle.id}{path}")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert response.content == b"405: Method Not Allowed"
 
 
 @pytest.mark.parametrize(
@@ -666,8 +668,8 @@ def test_request_addresses_below_a_path_are_places_to_submit_to(fal: Fal, path: 
 )
 def test_whatever_else_is_below_an_app_is_a_place_to_submit_to(fal: Fal, path: str) -> None:
     handle = fal.completed()
-    answer = fal.ask("GET", f"{QUEUE}/fal-ai/flux/{path.format(id=handle.id)}")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    response = fal.ask("GET", f"{QUEUE}/fal-ai/flux/{path.format(id=handle.id)}")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(
@@ -685,10 +687,10 @@ def test_whatever_else_is_below_an_app_is_a_place_to_submit_to(fal: Fal, path: s
 )
 def test_request_addresses_refuse_other_methods(fal: Fal, method: str, path: str, allowed: str) -> None:
     handle = fal.submit()
-    answer = fal.ask(method, f"{handle.url}{path}")
-    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
-    assert answer.headers["content-type"] == TEXT
-    assert answer.headers["x-fal-request-id"] == handle.id
+    response = fal.ask(method, f"{handle.url}{path}")
+    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+    assert response.headers["content-type"] == TEXT
+    assert response.headers["x-fal-request-id"] == handle.id
     assert handle.status().json()["status"] == "IN_QUEUE"
 
 
@@ -715,8 +717,8 @@ def test_head_of_a_status_stream_does_not_wait_for_the_end(fal: Fal) -> None:
     handle = fal.submit()
     call = fal.begin("HEAD", f"{handle.url}/status/stream")
     assert call.is_over
-    assert call.answer().headers["content-type"] == "text/event-stream"
-    assert call.answer().content == b""
+    assert call.response().headers["content-type"] == "text/event-stream"
+    assert call.response().content == b""
 
 
 # -- status stream
@@ -770,7 +772,7 @@ def test_the_lines_of_a_stream_put_together_are_those_of_the_status(fal: Fal) ->
     watcher = handle.watch("?logs=true")
     for _ in range(20):
         fal.advance(0.5)
-    told = [entry for event in watcher.events() for entry in event["logs"] or ()]
+    told = [request for event in watcher.events() for request in event["logs"] or ()]
     assert told == handle.status("?logs=1").json()["logs"]
 
 
@@ -808,12 +810,12 @@ def test_a_line_that_nobody_asked_for_is_no_reason_to_speak(fal: Fal) -> None:
 
 
 def test_a_stream_tells_when_the_request_moves_up(serve: Serve) -> None:
-    fal = serve(runners=1, queue_s=0.0)
+    fal = serve(runners=1, queue_duration=0.0)
     _, second, third = (fal.submit() for _ in range(3))
     watcher = third.watch()
     assert watcher.events()[0]["queue_position"] == 1
     second.cancel()
-    fal.settle()
+    fal.wait_for_deliveries()
     assert watcher.events()[0]["queue_position"] == 0
     fal.advance(RUN_S)
     assert watcher.events()[0]["status"] == "IN_PROGRESS"
@@ -824,7 +826,7 @@ def test_a_cancellation_ends_a_stream_at_once(fal: Fal) -> None:
     watcher = handle.watch()
     watcher.news()
     handle.cancel()
-    fal.settle()
+    fal.wait_for_deliveries()
     assert watcher.news() == (
         f'data: {{"status":"COMPLETED",{addresses(handle)},"logs":null,"metrics":{{}},'
         '"error":"Request cancelled","error_type":"client_cancelled"}\n\n'
@@ -855,8 +857,8 @@ def test_whoever_stops_watching_is_let_go(fal: Fal) -> None:
     assert len(stays.events()) == 2
 
 
-def test_a_stream_runs_to_its_end_by_a_stepping_clock(stepping: Fal) -> None:
-    watcher = stepping.submit().watch()
+def test_a_stream_runs_to_its_end_by_a_stepping_clock(auto_advance: Fal) -> None:
+    watcher = auto_advance.submit().watch()
     assert [event["status"] for event in watcher.events()] == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
     assert watcher.is_over
 

@@ -44,24 +44,24 @@ def acl(
 
 @pytest.mark.parametrize("path", ["upload/initiate", "upload/initiate-multipart", "auth/token"])
 def test_a_key_is_asked_for(world: World, path: str) -> None:
-    answer = world("POST", f"{REST}/storage/{path}", json={})
-    assert (answer.status_code, answer.json()) == (401, {"detail": "Authorization header is required"})
+    response = world("POST", f"{REST}/storage/{path}", json={})
+    assert (response.status_code, response.json()) == (401, {"detail": "Authorization header is required"})
 
 
 @pytest.mark.parametrize("value", ["Key ana", "Key :", "Basic ana:secret"])
 def test_what_is_no_key_is_refused(world: World, value: str) -> None:
-    answer = world("POST", INITIATE, {"authorization": value}, json=CAT)
-    assert (answer.status_code, answer.json()) == (401, {"detail": "invalid key credentials"})
+    response = world("POST", INITIATE, {"authorization": value}, json=CAT)
+    assert (response.status_code, response.json()) == (401, {"detail": "invalid key credentials"})
 
 
 def test_nothing_else_is_there(world: World) -> None:
-    answer = world("GET", f"{REST}/users/me", ANA)
-    assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+    response = world("GET", f"{REST}/users/me", ANA)
+    assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
 
 
 def test_another_method_is_not_allowed(world: World) -> None:
-    answer = world("PUT", INITIATE, ANA)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    response = world("PUT", INITIATE, ANA)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
 def test_a_browser_may_ask(world: World) -> None:
@@ -73,9 +73,9 @@ def test_a_browser_may_ask(world: World) -> None:
 
 
 def test_initiate_names_an_address_to_upload_to_and_the_files_own(world: World) -> None:
-    answer = world("POST", INITIATE, ANA, json=CAT)
-    seen = answer.json()
-    assert (answer.status_code, list(seen)) == (200, ["upload_url", "file_url"])
+    response = world("POST", INITIATE, ANA, json=CAT)
+    seen = response.json()
+    assert (response.status_code, list(seen)) == (200, ["upload_url", "file_url"])
     upload, _, query = seen["upload_url"].partition("?")
     assert (upload, query[:10]) == (seen["file_url"], "signature=")
     host, folder, name = seen["file_url"].rsplit("/", 2)
@@ -94,8 +94,8 @@ def test_initiate_answers_by_both_names_and_without_a_storage_type(
 @pytest.mark.parametrize("kind", ["gcs", "fal-cdn", ""])
 @pytest.mark.parametrize("path", ["upload/initiate", "upload/initiate-multipart", "auth/token"])
 def test_there_is_one_storage_type(world: World, path: str, kind: str) -> None:
-    answer = world("POST", f"{REST}/storage/{path}?storage_type={kind}", ANA, json=CAT)
-    assert (answer.status_code, answer.json()) == (400, {"detail": "Invalid storage type"})
+    response = world("POST", f"{REST}/storage/{path}?storage_type={kind}", ANA, json=CAT)
+    assert (response.status_code, response.json()) == (400, {"detail": "Invalid storage type"})
 
 
 def test_links_follow_the_way_of_the_question(world: World) -> None:
@@ -141,8 +141,8 @@ WRONG_BODIES = {
 
 @pytest.mark.parametrize("body", WRONG_BODIES)
 def test_a_body_that_does_not_fit_is_refused(world: World, body: bytes) -> None:
-    answer = world("POST", INITIATE, ANA, content=body)
-    assert (answer.status_code, answer.json()) == (422, {"detail": WRONG_BODIES[body]})
+    response = world("POST", INITIATE, ANA, content=body)
+    assert (response.status_code, response.json()) == (422, {"detail": WRONG_BODIES[body]})
 
 
 WRONG_TERMS = {
@@ -159,8 +159,8 @@ WRONG_TERMS = {
 
 @pytest.mark.parametrize("terms", WRONG_TERMS)
 def test_a_lifecycle_that_does_not_fit_is_refused(world: World, terms: str) -> None:
-    answer = world("POST", INITIATE, {**ANA, "x-fal-object-lifecycle": terms}, json=CAT)
-    assert (answer.status_code, answer.json()) == (422, {"detail": WRONG_TERMS[terms]})
+    response = world("POST", INITIATE, {**ANA, "x-fal-object-lifecycle": terms}, json=CAT)
+    assert (response.status_code, response.json()) == (422, {"detail": WRONG_TERMS[terms]})
 
 
 # -- tokens
@@ -236,10 +236,10 @@ TOKENS = f"{REST}/tokens/"
 
 @pytest.mark.parametrize("url", [TOKENS, f"{REST}/tokens", "https://rest.alpha.fal.ai/tokens/"])
 def test_a_token_is_a_bare_string(world: World, url: str) -> None:
-    answer = world("POST", url, ANA, json={"allowed_apps": ["flux"], "token_expiration": 120})
-    assert answer.status_code == 200
+    response = world("POST", url, ANA, json={"allowed_apps": ["flux"], "token_expiration": 120})
+    assert response.status_code == 200
     tokens, now = world.emulator.tokens, world.clock.now()
-    assert tokens.account(answer.json(), "flux", now) == "ana"
+    assert tokens.account(response.json(), "flux", now) == "ana"
     assert world.journal[-1].tenant == "ana"
 
 
@@ -268,15 +268,15 @@ def test_a_token_for_a_whole_endpoint_id_is_given_and_good_for_nothing(world: Wo
     ],
 )
 def test_a_realtime_token_is_in_an_object_and_names_endpoints(world: World, body: object) -> None:
-    answer = world("POST", f"{REST}/tokens/realtime", ANA, json=body)
-    assert list(answer.json()) == ["token"]
-    assert world.emulator.tokens.account(answer.json()["token"], "flux", world.clock.now() + 119) == "ana"
+    response = world("POST", f"{REST}/tokens/realtime", ANA, json=body)
+    assert list(response.json()) == ["token"]
+    assert world.emulator.tokens.account(response.json()["token"], "flux", world.clock.now() + 119) == "ana"
 
 
 @pytest.mark.parametrize("url", [TOKENS, f"{REST}/tokens/realtime"])
 def test_there_is_no_token_without_a_key(world: World, url: str) -> None:
-    answer = world("POST", url, json={"allowed_apps": ["flux"]})
-    assert (answer.status_code, answer.json()) == (401, {"detail": "Authorization header is required"})
+    response = world("POST", url, json={"allowed_apps": ["flux"]})
+    assert (response.status_code, response.json()) == (401, {"detail": "Authorization header is required"})
 
 
 @pytest.mark.parametrize(
@@ -296,8 +296,8 @@ def test_there_is_no_token_without_a_key(world: World, url: str) -> None:
     ],
 )
 def test_what_is_wrong_with_a_wish_for_a_token_is_told(world: World, body: object, detail: str) -> None:
-    answer = world("POST", TOKENS, ANA, json=body)
-    assert (answer.status_code, answer.json()) == (422, {"detail": detail})
+    response = world("POST", TOKENS, ANA, json=body)
+    assert (response.status_code, response.json()) == (422, {"detail": detail})
 
 
 def test_a_token_is_asked_for_by_post(world: World) -> None:

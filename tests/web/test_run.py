@@ -17,21 +17,21 @@ def test_a_direct_request_is_answered_when_it_is_done(fal: Fal) -> None:
     fal.advance(RUN_S - 0.25)
     assert not call.sent
     fal.advance(0.25)
-    assert call.answer().json()["prompt"] == "a cat"
+    assert call.response().json()["prompt"] == "a cat"
 
 
 def test_the_answer_is_the_models_own(fal: Fal) -> None:
-    answer = fal.run("a cat", seed=42, image_size="square")
-    url = answer.json()["images"][0]["url"]
-    assert answer.status_code == 200
-    assert answer.text == (
+    response = fal.run("a cat", seed=42, image_size="square")
+    url = response.json()["images"][0]["url"]
+    assert response.status_code == 200
+    assert response.text == (
         f'{{"images":[{{"url":"{url}","width":512,"height":512,"content_type":"image/jpeg"}}],'
         '"timings":{"inference":7.68},"seed":42,"has_nsfw_concepts":[false],"prompt":"a cat"}'
     )
 
 
-def test_the_answer_says_who_made_it_and_what_it_costs(stepping: Fal) -> None:
-    headers = stepping.run(image_size="square_hd", num_images=2).headers
+def test_the_answer_says_who_made_it_and_what_it_costs(auto_advance: Fal) -> None:
+    headers = auto_advance.run(image_size="square_hd", num_images=2).headers
     assert headers["content-type"] == "application/json"
     assert headers["x-fal-billable-units"] == "4"
     assert len(headers["x-fal-request-id"]) == 36
@@ -39,19 +39,19 @@ def test_the_answer_says_who_made_it_and_what_it_costs(stepping: Fal) -> None:
     assert headers["strict-transport-security"] == STRICT
 
 
-def test_a_direct_request_can_be_asked_after_at_the_queue(stepping: Fal) -> None:
-    answer = stepping.run()
-    url = f"{QUEUE}/fal-ai/flux/requests/{answer.headers['x-fal-request-id']}"
-    assert stepping.ask("GET", url).content == answer.content
+def test_a_direct_request_can_be_asked_after_at_the_queue(auto_advance: Fal) -> None:
+    response = auto_advance.run()
+    url = f"{QUEUE}/fal-ai/flux/requests/{response.headers['x-fal-request-id']}"
+    assert auto_advance.ask("GET", url).content == response.content
 
 
 def test_who_cancels_a_direct_request_ends_it(fal: Fal) -> None:
     body = b'{"prompt":"a cat [mock: cancel=honoured]"}'
     call = fal.begin("POST", f"{RUN}/{SCHNELL}", body=body)
-    (request_id,) = fal.emulator.store.entries
+    (request_id,) = fal.emulator.store.requests
     fal.ask("PUT", f"{QUEUE}/fal-ai/flux/requests/{request_id}/cancel")
-    answer = call.answer()
-    assert (answer.status_code, answer.text) == (499, '{"detail":"Request cancelled"}')
+    response = call.response()
+    assert (response.status_code, response.text) == (499, '{"detail":"Request cancelled"}')
 
 
 def test_a_direct_request_waits_for_a_runner(serve: Serve) -> None:
@@ -69,90 +69,90 @@ def test_a_start_deadline_that_passed_is_the_callers_own(serve: Serve, name: str
     fal.begin("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
     call = fal.begin("POST", f"{RUN}/{SCHNELL}", headers={name: "3"}, body=A_CAT)
     fal.advance(3)
-    answer = call.answer()
-    assert answer.status_code == 504
-    assert answer.text == '{"detail":"Request timed out","error_type":"request_timeout"}'
-    assert answer.headers["x-fal-request-timeout-type"] == "user"
-    assert answer.headers["strict-transport-security"] == STRICT
+    response = call.response()
+    assert response.status_code == 504
+    assert response.text == '{"detail":"Request timed out","error_type":"request_timeout"}'
+    assert response.headers["x-fal-request-timeout-type"] == "user"
+    assert response.headers["strict-transport-security"] == STRICT
 
 
-def test_an_input_that_does_not_fit_is_refused_at_once(stepping: Fal) -> None:
-    answer = stepping.run(num_images=5)
-    assert answer.status_code == 422
-    assert answer.text == (
+def test_an_input_that_does_not_fit_is_refused_at_once(auto_advance: Fal) -> None:
+    response = auto_advance.run(num_images=5)
+    assert response.status_code == 422
+    assert response.text == (
         '{"detail":[{"type":"less_than_equal","loc":["body","num_images"],'
         '"msg":"Input should be less than or equal to 4","input":5,"ctx":{"le":4}}]}'
     )
-    assert answer.headers["x-fal-billable-units"] == "0"
-    assert len(answer.headers["x-fal-request-id"]) == 36
+    assert response.headers["x-fal-billable-units"] == "0"
+    assert len(response.headers["x-fal-request-id"]) == 36
 
 
 @pytest.mark.parametrize("error_type", REQUEST_ERRORS)
-def test_a_failure_says_whether_to_try_again(stepping: Fal, error_type: str) -> None:
-    answer = stepping.run(f"[mock: error={error_type}]")
-    assert answer.status_code == REQUEST_ERRORS[error_type].status
-    assert answer.headers["x-fal-error-type"] == error_type
-    assert answer.headers["x-fal-needs-retry"] == ("1" if answer.status_code in (429, 503, 504) else "0")
+def test_a_failure_says_whether_to_try_again(auto_advance: Fal, error_type: str) -> None:
+    response = auto_advance.run(f"[mock: error={error_type}]")
+    assert response.status_code == REQUEST_ERRORS[error_type].status
+    assert response.headers["x-fal-error-type"] == error_type
+    assert response.headers["x-fal-needs-retry"] == ("1" if response.status_code in (429, 503, 504) else "0")
 
 
-def test_a_models_error_says_it_in_its_own_words(stepping: Fal) -> None:
+def test_a_models_error_says_it_in_its_own_words(auto_advance: Fal) -> None:
     retries = [
-        stepping.run(f"[mock: error={error_type}]").headers["x-fal-needs-retry"]
+        auto_advance.run(f"[mock: error={error_type}]").headers["x-fal-needs-retry"]
         for error_type in ("internal_server_error", "content_policy_violation")
     ]
     assert retries == ["true", "false"]
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png"])
-def test_in_sync_mode_the_pictures_are_in_the_answer(stepping: Fal, format: str) -> None:
+def test_in_sync_mode_the_pictures_are_in_the_answer(auto_advance: Fal, format: str) -> None:
     size = {"width": 64, "height": 48}
-    answer = stepping.run(sync_mode=True, image_size=size, output_format=format, num_images=2)
-    first, second = answer.json()["images"]
+    response = auto_advance.run(sync_mode=True, image_size=size, output_format=format, num_images=2)
+    first, second = response.json()["images"]
     assert list(first) == ["url", "width", "height", "content_type"]
     assert (first["width"], first["height"], first["content_type"]) == (64, 48, f"image/{format}")
     assert first["url"].startswith(f"data:image/{format};base64,")
     assert first["url"] != second["url"]
-    assert not stepping.emulator.store.files
+    assert not auto_advance.emulator.store.files
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
 def test_an_endpoint_takes_post_only(fal: Fal, method: str) -> None:
-    answer = fal.ask(method, f"{RUN}/{SCHNELL}")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.text == ("" if method == "HEAD" else '{"detail":"Method Not Allowed"}')
+    response = fal.ask(method, f"{RUN}/{SCHNELL}")
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert response.headers["content-type"] == "application/json"
+    assert response.text == ("" if method == "HEAD" else '{"detail":"Method Not Allowed"}')
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_app_is_not_found_by_its_alias_alone(fal: Fal, method: str) -> None:
-    answer = fal.ask(method, f"{RUN}/fal-ai/h3-max", body=A_CAT)
-    assert (answer.status_code, answer.text) == (404, r'{"detail":"Application \"h3-max\" not found"}')
+    response = fal.ask(method, f"{RUN}/fal-ai/h3-max", body=A_CAT)
+    assert (response.status_code, response.text) == (404, r'{"detail":"Application \"h3-max\" not found"}')
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
-def test_an_unknown_path_in_a_known_app_is_refused_by_the_runner(stepping: Fal, method: str) -> None:
-    answer = stepping.ask(method, f"{RUN}/fal-ai/flux/nope", body=A_CAT)
-    assert (answer.status_code, answer.text) == (404, '{"detail":"Path /nope not found"}')
-    assert answer.headers["x-fal-billable-units"] == "0"
+def test_an_unknown_path_in_a_known_app_is_refused_by_the_runner(auto_advance: Fal, method: str) -> None:
+    response = auto_advance.ask(method, f"{RUN}/fal-ai/flux/nope", body=A_CAT)
+    assert (response.status_code, response.text) == (404, '{"detail":"Path /nope not found"}')
+    assert response.headers["x-fal-billable-units"] == "0"
 
 
-def test_a_slash_at_the_end_changes_nothing(stepping: Fal) -> None:
-    answer = stepping.ask("POST", f"{RUN}/{SCHNELL}/", body=A_CAT)
-    assert (answer.status_code, answer.json()["prompt"]) == (200, "a cat")
+def test_a_slash_at_the_end_changes_nothing(auto_advance: Fal) -> None:
+    response = auto_advance.ask("POST", f"{RUN}/{SCHNELL}/", body=A_CAT)
+    assert (response.status_code, response.json()["prompt"]) == (200, "a cat")
 
 
 @pytest.mark.parametrize("path", ["/", "/fal-ai", "/comfy/fal-ai/"])
 def test_an_address_that_names_no_app_is_a_page_not_found(fal: Fal, path: str) -> None:
-    answer = fal.ask("POST", RUN + path)
-    assert (answer.status_code, answer.content) == (404, b"404: Not Found")
-    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    response = fal.ask("POST", RUN + path)
+    assert (response.status_code, response.content) == (404, b"404: Not Found")
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
 
 
-def test_what_is_about_the_queue_means_nothing(stepping: Fal) -> None:
+def test_what_is_about_the_queue_means_nothing(auto_advance: Fal) -> None:
     url = f"{RUN}/{SCHNELL}?fal_max_queue_length=many&fal_webhook=https%3A%2F%2Fexample.com"
-    answer = stepping.ask("POST", url, headers={"x-fal-queue-priority": "low"}, body=A_CAT)
-    assert answer.status_code == 200
-    assert not stepping.emulator.deliveries
+    response = auto_advance.ask("POST", url, headers={"x-fal-queue-priority": "low"}, body=A_CAT)
+    assert response.status_code == 200
+    assert not auto_advance.emulator.deliveries
 
 
 # -- a limit for the account
@@ -161,13 +161,13 @@ def test_what_is_about_the_queue_means_nothing(stepping: Fal) -> None:
 def test_a_direct_request_over_the_limit_is_refused(serve: Serve) -> None:
     fal = serve(concurrency=2)
     running = [fal.begin("POST", f"{RUN}/{endpoint}", body=A_CAT) for endpoint in (SCHNELL, KONTEXT)]
-    answer = fal.ask("POST", f"{RUN}/{DEV}", body=A_CAT)
-    assert answer.status_code == 429
-    assert answer.text == (
+    response = fal.ask("POST", f"{RUN}/{DEV}", body=A_CAT)
+    assert response.status_code == 429
+    assert response.text == (
         '{"detail":"Concurrent requests limit reached","error_type":"concurrent_requests_limit"}'
     )
-    assert answer.headers["x-fal-error-type"] == "concurrent_requests_limit"
-    assert answer.headers["x-fal-needs-retry"] == "1"
+    assert response.headers["x-fal-error-type"] == "concurrent_requests_limit"
+    assert response.headers["x-fal-needs-retry"] == "1"
     fal.advance(RUN_S)
     assert [call.is_over for call in running] == [True, True]
     assert fal.run().status_code == 200
@@ -187,7 +187,7 @@ def test_the_limit_is_each_accounts_own(serve: Serve) -> None:
     fal.begin("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
     call = fal.begin("POST", f"{RUN}/{SCHNELL}", key="bob:secret", body=A_CAT)
     fal.advance(RUN_S)
-    assert call.answer().status_code == 200
+    assert call.response().status_code == 200
 
 
 def test_what_waits_in_the_queue_does_not_count(serve: Serve) -> None:
@@ -237,7 +237,7 @@ def test_a_caller_who_waits_for_a_runner_may_hang_up_too(serve: Serve) -> None:
     assert [exchange.status for exchange in fal.journal] == [499]
     fal.advance(2 * RUN_S)
     assert (first.is_over, third.is_over) == (True, True)
-    assert third.answer().status_code == 200
+    assert third.response().status_code == 200
 
 
 def test_who_hangs_up_after_the_end_changes_nothing(fal: Fal) -> None:
@@ -251,31 +251,31 @@ def test_who_hangs_up_after_the_end_changes_nothing(fal: Fal) -> None:
 # -- who may ask
 
 
-def test_a_token_stands_in_for_a_key(stepping: Fal) -> None:
-    token = stepping.emulator.tokens.issue("alice", ["flux"], 60, stepping.clock.now())
+def test_a_token_stands_in_for_a_key(auto_advance: Fal) -> None:
+    token = auto_advance.emulator.tokens.issue("alice", ["flux"], 60, auto_advance.clock.now())
     url = f"{RUN}/{SCHNELL}?fal_jwt_token={token}"
-    answer = stepping.ask("POST", url, key=None, body=A_CAT)
-    assert (answer.status_code, stepping.journal[0].tenant) == (200, "alice")
+    response = auto_advance.ask("POST", url, key=None, body=A_CAT)
+    assert (response.status_code, auto_advance.journal[0].tenant) == (200, "alice")
 
 
-def test_a_token_for_another_app_is_refused(stepping: Fal) -> None:
-    token = stepping.emulator.tokens.issue("alice", ["flux-pro"], 60, stepping.clock.now())
-    answer = stepping.ask("POST", f"{RUN}/{SCHNELL}?fal_jwt_token={token}", key=None, body=A_CAT)
-    assert (answer.status_code, answer.text) == (403, '{"detail":"Forbidden"}')
+def test_a_token_for_another_app_is_refused(auto_advance: Fal) -> None:
+    token = auto_advance.emulator.tokens.issue("alice", ["flux-pro"], 60, auto_advance.clock.now())
+    response = auto_advance.ask("POST", f"{RUN}/{SCHNELL}?fal_jwt_token={token}", key=None, body=A_CAT)
+    assert (response.status_code, response.text) == (403, '{"detail":"Forbidden"}')
 
 
 def test_a_direct_request_needs_a_key(fal: Fal) -> None:
-    answer = fal.ask("POST", f"{RUN}/{SCHNELL}", key=None, body=A_CAT)
-    assert answer.status_code == 401
-    assert answer.text == (
+    response = fal.ask("POST", f"{RUN}/{SCHNELL}", key=None, body=A_CAT)
+    assert response.status_code == 401
+    assert response.text == (
         r'{"detail":"Cannot access application \"fal-ai/flux\". '
         r'Authentication is required to access this application."}'
     )
 
 
 def test_a_key_that_nobody_owns_is_refused(serve: Serve) -> None:
-    answer = serve(key=("bob:secret",)).ask("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
-    assert (answer.status_code, answer.text) == (401, '{"detail":"invalid key credentials"}')
+    response = serve(key=("bob:secret",)).ask("POST", f"{RUN}/{SCHNELL}", body=A_CAT)
+    assert (response.status_code, response.text) == (401, '{"detail":"invalid key credentials"}')
 
 
 @pytest.mark.parametrize(
@@ -292,12 +292,12 @@ def test_a_key_that_nobody_owns_is_refused(serve: Serve) -> None:
 def test_refusals_carry_an_id_and_ask_for_https_too(
     serve: Serve, method: str, path: str, how: dict[str, object], status: int
 ) -> None:
-    answer = serve(max_body=50).ask(method, f"{RUN}/{path}", **how)  # type: ignore[arg-type]
-    assert answer.status_code == status
-    assert len(answer.headers["x-fal-request-id"]) == 36
-    assert answer.headers["strict-transport-security"] == STRICT
+    response = serve(max_body=50).ask(method, f"{RUN}/{path}", **how)  # type: ignore[arg-type]
+    assert response.status_code == status
+    assert len(response.headers["x-fal-request-id"]) == 36
+    assert response.headers["strict-transport-security"] == STRICT
 
 
-def test_the_backup_name_answers_as_well(stepping: Fal) -> None:
-    answer = stepping.ask("POST", f"https://falrun.com/{SCHNELL}", body=A_CAT)
-    assert (answer.status_code, answer.json()["prompt"]) == (200, "a cat")
+def test_the_backup_name_answers_as_well(auto_advance: Fal) -> None:
+    response = auto_advance.ask("POST", f"https://falrun.com/{SCHNELL}", body=A_CAT)
+    assert (response.status_code, response.json()["prompt"]) == (200, "a cat")

@@ -10,8 +10,8 @@ import pytest
 from openapi_schema_validator import OAS30ReadValidator, OAS30WriteValidator
 from openapi_spec_validator import validate
 
-from mock_fal.catalog import FAMILIES
-from mock_fal.catalog.models import MODELS
+from mock_fal.models.catalog import FAMILIES
+from mock_fal.models.descriptions import MODELS
 from tests.web.conftest import OURS, SCHNELL, Fal
 
 ADDRESS = "https://fal.ai/api/openapi/queue/openapi.json"
@@ -23,9 +23,9 @@ def ask(fal: Fal, endpoint: str) -> httpx.Response:
 
 
 def document(fal: Fal, endpoint: str = SCHNELL) -> dict[str, Any]:
-    answer = ask(fal, endpoint)
-    assert answer.status_code == 200
-    return dict(answer.json())
+    response = ask(fal, endpoint)
+    assert response.status_code == 200
+    return dict(response.json())
 
 
 def schemas(fal: Fal, endpoint: str = SCHNELL) -> dict[str, Any]:
@@ -131,9 +131,9 @@ def test_every_answer_fits_its_own_schema(fal: Fal, endpoint: str) -> None:
     body = {field: value for field, value in given.items() if field in accepted}
     handle = fal.submit(endpoint=endpoint, body=json.dumps(body).encode())
     fal.advance(100)
-    answer = handle.result()
-    assert answer.status_code == 200, answer.text
-    problems(fal, endpoint, name.removesuffix("Input") + "Output", answer.json(), OAS30ReadValidator)
+    response = handle.result()
+    assert response.status_code == 200, response.text
+    problems(fal, endpoint, name.removesuffix("Input") + "Output", response.json(), OAS30ReadValidator)
 
 
 def problems(fal: Fal, endpoint: str, name: str, instance: object, validator: Any) -> None:
@@ -145,20 +145,20 @@ def problems(fal: Fal, endpoint: str, name: str, instance: object, validator: An
 
 
 def test_an_unknown_endpoint_has_no_document(fal: Fal) -> None:
-    answer = ask(fal, "fal-ai/unheard-of")
-    assert (answer.status_code, answer.text) == (404, "null")
+    response = ask(fal, "fal-ai/unheard-of")
+    assert (response.status_code, response.text) == (404, "null")
     assert fal.ask("GET", ADDRESS, key=None).status_code == 404
 
 
 def test_a_document_is_read_and_not_written(fal: Fal) -> None:
-    answer = fal.ask("POST", f"{ADDRESS}?endpoint_id={SCHNELL}", key=None)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET,HEAD")
+    response = fal.ask("POST", f"{ADDRESS}?endpoint_id={SCHNELL}", key=None)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET,HEAD")
 
 
 def test_other_pages_say_that_they_are_not_emulated(fal: Fal) -> None:
-    answer = fal.ask("GET", "https://fal.ai/models")
-    assert answer.status_code == 501
-    assert "mock-fal does not emulate https://fal.ai/models" in answer.json()["detail"]
+    response = fal.ask("GET", "https://fal.ai/models")
+    assert response.status_code == 501
+    assert "mock-fal does not emulate https://fal.ai/models" in response.json()["detail"]
 
 
 def test_the_site_is_reached_by_path_too(fal: Fal) -> None:

@@ -51,7 +51,7 @@ class Talk:
             message = msgpack.packb(message) if packed else json.dumps(message)
         name = "text" if isinstance(message, str) else "bytes"
         self._incoming.put_nowait({"type": "websocket.receive", name: message})
-        self._fal.settle()
+        self._fal.wait_for_deliveries()
 
     def hang_up(self) -> None:
         self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1005})
@@ -172,10 +172,10 @@ def test_inputs_are_answered_one_after_the_other(fal: Fal) -> None:
         talk.say({**CAT, "seed": seed})
     fal.advance(RUN_S)
     assert [frame["seed"] for frame in talk.hear(2)[::2]] == [1]
-    fal.settle()
+    fal.wait_for_deliveries()
     fal.advance(RUN_S)
     assert [frame["seed"] for frame in talk.hear(4)[::2]] == [1, 2]
-    fal.settle()
+    fal.wait_for_deliveries()
     fal.advance(RUN_S)
     assert [frame["seed"] for frame in talk.hear(6)[::2]] == [1, 2, 3]
 
@@ -187,13 +187,13 @@ def test_the_oldest_of_too_many_that_wait_is_dropped(fal: Fal) -> None:
     for frames in (2, 4, 6):
         fal.advance(RUN_S)
         talk.hear(frames)
-        fal.settle()
+        fal.wait_for_deliveries()
     assert [frame["seed"] for frame in talk.frames[::2]] == [1, 4, 5]
 
 
-def test_a_stepping_clock_goes_on_with_each_input_and_never_by_itself(stepping: Fal) -> None:
-    talk = Talk(stepping, LCM)
-    stepping.settle()
+def test_a_stepping_clock_goes_on_with_each_input_and_never_by_itself(auto_advance: Fal) -> None:
+    talk = Talk(auto_advance, LCM)
+    auto_advance.wait_for_deliveries()
     assert talk.accepted and talk.closed is None
     talk.say(CAT)
     assert talk.hear(2)[0]["seed"] == 7
@@ -225,7 +225,7 @@ def test_each_input_begins_the_half_minute_anew(fal: Fal) -> None:
 
 
 def test_what_is_at_work_is_answered_before_the_end(serve: Serve) -> None:
-    fal = serve(run_s=40)
+    fal = serve(run_duration=40)
     talk = Talk(fal, LCM)
     talk.say(CAT)
     fal.advance(30)
@@ -260,7 +260,7 @@ def test_an_input_that_fails_ends_the_session_with_its_reason(fal: Fal, message:
     [error] = talk.hear(1)
     assert (error["type"], error["error"]) == ("x-fal-error", "INTERNAL_ERROR")
     assert error["reason"].startswith(reason)
-    fal.settle()
+    fal.wait_for_deliveries()
     assert talk.closed == (1000, "")
 
 
@@ -275,7 +275,7 @@ def test_a_result_that_msgpack_cannot_hold_ends_the_session(fal: Fal, asked: obj
     assert error["error"] == "INTERNAL_ERROR"
 
 
-def test_a_cue_that_cannot_be_read_is_told(fal: Fal) -> None:
+def test_a_directive_that_cannot_be_read_is_told(fal: Fal) -> None:
     talk = Talk(fal, LCM)
     talk.say({"prompt": "[mock: wait=1]"})
     [error] = talk.hear(1)
@@ -283,10 +283,10 @@ def test_a_cue_that_cannot_be_read_is_told(fal: Fal) -> None:
     assert fal.journal[0].status == 400
 
 
-@pytest.mark.parametrize("cue", ["status=429", "connection=hang", "error=internal_error"])
-def test_a_cue_that_asks_for_another_answer_ends_the_session(fal: Fal, cue: str) -> None:
+@pytest.mark.parametrize("directive", ["status=429", "connection=hang", "error=internal_error"])
+def test_a_directive_that_asks_for_another_answer_ends_the_session(fal: Fal, directive: str) -> None:
     talk = Talk(fal, LCM)
-    talk.say({"prompt": f"[mock: {cue}]"})
+    talk.say({"prompt": f"[mock: {directive}]"})
     fal.advance(RUN_S)
     assert talk.hear(1)[0]["type"] == "x-fal-error"
     assert fal.journal[0].status >= 400
@@ -299,8 +299,8 @@ def test_who_hangs_up_ends_what_is_at_work(fal: Fal) -> None:
     [exchange] = fal.journal
     assert (exchange.method, exchange.status) == ("WS", 499)
     assert exchange.request_id is not None
-    entry = fal.emulator.store.entries[exchange.request_id]
-    assert entry.schedule.ends_at == fal.clock.now()
+    request = fal.emulator.store.requests[exchange.request_id]
+    assert request.schedule.ends_at == fal.clock.now()
 
 
 def test_who_hangs_up_while_nothing_is_at_work_leaves_no_trace(fal: Fal) -> None:
@@ -405,7 +405,7 @@ def test_an_input_and_its_result_are_an_exchange(fal: Fal) -> None:
     assert exchange.is_submission
     image = json.loads(exchange.response_body)["images"][0]
     assert image == {"content": f"<{size} bytes>", "content_type": "image/jpeg", "height": 48, "width": 64}
-    assert exchange.request_id in fal.emulator.store.entries
+    assert exchange.request_id in fal.emulator.store.requests
 
 
 # -- HTTP over WebSocket
@@ -431,8 +431,8 @@ def test_an_answer_comes_between_a_start_and_an_end(fal: Fal) -> None:
     }
 
 
-def test_many_requests_are_answered_in_their_order(stepping: Fal) -> None:
-    talk = Talk(stepping, SCHNELL)
+def test_many_requests_are_answered_in_their_order(auto_advance: Fal) -> None:
+    talk = Talk(auto_advance, SCHNELL)
     for seed in (1, 2, 3):
         talk.say({**CAT, "seed": seed}, packed=False)
     frames = talk.hear(9)
@@ -440,8 +440,8 @@ def test_many_requests_are_answered_in_their_order(stepping: Fal) -> None:
     assert [frame["type"] for frame in frames[::3] + frames[2::3]] == ["start"] * 3 + ["end"] * 3
 
 
-def test_a_request_may_come_in_a_binary_message(stepping: Fal) -> None:
-    talk = Talk(stepping, SCHNELL)
+def test_a_request_may_come_in_a_binary_message(auto_advance: Fal) -> None:
+    talk = Talk(auto_advance, SCHNELL)
     talk.say(json.dumps(CAT).encode())
     assert json.loads(talk.hear(3)[1])["seed"] == 7
 
@@ -481,8 +481,8 @@ def test_a_request_that_is_too_large_is_told_so(serve: Serve) -> None:
     assert [frame["status"] for frame in talk.hear(3)[::2]] == [413, 413]
 
 
-def test_half_of_a_surrogate_pair_is_for_the_runner_to_refuse(stepping: Fal) -> None:
-    talk = Talk(stepping, SCHNELL)
+def test_half_of_a_surrogate_pair_is_for_the_runner_to_refuse(auto_advance: Fal) -> None:
+    talk = Talk(auto_advance, SCHNELL)
     talk.say('{"prompt": "\ud800"}')
     assert talk.hear(3)[0]["status"] in (200, 422)
 
@@ -504,36 +504,36 @@ def test_who_hangs_up_ends_the_running_stream(fal: Fal) -> None:
     talk.hang_up()
     [exchange] = fal.journal
     assert exchange.request_id is not None
-    assert fal.emulator.store.entries[exchange.request_id].schedule.ends_at == fal.clock.now()
+    assert fal.emulator.store.requests[exchange.request_id].schedule.ends_at == fal.clock.now()
     assert len(talk.frames) == begun
 
 
-def test_each_message_is_an_exchange(stepping: Fal) -> None:
-    talk = Talk(stepping, SCHNELL)
+def test_each_message_is_an_exchange(auto_advance: Fal) -> None:
+    talk = Talk(auto_advance, SCHNELL)
     talk.say(CAT, packed=False)
     _, body, _ = talk.hear(3)
-    [exchange] = stepping.journal
+    [exchange] = auto_advance.journal
     assert (exchange.method, exchange.host, exchange.path) == ("POST", "ws.fal.run", "/fal-ai/flux/schnell")
     assert (exchange.operation, exchange.json, exchange.response_body) == ("run", CAT, body)
 
 
 def test_a_plain_request_is_told_to_come_by_websocket(fal: Fal) -> None:
-    answer = fal.ask("POST", "https://ws.fal.run/fal-ai/flux/schnell", body=b"{}")
-    assert (answer.status_code, answer.headers["upgrade"]) == (426, "websocket")
+    response = fal.ask("POST", "https://ws.fal.run/fal-ai/flux/schnell", body=b"{}")
+    assert (response.status_code, response.headers["upgrade"]) == (426, "websocket")
 
 
-def test_a_cue_says_what_is_answered_in_the_frames(stepping: Fal) -> None:
-    talk = Talk(stepping, SCHNELL)
+def test_a_directive_says_what_is_answered_in_the_frames(auto_advance: Fal) -> None:
+    talk = Talk(auto_advance, SCHNELL)
     talk.say({"prompt": "[mock: status=429]"}, packed=False)
     talk.say({"prompt": "[mock: header.x-why=so]"}, packed=False)
     start, _, _, other, _, _ = talk.hear(6)
     assert (start["status"], other["status"], other["headers"]["X-Why"]) == (429, 200, "so")
 
 
-def test_a_cue_leaves_a_message_without_an_answer(stepping: Fal) -> None:
-    talk = Talk(stepping, SCHNELL)
+def test_a_directive_leaves_a_message_without_an_answer(auto_advance: Fal) -> None:
+    talk = Talk(auto_advance, SCHNELL)
     talk.say({"prompt": "[mock: connection=hang]"}, packed=False)
-    stepping.settle()
+    auto_advance.wait_for_deliveries()
     assert (talk.frames, talk.closed) == ([], (1011, "mock-fal: no answer, as was asked for"))
 
 

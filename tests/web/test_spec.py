@@ -21,16 +21,16 @@ def test_the_index_names_every_document(fal: Fal) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_a_document_is_handed_out_as_it_lies(fal: Fal, name: str) -> None:
-    answer = fal.ask("GET", f"{OURS}/_mock/openapi/{name}.yaml")
-    assert answer.headers["content-type"] == "application/yaml"
-    assert answer.content == (FOLDER / f"{name}.yaml").read_bytes()
+    response = fal.ask("GET", f"{OURS}/_mock/openapi/{name}.yaml")
+    assert response.headers["content-type"] == "application/yaml"
+    assert response.content == (FOLDER / f"{name}.yaml").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["nope", "redocly", "..%2Fpyproject"])
 def test_another_name_is_refused(fal: Fal, name: str) -> None:
-    answer = fal.ask("GET", f"{OURS}/_mock/openapi/{name}.yaml")
-    assert answer.status_code == 404
-    assert "queue" in answer.text
+    response = fal.ask("GET", f"{OURS}/_mock/openapi/{name}.yaml")
+    assert response.status_code == 404
+    assert "queue" in response.text
 
 
 def test_an_installed_package_has_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,25 +14,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_fal.clock import EPOCH
-from mock_fal.emulator import View, Wishes
+from mock_fal.emulator import SubmitOptions, View
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, ApplicationNotFound, BadQuery
-from mock_fal.lifecycle import Completed, Ending, LogLine, Queued, Running, Status, Ticket
-from mock_fal.line import Entry
-from mock_fal.outcome import Answer, RequestFailure
+from mock_fal.requests.lifecycle import Completed, Ending, LogLine, Queued, Running, Status, Submission
+from mock_fal.requests.outcome import RequestFailure, RunnerResponse
+from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
-from mock_fal.web.question import Links, Question
-from mock_fal.webhook import Webhook
+from mock_fal.web.http_request import HttpRequest, Links
+from mock_fal.webhooks.webhook import Webhook
 from tests.strategies import documents
 from tests.web.conftest import NONE, QUEUE, SCHNELL, scope
 
 LINKS = Links("https://queue.fal.run", "https://v3b.fal.media")
-ENTRY = Entry(
+ENTRY = ModelRequest(
     "019b76da-a800-7000-a274-ff43af1a57dc",
     EndpointId.parse(SCHNELL),
     "alice",
-    Ticket(1, EPOCH, 0.0, 1.0),
-    Answer(200, {}),
+    Submission(1, EPOCH, 0.0, 1.0),
+    RunnerResponse(200, {}),
     4,
 )
 
@@ -48,8 +48,8 @@ statuses: st.SearchStrategy[Status] = st.one_of(
 failures = st.none() | st.sampled_from(["request_timeout", "client_cancelled"]).map(RequestFailure)
 
 
-def question(query: str = "", headers: Mapping[str, str] = NONE) -> Question:
-    return Question(scope("POST", f"{QUEUE}/{SCHNELL}{query}", headers))
+def http_request(query: str = "", headers: Mapping[str, str] = NONE) -> HttpRequest:
+    return HttpRequest(scope("POST", f"{QUEUE}/{SCHNELL}{query}", headers))
 
 
 def plain(document: JSON) -> JSON:
@@ -123,12 +123,12 @@ def test_an_event_is_one_line_and_an_empty_one() -> None:
     ("units", "text"), [(0, "0"), (1, "1"), (12, "12"), (1.0, "1.00000000"), (0.125, "0.12500000")]
 )
 def test_whole_units_have_no_decimals_and_others_eight(units: int | float, text: str) -> None:
-    headers = dict(wire.result(Answer(200, {}, billable_units=units), ENTRY, LINKS, {}).raw_headers)
+    headers = dict(wire.result(RunnerResponse(200, {}, billable_units=units), ENTRY, LINKS, {}).raw_headers)
     assert headers[b"x-fal-billable-units"] == text.encode()
 
 
 def test_an_answer_without_a_price_has_no_bill() -> None:
-    headers = dict(wire.result(Answer(200, {}), ENTRY, LINKS, {}).raw_headers)
+    headers = dict(wire.result(RunnerResponse(200, {}), ENTRY, LINKS, {}).raw_headers)
     assert set(headers) == {b"content-type", b"content-length", b"x-fal-request-id", b"x-fal-served-from"}
 
 
@@ -166,20 +166,20 @@ def test_a_reply_to_head_has_the_length_and_no_body(method: str, body: bytes) ->
 
 
 def test_who_asks_for_nothing_wishes_nothing() -> None:
-    assert wire.wishes(question()) == Wishes()
+    assert wire.submit_options(http_request()) == SubmitOptions()
 
 
 def test_wishes_stand_in_the_headers_and_the_query() -> None:
-    asked = question(
+    asked = http_request(
         "?fal_webhook=https%3A%2F%2Fexample.com%2Fhook%3Fa%3Db&fal_max_queue_length=3",
         {"x-fal-queue-priority": "low", "x-fal-request-timeout": "30.0", "x-mock-fal": "nsfw"},
     )
-    assert wire.wishes(asked) == Wishes(
+    assert wire.submit_options(asked) == SubmitOptions(
         low_priority=True,
         start_timeout_s=30.0,
         max_queue_length=3,
         webhook=Webhook("https://example.com/hook?a=b", "https://v3b.fal.media"),
-        cue="nsfw",
+        directive="nsfw",
     )
 
 
@@ -200,19 +200,19 @@ def test_wishes_stand_in_the_headers_and_the_query() -> None:
 def test_a_start_timeout_has_two_names_of_which_the_new_one_wins(
     headers: dict[str, str], seconds: float
 ) -> None:
-    assert wire.wishes(question(headers=headers)).start_timeout_s == seconds
+    assert wire.submit_options(http_request(headers=headers)).start_timeout_s == seconds
 
 
 @given(text=st.text())
 def test_a_start_timeout_is_a_time_or_none(text: str) -> None:
     header = text.encode("latin-1", "replace").decode("latin-1")
-    assert wire.wishes(question(headers={"x-fal-request-timeout": header})).start_timeout_s > 0.1
+    assert wire.submit_options(http_request(headers={"x-fal-request-timeout": header})).start_timeout_s > 0.1
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "²", "9" * 19, "9" * 5000])
 def test_a_queue_length_is_a_whole_number(text: str) -> None:
     with pytest.raises(BadQuery, match="expected a whole number"):
-        wire.wishes(question(f"?fal_max_queue_length={quote(text)}"))
+        wire.submit_options(http_request(f"?fal_max_queue_length={quote(text)}"))
 
 
 @pytest.mark.parametrize(
@@ -228,4 +228,4 @@ def test_a_queue_length_is_a_whole_number(text: str) -> None:
     ],
 )
 def test_logs_are_wanted_in_two_spellings(query: str, wanted: bool) -> None:
-    assert wire.wants_logs(question(query)) is wanted
+    assert wire.wants_logs(http_request(query)) is wanted

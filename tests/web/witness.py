@@ -47,33 +47,36 @@ class Witness:
         content, media_type = encoded(operation, sent)
         sent_headers = {"content-type": media_type} if media_type else {}
         sent_headers |= {each: str(values[each]) for each in operation.names("header") if each in values}
-        answer = self.fal.ask(
+        response = self.fal.ask(
             method or operation.method.upper(),
             address(operation, values) + query,
             key=None if "authorization" in headers else key,
             headers={**sent_headers, **headers},
             body=content,
         )
-        assert status in (None, answer.status_code), f"{name}: {answer.status_code}, {answer.text[:500]}"
-        faults = operation.faults(answer)
-        assert not faults, f"{name}, {answer.status_code}: {faults}\n{answer.text[:1000]}"
-        self.seen.add((name, answer.status_code))
-        return answer
+        assert status in (None, response.status_code), (
+            f"{name}: {response.status_code}, {response.text[:500]}"
+        )
+        faults = operation.faults(response)
+        assert not faults, f"{name}, {response.status_code}: {faults}\n{response.text[:1000]}"
+        self.seen.add((name, response.status_code))
+        return response
 
-    def follow(self, name: str, answer: httpx.Response, values: Mapping[str, Any]) -> list[httpx.Response]:
+    def follow(self, name: str, response: httpx.Response, values: Mapping[str, Any]) -> list[httpx.Response]:
         """The answers to what the document links an answer with."""
         operation = operation_of(name)
-        said = operation.response(answer.status_code)
+        said = operation.response(response.status_code)
         assert said is not None
-        answers = []
+        responses = []
         for _, link in said.get("links").items():
             told = {
-                each: _evaluated(text, answer, values) for each, text in link.get("parameters").value.items()
+                each: _evaluated(text, response, values)
+                for each, text in link.get("parameters").value.items()
             }
-            body = _evaluated(link.get("requestBody").value or None, answer, values)
+            body = _evaluated(link.get("requestBody").value or None, response, values)
             target = f"{operation.spec.name}.{link['operationId'].value}"
-            answers.append(self.ask(target, values=told, body=body))
-        return answers
+            responses.append(self.ask(target, values=told, body=body))
+        return responses
 
 
 def operation_of(name: str) -> Operation:
@@ -129,14 +132,14 @@ def parts_of(url: str) -> dict[str, str]:
     }
 
 
-def _evaluated(expression: Any, answer: httpx.Response, values: Mapping[str, Any]) -> Any:
+def _evaluated(expression: Any, response: httpx.Response, values: Mapping[str, Any]) -> Any:
     """What a runtime expression of OpenAPI means, also inside lists and objects."""
     if isinstance(expression, dict):
-        return {key: _evaluated(part, answer, values) for key, part in expression.items()}
+        return {key: _evaluated(part, response, values) for key, part in expression.items()}
     if isinstance(expression, list):
-        return [_evaluated(part, answer, values) for part in expression]
+        return [_evaluated(part, response, values) for part in expression]
     if not isinstance(expression, str) or not expression.startswith("$"):
         return expression
     if expression.startswith("$response.body#/"):
-        return answer.json()[expression.removeprefix("$response.body#/")]
+        return response.json()[expression.removeprefix("$response.body#/")]
     return values[expression.rpartition(".")[2]]

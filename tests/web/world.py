@@ -10,8 +10,8 @@ import httpx
 
 from mock_fal.clock import ManualClock
 from mock_fal.emulator import Emulator
-from mock_fal.journal import Exchange
-from mock_fal.render import Darkroom
+from mock_fal.journal.exchanges import Exchange
+from mock_fal.pictures.render import PictureCache
 from mock_fal.settings import Settings
 from mock_fal.web.app import App
 from mock_fal.web.pictures import Pictures
@@ -27,12 +27,12 @@ class World:
     def __init__(self, **settings: Any) -> None:
         self.clock = ManualClock()
         self.emulator = Emulator(Settings(**settings), self.clock)
-        self.pictures = Pictures(Darkroom())
+        self.pictures = Pictures(PictureCache())
         self.app = App(self.emulator, self.pictures, self._no_gateway)
 
     def close(self) -> None:
         self.app.close()
-        self.emulator.storage.vault.close()
+        self.emulator.storage.file_store.close()
 
     def __call__(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, **options: Any

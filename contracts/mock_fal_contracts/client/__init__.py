@@ -86,15 +86,15 @@ class _Play:
 
     def lane(self) -> None:
         """Play until nothing is left."""
-        from mock_fal_contracts.client.stage import opened
+        from mock_fal_contracts.client.playing import opened
 
-        with opened(self._name, self._command, self._signing_key) as stage:
+        with opened(self._name, self._command, self._signing_key) as player:
             while self.left:
                 try:
                     case = self.left.popleft()
                 except IndexError:
                     return  # another lane took it
-                result = self.results[case.case.id] = stage.play(case)
+                result = self.results[case.case.id] = player.play(case)
                 self._told(result)
 
 

@@ -11,7 +11,7 @@ from mock_fal_contracts.exchanges import Exchange
 from mock_fal_contracts.results import Case
 
 if TYPE_CHECKING:
-    from mock_fal_contracts.client.stage import Server
+    from mock_fal_contracts.client.playing import Server
 
 # fal's media hosts: files are uploaded to and read from them.
 _MEDIA = ("fal.media", "v3.fal.media", "v3b.fal.media")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from mock_fal_contracts.client.case import Check, ClientCase, Seen, case
-from mock_fal_contracts.client.expect import as_answered, asks, fails, refuses, result_is, succeeds
+from mock_fal_contracts.client.checks import as_answered, asks, fails, refuses, result_is, succeeds
 from mock_fal_contracts.client.jobs import (
     BOTH,
     ERROR_DOCS,
@@ -45,7 +45,7 @@ def _result(
         source,
         [about_new("result", _DONE)],
         checks,
-        rules=[{"at": "result", "status": status, "body": body}],
+        rules=[{"operation": "result", "status": status, "body": body}],
     )
 
 
@@ -91,7 +91,7 @@ def _refused(id: str, title: str, requirement: str, rule: str, status: int, said
 
 def _no_key_elsewhere(seen: Seen) -> Iterator[str]:
     for each in seen.exchanges:
-        if each.host.endswith("fal.media") and each.asked("authorization"):
+        if each.host.endswith("fal.media") and each.request_header("authorization"):
             yield f"Authorization followed the redirect to {each.host}; drop it when the host changes"
 
 
@@ -245,7 +245,7 @@ CASES: Final = [
         "locked",
         "an account that is locked",
         "403: the detail says what to do.",
-        "at=submit account=locked",
+        "operation=submit account=locked",
         403,
         "Exhausted balance",
     ),
@@ -253,7 +253,7 @@ CASES: Final = [
         "bad-key",
         "a key that isn't known",
         "401, invalid key credentials.",
-        "at=submit account=unknown",
+        "operation=submit account=unknown",
         401,
         "invalid key credentials",
     ),
@@ -261,7 +261,7 @@ CASES: Final = [
         "forbidden",
         "a key that may not",
         "403: the detail says so.",
-        "at=submit account=forbidden",
+        "operation=submit account=forbidden",
         403,
         "not permitted",
     ),
@@ -289,7 +289,9 @@ CASES: Final = [
         ERROR_DOCS,
         [about_new("result", _DONE)],
         [fails(status=500, kind="http", error_type="runner_server_error")],
-        rules=[{"at": "result", "status": 500, "headers": {"x-fal-error-type": "runner_server_error"}}],
+        rules=[
+            {"operation": "result", "status": 500, "headers": {"x-fal-error-type": "runner_server_error"}}
+        ],
     ),
     case(
         "errors.cancelled",
@@ -334,7 +336,7 @@ CASES: Final = [
         RUN_DOCS,
         [run()],
         [fails(status=500), asks("run", 1, "a second one may be a second bill")],
-        rules=["at=run status=500"],
+        rules=["operation=run status=500"],
     ),
     # -- what passes
     _passing("submit", "429-submit", "429, once, to a submission", {"status": 429}),
@@ -377,7 +379,7 @@ CASES: Final = [
         [run()],
         [result_is(as_answered("run"))],
         slow_s=2,
-        rules=[{"at": "run", "times": 1, "status": 429, "headers": {"x-fal-needs-retry": "1"}}],
+        rules=[{"operation": "run", "times": 1, "status": 429, "headers": {"x-fal-needs-retry": "1"}}],
     ),
     # -- what can't be read
     _unreadable(
@@ -440,7 +442,7 @@ CASES: Final = [
         [refuses("a redirect"), _no_key_elsewhere],
         rules=[
             {
-                "at": "result",
+                "operation": "result",
                 "status": 302,
                 "headers": {"location": "https://v3b.fal.media/files/b/0a1b2c3d/elsewhere.json"},
             }
@@ -453,7 +455,9 @@ CASES: Final = [
         "HTTP (RFC 9110), 15.4",
         [about_new("status", _DONE)],
         [refuses("a redirect"), _few("status", 60, "stop after some")],
-        rules=[{"at": "status", "status": 302, "headers": {"location": f"https://queue.fal.run{_LOOP}"}}],
+        rules=[
+            {"operation": "status", "status": 302, "headers": {"location": f"https://queue.fal.run{_LOOP}"}}
+        ],
         deadline_s=10,
     ),
     # -- what takes too long
@@ -474,7 +478,7 @@ CASES: Final = [
         BOTH,
         [subscribe(_QUICK, timeout_s=1.5)],
         [fails(kind="timeout")],
-        rules=["at=status connection=hang"],
+        rules=["operation=status connection=hang"],
         deadline_s=10,
         slow_s=1,
     ),
@@ -485,7 +489,7 @@ CASES: Final = [
         BOTH,
         [subscribe(_QUICK, timeout_s=1.5)],
         [fails(kind="timeout")],
-        rules=["at=submit connection=hang"],
+        rules=["operation=submit connection=hang"],
         deadline_s=10,
         slow_s=10,
     ),
@@ -496,7 +500,7 @@ CASES: Final = [
         HTTP,
         [about_new("result", _DONE)],
         [result_is(as_answered("result"))],
-        rules=["at=result drip=40"],
+        rules=["operation=result throttle=40"],
         slow_s=1,
     ),
 ]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from mock_fal_contracts.client.case import ClientCase, Seen, case
-from mock_fal_contracts.client.expect import fails, shown, succeeds
+from mock_fal_contracts.client.checks import fails, shown, succeeds
 from mock_fal_contracts.client.jobs import BOTH, FILE_DOCS, HTTP, upload
 
 _BYTES: Final = bytes(range(256)) * 4
@@ -52,7 +52,7 @@ def _named(name: str) -> Any:
 
 def _presigned_bare(seen: Seen) -> Iterator[str]:
     for each in seen.to("upload"):
-        given = each.asked("authorization") or ""
+        given = each.request_header("authorization") or ""
         if given.lower().startswith("key "):
             yield f"{each.method} {each.host} carries the key, expected none; the address or the token is enough"
     if not seen.to("upload"):
@@ -165,12 +165,14 @@ CASES: Final = [
         "live captures, 2025-2026",
         [upload(b"hello", "text/plain", "hello.txt")],
         [fails(status=403, saying=("Exhausted balance",))],
-        rules=["at=upload account=locked", "at=token account=locked"],
+        rules=["operation=upload account=locked", "operation=token account=locked"],
     ),
     _passing(
-        "ingress", "502 of the ingress, once, to an upload", {"at": "upload", "times": 1, "ingress": 502}
+        "ingress",
+        "502 of the ingress, once, to an upload",
+        {"operation": "upload", "times": 1, "ingress": 502},
     ),
-    _passing("429", "429, once, to an upload", {"at": "upload", "times": 1, "status": 429}),
+    _passing("429", "429, once, to an upload", {"operation": "upload", "times": 1, "status": 429}),
     case(
         "files.refused",
         "a CDN that doesn't take the file",
@@ -178,6 +180,6 @@ CASES: Final = [
         HTTP,
         [upload(b"hello", "text/plain", "hello.txt")],
         [fails(status=400)],
-        rules=["at=upload status=400"],
+        rules=["operation=upload status=400"],
     ),
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from mock_fal_contracts.client.case import Check, ClientCase, Seen, case
-from mock_fal_contracts.client.expect import (
+from mock_fal_contracts.client.checks import (
     as_answered,
     asks,
     asks_at_path,
@@ -139,7 +139,7 @@ def _merged(
         source,
         [about_new("status", words)],
         [succeeds, *checks],
-        rules=[{"at": "status", "merge": patch}],
+        rules=[{"operation": "status", "merge": patch}],
     )
 
 
@@ -286,7 +286,10 @@ CASES: Final = [
         [submit()],
         [succeeds, _has_request_id],
         rules=[
-            {"at": "submit", "merge": {"region": "eu", "eta": {"seconds": 1.5}, "gateway_request_id": "x"}}
+            {
+                "operation": "submit",
+                "merge": {"region": "eu", "eta": {"seconds": 1.5}, "gateway_request_id": "x"},
+            }
         ],
     ),
     case(
@@ -296,7 +299,7 @@ CASES: Final = [
         LIVE,
         [submit()],
         [succeeds, _has_request_id],
-        rules=[{"at": "submit", "merge": {"status": "IN_PROGRESS", "queue_position": None}}],
+        rules=[{"operation": "submit", "merge": {"status": "IN_PROGRESS", "queue_position": None}}],
     ),
     case(
         "queue.submit-2025",
@@ -305,7 +308,7 @@ CASES: Final = [
         LIVE,
         [submit()],
         [succeeds, _has_request_id],
-        rules=[{"at": "submit", "merge": {"logs": None, "metrics": None}}],
+        rules=[{"operation": "submit", "merge": {"logs": None, "metrics": None}}],
     ),
     # -- states
     _states_of("queue=6000", "a request in the queue", "IN_QUEUE", "status-queued"),
@@ -403,7 +406,7 @@ CASES: Final = [
         QUEUE_DOCS,
         [about_new("status", "queue=0 run=0 logs=2", with_logs=True)],
         [succeeds, result_is("COMPLETED", "status")],
-        rules=[{"at": "status", "null": "logs"}],
+        rules=[{"operation": "status", "null": "logs"}],
     ),
     case(
         "queue.status-logs",
@@ -451,7 +454,7 @@ CASES: Final = [
         QUEUE_DOCS,
         [subscribe({"prompt": "a cat [mock: queue=0 run=3]"})],
         [either(succeeds, fails(saying=("PAUSED",)))],
-        rules=[{"at": "status", "nth": 1, "merge": {"status": "PAUSED"}}],
+        rules=[{"operation": "status", "nth": 1, "merge": {"status": "PAUSED"}}],
     ),
     # -- results
     case(
@@ -500,7 +503,7 @@ CASES: Final = [
         LIVE,
         [about_new("result", _DONE)],
         [result_is(_LARGEST, "seed")],
-        rules=[{"at": "result", "merge": {"seed": _LARGEST}}],
+        rules=[{"operation": "result", "merge": {"seed": _LARGEST}}],
     ),
     case(
         "queue.result-unicode",
@@ -509,7 +512,7 @@ CASES: Final = [
         JSON_RFC,
         [about_new("result", _DONE)],
         [result_is(_UNICODE, "prompt")],
-        rules=[{"at": "result", "merge": {"prompt": _UNICODE}}],
+        rules=[{"operation": "result", "merge": {"prompt": _UNICODE}}],
     ),
     case(
         "queue.result-unknown-fields",
@@ -518,7 +521,7 @@ CASES: Final = [
         QUEUE_DOCS,
         [about_new("result", _DONE)],
         [result_is(as_answered("result"))],
-        rules=[{"at": "result", "merge": {"status": "x", "error": None, **_NESTED}}],
+        rules=[{"operation": "result", "merge": {"status": "x", "error": None, **_NESTED}}],
     ),
     case(
         "queue.result-charset",
@@ -527,7 +530,7 @@ CASES: Final = [
         "HTTP (RFC 9110), 8.3.1",
         [about_new("result", _DONE)],
         [result_is(as_answered("result"))],
-        rules=[{"at": "result", "headers": {"content-type": "application/json; charset=utf-8"}}],
+        rules=[{"operation": "result", "headers": {"content-type": "application/json; charset=utf-8"}}],
     ),
     case(
         "queue.result-large",
@@ -536,7 +539,7 @@ CASES: Final = [
         QUEUE_DOCS,
         [about_new("result", _DONE)],
         [result_is(as_answered("result"))],
-        rules=[{"at": "result", "merge": {"blob": "0123456789abcdef" * 131072}}],
+        rules=[{"operation": "result", "merge": {"blob": "0123456789abcdef" * 131072}}],
     ),
     # -- cancelling
     case(
@@ -592,8 +595,8 @@ CASES: Final = [
         [subscribe({"prompt": "a cat [mock: queue=0 run=8]"})],
         [succeeds, _states("IN_QUEUE", "IN_PROGRESS", "COMPLETED")],
         rules=[
-            {"at": "status", "nth": 1, "merge": {"status": "IN_QUEUE", "queue_position": 1}},
-            {"at": "status", "nth": 2, "merge": {"status": "IN_PROGRESS", "queue_position": None}},
+            {"operation": "status", "nth": 1, "merge": {"status": "IN_QUEUE", "queue_position": 1}},
+            {"operation": "status", "nth": 2, "merge": {"status": "IN_PROGRESS", "queue_position": None}},
         ],
     ),
     case(
@@ -629,7 +632,7 @@ CASES: Final = [
         [result_is({"prompt": "a cat"})],
         rules=[
             {
-                "at": "result",
+                "operation": "result",
                 "merge": {"images": None, "timings": None, "seed": None, "has_nsfw_concepts": None},
             }
         ],

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from mock_fal_contracts.client.case import Check, ClientCase, Seen, case
-from mock_fal_contracts.client.expect import asks, fails, has_header, refuses, sends, shown, succeeds
+from mock_fal_contracts.client.checks import asks, fails, has_header, refuses, sends, shown, succeeds
 from mock_fal_contracts.client.jobs import INPUT, QUEUE_DOCS, SSE, STREAM_DOCS, about_new, stream
 
 _EVENTS: Final = [{"progress": 0.25}, {"output": "a 猫", "partial": True}, {"images": [], "seed": 7}]
@@ -48,7 +48,7 @@ def _form(id: str, title: str, text: str, checks: Iterable[Check], **rule: Any) 
         checks,
         rules=[
             {
-                "at": "stream",
+                "operation": "stream",
                 "status": 200,
                 "body": text,
                 "headers": {"content-type": "text/event-stream"},
@@ -99,11 +99,11 @@ CASES: Final = [
         [_events_are({"progress": 0.5}, {"seed": 7})],
         rules=[
             {
-                "at": "stream",
+                "operation": "stream",
                 "status": 200,
                 "body": _said([{"progress": 0.5}, {"seed": 7}]),
                 "headers": {"content-type": "text/event-stream"},
-                "drip": 24,
+                "throttle": 24,
             }
         ],
         slow_s=1,
@@ -119,7 +119,7 @@ CASES: Final = [
         "a character that arrives in two pieces",
         _said([{"a": "猫🐈" * 25}]),
         [_events_are({"a": "猫🐈" * 25})],
-        drip=56,
+        throttle=56,
     ),
     _form(
         "comments",
@@ -187,7 +187,7 @@ CASES: Final = [
         STREAM_DOCS,
         [stream()],
         [fails(status=403, kind="http", saying=("Exhausted balance",))],
-        rules=["at=stream account=locked"],
+        rules=["operation=stream account=locked"],
     ),
     case(
         "stream.cut",
@@ -196,7 +196,7 @@ CASES: Final = [
         "HTTP (RFC 9112), 8",
         [stream()],
         [refuses("a stream that was cut")],
-        rules=["at=stream connection=reset_after_headers"],
+        rules=["operation=stream connection=reset_after_headers"],
     ),
     case(
         "stream.status",

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from mock_fal_contracts.client import signing
 from mock_fal_contracts.client.case import ClientCase, Seen, case
+from mock_fal_contracts.client.checks import shown
 from mock_fal_contracts.client.driver import Job
-from mock_fal_contracts.client.expect import shown
 from mock_fal_contracts.client.jobs import WEBHOOK_DOCS
 
 _RULE: Final = "Ed25519 over request id, user id, timestamp and SHA-256 of the body, with a key of jwks.json."

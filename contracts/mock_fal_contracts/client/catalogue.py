@@ -6,8 +6,8 @@ from typing import Final
 
 from mock_fal_contracts.client import (
     cases_errors,
+    cases_etiquette,
     cases_files,
-    cases_manners,
     cases_queue,
     cases_stream,
     cases_webhooks,
@@ -16,6 +16,6 @@ from mock_fal_contracts.client.case import ClientCase
 
 CASES: Final[list[ClientCase]] = [
     each
-    for cases in (cases_queue, cases_errors, cases_stream, cases_files, cases_webhooks, cases_manners)
+    for cases in (cases_queue, cases_errors, cases_stream, cases_files, cases_webhooks, cases_etiquette)
     for each in cases.CASES
 ]

@@ -50,7 +50,7 @@ def about(op: str, request_id: str, *, endpoint: str = ENDPOINT, **options: Any)
 
 
 def about_new(op: str, words: str, **options: Any) -> Callable[[Seen], Job]:
-    """The same, about a request that is submitted just before with these words of a cue."""
+    """The same, about a request that is submitted just before with these words of a directive."""
     return lambda seen: about(op, seen.server.request_id(f"a cat [mock: {words}]"), **options)
 
 

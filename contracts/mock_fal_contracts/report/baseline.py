@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mock_fal_contracts.results import Case, Result, Verdict
+from mock_fal_contracts.results import Case, Result, Status
 
 Known = frozenset[tuple[str, str]]
 
@@ -27,7 +27,7 @@ def read(path: Path) -> Known:
 def written(results: Iterable[Result]) -> str:
     """The text of a baseline that holds everything that fails now."""
     bad = sorted(
-        {(r.subject, r.case.id) for r in results if r.verdict in (Verdict.FAILED, Verdict.KNOWN)},
+        {(r.subject, r.case.id) for r in results if r.status in (Status.FAILED, Status.KNOWN)},
     )
     head = (
         "# Known failures: subject, then the id of the case. A line that is no longer true fails the check.\n"
@@ -45,9 +45,7 @@ def compared(results: Sequence[Result], known: Known, *, whole: bool = True) -> 
     compared = [_compared(result, known) for result in results]
     lost = sorted(known - seen) if whole else []
     return compared + [
-        Result(
-            Case(case, case, "", ""), subject, Verdict.STALE, "no such case was checked; take the line out"
-        )
+        Result(Case(case, case, "", ""), subject, Status.STALE, "no such case was checked; take the line out")
         for subject, case in lost
     ]
 
@@ -55,10 +53,10 @@ def compared(results: Sequence[Result], known: Known, *, whole: bool = True) -> 
 def _compared(result: Result, known: Known) -> Result:
     if (result.subject, result.case.id) not in known:
         return result
-    if result.verdict is Verdict.FAILED:
-        return replace(result, verdict=Verdict.KNOWN)
-    if result.verdict is Verdict.PASSED:
+    if result.status is Status.FAILED:
+        return replace(result, status=Status.KNOWN)
+    if result.status is Status.PASSED:
         return replace(
-            result, verdict=Verdict.STALE, message="it passes now; take the line out of the baseline"
+            result, status=Status.STALE, message="it passes now; take the line out of the baseline"
         )
     return result

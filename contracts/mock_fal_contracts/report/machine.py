@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from mock_fal_contracts.results import Result, Verdict
+from mock_fal_contracts.results import Result, Status
 
 # What XML 1.0 can't hold, escaped or not.
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -25,9 +25,9 @@ def junit(results: Sequence[Result]) -> str:
             "testsuite",
             name=_xml(subject),
             tests=str(len(of_it)),
-            failures=str(sum(result.verdict.is_bad for result in of_it)),
+            failures=str(sum(result.status.is_bad for result in of_it)),
             errors="0",
-            skipped=str(sum(result.verdict in (Verdict.SKIPPED, Verdict.KNOWN) for result in of_it)),
+            skipped=str(sum(result.status in (Status.SKIPPED, Status.KNOWN) for result in of_it)),
             time=f"{sum(result.duration_s for result in of_it):.3f}",
         )
         for result in of_it:
@@ -44,15 +44,15 @@ def _junit_case(suite: ET.Element, result: Result) -> None:
         name=result.case.id,
         time=f"{result.duration_s:.3f}",
     )
-    if result.verdict.is_bad:
+    if result.status.is_bad:
         failure = ET.SubElement(case, "failure", message=_xml(result.message.partition("\n")[0]))
         failure.text = _xml("\n\n".join([result.message, *(_text(result))]))
-    elif result.verdict in (Verdict.SKIPPED, Verdict.KNOWN):
-        ET.SubElement(case, "skipped", message=_xml(f"{result.verdict.value}: {result.message}"))
+    elif result.status in (Status.SKIPPED, Status.KNOWN):
+        ET.SubElement(case, "skipped", message=_xml(f"{result.status.value}: {result.message}"))
 
 
 def _text(result: Result) -> list[str]:
-    return [f"{each.note}\n{each.question}\n{each.answer}".strip() for each in result.evidence]
+    return [f"{each.note}\n{each.request}\n{each.response}".strip() for each in result.evidence]
 
 
 def _xml(text: str) -> str:
@@ -72,20 +72,21 @@ def _object(result: Result) -> dict[str, Any]:
         "requirement": case.requirement,
         "source": case.source,
         "subject": result.subject,
-        "verdict": result.verdict.value,
+        "verdict": result.status.value,
         "message": result.message,
         "duration_s": round(result.duration_s, 3),
         "evidence": [
-            {"note": each.note, "question": each.question, "answer": each.answer} for each in result.evidence
+            {"note": each.note, "request": each.request, "response": each.response}
+            for each in result.evidence
         ],
     }
 
 
 def badge(results: Sequence[Result]) -> str:
     """An SVG badge: how many of the cases that were tried hold."""
-    tried = [result for result in results if result.verdict is not Verdict.SKIPPED]
-    good = sum(result.verdict is Verdict.PASSED for result in tried)
-    colour = "#2e7d32" if not any(result.verdict.is_bad for result in tried) else "#b71c1c"
+    tried = [result for result in results if result.status is not Status.SKIPPED]
+    good = sum(result.status is Status.PASSED for result in tried)
+    colour = "#2e7d32" if not any(result.status.is_bad for result in tried) else "#b71c1c"
     left, right = "fal contract", f"{good} of {len(tried)}"
     wide, more = 6.5 * len(left) + 12, 6.5 * len(right) + 12
     total = wide + more

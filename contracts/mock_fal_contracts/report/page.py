@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
 
-from mock_fal_contracts.results import Case, Evidence, Result, Verdict
+from mock_fal_contracts.results import Case, Evidence, Result, Status
 
 _SIGNS = {
-    Verdict.PASSED: "✓",
-    Verdict.FAILED: "✗",
-    Verdict.SKIPPED: "–",
-    Verdict.KNOWN: "(✗)",
-    Verdict.STALE: "!",
+    Status.PASSED: "✓",
+    Status.FAILED: "✗",
+    Status.SKIPPED: "–",
+    Status.KNOWN: "(✗)",
+    Status.STALE: "!",
 }
 
 _STYLE = """
@@ -57,12 +57,12 @@ def page(results: Sequence[Result], title: str = "fal contract") -> str:
 
 
 def _totals(results: Sequence[Result], subjects: Sequence[str]) -> Iterator[str]:
-    seen = [verdict for verdict in Verdict if any(result.verdict is verdict for result in results)]
-    heads = "".join(f"<th>{escape(verdict.value)}</th>" for verdict in seen)
+    seen = [status for status in Status if any(result.status is status for result in results)]
+    heads = "".join(f"<th>{escape(status.value)}</th>" for status in seen)
     yield f'<table class="totals"><tr><th></th>{heads}</tr>'
     for subject in subjects:
-        counts = Counter(result.verdict for result in results if result.subject == subject)
-        cells = "".join(f'<td class="{verdict.name.lower()}">{counts[verdict]}</td>' for verdict in seen)
+        counts = Counter(result.status for result in results if result.subject == subject)
+        cells = "".join(f'<td class="{status.name.lower()}">{counts[status]}</td>' for status in seen)
         yield f"<tr><th>{escape(subject)}</th>{cells}</tr>"
     yield "</table>"
 
@@ -82,7 +82,7 @@ def _matrix(results: Sequence[Result], subjects: Sequence[str]) -> Iterator[str]
 def _rows(case: Case, results: Sequence[Result | None]) -> Iterator[str]:
     """The row of a case, and below it a row for all who failed in it or could not try."""
     reasons = [result for result in results if result is not None and result.message]
-    fine = "" if any(result.verdict is not Verdict.SKIPPED for result in reasons) else ' class="fine"'
+    fine = "" if any(result.status is not Status.SKIPPED for result in reasons) else ' class="fine"'
     yield f'<tr id="{escape(case.id)}"{fine}><td>{escape(case.title)} <small><code>{escape(case.id)}</code></small>'
     if case.requirement:
         yield f'<br class="what"><small class="what">{escape(case.requirement)} ({escape(case.source)})</small>'
@@ -99,15 +99,15 @@ def _rows(case: Case, results: Sequence[Result | None]) -> Iterator[str]:
 def _cell(result: Result | None) -> str:
     if result is None:
         return '<td class="v"></td>'
-    sign = _SIGNS[result.verdict]
+    sign = _SIGNS[result.status]
     inner = f'<a href="#{escape(_anchor(result))}">{sign}</a>' if result.message else sign
-    return f'<td class="v {result.verdict.name.lower()}" title="{escape(result.verdict.value)}">{inner}</td>'
+    return f'<td class="v {result.status.name.lower()}" title="{escape(result.status.value)}">{inner}</td>'
 
 
 def _details(result: Result) -> Iterator[str]:
-    kind, first = result.verdict.name.lower(), result.message.partition("\n")[0]
+    kind, first = result.status.name.lower(), result.message.partition("\n")[0]
     yield f'<details id="{escape(_anchor(result))}"><summary><span class="{kind}">{escape(result.subject)}: '
-    yield f"{escape(result.verdict.value)}</span> <small>{escape(first)}</small></summary>"
+    yield f"{escape(result.status.value)}</span> <small>{escape(first)}</small></summary>"
     if first != result.message:
         yield f'<div class="message">{escape(result.message)}</div>'
     for each in result.evidence:
@@ -120,6 +120,6 @@ def _anchor(result: Result) -> str:
 
 
 def _exchange(each: Evidence) -> Iterator[str]:
-    yield f"<small>{escape(each.note)}</small><pre>{escape(each.question)}</pre>"
-    if each.answer:
-        yield f"<pre>{escape(each.answer)}</pre>"
+    yield f"<small>{escape(each.note)}</small><pre>{escape(each.request)}</pre>"
+    if each.response:
+        yield f"<pre>{escape(each.response)}</pre>"

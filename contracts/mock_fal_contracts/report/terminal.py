@@ -6,21 +6,21 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from textwrap import indent
 
-from mock_fal_contracts.results import Result, Verdict
+from mock_fal_contracts.results import Result, Status
 
 _MARKS = {
-    Verdict.PASSED: "ok  ",
-    Verdict.FAILED: "FAIL",
-    Verdict.SKIPPED: "skip",
-    Verdict.KNOWN: "known",
-    Verdict.STALE: "STALE",
+    Status.PASSED: "ok  ",
+    Status.FAILED: "FAIL",
+    Status.SKIPPED: "skip",
+    Status.KNOWN: "known",
+    Status.STALE: "STALE",
 }
 
 
 def progress(result: Result, number: int, total: int | None) -> str:
     """One line for a case that has just ended."""
     of = f"/{total}" if total else ""
-    return f"[{number:>3}{of}] {_MARKS[result.verdict]} {result.subject}: {result.case.title}\n"
+    return f"[{number:>3}{of}] {_MARKS[result.status]} {result.subject}: {result.case.title}\n"
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -30,15 +30,15 @@ def summary(results: Sequence[Result]) -> str:
 
 def _failures(results: Sequence[Result]) -> Iterator[str]:
     for result in results:
-        if result.verdict.is_bad:
+        if result.status.is_bad:
             case = result.case
-            yield f"\n{_MARKS[result.verdict]} {result.subject}: {case.title}  [{case.id}]\n"
+            yield f"\n{_MARKS[result.status]} {result.subject}: {case.title}  [{case.id}]\n"
             yield indent(result.message, "    ") + "\n"
             if case.requirement:
                 yield f"    Requirement: {case.requirement} ({case.source})\n"
             for each in result.evidence:
                 yield indent(
-                    f"{each.note or 'seen'}:\n{_short(each.question)}\n{_short(each.answer)}", "    | "
+                    f"{each.note or 'seen'}:\n{_short(each.request)}\n{_short(each.response)}", "    | "
                 )
                 yield "\n"
 
@@ -48,8 +48,8 @@ def _table(results: Sequence[Result]) -> Iterator[str]:
     width = max(map(len, subjects), default=0)
     yield "\n"
     for subject in subjects:
-        counts = Counter(result.verdict for result in results if result.subject == subject)
-        parts = [f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]]
+        counts = Counter(result.status for result in results if result.subject == subject)
+        parts = [f"{counts[status]} {status.value}" for status in Status if counts[status]]
         yield f"{subject:<{width}}  {', '.join(parts)}\n"
 
 

@@ -1,6 +1,6 @@
 """Checks a server: its OpenAPI documents with generated questions, and the laws that a schema can't say.
 
-asking    one HTTP client       findings  what is broken        budget → bench    where laws are tried
+asking    one HTTP client       findings  what is broken        budget → context    where laws are tried
 planes → spec_laws              the documents, with Schemathesis
 laws → watcher → queue_laws, http_laws, file_laws, webhook_laws → trials
 work      what is done for a mock, or any address; in processes of their own
@@ -19,7 +19,8 @@ from mock_fal_contracts.target import CheckError
 def check_server(options: argparse.Namespace, tell: Tell) -> list[Result]:
     """Check the target that the options name; `tell` is called with each result. Raises CheckError."""
     _need_libraries()
-    from mock_fal_contracts.server import live, work
+    from mock_fal_contracts.server import live
+    from mock_fal_contracts.server import workers as work
 
     if options.list:
         for case in work.all_cases(with_control=options.target == "mock"):

@@ -51,7 +51,7 @@ class Budget:
 
     def count(self, exchange: Exchange) -> None:
         """The answer to a call: the first that tells a request's units settles what was reserved for it."""
-        units = exchange.answered("x-fal-billable-units")
+        units = exchange.response_header("x-fal-billable-units")
         if self.limit is None or units is None or exchange.request_id in self._billed:
             return
         self._billed.add(exchange.request_id)

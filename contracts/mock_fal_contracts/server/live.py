@@ -7,13 +7,14 @@ import argparse
 from mock_fal_contracts import spec
 from mock_fal_contracts.exchanges import Exchange
 from mock_fal_contracts.results import Case, Result, Tell, failed, passed, skipped
-from mock_fal_contracts.server import trials, work
-from mock_fal_contracts.server.asking import shown
-from mock_fal_contracts.server.bench import Bench
+from mock_fal_contracts.server import plan as trials
+from mock_fal_contracts.server import workers as work
 from mock_fal_contracts.server.budget import ENDPOINT, FALLBACK_PRICE, Budget
-from mock_fal_contracts.server.http_laws import unit_price
-from mock_fal_contracts.server.laws import LAWS
-from mock_fal_contracts.server.spec_laws import case_of
+from mock_fal_contracts.server.context import Context
+from mock_fal_contracts.server.http_client import shown
+from mock_fal_contracts.server.http_invariants import unit_price
+from mock_fal_contracts.server.invariants import INVARIANTS
+from mock_fal_contracts.server.spec_cases import case_of
 from mock_fal_contracts.target import Target, open_target
 
 _NOT_ASKED = "no generated questions for the live service; it is held where a law asks it"
@@ -27,37 +28,41 @@ class Drift:
         self.asked: set[str] = set()
         self.faults: dict[str, dict[str, Exchange]] = {}
 
-    def look(self, exchange: Exchange) -> None:
+    def poll(self, exchange: Exchange) -> None:
         """Hold one exchange against the specification."""
         operation = self._spec.operation(exchange.host, exchange.method, exchange.path)
         if operation is None:
             return
-        id = case_of(operation.plane, operation.id).id
+        id = case_of(operation.surface, operation.id).id
         self.asked.add(id)
-        for fault in self._spec.faults_of_answer(exchange):
+        for fault in self._spec.response_violations(exchange):
             self.faults.setdefault(id, {}).setdefault(fault, exchange)
 
 
 def check(options: argparse.Namespace, tell: Tell) -> list[Result]:
     """One result for each case; those that are too dear are skipped, and say what they cost."""
     cases = [case for case in work.all_cases(with_control=False) if work.is_wanted(case, options.only)]
-    laws = [case for case in LAWS if case in cases]
+    invariants = [case for case in INVARIANTS if case in cases]
     drift = Drift()
     with open_target("live", options.key) as target:
-        bench = Bench(target, seed=options.seed, budget=Budget(options.budget), seen=drift.look)
-        bench.budget.unit_price = _price(bench)
-        wanted = [each for each in trials.TRIALS if each.live and (set(each.cases) & set(laws) or not laws)]
-        outcome = trials.try_all(wanted, bench, trials.Outcome({}, {}))
-    found = trials.results(laws, bench, outcome)
-    found += [_held(case, drift, target) for case in cases if case not in laws]
+        context = Context(target, seed=options.seed, budget=Budget(options.budget), seen=drift.poll)
+        context.budget.unit_price = _price(context)
+        wanted = [
+            each
+            for each in trials.TRIALS
+            if each.live and (set(each.cases) & set(invariants) or not invariants)
+        ]
+        outcome = trials.try_all(wanted, context, trials.Outcome({}, {}))
+    found = trials.results(invariants, context, outcome)
+    found += [_held(case, drift, target) for case in cases if case not in invariants]
     for result in found:
         tell(result, len(found))
     return found
 
 
-def _price(bench: Bench) -> float:
+def _price(context: Context) -> float:
     """What a unit costs, as the Platform API says."""
-    with bench.asker() as client:
+    with context.http_client() as client:
         path, query = "/v1/models/pricing", {"endpoint_id": ENDPOINT}
         price = unit_price(client.ask("GET", "api.fal.ai", path, query=query))
     # A service that says it is free is not believed: the budget is the user's money.

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_fal.emulator import Emulator
 from mock_fal.web.control import clock, journal, scenario, spec
-from mock_fal.web.control.inspector import page
+from mock_fal.web.control.web_ui import page
 from mock_fal.web.control.wire import Refusal, emulator, refused
 
 Handler = Callable[[Request], Awaitable[Response]]

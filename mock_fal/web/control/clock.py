@@ -38,7 +38,7 @@ async def clock(request: Request) -> Response:
 async def advance(request: Request) -> Response:
     clock = emulator(request).clock
     if not isinstance(clock, ManualClock):
-        raise Refusal(409, "this clock moves by itself; start with --clock manual or stepping")
+        raise Refusal(409, "this clock moves by itself; start with --clock manual or auto-advance")
     span = await document(request, _SPAN)
     try:
         if isinstance(span["seconds"], bool):

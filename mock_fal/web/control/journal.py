@@ -13,15 +13,15 @@ from starlette.responses import Response
 
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
-from mock_fal.har import har, response_bytes, text
-from mock_fal.journal import OPERATIONS, Exchange, RawHeaders
-from mock_fal.outcome import is_deeper
-from mock_fal.state import State, state
-from mock_fal.web.control.wire import Refusal, answer, emulator, query
+from mock_fal.journal.exchanges import OPERATIONS, Exchange, RawHeaders
+from mock_fal.journal.har import har, response_bytes, text
+from mock_fal.requests.outcome import is_deeper
+from mock_fal.requests.state import State, state
+from mock_fal.web.control.wire import Refusal, emulator, query, response
 
 if TYPE_CHECKING:
-    from mock_fal.files import StoredFile
-    from mock_fal.outbox import Delivery
+    from mock_fal.files.listing import StoredFile
+    from mock_fal.webhooks.outbox import Delivery
 
 # What lies deeper is shown as the text that it came as: more levels can be read than written.
 MAX_DEPTH: Final = 100
@@ -48,7 +48,7 @@ async def requests(request: Request) -> Response:
     if request.query_params.get("format", "json") == "har":
         return _archive(request, wanted)
     its = emulator(request)
-    return answer({"requests": [_exchange(its, each) for each in wanted]})
+    return response({"requests": [_exchange(its, each) for each in wanted]})
 
 
 async def archive(request: Request) -> Response:
@@ -63,19 +63,19 @@ async def reset(request: Request) -> Response:
 async def deliveries(request: Request) -> Response:
     key = query(request, "key").get("key")
     wanted = [_delivery(each) for each in emulator(request).deliveries if key in (None, each.tenant)]
-    return answer({"deliveries": wanted})
+    return response({"deliveries": wanted})
 
 
 async def files(request: Request) -> Response:
-    from mock_fal.files import files
+    from mock_fal.files.listing import files
 
     its, key = emulator(request), query(request, "key").get("key")
     known = files(its.store, its.storage, its.clock.now())
-    return answer({"files": [_file(each) for each in known if key in (None, each.owner)]})
+    return response({"files": [_file(each) for each in known if key in (None, each.owner)]})
 
 
 async def metrics(request: Request) -> Response:
-    from mock_fal.metrics import CONTENT_TYPE, metrics
+    from mock_fal.web.control.metrics import CONTENT_TYPE, metrics
 
     page = metrics(emulator(request), steady_time() - request.app.state.started_at)
     return Response(page, media_type=CONTENT_TYPE)
@@ -125,12 +125,12 @@ def _fits(status: int, wanted: str) -> bool:
 
 def _state(its: Emulator, each: Exchange) -> str | None:
     """The present state of the request that an exchange is about, as long as it is remembered."""
-    entry = its.store.entries.get(each.request_id or "")
-    return None if entry is None else state(entry, its.clock.now()).value
+    request = its.store.requests.get(each.request_id or "")
+    return None if request is None else state(request, its.clock.now()).value
 
 
 def _archive(request: Request, wanted: list[Exchange]) -> Response:
-    archive = answer(har(wanted, secrets=request.query_params.get("secrets") == "1"))
+    archive = response(har(wanted, secrets=request.query_params.get("secrets") == "1"))
     archive.headers["content-disposition"] = 'attachment; filename="mock-fal.har"'
     return archive
 
@@ -139,7 +139,7 @@ def _exchange(its: Emulator, each: Exchange) -> dict[str, Any]:
     return {
         "id": each.number,
         "at": each.at,
-        "asked_at": each.asked_at,
+        "asked_at": each.received_at,
         "duration_s": each.duration_s,
         "key": each.tenant,
         "way": each.way,
@@ -155,7 +155,7 @@ def _exchange(its: Emulator, each: Exchange) -> dict[str, Any]:
         "endpoint": each.endpoint,
         "request_id": each.request_id,
         "state": _state(its, each),
-        "cue": each.cue or None,
+        "directive": each.directive or None,
         "playback": each.playback or None,
         "request": _message(
             each.request_headers, each.request_body, len(each.request_body) or each.uploaded_bytes

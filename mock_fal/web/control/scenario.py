@@ -6,16 +6,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mock_fal.errors import ScenarioError
-from mock_fal.scenario.cue import Cue
-from mock_fal.scenario.rulebook import read_json, read_yaml
+from mock_fal.scenario.directive import Directive
+from mock_fal.scenario.rule_file import read_json, read_yaml
 from mock_fal.scenario.rules import Scenario
-from mock_fal.web.control.wire import Refusal, answer, emulator, query
+from mock_fal.web.control.wire import Refusal, emulator, query, response
 
 
 async def show(request: Request) -> Response:
     """The rules, each with how often it was asked for and used."""
     rules = _scenario(request).rules
-    return answer({"rules": [{"rule": str(each), "asked": each.seen, "used": each.used} for each in rules]})
+    return response({"rules": [{"rule": str(each), "asked": each.seen, "used": each.used} for each in rules]})
 
 
 async def replace(request: Request) -> Response:
@@ -47,7 +47,7 @@ def _scenario(request: Request) -> Scenario:
     return emulator(request).scenario if key is None else emulator(request).store.tenant(key).scenario
 
 
-async def _read(request: Request) -> list[Cue]:
+async def _read(request: Request) -> list[Directive]:
     try:
         text = (await request.body()).decode()
     except UnicodeDecodeError as error:

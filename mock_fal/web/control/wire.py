@@ -26,7 +26,7 @@ def emulator(request: Request) -> Emulator:
     return its
 
 
-def answer(body: Any) -> Response:
+def response(body: Any) -> Response:
     """An answer that holds what others have said: also what is said in JSON and can't be, as half a surrogate pair."""
     return Response(wire.encode(body), media_type="application/json")
 

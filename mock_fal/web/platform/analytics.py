@@ -8,13 +8,13 @@ from typing import Final
 
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON
-from mock_fal.line import Entry
-from mock_fal.outcome import RequestFailure
+from mock_fal.requests.outcome import RequestFailure
+from mock_fal.requests.queue import ModelRequest
+from mock_fal.web.http_request import HttpRequest
 from mock_fal.web.platform.usage import Buckets, time_series
 from mock_fal.web.platform.wire import Invalid, Query, status_code
-from mock_fal.web.question import Question
 
-Measure = Callable[[Emulator, list[Entry]], JSON]
+Measure = Callable[[Emulator, list[ModelRequest]], JSON]
 
 # Which failures of the infrastructure each count is about.
 _ERRORS: Final = {
@@ -30,10 +30,10 @@ _ERRORS: Final = {
 }
 
 
-def analytics(emulator: Emulator, question: Question) -> JSON:
+def analytics(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /models/analytics`: the metrics that are asked for, by bucket, as a whole, or both."""
-    # unlike fal: requests that were forgotten to keep to `retention` don't count.
-    query = Query(question)
+    # deviation: requests that were forgotten to keep to `retention` don't count.
+    query = Query(http_request)
     page = query.page(default=10_000, most=10_000)
     endpoints = query.ids("endpoint_id", required=True)
     expand = query.listed("expand", ("time_series", "summary", *_METRICS)) or ["time_series", "request_count"]
@@ -43,17 +43,18 @@ def analytics(emulator: Emulator, question: Question) -> JSON:
     now = emulator.clock.now()
     buckets = Buckets(query, now)
     ended = [
-        entry
-        for entry in emulator.store.entries.values()
-        if entry.tenant == question.account
-        and str(entry.endpoint) in endpoints
-        and entry.schedule.ends_at <= now
-        and buckets.hold(entry.schedule.ends_at)
+        request
+        for request in emulator.store.requests.values()
+        if request.tenant == http_request.account
+        and str(request.endpoint) in endpoints
+        and request.schedule.ends_at <= now
+        and buckets.hold(request.schedule.ends_at)
     ]
 
-    def rows(some: list[Entry]) -> list[JSON]:
+    def rows(some: list[ModelRequest]) -> list[JSON]:
         each = {
-            endpoint: [entry for entry in some if str(entry.endpoint) == endpoint] for endpoint in endpoints
+            endpoint: [request for request in some if str(request.endpoint) == endpoint]
+            for endpoint in endpoints
         }
         return [
             {"endpoint_id": endpoint} | {metric: _METRICS[metric](emulator, its) for metric in metrics}
@@ -61,7 +62,9 @@ def analytics(emulator: Emulator, question: Question) -> JSON:
             if its
         ]
 
-    return time_series(buckets.sorted(ended, lambda entry: entry.schedule.ends_at), ended, rows, expand, page)
+    return time_series(
+        buckets.sorted(ended, lambda request: request.schedule.ends_at), ended, rows, expand, page
+    )
 
 
 def _statuses(first: int) -> Measure:
@@ -69,32 +72,32 @@ def _statuses(first: int) -> Measure:
 
 
 def _failures(types: set[str]) -> Measure:
-    def count(emulator: Emulator, some: list[Entry]) -> int:
+    def count(emulator: Emulator, some: list[ModelRequest]) -> int:
         outcomes = [each.result for each in some]
         return sum(isinstance(each, RequestFailure) and each.error_type in types for each in outcomes)
 
     return count
 
 
-def _percentile(percent: int, measure: Callable[[Entry], float]) -> Measure:
+def _percentile(percent: int, measure: Callable[[ModelRequest], float]) -> Measure:
     """The least of the times that so many percent of all don't exceed; 0 where nothing has run."""
 
-    def time_s(emulator: Emulator, some: list[Entry]) -> float:
+    def time_s(emulator: Emulator, some: list[ModelRequest]) -> float:
         times = sorted(measure(each) for each in some if math.isfinite(each.schedule.starts_at))
         return round(times[math.ceil(len(times) * percent / 100) - 1], 6) if times else 0
 
     return time_s
 
 
-def _ran_s(entry: Entry) -> float:
-    return entry.schedule.ends_at - entry.schedule.starts_at
+def _ran_s(request: ModelRequest) -> float:
+    return request.schedule.ends_at - request.schedule.starts_at
 
 
-def _waited_s(entry: Entry) -> float:
-    return entry.schedule.starts_at - entry.schedule.queued_at
+def _waited_s(request: ModelRequest) -> float:
+    return request.schedule.starts_at - request.schedule.queued_at
 
 
-def _billed_s(emulator: Emulator, some: list[Entry]) -> float:
+def _billed_s(emulator: Emulator, some: list[ModelRequest]) -> float:
     return round(sum(_ran_s(each) for each in some if math.isfinite(each.schedule.starts_at)), 6)
 
 
@@ -106,7 +109,7 @@ _METRICS: Final[dict[str, Measure]] = {
     **{name: _failures(types) for name, types in _ERRORS.items()},
     **{f"p{percent}_prepare_duration": _percentile(percent, _waited_s) for percent in (50, 75, 90, 95, 99)},
     **{f"p{percent}_duration": _percentile(percent, _ran_s) for percent in (25, 50, 75, 90, 95, 99)},
-    # unlike fal: no runner of ours is ever cold.
+    # deviation: no runner of ours is ever cold.
     "cold_boot_count": lambda emulator, some: 0,
     **{f"p{percent}_cold_boot_duration": lambda emulator, some: 0 for percent in (50, 75, 90)},
     "total_billable_duration": _billed_s,

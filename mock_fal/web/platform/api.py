@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON, AuthenticationRequired, FalError, InvalidBearer, InvalidKey
-from mock_fal.line import Entry
+from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
+from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.platform import account, analytics, models, requests, usage
 from mock_fal.web.platform.wire import Refused, refusal
-from mock_fal.web.question import Question, Receive
 
 _MAX_BODY: Final = 1 << 20
 
@@ -32,40 +32,42 @@ class Platform:
         # What was answered to whom for which key: until when it is kept, and the body.
         self._kept: dict[tuple[str, ...], tuple[float, JSON]] = {}
 
-    async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
+    async def respond(
+        self, http_request: HttpRequest, receive: Receive
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """The answer; it is never the result of a request."""
         try:
-            handler, names = _route(question)
-            question.account = self._account(question, optional=handler in _PUBLIC)
-            await question.read(receive, _MAX_BODY)
-            body = self._once(handler, question, names)
+            handler, names = _route(http_request)
+            http_request.account = self._account(http_request, optional=handler in _PUBLIC)
+            await http_request.read(receive, _MAX_BODY)
+            body = self._once(handler, http_request, names)
         except (Refused, FalError) as error:
             return refusal(error), None
         if body is None:
             return Response(status_code=204), None
         return (body if isinstance(body, wire.Reply) else wire.reply(200, body)), None
 
-    def _account(self, question: Question, *, optional: bool) -> str:
-        # unlike fal: every key may do everything; fal has keys that may not bill or delete.
+    def _account(self, http_request: HttpRequest, *, optional: bool) -> str:
+        # deviation: every key may do everything; fal has keys that may not bill or delete.
         try:
-            account = self._emulator.keys.account(question.authorization, "")
+            account = self._emulator.keys.account(http_request.authorization, "")
         except (AuthenticationRequired, InvalidKey, InvalidBearer):
             account = None
-        if account is None and (question.authorization is not None or not optional):
-            # fal: seen live without a key (2026-10); unverified, that a bad key is answered alike.
+        if account is None and (http_request.authorization is not None or not optional):
+            # fal: seen live without a key (2026-10). assumption: that a bad key is answered alike.
             raise Refused(401, "authorization_error", "API key authentication required")
         return account or ""
 
-    def _once(self, handler: Handler, question: Question, names: list[str]) -> JSON:
+    def _once(self, handler: Handler, http_request: HttpRequest, names: list[str]) -> JSON:
         """The handler's answer, or the one that it gave before for the same key for idempotency."""
-        key = question.header(b"idempotency-key")
-        if not key or question.method != "DELETE":
-            return handler(self._emulator, question, *names)
+        key = http_request.header(b"idempotency-key")
+        if not key or http_request.method != "DELETE":
+            return handler(self._emulator, http_request, *names)
         now = self._emulator.clock.now()
         self._kept = {name: kept for name, kept in self._kept.items() if kept[0] > now}
-        name = (question.account, key, question.path)
+        name = (http_request.account, key, http_request.path)
         if name not in self._kept:
-            body = handler(self._emulator, question, *names)
+            body = handler(self._emulator, http_request, *names)
             if len(self._kept) >= _MAX_KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[name] = (now + _KEPT_S, body)
@@ -95,16 +97,16 @@ _ROUTES: Final[dict[tuple[str, str], Handler]] = {
 _PUBLIC: Final[set[Handler]] = {models.models, account.meta}
 
 
-def _route(question: Question) -> tuple[Handler, list[str]]:
+def _route(http_request: HttpRequest) -> tuple[Handler, list[str]]:
     """Who answers a question, and the names in its path."""
-    version, *segments = question.segments
+    version, *segments = http_request.segments
     for (method, path), handler in _ROUTES.items():
         pattern = path.split("/")
-        if version != "v1" or method != question.method or len(pattern) != len(segments):
+        if version != "v1" or method != http_request.method or len(pattern) != len(segments):
             continue
         pairs = list(zip(pattern, segments, strict=True))
         if all(part in ("{}", segment) for part, segment in pairs):
             return handler, [segment for part, segment in pairs if part == "{}"]
-    # unlike fal: what we don't emulate says so.
-    message = f"mock-fal does not emulate {question.method} https://api.fal.ai{question.path}"
+    # deviation: what we don't emulate says so.
+    message = f"mock-fal does not emulate {http_request.method} https://api.fal.ai{http_request.path}"
     raise Refused(501, "not_implemented", message)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from mock_fal.billing import usage
-from mock_fal.catalog import FAMILIES, STREAMING, openapi
-from mock_fal.catalog.models import MODELS
+from mock_fal.billing.prices import CURRENCY, NANO, price
+from mock_fal.billing.usage import usage
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON
-from mock_fal.price import CURRENCY, NANO, price
+from mock_fal.models import openapi
+from mock_fal.models.catalog import FAMILIES, STREAMING
+from mock_fal.models.descriptions import MODELS
+from mock_fal.web.http_request import HttpRequest
 from mock_fal.web.platform.wire import Invalid, NotFound, Query, document, paged
-from mock_fal.web.question import Question
 
 _KINDS = {"historical_api_price": "call_quantity", "unit_price": "unit_quantity"}
 
 
-def models(emulator: Emulator, question: Question) -> JSON:
+def models(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /models`: all, those that are named, or those that a search finds."""
-    query = Query(question)
+    query = Query(http_request)
     page = query.page(default=50, most=100)
     named = query.ids("endpoint_id")
     expand = query.listed("expand", ("openapi-3.0", "enterprise_status"))
@@ -32,12 +33,12 @@ def models(emulator: Emulator, question: Question) -> JSON:
         and category in (None, MODELS[endpoint].category)
         and all(word in _searchable(endpoint) for word in words)
     ]
-    return paged("models", [_model(endpoint, expand, question.account) for endpoint in found], page)
+    return paged("models", [_model(endpoint, expand, http_request.account) for endpoint in found], page)
 
 
-def pricing(emulator: Emulator, question: Question) -> JSON:
+def pricing(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /models/pricing`: the prices of the endpoints that are named."""
-    named = Query(question).ids("endpoint_id", required=True)
+    named = Query(http_request).ids("endpoint_id", required=True)
     _check_known(named)
     prices = [
         {
@@ -51,9 +52,9 @@ def pricing(emulator: Emulator, question: Question) -> JSON:
     return {"prices": prices, "next_cursor": None, "has_more": False}
 
 
-def estimate(emulator: Emulator, question: Question) -> JSON:
+def estimate(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`POST /models/pricing/estimate`: what so many calls, or so many units, would cost."""
-    body = document(question)
+    body = document(http_request)
     kind = body.get("estimate_type")
     if not isinstance(kind, str) or kind not in _KINDS:
         raise Invalid("estimate_type", kind, "historical_api_price or unit_price")
@@ -65,7 +66,7 @@ def estimate(emulator: Emulator, question: Question) -> JSON:
         for endpoint, wanted in endpoints.items()
     }
     _check_known(list(endpoints))
-    each = _nano_usd_a_call(emulator, question.account) if kind == "historical_api_price" else {}
+    each = _nano_usd_a_call(emulator, http_request.account) if kind == "historical_api_price" else {}
     total = sum(
         round(amount * each[endpoint]) if endpoint in each else price(endpoint).nano_usd(amount)
         for endpoint, amount in amounts.items()
@@ -75,7 +76,7 @@ def estimate(emulator: Emulator, question: Question) -> JSON:
 
 def _nano_usd_a_call(emulator: Emulator, account: str) -> dict[str, float]:
     """What a call has cost on average, of the endpoints that this account has paid for."""
-    # unlike fal: one that the account has never called is taken to cost one unit a call.
+    # deviation: one that the account has never called is taken to cost one unit a call.
     items = usage(emulator.charges(account)).items
     return {item.endpoint: item.cost * NANO / item.requests for item in items}
 
@@ -91,7 +92,7 @@ def _amount(endpoint: str, wanted: Any, name: str, *, whole: bool) -> float:
 
 
 def _check_known(endpoints: list[str]) -> None:
-    # fal: unverified, that one unknown id among others refuses them all.
+    # assumption: that one unknown id among others refuses them all.
     unknown = [endpoint for endpoint in endpoints if endpoint not in FAMILIES]
     if unknown:
         raise NotFound(f"no endpoint {', '.join(unknown)}")
@@ -107,7 +108,7 @@ def _model(endpoint: str, expand: list[str], account: str) -> JSON:
     if "openapi-3.0" in expand:
         model["openapi"] = openapi.document(endpoint)
     if "enterprise_status" in expand:
-        # fal: unverified, which models are ready for enterprises.
+        # assumption: which models are ready for enterprises.
         model["enterprise_status"] = "ready"
     return model
 

@@ -8,14 +8,14 @@ import re
 from datetime import timedelta
 from typing import Final
 
-from mock_fal import catalog
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON
-from mock_fal.line import Entry
-from mock_fal.outcome import Answer, addresses
+from mock_fal.models import catalog
+from mock_fal.requests.outcome import RunnerResponse, addresses
+from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire, wire_storage
+from mock_fal.web.http_request import HttpRequest
 from mock_fal.web.platform.wire import Invalid, NotFound, Query, moment, paged, status_code
-from mock_fal.web.question import Question
 
 # fal: how far back the list goes by itself, and when one request is asked for (specification, 2026-08).
 _BACK: Final = timedelta(days=1)
@@ -27,9 +27,9 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _STATUSES: Final = {"success": 2, "user_error": 4, "error": 5}
 
 
-def by_endpoint(emulator: Emulator, question: Question) -> JSON:
+def by_endpoint(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /models/requests/by-endpoint`: what was asked of some endpoints, the latest or the longest first."""
-    query = Query(question)
+    query = Query(http_request)
     page = query.page(default=50, most=100, strict=True)
     endpoints = query.ids("endpoint_id", required=True)
     request_id = query.text("request_id")
@@ -41,58 +41,58 @@ def by_endpoint(emulator: Emulator, question: Question) -> JSON:
     now = emulator.clock.now()
     since, until = query.period(now, back=_BACK if request_id is None else _FAR_BACK)
     found = [
-        entry
-        for entry in emulator.store.entries.values()
-        if entry.tenant == question.account
-        and str(entry.endpoint) in endpoints
-        and request_id in (None, entry.id)
-        # fal: unverified, that what still waits or runs is not listed.
-        and since.timestamp() <= entry.schedule.ends_at < min(until.timestamp(), now + 0.001)
-        and (not status or status_code(entry.result) // 100 == _STATUSES[status])
+        request
+        for request in emulator.store.requests.values()
+        if request.tenant == http_request.account
+        and str(request.endpoint) in endpoints
+        and request_id in (None, request.id)
+        # assumption: that what still waits or runs is not listed.
+        and since.timestamp() <= request.schedule.ends_at < min(until.timestamp(), now + 0.001)
+        and (not status or status_code(request.result) // 100 == _STATUSES[status])
     ]
     measure = _duration_s if sort_by == "duration" else _ended_at
-    found.sort(key=lambda entry: (measure(entry), entry.ticket.number), reverse=True)
+    found.sort(key=lambda request: (measure(request), request.submission.number), reverse=True)
     listed = paged("items", found, page)
-    inputs = _inputs(emulator, question) if payloads else {}
+    inputs = _inputs(emulator, http_request) if payloads else {}
     listed["items"] = [
-        _item(emulator, entry) | (_payloads(entry, inputs, question) if payloads else {})
-        for entry in listed["items"]
+        _item(emulator, request) | (_payloads(request, inputs, http_request) if payloads else {})
+        for request in listed["items"]
     ]
     return {"items": listed.pop("items"), **listed}
 
 
-def delete_payloads(emulator: Emulator, question: Question, request_id: str) -> JSON:
+def delete_payloads(emulator: Emulator, http_request: HttpRequest, request_id: str) -> JSON:
     """`DELETE /models/requests/{id}/payloads`: forget what went in and what came out, files included."""
     _check_uuid(request_id)
-    entry = emulator.store.entries.get(request_id)
-    if entry is None or entry.tenant != question.account:
+    request = emulator.store.requests.get(request_id)
+    if request is None or request.tenant != http_request.account:
         raise NotFound(f"no request {request_id}")
-    # fal: unverified, that a second time finds no file to delete, and that a request must be over.
-    paths = emulator.delete_payloads(entry)
-    links = [wire_storage.url(path, question.links) for path in paths]
+    # assumption: that a second time finds no file to delete, and that a request must be over.
+    paths = emulator.delete_payloads(request)
+    links = [wire_storage.url(path, http_request.links) for path in paths]
     return {"cdn_delete_results": [{"link": link, "exception": None} for link in links]}
 
 
-def queue_size(emulator: Emulator, question: Question, owner: str, name: str) -> JSON:
+def queue_size(emulator: Emulator, http_request: HttpRequest, owner: str, name: str) -> JSON:
     """`GET /serverless/apps/{owner}/{name}/queue`: how many requests wait."""
-    return {"queue_size": len(_waiting(emulator, question.account, f"{owner}/{name}"))}
+    return {"queue_size": len(_waiting(emulator, http_request.account, f"{owner}/{name}"))}
 
 
-def flush_queue(emulator: Emulator, question: Question, owner: str, name: str) -> None:
+def flush_queue(emulator: Emulator, http_request: HttpRequest, owner: str, name: str) -> None:
     """`DELETE /serverless/apps/{owner}/{name}/queue`: cancel what waits."""
-    for entry in _waiting(emulator, question.account, f"{owner}/{name}"):
-        emulator.cancel(entry)
+    for request in _waiting(emulator, http_request.account, f"{owner}/{name}"):
+        emulator.cancel(request)
 
 
-def _waiting(emulator: Emulator, account: str, app_id: str) -> list[Entry]:
-    # unlike fal: the models here are everybody's, and each key has a queue of its own in front of them.
+def _waiting(emulator: Emulator, account: str, app_id: str) -> list[ModelRequest]:
+    # deviation: the models here are everybody's, and each key has a queue of its own in front of them.
     if not catalog.has_app(app_id):
         raise NotFound(f"no app {app_id}")
     now = emulator.clock.now()
     return [
-        entry
-        for entry in emulator.store.entries.values()
-        if (entry.tenant, entry.app_id) == (account, app_id) and entry.schedule.leaves_queue_at > now
+        request
+        for request in emulator.store.requests.values()
+        if (request.tenant, request.app_id) == (account, app_id) and request.schedule.leaves_queue_at > now
     ]
 
 
@@ -101,49 +101,51 @@ def _check_uuid(request_id: str) -> None:
         raise Invalid("request_id", request_id, "a UUID")
 
 
-def _ended_at(entry: Entry) -> float:
-    return entry.schedule.ends_at
+def _ended_at(request: ModelRequest) -> float:
+    return request.schedule.ends_at
 
 
-def _duration_s(entry: Entry) -> float:
-    # fal: unverified, whether the time in the queue counts; the specification calls it the total duration (2026-08).
-    return round(entry.schedule.ends_at - entry.schedule.queued_at, 6)
+def _duration_s(request: ModelRequest) -> float:
+    # assumption: whether the time in the queue counts; the specification calls it the total duration (2026-08).
+    return round(request.schedule.ends_at - request.schedule.queued_at, 6)
 
 
-def _item(emulator: Emulator, entry: Entry) -> dict[str, JSON]:
-    its = entry.schedule
-    # fal: unverified, what stands here for one that never started.
+def _item(emulator: Emulator, request: ModelRequest) -> dict[str, JSON]:
+    its = request.schedule
+    # assumption: what stands here for one that never started.
     started_at = its.starts_at if math.isfinite(its.starts_at) else its.ends_at
     return {
-        "request_id": entry.id,
-        "endpoint_id": str(entry.endpoint),
+        "request_id": request.id,
+        "endpoint_id": str(request.endpoint),
         "started_at": moment(started_at),
         "sent_at": moment(its.queued_at),
         "ended_at": moment(its.ends_at),
-        "status_code": status_code(entry.result),
-        "duration": _duration_s(entry),
+        "status_code": status_code(request.result),
+        "duration": _duration_s(request),
     }
 
 
-def _inputs(emulator: Emulator, question: Question) -> dict[str, bytes]:
+def _inputs(emulator: Emulator, http_request: HttpRequest) -> dict[str, bytes]:
     """What was submitted, by the id of the request, as far as the journal goes back."""
     return {
         each.request_id: each.request_body
         for each in emulator.store.exchanges
-        if each.request_id and each.method == "POST" and each.tenant == question.account
+        if each.request_id and each.method == "POST" and each.tenant == http_request.account
     }
 
 
-def _payloads(entry: Entry, inputs: dict[str, bytes], question: Question) -> dict[str, JSON]:
-    if entry.payloads_deleted:
+def _payloads(request: ModelRequest, inputs: dict[str, bytes], http_request: HttpRequest) -> dict[str, JSON]:
+    if request.payloads_deleted:
         return {}
     payloads: dict[str, JSON] = {}
-    if entry.id in inputs:
-        payloads["json_input"] = _read(inputs[entry.id])
-    outcome = entry.outcome
+    if request.id in inputs:
+        payloads["json_input"] = _read(inputs[request.id])
+    outcome = request.outcome
     # fal: with sync_mode the output is not kept (the models' published schemas, 2026).
-    if isinstance(outcome, Answer) and not outcome.inline:
-        payloads["json_output"] = json.loads(wire.encode(outcome.body, addresses(question.links.media, {})))
+    if isinstance(outcome, RunnerResponse) and not outcome.inline:
+        payloads["json_output"] = json.loads(
+            wire.encode(outcome.body, addresses(http_request.links.media, {}))
+        )
     return payloads
 
 

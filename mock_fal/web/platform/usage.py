@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from mock_fal.billing import Charge, charge, usage
+from mock_fal.billing.prices import CURRENCY, price
+from mock_fal.billing.usage import Charge, charge, usage
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON
-from mock_fal.line import Entry
-from mock_fal.price import CURRENCY, price
+from mock_fal.requests.queue import ModelRequest
+from mock_fal.web.http_request import HttpRequest
 from mock_fal.web.platform.wire import Invalid, Query, moment, paged
-from mock_fal.web.question import Question
 
 T = TypeVar("T")
 
@@ -33,29 +33,29 @@ _TIMEFRAMES: Final = {
 }
 
 
-def usage_of(emulator: Emulator, question: Question) -> JSON:
+def usage_of(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /models/usage`: what was used, by bucket, as a whole, or both."""
-    query = Query(question)
+    query = Query(http_request)
     page = query.page(default=_MOST, most=_MOST)
     expand = query.listed("expand", ("time_series", "summary", *_AUTH)) or ["time_series"]
     buckets = Buckets(query, emulator.clock.now())
     endpoints = query.ids("endpoint_id")
-    asked_for = _asks_for(question.account, query)
+    asked_for = _asks_for(http_request.account, query)
     charges = [
         each
-        for each in emulator.charges(question.account)
+        for each in emulator.charges(http_request.account)
         if asked_for and buckets.hold(each.at) and (not endpoints or each.endpoint in endpoints)
     ]
 
     def rows(some: Iterable[Charge]) -> list[JSON]:
-        return [_row(item) | _auth(question.account, expand) for item in usage(some).items]
+        return [_row(item) | _auth(http_request.account, expand) for item in usage(some).items]
 
     return time_series(buckets.sorted(charges, lambda each: each.at), charges, rows, expand, page)
 
 
-def billing_events(emulator: Emulator, question: Question) -> JSON:
+def billing_events(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /models/billing-events`: what each request cost, latest first."""
-    query = Query(question)
+    query = Query(http_request)
     page = query.page(default=50, most=_MOST)
     expand = query.listed("expand", _AUTH)
     now = emulator.clock.now()
@@ -63,23 +63,23 @@ def billing_events(emulator: Emulator, question: Question) -> JSON:
     if until - since > _LONGEST:
         raise Invalid("start", query.text("start"), "a moment at most 90 days before end")
     endpoints, requests = query.ids("endpoint_id"), query.ids("request_id")
-    asked_for = _asks_for(question.account, query)
-    # unlike fal: requests that were forgotten to keep to `retention` are in the usage only.
+    asked_for = _asks_for(http_request.account, query)
+    # deviation: requests that were forgotten to keep to `retention` are in the usage only.
     events = [
-        (entry, cost)
-        for entry in emulator.store.entries.values()
+        (request, cost)
+        for request in emulator.store.requests.values()
         if asked_for
-        and entry.tenant == question.account
-        and (cost := charge(entry, now)) is not None
+        and request.tenant == http_request.account
+        and (cost := charge(request, now)) is not None
         and since.timestamp() <= cost.at < until.timestamp()
         and (not endpoints or cost.endpoint in endpoints)
-        and (not requests or entry.id in requests)
+        and (not requests or request.id in requests)
     ]
-    events.sort(key=lambda event: (event[1].at, event[0].ticket.number), reverse=True)
+    events.sort(key=lambda event: (event[1].at, event[0].submission.number), reverse=True)
     # fal: a cursor here is a moment in base64 (specification's example, 2026-08).
-    # unlike fal: the cursor of billing events is a page's number, as everywhere else; no client is to read it.
+    # deviation: the cursor of billing events is a page's number, as everywhere else; no client is to read it.
     return paged(
-        "billing_events", [_event(*event) | _auth(question.account, expand) for event in events], page
+        "billing_events", [_event(*event) | _auth(http_request.account, expand) for event in events], page
     )
 
 
@@ -103,7 +103,7 @@ class Buckets:
 
     def sorted(self, things: Iterable[T], at: Callable[[T], float]) -> list[tuple[str, list[T]]]:
         """Things by bucket, oldest first; `at` tells the moment of one."""
-        # fal: unverified, that buckets in which nothing was used are left out.
+        # assumption: that buckets in which nothing was used are left out.
         sorted_: dict[datetime, list[T]] = {}
         for thing in sorted(things, key=at):
             sorted_.setdefault(self._begin(datetime.fromtimestamp(at(thing), self._zone)), []).append(thing)
@@ -118,7 +118,7 @@ class Buckets:
         day = minute.replace(hour=0, minute=0)
         if self._frame == "day":
             return day
-        # fal: unverified, that weeks begin on Mondays.
+        # assumption: that weeks begin on Mondays.
         return day - timedelta(days=day.weekday()) if self._frame == "week" else day.replace(day=1)
 
     def _after(self, at: datetime) -> datetime:
@@ -167,10 +167,10 @@ def _row(item: Any) -> dict[str, JSON]:
     }
 
 
-def _event(entry: Entry, its: Charge) -> dict[str, JSON]:
+def _event(request: ModelRequest, its: Charge) -> dict[str, JSON]:
     cost = its.nano_usd / 1e9
     return {
-        "request_id": entry.id,
+        "request_id": request.id,
         "endpoint_id": its.endpoint,
         "timestamp": moment(its.at),
         "output_units": its.units,

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 from mock_fal.errors import JSON, FalError
-from mock_fal.outcome import Answer, Outcome
-from mock_fal.web.question import Question
+from mock_fal.requests.outcome import Outcome, RunnerResponse
+from mock_fal.web.http_request import HttpRequest
 from mock_fal.web.wire import Reply, reply
 
 # fal: how many ids a filter takes (fal's Platform API specification, 2026-08).
@@ -36,7 +36,7 @@ class Invalid(Refused):
     """A parameter that can't be used."""
 
     def __init__(self, name: str, seen: object, expected: str) -> None:
-        # fal: unverified, what follows the first three words, which are the specification's (2026-08).
+        # assumption: what follows the first three words, which are the specification's (2026-08).
         super().__init__(
             400,
             "validation_error",
@@ -48,7 +48,7 @@ class NotFound(Refused):
     """Something that is not there."""
 
     def __init__(self, what: str) -> None:
-        # fal: unverified, that it is told what; the words before that are the specification's (2026-08).
+        # assumption: that it is told what; the words before that are the specification's (2026-08).
         super().__init__(404, "not_found", f"Resource not found: {what}")
 
 
@@ -77,8 +77,8 @@ def refusal(error: Refused | FalError) -> Reply:
 class Query:
     """The parameters of a question. Lists are given by repetition or with commas. All raise Invalid."""
 
-    def __init__(self, question: Question) -> None:
-        self._given = parse_qs(question.query, keep_blank_values=True)
+    def __init__(self, http_request: HttpRequest) -> None:
+        self._given = parse_qs(http_request.query, keep_blank_values=True)
 
     def text(self, name: str) -> str | None:
         """The value of a parameter; of one that is given twice, the last."""
@@ -182,12 +182,12 @@ def _page_number(cursor: str | None) -> int:
     return number
 
 
-def document(question: Question) -> dict[str, Any]:
+def document(http_request: HttpRequest) -> dict[str, Any]:
     """The JSON object of a body. Raises Invalid."""
     try:
-        seen = json.loads(question.body or b"{}")
+        seen = json.loads(http_request.body or b"{}")
     except (ValueError, RecursionError):
-        raise Invalid("the body", question.body[:100].decode("utf-8", "replace"), "JSON") from None
+        raise Invalid("the body", http_request.body[:100].decode("utf-8", "replace"), "JSON") from None
     if not isinstance(seen, dict):
         raise Invalid("the body", seen, "an object")
     return seen
@@ -206,10 +206,10 @@ def paged(name: str, items: Sequence[JSON], page: Page) -> dict[str, JSON]:
 
 def moment(at: float) -> str:
     """A moment, given in Unix seconds."""
-    # fal: unverified, the milliseconds; the specification's examples have whole seconds (2026-08).
+    # assumption: the milliseconds; the specification's examples have whole seconds (2026-08).
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def status_code(outcome: Outcome) -> int:
     """The status of a result."""
-    return outcome.status if isinstance(outcome, Answer) else outcome.kind.status
+    return outcome.status if isinstance(outcome, RunnerResponse) else outcome.kind.status

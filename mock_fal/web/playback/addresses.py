@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from mock_fal.errors import JSON
 from mock_fal.hosts import EMULATED_HOSTS, MEDIA_HOSTS, RESULT_HOST
-from mock_fal.web.question import Links, Question
+from mock_fal.web.http_request import HttpRequest, Links
 
 # What stands in a path as it is (RFC 3986).
 _PLAIN: Final = "/:@!$&'()*+,;=~-._"
@@ -48,10 +48,10 @@ class Addresses:
         return b"data: " + json.dumps(self.here(seen), separators=(",", ":")).encode()
 
 
-def url_of(question: Question) -> str:
+def url_of(http_request: HttpRequest) -> str:
     """A question's address in fal's own words."""
-    query = f"?{question.query}" if question.query else ""
-    return f"https://{question.host}{quote(question.path, safe=_PLAIN)}{query}"
+    query = f"?{http_request.query}" if http_request.query else ""
+    return f"https://{http_request.host}{quote(http_request.path, safe=_PLAIN)}{query}"
 
 
 def _renamed(value: JSON, names: Mapping[str, str]) -> JSON:

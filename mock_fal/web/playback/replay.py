@@ -15,11 +15,7 @@ from typing import IO, Final, Protocol
 
 from starlette.responses import StreamingResponse
 
-from mock_fal.emulator import Emulator
-from mock_fal.errors import JSON, BodyTooLarge
-from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
-from mock_fal.line import Entry
-from mock_fal.tape.cassette import (
+from mock_fal.cassettes.cassette import (
     NOT_JSON,
     NOTHING,
     Body,
@@ -32,15 +28,19 @@ from mock_fal.tape.cassette import (
     is_file,
     key,
     parse,
-    question_body,
+    request_body,
     wire_headers,
 )
-from mock_fal.tape.deck import Deck
-from mock_fal.tape.redaction import REDACTED, Redaction
-from mock_fal.tape.shelf import cassettes, pieces
+from mock_fal.cassettes.folder import cassettes, pieces
+from mock_fal.cassettes.matcher import CassetteMatcher
+from mock_fal.cassettes.redaction import REDACTED, Redaction
+from mock_fal.emulator import Emulator
+from mock_fal.errors import JSON, BodyTooLarge
+from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
+from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
+from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.playback.addresses import Addresses, url_of
-from mock_fal.web.question import Question, Receive
 
 # An upload up to this size is kept in memory until it is known who answers it.
 _IN_MEMORY: Final = 1 << 20
@@ -51,7 +51,9 @@ NO_CASSETTE: Final = "no cassette"
 class Host(Protocol):
     """One of fal's hosts, emulated."""
 
-    async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]: ...
+    async def respond(
+        self, http_request: HttpRequest, receive: Receive
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]: ...
 
 
 class Replay:
@@ -64,7 +66,7 @@ class Replay:
         self._settings = settings
         self._folder = Path(settings.replay)
         self._cassettes = cassettes(settings.replay)
-        self._deck = Deck(self._cassettes)
+        self._matcher = CassetteMatcher(self._cassettes)
         self._redaction = Redaction()
 
     @property
@@ -76,51 +78,53 @@ class Replay:
     @property
     def unused(self) -> list[str]:
         """The cassettes that answered nothing so far."""
-        return self._deck.unused
+        return self._matcher.unused
 
     def rewind(self, account: str | None) -> None:
         """Begin again, for one account or for all."""
-        self._deck.rewind(account)
+        self._matcher.rewind(account)
 
     @property
     def _strict(self) -> bool:
         return self._settings.strict
 
-    async def answer(
-        self, question: Question, receive: Receive, host: Host
-    ) -> tuple[wire.Answering, Entry | None]:
+    async def respond(
+        self, http_request: HttpRequest, receive: Receive, host: Host
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """The answer that was recorded, or what the emulated host says."""
-        question.playback = NO_CASSETTE
-        if not self._strict and not self._deck.knows(question.method, question.host, question.path):
-            return await self._instead(question, receive, host)
+        http_request.playback = NO_CASSETTE
+        if not self._strict and not self._matcher.knows(
+            http_request.method, http_request.host, http_request.path
+        ):
+            return await self._instead(http_request, receive, host)
         with SpooledTemporaryFile(_IN_MEMORY) as spool:
-            body = await self._body(question, receive, spool)
-            url = self._redaction.text(url_of(question))
-            found = self._deck.answer(
-                key(question.method, url, question.header(b"range"), body), question.named_account
+            body = await self._body(http_request, receive, spool)
+            url = self._redaction.text(url_of(http_request))
+            found = self._matcher.match(
+                key(http_request.method, url, http_request.header(b"range"), body), http_request.named_account
             )
             if found is not None:
-                question.playback = f"replayed {found}"
-                return self._played(question, self._cassettes[found]), None
+                http_request.playback = f"replayed {found}"
+                return self._played(http_request, self._cassettes[found]), None
             # Nobody else knows an address to upload to whose signature is not told.
-            if self._strict or f"={REDACTED}" in question.query:
-                return self._refused(question, url, body), None
+            if self._strict or f"={REDACTED}" in http_request.query:
+                return self._refused(http_request, url, body), None
             spool.seek(0)
-            question.uploaded_bytes = 0
-            return await self._instead(question, _again(spool, receive), host)
+            http_request.uploaded_bytes = 0
+            return await self._instead(http_request, _again(spool, receive), host)
 
     async def _instead(
-        self, question: Question, receive: Receive, host: Host
-    ) -> tuple[wire.Answering, Entry | None]:
+        self, http_request: HttpRequest, receive: Receive, host: Host
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """What the emulated host answers, which knows neither the tokens nor the files of a recording."""
-        if question.bearer == REDACTED:
-            question.headers[b"authorization"] = f"Key {self._settings.own_key}".encode("latin-1")
-        if question.host not in QUEUE_HOSTS | RUN_HOSTS or question.method != "POST":
-            return await host.answer(question, receive)
-        body = await question.read(receive, self._settings.max_body)
-        answer = await host.answer(question, _again(BytesIO(self._with_files(body)), receive))
-        question.body = body
-        return answer
+        if http_request.bearer == REDACTED:
+            http_request.headers[b"authorization"] = f"Key {self._settings.own_key}".encode("latin-1")
+        if http_request.host not in QUEUE_HOSTS | RUN_HOSTS or http_request.method != "POST":
+            return await host.respond(http_request, receive)
+        body = await http_request.read(receive, self._settings.max_body)
+        response = await host.respond(http_request, _again(BytesIO(self._with_files(body)), receive))
+        http_request.body = body
+        return response
 
     def _with_files(self, body: bytes) -> bytes:
         """An input in which recorded files stand themselves, in the place of their addresses."""
@@ -135,28 +139,28 @@ class Replay:
         """The files of the cassettes, by their addresses: those that were uploaded, and those that came out."""
         return {url: self._folder / name for each in self._cassettes.values() for url, name in files(each)}
 
-    async def _body(self, question: Question, receive: Receive, spool: IO[bytes]) -> Body:
+    async def _body(self, http_request: HttpRequest, receive: Receive, spool: IO[bytes]) -> Body:
         """What the question brings; its bytes are in the spool then."""
-        if not is_file(question.method, question.host, question.path):
-            data = await question.read(receive, self._settings.max_body)
+        if not is_file(http_request.method, http_request.host, http_request.path):
+            data = await http_request.read(receive, self._settings.max_body)
             spool.write(data)
-            addresses = Addresses(question.links)
-            body = question_body(data, question.header(b"content-type"), self._redaction)
+            addresses = Addresses(http_request.links)
+            body = request_body(data, http_request.header(b"content-type"), self._redaction)
             if addresses.differ and isinstance(body, JsonBody) and (value := parse(data)) is not NOT_JSON:
                 return JsonBody(self._redaction.json(addresses.fals(value)))
             return body
         digest = sha256()
-        async for piece in question.pieces(receive):
-            if question.uploaded_bytes > self._settings.max_upload:
+        async for piece in http_request.pieces(receive):
+            if http_request.uploaded_bytes > self._settings.max_upload:
                 raise BodyTooLarge(self._settings.max_upload)
             digest.update(piece)
             spool.write(piece)
-        return FileBody("", digest.hexdigest()) if question.uploaded_bytes else NOTHING
+        return FileBody("", digest.hexdigest()) if http_request.uploaded_bytes else NOTHING
 
-    def _played(self, question: Question, cassette: Cassette) -> wire.Answering:
+    def _played(self, http_request: HttpRequest, cassette: Cassette) -> wire.AnyResponse:
         headers = wire_headers(cassette.headers)
-        addresses = Addresses(question.links)
-        match cassette.answer:
+        addresses = Addresses(http_request.links)
+        match cassette.response:
             case FileBody(name):
                 path = self._folder / name
                 response = StreamingResponse(_pieces(path), cassette.status)
@@ -172,10 +176,10 @@ class Replay:
             headers.append((b"content-length", b"%d" % len(data)))
         return wire.Reply(cassette.status, data, headers)
 
-    def _refused(self, question: Question, url: str, body: Body) -> wire.Answering:
-        # unlike fal: what was not recorded is a 501, which no client of fal's tries again.
-        words = f"mock-fal: no cassette in {self._settings.replay} answers {question.method} {url}"
-        nearest = self._deck.nearest(question.method, url, body)
+    def _refused(self, http_request: HttpRequest, url: str, body: Body) -> wire.AnyResponse:
+        # deviation: what was not recorded is a 501, which no client of fal's tries again.
+        words = f"mock-fal: no cassette in {self._settings.replay} answers {http_request.method} {url}"
+        nearest = self._matcher.nearest(http_request.method, url, body)
         return wire.reply(501, {"detail": f"{words}; the nearest: {nearest}" if nearest else words})
 
 

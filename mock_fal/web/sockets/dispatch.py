@@ -10,8 +10,8 @@ from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.hosts import RUN_HOSTS, WS_HOSTS
 from mock_fal.web import wire
+from mock_fal.web.http_request import Gone, HttpRequest
 from mock_fal.web.pictures import Pictures
-from mock_fal.web.question import Gone, Question
 from mock_fal.web.sockets.realtime import Realtime
 from mock_fal.web.sockets.socket import INTERNAL_ERROR, POLICY_VIOLATION, Record, Socket
 from mock_fal.web.sockets.ws_run import WsRun
@@ -22,7 +22,7 @@ logger = logging.getLogger("mock_fal")
 class Host(Protocol):
     """One of fal's hosts that takes sockets. A FalError before the socket is accepted is told by HTTP."""
 
-    async def converse(self, question: Question, socket: Socket, record: Record) -> None: ...
+    async def converse(self, http_request: HttpRequest, socket: Socket, record: Record) -> None: ...
 
 
 class Sockets:
@@ -35,30 +35,30 @@ class Sockets:
             **dict.fromkeys(RUN_HOSTS, Realtime(emulator, pictures)),
         }
 
-    async def converse(self, question: Question, socket: Socket, record: Record) -> None:
+    async def converse(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
         """Answer a handshake, and all that follows it."""
         try:
-            await self._converse(question, socket, record)
+            await self._converse(http_request, socket, record)
         except Gone:
             pass
         except Exception:
-            logger.exception("mock-fal: a bug, at WebSocket %s", question.path)
+            logger.exception("mock-fal: a bug, at WebSocket %s", http_request.path)
             await _apologise(socket)
 
-    async def _converse(self, question: Question, socket: Socket, record: Record) -> None:
-        host = self._hosts.get(question.host)
-        if host is None or question.by_proxy:
+    async def _converse(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
+        host = self._hosts.get(http_request.host)
+        if host is None or http_request.by_proxy:
             await socket.accept()
-            where = question.host or "this address"
+            where = http_request.host or "this address"
             reason = f"mock-fal: no WebSocket at {where}; there are ws.fal.run and fal.run/…/realtime"
             await socket.close(POLICY_VIOLATION, reason)
             return
         try:
-            await host.converse(question, socket, record)
+            await host.converse(http_request, socket, record)
         except FalError as error:
-            # fal: unverified, that a handshake is refused as a plain request would be.
-            refusal = wire.error(error, self._emulator.fresh_id(""))
-            record(question, refusal, None, steady_time())
+            # assumption: that a handshake is refused as a plain request would be.
+            refusal = wire.error(error, self._emulator.new_request_id(""))
+            record(http_request, refusal, None, steady_time())
             await socket.reject(refusal)
 
 

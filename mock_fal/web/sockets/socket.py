@@ -9,10 +9,10 @@ from typing import Any, Final, Protocol
 
 from starlette.types import Receive, Send
 
-from mock_fal.journal import Exchange
-from mock_fal.line import Entry
+from mock_fal.journal.exchanges import Exchange
+from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
-from mock_fal.web.question import Gone, Question
+from mock_fal.web.http_request import Gone, HttpRequest
 
 # Close codes of RFC 6455.
 NORMAL: Final = 1000
@@ -27,7 +27,11 @@ class Record(Protocol):
     """Writes an exchange into the journal."""
 
     def __call__(
-        self, question: Question, response: wire.Answering, entry: Entry | None, asked_at: float
+        self,
+        http_request: HttpRequest,
+        response: wire.AnyResponse,
+        request: ModelRequest | None,
+        received_at: float,
     ) -> Exchange: ...
 
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 import msgpack  # type: ignore[import-untyped]  # it brings no types
 
 from mock_fal.errors import JSON, BadQuery
-from mock_fal.outcome import Outcome, Picture, RequestFailure
+from mock_fal.requests.outcome import Outcome, Picture, RequestFailure
 from mock_fal.web import wire
 
 # fal: how many inputs may wait (@fal-ai/client 1.10.1, fal_client 1.0.3: from 1 to 60).
-# fal: unverified, how many may where nothing is asked for.
+# assumption: how many may where nothing is asked for.
 MOST_WAITING: Final = 60
 
 # fal: sent before the socket is closed (fal SDK).
@@ -31,13 +31,13 @@ class Failed(Exception):
 # -- HTTP over WebSocket
 
 
-def start(response: wire.Answering, request_id: str) -> str:
+def start(response: wire.AnyResponse, request_id: str) -> str:
     """The frame before a body. fal: its members, and that headers are spelled so (documentation, 2026)."""
     headers = {name.decode().title(): value.decode("latin-1") for name, value in response.raw_headers}
     return _text(type="start", request_id=request_id, status=response.status_code, headers=headers)
 
 
-def end(response: wire.Answering, request_id: str, first_byte_s: float) -> str:
+def end(response: wire.AnyResponse, request_id: str, first_byte_s: float) -> str:
     """The frame behind a body. fal: its members (documentation, 2026)."""
     status, seconds = response.status_code, round(first_byte_s, 6)
     return _text(type="end", request_id=request_id, status=status, time_to_first_byte_seconds=seconds)
@@ -57,7 +57,7 @@ def buffering(params: Mapping[str, str]) -> int:
 def read(message: bytes | str) -> bytes:
     """An input, in JSON as runners read it: msgpack in a binary message, JSON in a text. Raises Failed."""
     try:
-        # fal: unverified, that text is read too; some apps do.
+        # assumption: that text is read too; some apps do.
         document = json.loads(message) if isinstance(message, str) else msgpack.unpackb(message, raw=False)
         if not isinstance(document, dict):
             raise Failed(f"argument after ** must be a mapping, not {type(document).__name__}")
@@ -70,7 +70,7 @@ def with_bytes(body: JSON, files: Mapping[Picture, bytes], asked: Mapping[str, J
     """A result with its pictures as bytes, and with the name that the sender gave to the input."""
     result = _with_bytes(body, files)
     # fal: what stands there in an input comes back (@fal-ai/client 1.10.1, `WithRequestId`).
-    # fal: unverified, that every model does so.
+    # assumption: that every model does so.
     return {**result, "request_id": asked["request_id"]} if "request_id" in asked else result
 
 
@@ -105,7 +105,7 @@ def reason(outcome: Outcome) -> str:
     detail = outcome.body["detail"]
     if isinstance(detail, str):
         return detail
-    # fal: the text of pydantic's error (fal SDK); unverified, the name of the model, left out here, and its last line.
+    # fal: the text of pydantic's error (fal SDK). assumption: the name of the model, left out here, and its last line.
     errors = [
         f"{'.'.join(map(str, each['loc'][1:]))}\n  {each['msg']} [type={each['type']}]" for each in detail
     ]
@@ -113,7 +113,7 @@ def reason(outcome: Outcome) -> str:
 
 
 # fal: the four members that a picture of flux-2/klein has, `content` first, and their order (live, 2026-06).
-# fal: unverified, that those of the older models have them too.
+# assumption: that those of the older models have them too.
 _BESIDE: Final = ("content_type", "height", "width")
 
 

@@ -9,16 +9,16 @@ from typing import Any, Final
 
 from starlette.responses import StreamingResponse
 
-from mock_fal import catalog
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
-from mock_fal.errors import ApplicationNotFound, Asked
-from mock_fal.line import Entry
+from mock_fal.errors import ApplicationNotFound, InjectedFault
+from mock_fal.models import catalog
+from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
-from mock_fal.web.faults.answers import NO_ANSWER
-from mock_fal.web.faults.api import Faults
+from mock_fal.web.faults.injection import Faults
+from mock_fal.web.faults.responses import NO_ANSWER
+from mock_fal.web.http_request import Gone, HttpRequest, Receive
 from mock_fal.web.pictures import Pictures
-from mock_fal.web.question import Gone, Question, Receive
 from mock_fal.web.run import Run
 from mock_fal.web.sockets import wire as frames
 from mock_fal.web.sockets.socket import INTERNAL_ERROR, Record, Socket
@@ -35,19 +35,21 @@ class WsRun:
         self._run = Run(emulator, pictures)
         self._faults = Faults(emulator)
 
-    async def answer(self, question: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
+    async def respond(
+        self, http_request: HttpRequest, receive: Receive
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """What a plain request is told."""
-        # fal: unverified, how it is refused.
+        # assumption: how it is refused.
         detail = "mock-fal: ws.fal.run is asked by WebSocket; plain requests go to fal.run"
         return wire.reply(426, {"detail": detail}, {"upgrade": "websocket"}), None
 
-    async def converse(self, question: Question, socket: Socket, record: Record) -> None:
+    async def converse(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
         """Answer the requests of one connection, one after the other."""
-        endpoint = question.endpoint
+        endpoint = http_request.endpoint
         if endpoint is None:
-            await socket.reject(wire.page_not_found(self._emulator.fresh_id("")))
+            await socket.reject(wire.page_not_found(self._emulator.new_request_id("")))
             return
-        self._run.account(question, endpoint)
+        self._run.account(http_request, endpoint)
         if not catalog.knows(endpoint):
             raise ApplicationNotFound(endpoint.app)
         await socket.accept()
@@ -56,18 +58,23 @@ class WsRun:
         listening = asyncio.create_task(_listen(socket, messages, gone))
         try:
             while (message := await messages.get()) is not None and not gone.is_set():
-                await self._exchange(question, message, gone, socket, record)
+                await self._exchange(http_request, message, gone, socket, record)
         finally:
             listening.cancel()
 
     async def _exchange(
-        self, question: Question, message: bytes | str, gone: asyncio.Event, socket: Socket, record: Record
+        self,
+        http_request: HttpRequest,
+        message: bytes | str,
+        gone: asyncio.Event,
+        socket: Socket,
+        record: Record,
     ) -> None:
-        asked = copy(question)
+        asked = copy(http_request)
         asked.method = "POST"
-        asked_at, began = steady_time(), self._emulator.clock.now()
-        response, entry = await self._answer(asked, _once(message, gone))
-        exchange = record(asked, response, entry, asked_at)
+        received_at, began = steady_time(), self._emulator.clock.now()
+        response, request = await self._response(asked, _once(message, gone))
+        exchange = record(asked, response, request, received_at)
         if response.status_code == NO_ANSWER:
             await socket.close(INTERNAL_ERROR, "mock-fal: no answer, as was asked for")
             raise Gone
@@ -85,21 +92,23 @@ class WsRun:
             await socket.send(frames.end(response, request_id, first_byte_s or 0.0))
         finally:
             watching.cancel()
-            exchange.answered_at = steady_time()
+            exchange.sent_at = steady_time()
 
-    async def _answer(self, asked: Question, receive: Receive) -> tuple[wire.Answering, Entry | None]:
-        """What fal.run would answer, or what a cue asks for in the place of it."""
+    async def _response(
+        self, asked: HttpRequest, receive: Receive
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]:
+        """What fal.run would answer, or what a directive asks for in the place of it."""
         try:
-            response, entry = await self._run.answer(asked, receive)
-        except Asked as other:
-            return self._faults.instead(other.cue, asked), None
+            response, request = await self._run.respond(asked, receive)
+        except InjectedFault as other:
+            return self._faults.instead(other.directive, asked), None
         if self._emulator.store.has_faults:
-            response, _ = self._faults.changed(None, asked, response, entry)
-        return response, entry
+            response, _ = self._faults.changed(None, asked, response, request)
+        return response, request
 
-    def _request_id(self, response: wire.Answering) -> str:
+    def _request_id(self, response: wire.AnyResponse) -> str:
         named = dict(response.raw_headers).get(wire.REQUEST_ID.encode())
-        return named.decode() if named else self._emulator.fresh_id("")
+        return named.decode() if named else self._emulator.new_request_id("")
 
 
 async def _listen(socket: Socket, messages: asyncio.Queue[bytes | str | None], gone: asyncio.Event) -> None:
@@ -125,16 +134,16 @@ def _once(message: bytes | str, gone: asyncio.Event) -> Receive:
     return receive
 
 
-async def _abandon(response: wire.Answering, gone: asyncio.Event) -> None:
+async def _abandon(response: wire.AnyResponse, gone: asyncio.Event) -> None:
     """End a stream when its caller hangs up."""
     await gone.wait()
     if isinstance(response, StreamingResponse) and response.background is not None:
         await response.background()
 
 
-async def _parts(response: wire.Answering) -> AsyncIterator[bytes]:
+async def _parts(response: wire.AnyResponse) -> AsyncIterator[bytes]:
     """The body of an answer, as it comes."""
-    # fal: unverified, that JSON comes in a binary frame; both kinds are documented.
+    # assumption: that JSON comes in a binary frame; both kinds are documented.
     if isinstance(response, StreamingResponse):
         async for part in response.body_iterator:
             yield bytes(part) if not isinstance(part, str) else part.encode()

@@ -10,7 +10,7 @@ const stories = {
   client: () => followed(SCHNELL, { input, connectionMode: 'client', tokenProvider: issued }),
   forged: () => failure({ input, connectionMode: 'client', tokenProvider: async () => 'no token' }),
   invalid: () => failure({ input: {} }),
-  cue: () => failure({ input: { prompt: '[mock: error=runner_disconnected]' } }),
+  directive: () => failure({ input: { prompt: '[mock: error=runner_disconnected]' } }),
 
   // This one needs a request that does not end.
   async abort() {

@@ -1,8 +1,0 @@
-"""Calls a model with GET.
-
-Rule: verdict.call-method
-"""
-
-import fal
-
-print(fal.ask("GET", f"{fal.RUN}/{fal.SCHNELL}"))

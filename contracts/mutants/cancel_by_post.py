@@ -1,9 +1,0 @@
-"""Cancels with POST, and so does not cancel.
-
-Rule: verdict.cancel-method
-"""
-
-import fal
-
-request = fal.submit({"prompt": "a cat"})
-print(fal.ask("POST", request["cancel_url"]))

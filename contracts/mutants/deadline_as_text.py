@@ -1,8 +1,0 @@
-"""Says its start deadline as a text with a unit.
-
-Rule: verdict.start-timeout
-"""
-
-import fal
-
-fal.generate({"prompt": "a cat"}, headers={"X-Fal-Request-Start-Timeout": "30s"})

@@ -1,8 +1,0 @@
-"""Asks for a priority that there is not.
-
-Rule: verdict.priority
-"""
-
-import fal
-
-fal.generate({"prompt": "a cat"}, headers={"X-Fal-Queue-Priority": "high"})

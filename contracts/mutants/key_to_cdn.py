@@ -1,9 +1,0 @@
-"""Sends its key along when it reads a file.
-
-Rule: verdict.key-to-cdn
-"""
-
-import fal
-
-picture = fal.generate({"prompt": "a cat"})["images"][0]
-fal.ask("GET", picture["url"])

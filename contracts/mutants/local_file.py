@@ -1,8 +1,0 @@
-"""Names a file on its own disk.
-
-Rule: verdict.file-url
-"""
-
-import fal
-
-fal.generate({"prompt": "a cat", "image_url": "/home/me/cat.png"}, "fal-ai/flux/dev/image-to-image")

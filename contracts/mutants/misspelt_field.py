@@ -1,8 +1,0 @@
-"""Says n and imageSize, and wonders why nothing changes.
-
-Rule: verdict.field-names
-"""
-
-import fal
-
-fal.generate({"prompt": "a cat", "n": 4, "imageSize": "square"})

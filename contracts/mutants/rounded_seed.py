@@ -1,9 +1,0 @@
-"""Keeps the seed of the last picture in a floating-point number.
-
-Rule: verdict.seed
-"""
-
-import fal
-
-first = fal.generate({"prompt": "a cat"})
-fal.generate({"prompt": "a cat", "seed": float(first["seed"])})

@@ -1,8 +1,0 @@
-"""Asks for a webhook in the body, where nobody reads it.
-
-Rule: verdict.webhook-in-body
-"""
-
-import fal
-
-fal.generate({"prompt": "a cat", "webhook_url": "https://example.com/hook"})

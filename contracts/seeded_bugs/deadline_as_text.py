@@ -1,0 +1,8 @@
+"""Says its start deadline as a text with a unit.
+
+Rule: usage.start-timeout
+"""
+
+import fal
+
+fal.generate({"prompt": "a cat"}, headers={"X-Fal-Request-Start-Timeout": "30s"})

@@ -1,0 +1,11 @@
+"""Sends its key in the address as well.
+
+Rule: usage.key-in-url
+"""
+
+import os
+from urllib.parse import urlencode
+
+import fal
+
+fal.generate({"prompt": "a cat"}, query="?" + urlencode({"key": os.environ["FAL_KEY"]}))

@@ -1,0 +1,11 @@
+"""Sends a file of 11 MB within the input.
+
+Rule: usage.data-uri
+"""
+
+import fal
+
+uri = "data:image/png;base64," + "A" * (11_000_000 * 4 // 3)
+request = fal.submit({"prompt": "a cat", "image_url": uri}, "fal-ai/flux/dev/image-to-image")
+fal.wait(request)
+fal.ask("GET", request["response_url"])

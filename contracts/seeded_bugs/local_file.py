@@ -1,0 +1,8 @@
+"""Names a file on its own disk.
+
+Rule: usage.file-url
+"""
+
+import fal
+
+fal.generate({"prompt": "a cat", "image_url": "/home/me/cat.png"}, "fal-ai/flux/dev/image-to-image")

@@ -1,0 +1,13 @@
+"""Asks again and again for a result that has expired.
+
+Rule: usage.not-found
+Stress: gone
+"""
+
+import fal
+
+request = fal.submit({"prompt": "a cat"})
+fal.wait(request)
+for _ in range(8):
+    if fal.ask("GET", request["response_url"])[0] == 200:
+        break

@@ -1,0 +1,11 @@
+"""Asks for the status with POST.
+
+Rule: usage.read-method
+"""
+
+import fal
+
+request = fal.submit({"prompt": "a cat"})
+print(fal.ask("POST", request["status_url"], {}))
+fal.wait(request)
+fal.result(request)

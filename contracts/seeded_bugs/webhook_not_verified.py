@@ -1,0 +1,11 @@
+"""Takes every webhook, whoever signed it.
+
+Rule: usage.webhook-forged
+Stress: forged
+"""
+
+import fal
+
+url, receive = fal.receiver(lambda headers, body: 200)
+fal.submit({"prompt": "a cat"}, query="?fal_webhook=" + url)
+receive(1)

@@ -1,0 +1,1 @@
+"""Accounts: API keys, tokens, and who may read a file."""

@@ -1,0 +1,1 @@
+"""Billing: prices and usage."""

@@ -1,0 +1,1 @@
+"""Files: uploads on disk, storage rules, and the files that an input names."""

@@ -1,0 +1,1 @@
+"""The journal: HTTP exchanges, their HAR export, and assertions about them."""

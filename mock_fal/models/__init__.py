@@ -1,0 +1,1 @@
+"""Models: the catalogue of endpoints, their schemas, and the runners that answer."""

@@ -1,0 +1,77 @@
+"""FLUX.1 [pro]: text to image, and kontext, which edits a picture. Nobody asks them for steps."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, Field
+
+from mock_fal.models.catalog import Schema
+from mock_fal.models.flux import ImageSize, Preset
+from mock_fal.models.image_model import Fields, painting
+from mock_fal.models.output_schemas import FileOutput, Output
+
+Ratio = Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"]
+Tolerance = Literal["1", "2", "3", "4", "5", "6"]
+
+
+# fal: the fields, limits and defaults of all models here are those of the published schemas (2026-06 to 2026-08); their
+# order is that of the JavaScript client's types (1.9.3), which keep the schemas' order.
+class V11Input(BaseModel):
+    """What `fal-ai/flux-pro/v1.1` accepts."""
+
+    prompt: str
+    image_size: ImageSize | Preset = "landscape_4_3"
+    seed: int | None = None
+    sync_mode: bool = False
+    num_images: int = Field(1, ge=1, le=4)
+    output_format: Literal["jpeg", "png"] = "jpeg"
+    safety_tolerance: Tolerance = "2"
+    enhance_prompt: bool = False
+
+
+class UltraInput(BaseModel):
+    """What `fal-ai/flux-pro/v1.1-ultra` accepts: a ratio in the place of a size, and a picture if one likes."""
+
+    prompt: str
+    seed: int | None = None
+    sync_mode: bool = False
+    num_images: int = Field(1, ge=1, le=4)
+    output_format: Literal["jpeg", "png"] = "jpeg"
+    safety_tolerance: Tolerance = "2"
+    enhance_prompt: bool = False
+    image_url: str | None = None
+    image_prompt_strength: float = Field(0.1, ge=0, le=1)
+    aspect_ratio: Ratio | str = "16:9"
+    raw: bool = False
+
+
+class KontextInput(BaseModel):
+    """What `fal-ai/flux-pro/kontext` and `…/max` accept."""
+
+    prompt: str
+    seed: int | None = None
+    guidance_scale: float = Field(3.5, ge=1, le=20)
+    sync_mode: bool = False
+    num_images: int = Field(1, ge=1, le=4)
+    output_format: Literal["jpeg", "png"] = "jpeg"
+    safety_tolerance: Tolerance = "2"
+    enhance_prompt: bool = False
+    aspect_ratio: Ratio | None = None
+    image_url: str = Field(min_length=1)
+
+
+def _ultra(its: Fields) -> Fields:
+    return its | {"megapixels": 4}  # fal: up to so many (model page, 2026)
+
+
+SCHEMAS: Final = {
+    "fal-ai/flux-pro/v1.1": Schema(V11Input, Output),
+    "fal-ai/flux-pro/v1.1-ultra": Schema(UltraInput, Output),
+    "fal-ai/flux-pro/kontext": Schema(KontextInput, FileOutput),
+    "fal-ai/flux-pro/kontext/max": Schema(KontextInput, FileOutput),
+}
+RUNNERS: Final = {
+    endpoint: painting(endpoint, schema, _ultra if schema.input is UltraInput else None)
+    for endpoint, schema in SCHEMAS.items()
+}

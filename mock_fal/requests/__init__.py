@@ -1,0 +1,1 @@
+"""Model requests: lifecycle, the queue of an app, outcome and state."""

@@ -1,0 +1,1 @@
+"""Webhooks: payload, signature, retries, deliveries, and a receiver."""

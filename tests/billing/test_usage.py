@@ -1,0 +1,185 @@
+"""What requests would have cost."""
+
+from __future__ import annotations
+
+import pytest
+
+from mock_fal.billing.prices import PRICES, Price, price
+from mock_fal.billing.usage import Charge, Ledger, Usage, UsageItem, usage
+from mock_fal.clock import ManualClock
+from mock_fal.emulator import Emulator
+from mock_fal.endpoint import EndpointId
+from mock_fal.models.catalog import FAMILIES
+from mock_fal.requests.queue import ModelRequest
+from mock_fal.settings import Settings
+
+SCHNELL = "fal-ai/flux/schnell"
+
+
+class World:
+    """An emulator, and the ways in which a test asks it."""
+
+    def __init__(self, **settings: object) -> None:
+        self.clock = ManualClock()
+        self.emulator = Emulator(Settings(queue_duration=2, run_duration=8, **settings), self.clock)  # type: ignore[arg-type]
+
+    def submit(
+        self, body: bytes = b'{"prompt": "a cat"}', endpoint: str = SCHNELL, key: str = "ana"
+    ) -> ModelRequest:
+        return self.emulator.submit(EndpointId.parse(endpoint), body, key)
+
+    def complete(self, *bodies: bytes, endpoint: str = SCHNELL, key: str = "ana") -> None:
+        for body in bodies or (b'{"prompt": "a cat"}',):
+            self.submit(body, endpoint, key)
+        self.clock.advance(10)
+
+    def usage(self, key: str | None = None) -> Usage:
+        return usage(self.emulator.charges(key))
+
+
+def test_a_picture_of_up_to_a_megapixel_costs_a_unit() -> None:
+    world = World()
+    world.complete()
+    [item] = world.usage().items
+    assert item == UsageItem(SCHNELL, 1, 1, "megapixels", 0.003, 0.003)
+    assert world.usage().cost == 0.003
+
+
+def test_more_and_larger_pictures_cost_more() -> None:
+    world = World()
+    world.complete(b'{"prompt": "a", "num_images": 3, "image_size": {"width": 2000, "height": 1000}}')
+    assert world.usage().cost == 0.018
+
+
+def test_some_models_are_paid_by_the_picture() -> None:
+    world = World()
+    body = b'{"prompt": "a", "image_url": "https://a.example/a.png", "num_images": 2, "aspect_ratio": "21:9"}'
+    world.complete(body, endpoint="fal-ai/flux-pro/kontext")
+    assert world.usage().items == (("fal-ai/flux-pro/kontext", 1, 2, "images", 0.04, 0.08),)
+
+
+def test_some_models_are_paid_by_the_second() -> None:
+    world = World()
+    world.complete(
+        b'{"prompt": "a", "image_url": "https://a.example/a.png"}', endpoint="fal-ai/fast-sdxl/image-to-image"
+    )
+    assert world.usage().items == (
+        ("fal-ai/fast-sdxl/image-to-image", 1, 8, "compute seconds", 0.00111, 0.00888),
+    )
+
+
+def test_nothing_is_paid_before_the_end() -> None:
+    world = World()
+    world.submit()
+    world.clock.advance(9.9)
+    assert world.usage() == Usage(0, ())
+    world.clock.advance(0.1)
+    assert world.usage().cost == 0.003
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"prompt": "a", "num_images": 9}',
+        b'{"prompt": "a [mock: error=content_policy_violation]"}',
+        b'{"prompt": "a [mock: error=runner_disconnected]"}',
+    ],
+)
+def test_what_fails_costs_nothing(body: bytes) -> None:
+    world = World()
+    world.complete(body)
+    assert world.usage().cost == 0
+
+
+def test_what_is_cancelled_costs_nothing() -> None:
+    world = World()
+    waiting = world.submit()
+    world.emulator.cancel(waiting)
+    stopped = world.submit(b'{"prompt": "a [mock: cancel=honoured]"}')
+    world.clock.advance(5)
+    world.emulator.cancel(stopped)
+    world.clock.advance(5)
+    assert world.usage().cost == 0
+
+
+def test_the_dearest_endpoint_stands_first() -> None:
+    world = World()
+    world.complete(b'{"prompt": "a"}', b'{"prompt": "b"}')
+    world.complete(endpoint="fal-ai/flux/dev")
+    assert [(item.endpoint, item.requests) for item in world.usage().items] == [
+        ("fal-ai/flux/dev", 1),
+        (SCHNELL, 2),
+    ]
+    assert world.usage().cost == 0.031
+
+
+def test_each_key_pays_for_itself() -> None:
+    world = World()
+    world.complete(key="ana")
+    world.complete(key="bob", endpoint="fal-ai/flux/dev")
+    assert (world.usage("ana").cost, world.usage("bob").cost, world.usage("eve").cost) == (0.003, 0.025, 0)
+
+
+def test_a_request_that_is_forgotten_has_cost_as_much() -> None:
+    world = World(retention=2)
+    for _ in range(7):
+        world.complete()
+    assert len(world.emulator.store.requests) == 2
+    assert world.usage().items == ((SCHNELL, 7, 7, "megapixels", 0.003, 0.021),)
+
+
+def test_a_failure_that_is_forgotten_cost_nothing() -> None:
+    world = World(retention=1)
+    for _ in range(3):
+        world.complete(b"{}")
+    assert world.usage().items == ()
+
+
+def test_a_reset_forgets_what_was_spent() -> None:
+    world = World(retention=1)
+    for key in ("ana", "bob", "bob"):
+        world.complete(key=key)
+    world.emulator.reset("ana")
+    assert (world.usage("ana").cost, world.usage("bob").cost) == (0, 0.006)
+    world.emulator.reset()
+    assert world.usage().cost == 0
+
+
+def test_sums_are_exact() -> None:
+    charges = [Charge("ana", SCHNELL, 0.0, 1, 1)] * 1000
+    assert usage(charges).cost == 3.0
+
+
+def test_the_ledger_counts_by_the_minute() -> None:
+    ledger = Ledger()
+    for at in (0.0, 59.9, 60.0):
+        ledger.add(Charge("ana", SCHNELL, at, 1, 2))
+    assert list(ledger) == [("ana", SCHNELL, 0.0, 2, 4), ("ana", SCHNELL, 60.0, 1, 2)]
+
+
+def test_a_full_ledger_counts_by_the_day_and_loses_nothing() -> None:
+    ledger = Ledger(max_counters=3)
+    for minute in range(10):
+        ledger.add(Charge("ana", SCHNELL, 60.0 * minute, 1, 1))
+    assert len(list(ledger)) <= 4
+    assert sum(each.requests for each in ledger) == 10
+
+
+def test_a_ledger_of_many_keys_holds_them_all() -> None:
+    ledger = Ledger(max_counters=3)
+    for number in range(10):
+        ledger.add(Charge(f"key {number}", SCHNELL, 0.0, 1, 1))
+    assert len(list(ledger)) == 10
+
+
+@pytest.mark.parametrize("endpoint", PRICES)
+def test_a_price_is_of_an_endpoint_that_there_is(endpoint: str) -> None:
+    assert endpoint in FAMILIES
+
+
+def test_what_has_no_price_pays_for_seconds() -> None:
+    assert price("fal-ai/unheard-of").unit == "compute seconds"
+
+
+def test_a_price_in_billionths_is_whole() -> None:
+    assert Price(0.00111, "compute seconds").nano_usd(0.8) == 888_000

@@ -1,0 +1,60 @@
+"""Asking the endpoints of the catalog, as the tests of their families do."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+from PIL import Image
+
+from mock_fal.clock import ManualClock
+from mock_fal.emulator import Emulator
+from mock_fal.endpoint import EndpointId
+from mock_fal.models.catalog import schema
+from mock_fal.requests.outcome import RunnerResponse
+from mock_fal.settings import Settings
+
+FOUR = ["url", "width", "height", "content_type"]
+SIX = ["url", "content_type", "file_name", "file_size", "width", "height"]
+RAW = ["content", "content_type", "height", "width"]
+
+ELSEWHERE = "https://example.com/cat.png"
+
+
+def picture(width: int = 320, height: int = 240, color: str = "red") -> str:
+    """A data URI."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), color).save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def ask(endpoint: str, **asked: object) -> RunnerResponse:
+    """What comes out for a cat; where there must be a picture, it is a small red one unless told otherwise."""
+    fields = schema(endpoint).input.model_fields
+    named: dict[str, object] = {"prompt": "a cat"}
+    if "image_urls" in fields:
+        named["image_urls"] = [picture()]
+    elif "image_url" in fields and fields["image_url"].is_required():
+        named["image_url"] = picture()
+    emulator = Emulator(Settings(), ManualClock())
+    try:
+        body = json.dumps({**named, **asked}).encode()
+        outcome = emulator.run(EndpointId.parse(endpoint), body, "ana").outcome
+    finally:
+        emulator.close()
+    assert isinstance(outcome, RunnerResponse)
+    return outcome
+
+
+def first(response: RunnerResponse) -> dict[str, Any]:
+    """The first picture."""
+    image: dict[str, Any] = response.body["images"][0]
+    return image
+
+
+def size(response: RunnerResponse) -> tuple[int, int]:
+    """Its width and height."""
+    image = first(response)
+    return image["width"], image["height"]

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from dataclasses import replace
+from hashlib import sha256
+from itertools import combinations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageChops, ImageStat
+
+from mock_fal.pictures.paint import paint, pictures
+from mock_fal.pictures.plan import plan
+from mock_fal.pictures.recipe import Format, Recipe
+
+CAT = Recipe("fal-ai/flux/schnell", "a cat", seed=7, width=320, height=240)
+
+# Of pixels before encoding: libjpeg and zlib may differ between platforms, these may not.
+DIGESTS = [
+    (Recipe("fal-ai/flux/schnell", "a cat", 7, 1024, 768), "5afbb08d1f05a4ee"),
+    (Recipe("fal-ai/flux/schnell", "a cat", 7, 1024, 768, 1), "ac3e9a2526bf6001"),
+    (Recipe("fal-ai/flux/schnell", "a cat", 7, 1024, 768, 2), "1d8a1ba58bcba8ee"),
+    (Recipe("fal-ai/flux/schnell", "a cat", 7, 1024, 768, 3), "839351e1183ea10d"),
+    (Recipe("fal-ai/flux/schnell", "a cat", 7, 1024, 768, 4), "ee3c12bb13bd454f"),
+    (Recipe("fal-ai/flux/schnell", "a cat", 7, 1024, 768, 5), "b8f2a48706e29b3e"),
+    (
+        Recipe("fal-ai/flux/dev", "\u4e00\u53ea\u732b \U0001f431 \u041a\u043e\u0442", 0, 576, 1024),
+        "78fa4fbb99e1eada",
+    ),
+    (
+        Recipe(
+            "fal-ai/flux/dev",
+            "a lighthouse on a cliff at dusk, oil painting. " * 9,
+            9223372036854775808,
+            512,
+            512,
+        ),
+        "4a3cd34e7a0de6ec",
+    ),
+    (Recipe("fal-ai/flux-pro", "", 1, 1296, 2304), "805acfef6d2fd6e5"),
+    (Recipe("x/y", "\ud83d\n\x00", -1, 300, 200), "cc8930fb8b4c9381"),
+    (Recipe("fal-ai/flux/dev", "a cat", 3, 64, 64), "fbb1dd62e73a33e6"),
+    (Recipe("fal-ai/flux/dev", "a cat", 3, 16, 16), "274454d73565d71b"),
+    (Recipe("fal-ai/flux/dev", "a cat", 3, 5000, 10), "81ff81d51350bd33"),
+]
+
+
+def opened(file: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(file))
+    picture.load()
+    return picture
+
+
+def joined(recipe: Recipe, whole_pixels: int) -> Image.Image:
+    picture, top = Image.new("RGB", (recipe.width, recipe.height)), 0
+    for band in pictures(recipe, whole_pixels=whole_pixels):
+        picture.paste(band, (0, top))
+        top += band.height
+    assert top == recipe.height
+    return picture
+
+
+@pytest.mark.parametrize(("recipe", "digest"), DIGESTS, ids=[f"{n}" for n in range(len(DIGESTS))])
+def test_the_pixels_are_those_they_have_always_been(recipe: Recipe, digest: str) -> None:
+    """From Pillow 11.2.1 on. If one fails, users' stored pictures change as well: say so to them."""
+    (picture,) = pictures(recipe)
+    assert sha256(picture.tobytes()).hexdigest()[:16] == digest
+
+
+@given(
+    st.text(st.characters(), max_size=200),
+    st.integers(0, 2**63),
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.sampled_from(["jpeg", "png"]),
+)
+@settings(deadline=None)
+def test_any_request_gives_a_picture_of_its_size(
+    prompt: str, seed: int, width: int, height: int, to: Format
+) -> None:
+    picture = opened(paint(Recipe("fal-ai/flux/dev", prompt, seed, width, height, format=to)))
+    assert (picture.size, picture.mode, picture.format) == ((width, height), "RGB", to.upper())
+
+
+@pytest.mark.parametrize("form", ["jpeg", "png"])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (5000, 10), (10, 5000), (64, 64)])
+def test_odd_sizes_are_pictures_too(width: int, height: int, form: Format) -> None:
+    assert opened(paint(replace(CAT, width=width, height=height, format=form))).size == (width, height)
+
+
+def test_the_same_recipe_gives_the_same_bytes() -> None:
+    assert paint(CAT) == paint(replace(CAT))
+
+
+def test_a_png_holds_exactly_the_painted_pixels() -> None:
+    (picture,) = pictures(CAT)
+    assert opened(paint(replace(CAT, format="png"))).tobytes() == picture.tobytes()
+
+
+def test_a_jpeg_is_of_quality_95() -> None:
+    ours, theirs = io.BytesIO(paint(CAT)), io.BytesIO()
+    next(pictures(CAT)).save(theirs, "JPEG", quality=95)
+    assert ours.getvalue() == theirs.getvalue()
+
+
+def test_seeds_prompts_endpoints_and_numbers_can_be_told_apart_at_a_glance() -> None:
+    recipes = [
+        *(replace(CAT, index=index) for index in range(4)),
+        replace(CAT, seed=8),
+        replace(CAT, prompt="a dog"),
+        replace(CAT, endpoint="fal-ai/flux/dev"),
+    ]
+    seen = [next(pictures(recipe)) for recipe in recipes]
+    apart = [sum(ImageStat.Stat(ImageChops.difference(one, two)).mean) for one, two in combinations(seen, 2)]
+    assert min(apart) > 20
+
+
+def test_the_caption_stands_out_from_its_ground() -> None:
+    """Letters are in the lightest ink and the foot around them is dark, whatever the scene."""
+    recipe = replace(CAT, width=1024, height=768, prompt="M" * 40)
+    line = plan(recipe).caption[0]
+    foot = next(pictures(recipe)).convert("L").crop((line.x, line.y - line.size // 2, 500, line.y))
+    shades = foot.tobytes()
+    assert max(shades) > 225
+    assert min(shades) < 70
+
+
+def test_a_blank_picture_is_black() -> None:
+    assert next(pictures(replace(CAT, blank=True))).getcolors() == [(320 * 240, (0, 0, 0))]
+    assert opened(paint(replace(CAT, blank=True))).getcolors() == [(320 * 240, (0, 0, 0))]
+
+
+def test_a_picture_comes_out_of_the_noise() -> None:
+    steps = [next(pictures(replace(CAT, noise=percent))) for percent in (100, 75, 50, 25, 0)]
+    apart = [sum(ImageStat.Stat(ImageChops.difference(each, steps[-1])).mean) for each in steps]
+    assert apart == sorted(apart, reverse=True)
+    assert apart[0] > 100
+
+
+def test_noise_is_the_same_in_cells_of_eight_pixels() -> None:
+    noise = next(pictures(replace(CAT, noise=100)))
+    small = noise.resize((40, 30), Image.Resampling.NEAREST)
+    assert small.resize(noise.size, Image.Resampling.NEAREST).tobytes() == noise.tobytes()
+    assert len(small.getcolors() or ()) > 100
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_bands_make_the_noise_that_is_made_at_once(index: int) -> None:
+    recipe = replace(CAT, width=700, height=650, index=index, noise=50)
+    assert joined(recipe, 100_000).tobytes() == next(pictures(recipe)).tobytes()
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_bands_make_the_picture_that_is_made_at_once(index: int) -> None:
+    recipe = replace(CAT, width=700, height=650, index=index)
+    assert joined(recipe, 100_000).tobytes() == next(pictures(recipe)).tobytes()
+
+
+@pytest.mark.parametrize("form", ["jpeg", "png"])
+def test_a_file_made_of_bands_decodes_to_the_same_pixels(form: Format) -> None:
+    recipe = replace(CAT, width=700, height=650, format=form)
+    assert opened(paint(recipe, whole_pixels=100_000)).tobytes() == opened(paint(recipe)).tobytes()
+
+
+def test_large_letters_are_set_as_well() -> None:
+    recipe = replace(CAT, width=2600, height=2600)
+    assert plan(recipe).caption[0].size > 64
+    assert joined(recipe, 3_000_000).getpixel((2, 2)) != (0, 0, 0)
+
+
+# ru_maxrss is in kilobytes on Linux and in bytes on a Mac; Windows has none.
+MEASURE = """
+import io, resource, sys
+from PIL import Image
+from mock_fal.pictures.recipe import Recipe
+from mock_fal.pictures.render import render
+render(Recipe("a", "b", 1, 64, 64, format=sys.argv[1]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+file = render(Recipe("fal-ai/flux/dev", "a lighthouse", 2, 14142, 14142, format=sys.argv[1]))
+grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> (20 if sys.platform == "darwin" else 10)
+Image.MAX_IMAGE_PIXELS = None
+print(grown, *Image.open(io.BytesIO(file)).size)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")
+@pytest.mark.parametrize("form", ["jpeg", "png"])
+def test_the_largest_picture_takes_little_memory(form: Format) -> None:
+    """Its pixels are 600 MB; some 30 and 45 MB were measured."""
+    run = subprocess.run([sys.executable, "-c", MEASURE, form], capture_output=True, text=True, check=True)
+    grown, width, height = map(int, run.stdout.split())
+    assert (width, height) == (14142, 14142)
+    assert grown < 150

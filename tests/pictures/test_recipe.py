@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from mock_fal.pictures.recipe import Recipe
+
+CAT = Recipe("fal-ai/flux/schnell", "a cat", seed=7, width=1024, height=768)
+
+
+def test_the_content_type_is_that_of_the_format() -> None:
+    assert (CAT.content_type, replace(CAT, format="png").content_type) == ("image/jpeg", "image/png")
+
+
+def test_a_recipe_can_not_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        CAT.seed = 8  # type: ignore[misc]  # the point of the test
+
+
+def test_neither_recipe_nor_render_loads_pillow() -> None:
+    seen = "import sys, mock_fal.pictures.recipe, mock_fal.pictures.render; sys.exit('PIL' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", seen]).returncode == 0

@@ -1,0 +1,160 @@
+"""The page at our own address."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
+
+import mock_fal
+from mock_fal.clock import EPOCH
+from mock_fal.web.control.web_ui import EXCHANGES, LETTERS, PICTURES
+from mock_fal.webhooks.outbox import Attempt
+from tests.web.conftest import OURS, QUEUE, SCHNELL, Fal
+
+
+def page(fal: Fal, query: str = "") -> str:
+    response = fal.ask("GET", f"{OURS}/{query}", key=None)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    return response.text
+
+
+def test_an_empty_page_says_that_nothing_has_happened(fal: Fal) -> None:
+    text = page(fal)
+    assert "No pictures yet." in text
+    assert "Nothing was asked yet." in text
+    assert "No webhooks yet." in text
+    assert f"Version {mock_fal.__version__}." in text
+
+
+def test_the_page_shows_what_was_asked_newest_first(fal: Fal) -> None:
+    handle = fal.submit()
+    fal.advance(0.5)
+    handle.status(key="bob:secret")
+    text = page(fal)
+    first = "<summary><span>00:00:00.500</span><span>bob</span><span>GET</span>"
+    second = (
+        f"<summary><span>00:00:00.000</span><span>alice</span><span>POST</span><span>{QUEUE}/{SCHNELL}</span>"
+        '<span class="good">200</span></summary>'
+    )
+    assert text.index(first) < text.index(second)
+    assert '<span class="bad">404</span>' in text
+
+
+def test_an_exchange_opens_to_its_headers_and_bodies(fal: Fal) -> None:
+    handle = fal.submit("a cat")
+    text = page(fal)
+    assert "host: queue.fal.run\n" in text
+    assert "{\n  &quot;prompt&quot;: &quot;a cat&quot;\n}</pre>" in text
+    assert f"&quot;request_id&quot;: &quot;{handle.id}&quot;" in text
+
+
+def test_a_body_is_shown_as_far_as_one_reads(fal: Fal) -> None:
+    fal.submit(body=b"\xff" + b"x" * 10 * LETTERS)
+    fal.submit(body=b"[" * 1000)
+    fal.submit(body=b"")
+    fal.ask("GET", fal.picture())
+    text = page(fal)
+    assert f"… ({10 * LETTERS + 1} bytes)" in text
+    assert "x" * LETTERS not in text
+    assert "[" * 1000 in text
+    assert "(no body)" in text
+    assert re.search(r"\(\d+ bytes, not kept\)", text)
+
+
+def test_the_page_may_be_of_one_key(fal: Fal) -> None:
+    fal.completed("a cat", key="alice:secret")
+    fal.completed("a dog", key="bob & co:secret")
+    text = page(fal, "?key=bob%20%26%20co")
+    assert "a dog" in text and "a cat" not in text
+    assert '<a href="/?key=bob%20%26%20co" aria-current="page">bob &amp; co</a>' in text
+    assert '<a href="/?key=alice">alice</a>' in text
+    assert 'href="/_mock/requests.har?key=bob%20%26%20co"' in text
+    assert "Nothing was asked yet." in page(fal, "?key=eve")
+
+
+def test_webhooks_are_shown_with_every_attempt(fal: Fal) -> None:
+    handle = fal.submit(query="?fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2Fhook")
+    text = page(fal)
+    assert f"<span>{handle.id}</span><span>alice</span><span>0 tried</span>" in text
+    assert "<span>http://127.0.0.1:9/hook</span>" in text and "waiting</span>" in text
+    (delivery,) = fal.emulator.outbox.deliveries
+    fal.emulator.outbox.record(delivery, Attempt(EPOCH + 10, 0.25, error="connection refused"))
+    fal.emulator.outbox.record(delivery, Attempt(EPOCH + 11, 0.002, status=200))
+    text = page(fal)
+    assert "00:00:10.000  connection refused  250 ms\n00:00:11.000  200  2 ms" in text
+    assert '<span class="good">delivered</span>' in text
+
+
+def test_the_page_shows_finished_pictures_that_it_can_reach(fal: Fal) -> None:
+    handle = fal.submit("a cat", seed=7, image_size={"width": 64, "height": 48})
+    assert "<img" not in page(fal)
+    fal.advance(10)
+    path = handle.result().json()["images"][0]["url"].removeprefix("https:/")
+    text = page(fal)
+    assert f'<img src="{path}" alt="fal-ai/flux/schnell · seed 7 · a cat" loading="lazy">' in text
+    assert fal.ask("GET", OURS + path).headers["content-type"] == "image/jpeg"
+
+
+@pytest.mark.parametrize(
+    "prompt", ["<script>alert(1)</script>", "\"><img src=x onerror='alert(1)'>", "&lt;b&gt;"]
+)
+def test_a_prompt_is_text_and_nothing_else(fal: Fal, prompt: str) -> None:
+    fal.completed(prompt)
+    text = page(fal)
+    assert prompt not in text
+    assert text.count("<script") == 1
+    assert "onerror='" not in text
+
+
+def test_a_key_and_an_address_are_text_too(fal: Fal) -> None:
+    fal.ask("GET", f"{QUEUE}/<b>/<i>?<u>", key="<script>:secret")
+    text = page(fal)
+    assert "<span>&lt;script&gt;</span>" in text
+    assert text.count("<script") == 1
+    assert not [tag for tag in ("<b>", "<i>", "<u>") if tag in text]
+
+
+def test_half_a_surrogate_pair_does_no_harm(fal: Fal) -> None:
+    fal.submit(body=rb'{"prompt":"a \ud83d cat"}')
+    fal.advance(10)
+    assert "a ? cat" in page(fal)
+
+
+def test_what_cannot_be_shown_as_a_picture_is_no_picture(fal: Fal) -> None:
+    fal.completed(num_images=9)
+    fal.completed("[mock: error=internal_server_error]")
+    fal.completed(sync_mode=True)
+    assert "No pictures yet." in page(fal)
+
+
+def test_the_page_does_not_grow_without_end(fal: Fal) -> None:
+    for _ in range(30):
+        fal.completed(num_images=4).status()
+        fal.ask("GET", f"{QUEUE}/x/{'y' * 500}")
+        fal.ask("GET", f"{QUEUE}/x/y")
+    text = page(fal)
+    assert text.count("<img") == PICTURES
+    assert text.count("<details>") == EXCHANGES
+    assert "y" * 201 not in text
+
+
+def test_the_page_needs_nothing_from_elsewhere(fal: Fal) -> None:
+    fal.completed()
+    text = page(fal)
+    assert "<script src" not in text
+    assert "<link" not in text
+    assert 'src="http' not in text
+
+
+def test_no_script_runs_but_ours(fal: Fal) -> None:
+    """The browser is told by its digest which one that is."""
+    response = fal.ask("GET", f"{OURS}/")
+    (script,) = re.findall(r"<script>(.*?)</script>", response.text, re.DOTALL)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    policy = response.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert f"script-src 'sha256-{digest}'" in policy
