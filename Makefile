@@ -1,35 +1,41 @@
-# Two commands for a fresh clone: `make demo` and `make test`. `make help` lists the rest.
+# Commands for a clone: `make demo` and `make test`. `make help` lists all.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint types bench tools clean help
+.PHONY: help demo check test lint types docs bench tools clean
 
-help:  ## List the commands
+help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: .venv/ready  ## Generate a picture with fal's own Python client, and save it as demo.jpg
+demo: .venv/ready  ## request a picture with fal's Python client, and save it as demo.jpg
 	@$(BIN)/mock-fal run -- $(BIN)/python demo.py demo.jpg
 
-test: tools lint types  ## Everything: lint, types, and all tests, with the real clients
+check: lint types  ## lint, types, and the tests that need no program except Python
+	$(BIN)/python -m pytest -q -n auto -m "not programs"
+
+test: tools lint types  ## all checks: lint, types, all tests with the real clients, coverage
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
-lint: .venv/dev  ## Form and habits
+lint: .venv/dev  ## ruff: format and rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
 types: .venv/dev  ## mypy, strict
 	$(BIN)/mypy
 
-bench: .venv/dev  ## What it costs, as ratios to a bare Starlette + uvicorn
+docs: .venv/dev  ## rewrite the generated tables in docs/reference
+	$(BIN)/python -m tests.generated_docs
+
+bench: .venv/dev  ## throughput and latency, relative to a bare Starlette + uvicorn
 	$(BIN)/python -m tests.bench
 
-tools: .venv/dev .venv/official tests/clients/node/node_modules/.package-lock.json  ## What the tests need beside Python
+tools: .venv/dev .venv/official tests/clients/node/node_modules/.package-lock.json  ## install the programs that `make test` needs
 	@command -v curl >/dev/null || $(call apt,curl)
 	@command -v jq >/dev/null || $(call apt,jq)
 	@command -v chromium >/dev/null || ( $(call apt,chromium) ) || [ -z "$$CI" ]
 
-clean:  ## Remove what was made
+clean:  ## remove everything that the other commands made
 	rm -rf .venv tests/clients/node/node_modules demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 .venv/ready: pyproject.toml
@@ -44,7 +50,7 @@ clean:  ## Remove what was made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
 	@touch $@
 
-# The tests that fal's own client comes with, of the version that is installed. Their plugins stay out of our own runs.
+# The test suite of fal's own client, in the installed version. Its plugins are kept apart from ours.
 .venv/official: .venv/dev
 	rm -rf $@ $@.new
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary fal-client --dest $@.new \
@@ -58,6 +64,6 @@ tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-l
 	cd tests/clients/node && npm ci --no-audit --no-fund
 	@touch $@
 
-# Debian's packages, for whoever is root or may become it; others are told what is missing.
+# Install Debian packages as root or with sudo; otherwise name what is missing.
 apt = { s=; [ "$$(id -u)" = 0 ] || s=sudo; $$s apt-get update -qq && $$s apt-get install -y -qq $(1); } \
   || { echo "please install: $(1)"; exit 1; }

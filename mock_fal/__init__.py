@@ -1,11 +1,11 @@
-"""A local fal.ai in one process: unmodified clients, repeatable placeholder pictures, no network, no key, no bill.
+"""A local emulator of fal.ai: unmodified clients, reproducible placeholder pictures, no network, no key, no cost.
 
     from mock_fal import MockFal
 
     with MockFal() as fal:
         print(fal.url)
 
-The public names are loaded when they are first used, so that the pytest plugin costs nothing in runs without it.
+Public names are imported on first use, so that the pytest plugin costs nothing in runs that don't use it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mock_fal.settings import Settings
     from mock_fal.webhooks.outbox import Delivery, DeliveryState
     from mock_fal.webhooks.receiver import WebhookReceiver
+    from mock_fal.webhooks.signature import verify as verify_webhook
 
 __version__ = "0.1.0"
 
@@ -43,31 +44,35 @@ __all__ = [
     "SystemClock",
     "WebhookReceiver",
     "__version__",
+    "verify_webhook",
 ]
 
+# Where each public name is defined: its module and its name there.
 _HOMES = {
-    "Account": "account",
-    "AutoAdvanceClock": "clock",
-    "Delivery": "webhooks.outbox",
-    "DeliveryState": "webhooks.outbox",
-    "Exchange": "journal.exchanges",
-    "InvalidWebhook": "errors",
-    "ManualClock": "clock",
-    "MockFal": "server",
-    "MockFalError": "errors",
-    "ScenarioError": "errors",
-    "Settings": "settings",
-    "SettingsError": "errors",
-    "StoredFile": "files.listing",
-    "SystemClock": "clock",
-    "WebhookReceiver": "webhooks.receiver",
+    "Account": "account.Account",
+    "AutoAdvanceClock": "clock.AutoAdvanceClock",
+    "Delivery": "webhooks.outbox.Delivery",
+    "DeliveryState": "webhooks.outbox.DeliveryState",
+    "Exchange": "journal.exchanges.Exchange",
+    "InvalidWebhook": "errors.InvalidWebhook",
+    "ManualClock": "clock.ManualClock",
+    "MockFal": "server.MockFal",
+    "MockFalError": "errors.MockFalError",
+    "ScenarioError": "errors.ScenarioError",
+    "Settings": "settings.Settings",
+    "SettingsError": "errors.SettingsError",
+    "StoredFile": "files.listing.StoredFile",
+    "SystemClock": "clock.SystemClock",
+    "WebhookReceiver": "webhooks.receiver.WebhookReceiver",
+    "verify_webhook": "webhooks.signature.verify",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    module, _, attribute = _HOMES[name].rpartition(".")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), attribute)
     return value
 
 

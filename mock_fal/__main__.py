@@ -1,4 +1,4 @@
-"""`python -m mock_fal` is `mock-fal`."""
+"""`python -m mock_fal` runs the `mock-fal` command."""
 
 from mock_fal.cli import entry
 

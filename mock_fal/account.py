@@ -1,4 +1,4 @@
-"""One key's part of a server, as a test sees it: what was asked, what is to fail, what time it is."""
+"""The account of one key on a server: its requests, rules, webhooks and assertions about calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Server(Protocol):
-    """What an account needs of the server that it is on: a MockFal."""
+    """The part of MockFal that an account uses."""
 
     @property
     def url(self) -> str: ...
@@ -41,10 +41,10 @@ class Server(Protocol):
 
 
 class Account:
-    """One key's part of a server: its requests and its rules. Accounts never meet.
+    """The account of one key: its requests, rules and webhooks, isolated from those of other keys.
 
-    The assertions are those of `unittest.mock`, about the calls of models: `endpoint` may hold `*`, and the other
-    keywords are the whole input. Without any of them the input may be anything.
+    The assertions are those of `unittest.mock`, for calls of models: `endpoint` may contain `*`, and the other
+    keywords are the whole input. Without keywords every input matches.
 
         mock_fal.assert_called_once_with(endpoint="fal-ai/flux/*", prompt="a cat")
     """
@@ -52,7 +52,7 @@ class Account:
     def __init__(self, fal: Server, emulator: Emulator, key: str) -> None:
         name, colon, secret = key.partition(":")
         if not (name and colon and secret):
-            raise SettingsError(f"{key!r} is no key of fal; expected id:secret")
+            raise SettingsError(f"{key!r} is not a fal key; expected id:secret")
         self.fal = fal
         self.key = key
         self._name = name
@@ -63,119 +63,121 @@ class Account:
 
     @property
     def url(self) -> str:
-        """Our own address; see `MockFal.url`."""
+        """The URL of the server; see `MockFal.url`."""
         return self.fal.url
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables that lead an unmodified program here, with this account's key."""
+        """The environment variables that direct an unmodified program to this server, with this account's key."""
         return self.fal.environment(os.environ, self.key)[0]
 
-    # -- what happened
+    # -- requests and results
 
     @property
     def requests(self) -> list[Exchange]:
-        """What was asked with this key, or about requests that were submitted with it; oldest first."""
+        """The HTTP exchanges with this key, or about requests submitted with it; oldest first."""
         return [exchange for exchange in self.fal.requests if exchange.tenant == self._name]
 
     @property
     def submissions(self) -> list[Exchange]:
-        """Only the calls of models, by the queue or directly, each with its `endpoint` and `input`."""
+        """The calls of models among them, queued or direct, each with its `endpoint` and `input`."""
         return [exchange for exchange in self.requests if exchange.is_submission]
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """The webhooks that requests with this key asked for, oldest first."""
+        """The webhooks of requests with this key, oldest first."""
         return [delivery for delivery in self.fal.deliveries if delivery.tenant == self._name]
 
     @property
     def files(self) -> list[StoredFile]:
-        """The files that this key uploaded, then those of its results."""
+        """The uploaded files, then those of results."""
         from mock_fal.files.listing import files
 
-        its = self._emulator
-        known = files(its.store, its.storage, its.clock.now())
-        return [file for file in known if file.owner == self._name]
+        emulator = self._emulator
+        stored = files(emulator.store, emulator.storage, emulator.clock.now())
+        return [file for file in stored if file.owner == self._name]
 
     @property
     def usage(self) -> Usage:
-        """What this key's requests would have cost."""
+        """The estimated cost of this key's requests."""
         from mock_fal.billing.usage import usage
 
         return usage(self._emulator.charges(self._name))
 
     def wait_for_deliveries(self, timeout_s: float = 10.0) -> list[Delivery]:
-        """Wait until every webhook that is due by now has been tried; see `MockFal.settle`."""
+        """Wait until every webhook that is due was attempted; see `MockFal.wait_for_deliveries`."""
         self.fal.wait_for_deliveries(timeout_s)
         return self.deliveries
 
     @cached_property
     def webhooks(self) -> WebhookReceiver:
-        """A receiver of webhooks, started at the first look: `webhook_url=mock_fal.webhooks.url`."""
+        """A webhook receiver, started at the first access: `webhook_url=mock_fal.webhooks.url`."""
         from mock_fal.webhooks.receiver import WebhookReceiver
 
         return WebhookReceiver(f"{self.url}/rest.fal.ai/.well-known/jwks.json").start()
 
-    # -- what must have happened
+    # -- assertions
 
     @property
     def call_count(self) -> int:
-        """How often a model was called."""
+        """The number of calls of models."""
         return len(self.submissions)
 
     def assert_called_once_with(self, *, endpoint: str = "*", **input: Any) -> None:
-        """Raises AssertionError unless a model was called once, and so; it shows the difference field by field."""
+        """Raises AssertionError unless there was one call, with this input; the message shows the differing fields."""
         from mock_fal.journal.assertions import Expected, check_once  # for tests only
 
         __tracebackhide__ = True
         check_once(self.submissions, Expected(endpoint, input))
 
     def assert_called_with(self, *, endpoint: str = "*", **input: Any) -> None:
-        """Raises AssertionError unless the last call of a model was so."""
+        """Raises AssertionError unless the last call was to this endpoint with this input."""
         from mock_fal.journal.assertions import Expected, check_last  # for tests only
 
         __tracebackhide__ = True
         check_last(self.submissions, Expected(endpoint, input))
 
     def assert_any_call(self, *, endpoint: str = "*", **input: Any) -> None:
-        """Raises AssertionError unless some call of a model was so."""
+        """Raises AssertionError unless some call was to this endpoint with this input."""
         from mock_fal.journal.assertions import Expected, check_any  # for tests only
 
         __tracebackhide__ = True
         check_any(self.submissions, Expected(endpoint, input))
 
     def assert_not_called(self, *, endpoint: str = "*") -> None:
-        """Raises AssertionError if a model was called."""
+        """Raises AssertionError if a model of this endpoint was called."""
         from mock_fal.journal.assertions import check_none
 
         __tracebackhide__ = True
         check_none(self.submissions, endpoint)
 
-    # -- what is to happen
+    # -- control
 
     @property
     def clock(self) -> Clock:
-        """The server's clock, which all accounts share."""
+        """The server's clock, shared by all accounts."""
         return self.fal.clock
 
     @property
     def scenario(self) -> Scenario:
-        """The rules for this account."""
+        """The rules of this account."""
         return self._emulator.store.tenant(self._name).scenario
 
     def fail_next(self, error: str, *, times: int = 1, endpoint: str = "*") -> None:
-        """Let the next calls of a model end in one of fal's errors, such as `content_policy_violation`.
+        """Make the next calls of a model fail with an error of fal, such as `content_policy_violation`.
 
-        Raises ScenarioError for an error that fal does not have.
+        `concurrent_requests_limit` applies to direct requests only, because queued ones wait at the limit; to refuse
+        a submission, use `scenario.add("status=429 retry_after=1 times=1")`. Raises ScenarioError for an error that
+        fal does not have.
         """
         self.scenario.add(f"error={error}", times=times, endpoint=endpoint)
 
     def reset(self) -> None:
-        """Forget everything that is this account's."""
+        """Remove the account's requests, files, rules and webhooks."""
         self.fal.reset(self.key)
 
     def close(self) -> None:
-        """Stop the receiver of webhooks, if it was started."""
+        """Stop the webhook receiver, if it was started."""
         receiver = self.__dict__.pop("webhooks", None)
         if receiver is not None:
             receiver.stop()

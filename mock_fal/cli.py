@@ -1,4 +1,4 @@
-"""The command line: flags to MockFal, and back to an exit code."""
+"""The command line of mock-fal."""
 
 from __future__ import annotations
 
@@ -10,36 +10,46 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
 
 import mock_fal
 from mock_fal.errors import MockFalError, ScenarioError, SettingsError
 from mock_fal.settings import Settings, from_environment, read_setting
 
-# What a shell answers for a command that it can't find, can't execute, or that a signal ended.
+# A shell's exit codes for a command that was not found, can't be executed, or was ended by a signal.
 NOT_FOUND: Final = 127
 NOT_EXECUTABLE: Final = 126
-SIGNALLED: Final = 128
+KILLED_BY_SIGNAL: Final = 128
 
 _EPILOG: Final = (
-    "Every flag of serve and run is also a variable: MOCK_FAL_QUEUE_DURATION=2 is --queue-duration 2."
+    "Each flag of serve and run has an environment variable: MOCK_FAL_QUEUE_DURATION=2 is --queue-duration 2."
 )
 
-# Said before a command that would otherwise wait for ever, and nobody would know why.
-_STANDSTILL: Final = """\
-mock-fal: the clock stands still until somebody moves it (MOCK_FAL_URL is in the command's environment):
+# Printed before the command, which may wait for the clock forever.
+_MANUAL_CLOCK: Final = """\
+mock-fal: with --clock manual, time stands still until you advance it (MOCK_FAL_URL is set for the command):
 mock-fal:   curl {url}/_mock/clock/advance -d '{{"seconds": 600}}'"""
 
 
+# Printed by `env` for a server on another machine.
+_REMOTE: Final = """\
+mock-fal: warning: {machine} is not this machine, and these addresses are valid on {machine} only:
+mock-fal:   proxy {proxy} (HTTPS_PROXY), TLS port {tls} (MOCK_FAL_TLS),
+mock-fal:   CA files {ca_file} and {bundle_file}
+mock-fal: use a base URL instead, with fal's host first in the path: {url}/queue.fal.run/fal-ai/flux/schnell"""
+
+
 def entry() -> NoReturn:
-    """The script `mock-fal`."""
+    """The entry point of the `mock-fal` script."""
     sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code: 2 for what can't be understood, with one line on stderr."""
+    """Run one command and return its exit code. Invalid arguments: exit code 2 and one line on stderr."""
     try:
         flags, command = _split(arguments)
         if flags and flags[0] == "check":
@@ -47,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         options, rest = _parser().parse_known_args(flags)
         if rest:
             hint = (
-                " A command stands behind --, as in: mock-fal run -- python app.py"
+                " Put the command after --, as in: mock-fal run -- python app.py"
                 if options.command is run
                 else ""
             )
@@ -63,11 +73,11 @@ def main(arguments: Sequence[str]) -> int:
         print(f"mock-fal: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return SIGNALLED + signal.SIGINT
+        return KILLED_BY_SIGNAL + signal.SIGINT
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve until a signal comes."""
+    """Serve until SIGINT or SIGTERM."""
     import gc
     import threading
 
@@ -77,18 +87,18 @@ def serve(options: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: stop.set())
     with MockFal(_settings(options)) as fal:
-        # This process does nothing else, and leaves next to no circles behind: what was made so far stays, and
-        # what is remembered need not be looked through again and again (it cost a tenth of the speed).
+        # Rare garbage collection: the server creates almost no reference cycles, and scanning the journal
+        # again and again would take a tenth of the time.
         gc.freeze()
         gc.set_threshold(20_000, 500, 1000)
-        print(f"mock-fal {mock_fal.__version__} at {fal.url} (Ctrl+C ends it)", flush=True)
-        print(f'  unmodified programs:  eval "$(mock-fal env --url {fal.url})"', flush=True)
+        print(f"mock-fal {mock_fal.__version__} at {fal.url} (stop with Ctrl+C)", flush=True)
+        print(f'  for unmodified programs:  eval "$(mock-fal env --url {fal.url})"', flush=True)
         stop.wait()
     return 0
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run one command against a server of its own, and return its exit code."""
+    """Start a server, run one command against it, and return the command's exit code."""
     from mock_fal.server import MockFal
     from mock_fal.summary import summary
 
@@ -97,34 +107,61 @@ def run(options: argparse.Namespace) -> int:
     settings = _settings(options, port=0)
     with MockFal(settings) as fal:
         added, removed = fal.environment(os.environ)
-        removed.append("MOCK_FAL_LIVE_KEY")  # ours to spend, and not the command's
+        removed.append("MOCK_FAL_LIVE_KEY")  # a real key: the command must not have it
         environ = {name: value for name, value in os.environ.items() if name not in removed} | added
         if settings.clock == "manual":
-            print(_STANDSTILL.format(url=fal.url), file=sys.stderr)
+            print(_MANUAL_CLOCK.format(url=fal.url), file=sys.stderr)
         code = _run(options.cmd, environ)
         if code not in (NOT_FOUND, NOT_EXECUTABLE) or fal.requests:
-            sys.stderr.write(summary(fal.requests, fal.gateway_events, fal.usage, fal.unused_cassettes))
+            text = summary(fal.requests, fal.gateway_events, fal.usage, fal.unused_cassettes, fal.deliveries)
+            sys.stderr.write(text)
     return code
 
 
 def env(options: argparse.Namespace) -> int:
-    """Print what a shell must know to reach a server that is running."""
-    from mock_fal.server import ask_gateway, environment
+    """Print shell commands that set the environment for a run_parser server."""
+    from mock_fal.server import environment, open_remote_gateway
 
-    added, removed = environment(ask_gateway(options.url, options.wait), os.environ)
+    addresses = open_remote_gateway(options.url, options.wait)
+    if not _is_loopback(options.url):
+        print(_remote_warning(options.url, addresses), file=sys.stderr)
+    added, removed = environment(addresses, os.environ)
     print(f"unset {' '.join(removed)}")
     for name, value in sorted(added.items()):
         print(f"export {name}={shlex.quote(value)}")
     return 0
 
 
+def _is_loopback(url: str) -> bool:
+    """Whether a URL names this machine. Unspecified addresses (0.0.0.0) connect to this machine too."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+def _remote_warning(url: str, addresses: Mapping[str, Any]) -> str:
+    """A server on another machine returns addresses that are valid on that machine only."""
+    tls_host, tls_port = addresses["tls_address"]
+    return _REMOTE.format(
+        url=url.rstrip("/"),
+        machine=urlsplit(url).hostname,
+        proxy=addresses["proxy_url"],
+        tls=f"{tls_host}:{tls_port}",
+        ca_file=addresses["ca_file"],
+        bundle_file=addresses["bundle_file"],
+    )
+
+
 def listen(options: argparse.Namespace) -> int:
-    """Receive webhooks, verify them and print a line for each, until a signal comes."""
+    """Receive webhooks, verify them and print a line for each, until SIGINT or SIGTERM."""
     import threading
 
     from mock_fal.webhooks.receiver import Received, WebhookReceiver
 
-    def tell(received: Received) -> None:
+    def print_webhook(received: Received) -> None:
         print(received, flush=True)
 
     stop = threading.Event()
@@ -132,44 +169,46 @@ def listen(options: argparse.Namespace) -> int:
         signal.signal(number, lambda number, frame: stop.set())
     keys_url = f"{options.url.rstrip('/')}/rest.fal.ai/.well-known/jwks.json"
     receiver = WebhookReceiver(
-        keys_url, port=options.port, status=options.status, forward=options.forward, tell=tell
+        keys_url, port=options.port, status=options.status, forward=options.forward, on_received=print_webhook
     )
     with receiver:
-        print(f"mock-fal listens for webhooks at {receiver.url} (Ctrl+C ends it)", flush=True)
+        print(f"mock-fal listens for webhooks at {receiver.url} (stop with Ctrl+C)", flush=True)
         stop.wait()
     return 0
 
 
 def render(options: argparse.Namespace) -> int:
-    """Write one placeholder; no server is needed."""
+    """Write one placeholder picture, without a server."""
     from mock_fal.pictures.recipe import Recipe
     from mock_fal.pictures.render import render as draw
 
     width, height = _size(options.size)
-    form = _format(options.output)
-    recipe = Recipe(options.endpoint, options.prompt, options.seed, width, height, options.index, form)
+    image_format = _format(options.output)
+    recipe = Recipe(
+        options.endpoint, options.prompt, options.seed, width, height, options.index, image_format
+    )
     try:
         Path(options.output).write_bytes(draw(recipe))
     except OSError as error:
         raise SettingsError(f"render: can't write {options.output}: {error.strerror}") from None
-    print(f"{options.output}: {width}x{height} {form}, seed {options.seed}")
+    print(f"{options.output}: {width}x{height} {image_format}, seed {options.seed}")
     return 0
 
 
 def explain(options: argparse.Namespace) -> int:
     """Say what a directive will do, or what is wrong with it and where."""
-    from mock_fal.scenario.explain import explained, pointed
+    from mock_fal.scenario.explain import explain_text, texts_of, with_pointer
 
-    text = " ".join(options.directive)
-    try:
-        print("\n".join(explained(text)))
-    except ScenarioError as error:
-        raise ScenarioError(pointed(text, error)) from None
+    for text in texts_of(options.directive):
+        try:
+            print("\n".join(explain_text(text)))
+        except ScenarioError as error:
+            raise ScenarioError(with_pointer(text, error)) from None
     return 0
 
 
 def check(flags: Sequence[str], command: Sequence[str]) -> int:
-    """The contract suite, which has flags of its own."""
+    """Run the contract suite, which has its own flags."""
     from mock_fal_contracts.cli import main
 
     return main(flags, command)
@@ -180,65 +219,80 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mock-fal {mock_fal.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    serving = commands.add_parser("serve", help="serve until Ctrl+C", epilog=_EPILOG)
-    serving.set_defaults(command=serve)
-    _add_settings(serving)
+    serve_parser = commands.add_parser("serve", help="run the server until Ctrl+C", epilog=_EPILOG)
+    serve_parser.set_defaults(command=serve)
+    _add_settings(serve_parser)
 
-    running = commands.add_parser(
+    run_parser = commands.add_parser(
         "run",
-        help="serve for one command: mock-fal run -- CMD",
+        help="run a command with a temporary server: mock-fal run -- CMD",
         usage="mock-fal run [FLAG ...] -- CMD [ARG ...]",
-        description="Without --port, any free one is taken.",
+        description="The default port of run is a free one.",
         epilog=_EPILOG,
     )
-    running.set_defaults(command=run)
-    _add_settings(running)
+    run_parser.set_defaults(command=run)
+    _add_settings(run_parser)
 
-    exporting = commands.add_parser("env", help="print the exports for a server that is running")
-    exporting.add_argument(
-        "--url", default="http://127.0.0.1:8325", help="where it is (default: %(default)s)"
+    env_parser = commands.add_parser("env", help="print the environment variables for a running server")
+    env_parser.add_argument(
+        "--url", default="http://127.0.0.1:8325", help="address of the server (default: %(default)s)"
     )
-    exporting.add_argument(
-        "--wait", type=float, default=0.0, help="seconds to wait for it to start (default: 0)"
+    env_parser.add_argument(
+        "--wait", type=float, default=0.0, help="seconds to wait for the server to start (default: 0)"
     )
-    exporting.set_defaults(command=env)
+    env_parser.set_defaults(command=env)
 
-    listening = commands.add_parser("listen", help="receive webhooks, verify and print them")
-    listening.add_argument("--port", type=int, default=8326, help="port to listen on (default: %(default)s)")
-    listening.add_argument(
-        "--url", default="http://127.0.0.1:8325", help="the server that signs (default: %(default)s)"
+    listen_parser = commands.add_parser("listen", help="receive webhooks, verify and print them")
+    listen_parser.add_argument(
+        "--port", type=int, default=8326, help="port to listen on (default: %(default)s)"
     )
-    listening.add_argument("--forward", metavar="URL", help="pass each on to URL, and answer what that says")
-    listening.add_argument("--status", type=int, default=200, help="what to answer (default: %(default)s)")
-    listening.set_defaults(command=listen)
+    listen_parser.add_argument(
+        "--url",
+        default="http://127.0.0.1:8325",
+        help="address of the server that signs the webhooks (default: %(default)s)",
+    )
+    listen_parser.add_argument(
+        "--forward", metavar="URL", help="forward each webhook to URL and return its status"
+    )
+    listen_parser.add_argument(
+        "--status", type=int, default=200, help="status of the response (default: %(default)s)"
+    )
+    listen_parser.set_defaults(command=listen)
 
     commands.add_parser(
-        "check", help="the contract suite, for servers and clients; see mock-fal check --help"
+        "check", help="run the contract suite for servers and clients; see mock-fal check --help"
     )
 
-    explaining = commands.add_parser("explain", help="say what a directive or a rule will do")
-    explaining.add_argument(
-        "directive", nargs="+", help="the words, a prompt with a directive in it, or rules in JSON"
+    explain_parser = commands.add_parser("explain", help="describe what a directive or a rule does")
+    explain_parser.add_argument(
+        "directive", nargs="+", help="a directive, a prompt that contains directives, or rules in JSON"
     )
-    explaining.set_defaults(command=explain)
+    explain_parser.set_defaults(command=explain)
 
-    drawing = commands.add_parser("render", help="write one placeholder picture")
-    drawing.add_argument("prompt")
-    drawing.add_argument(
-        "-o", "--output", default="mock-fal.jpg", help="a .jpg or .png file (default: %(default)s)"
+    render_parser = commands.add_parser("render", help="write one placeholder picture")
+    render_parser.add_argument("prompt")
+    render_parser.add_argument(
+        "-o", "--output", default="mock-fal.jpg", help=".jpg or .png file (default: %(default)s)"
     )
-    drawing.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    drawing.add_argument("--size", default="landscape_4_3", help="a preset or WxH (default: %(default)s)")
-    drawing.add_argument(
-        "--index", type=int, default=0, help="which of several pictures (default: %(default)s)"
+    render_parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the picture (default: %(default)s)"
     )
-    drawing.add_argument("--endpoint", default="fal-ai/flux/schnell", help="default: %(default)s")
-    drawing.set_defaults(command=render)
+    render_parser.add_argument("--size", default="landscape_4_3", help="preset or WxH (default: %(default)s)")
+    render_parser.add_argument(
+        "--index",
+        type=int,
+        default=0,
+        help="index of the picture if the input requests several (default: %(default)s)",
+    )
+    render_parser.add_argument(
+        "--endpoint", default="fal-ai/flux/schnell", help="endpoint id (default: %(default)s)"
+    )
+    render_parser.set_defaults(command=render)
     return parser
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and takes no flag by half its name."""
+    """Reports errors in one line, and accepts no abbreviated flags."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{**options, "allow_abbrev": False})
@@ -248,9 +302,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _split(arguments: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
-    """Our own flags, and what stands behind `--`."""
-    at = arguments.index("--") if "--" in arguments else len(arguments)
-    return arguments[:at], arguments[at + 1 :]
+    """The flags of mock-fal, and the command after `--`."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:end], arguments[end + 1 :]
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -261,38 +315,41 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         elif setting.default == ():
             parser.add_argument(flag, action="append", metavar="VALUE", help=help)
         else:
-            parser.add_argument(flag, metavar="VALUE", help=f"{help} (default: {setting.default})")
+            default = "" if setting.default == "" else f" (default: {setting.default})"
+            parser.add_argument(flag, metavar="VALUE", help=help + default)
 
 
 def _settings(options: argparse.Namespace, **defaults: Any) -> Settings:
-    """Flags, then variables, then defaults."""
+    """Settings from flags, then environment variables, then defaults."""
     values: dict[str, Any] = defaults | from_environment(os.environ)
     for setting in fields(Settings):
-        given = getattr(options, setting.name)
-        if given is not None:
+        value = getattr(options, setting.name)
+        if value is not None:
             flag = "--" + setting.name.replace("_", "-")
-            text = ",".join(given) if isinstance(given, list) else given
+            text = ",".join(value) if isinstance(value, list) else value
             values[setting.name] = read_setting(setting.name, text, flag)
     return Settings(**values)
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a command; signals that we get are passed on to it, also those that come while it is being started."""
+    """Run a command and forward signals to it, including those that arrive while it starts."""
     process: subprocess.Popen[bytes] | None = None
     early: list[int] = []
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def forward_signal(number: int, frame: FrameType | None) -> None:
         if process is None:
             early.append(number)
         else:
             process.send_signal(number)
 
-    # A terminal sends Ctrl+C to the command as well as to us: then we only have to outlive it.
+    # A terminal sends Ctrl+C to this process and to the command, so it is only ignored here.
     terminal = sys.stdin is not None and sys.stdin.isatty()
-    previous = {signal.SIGINT: signal.signal(signal.SIGINT, (lambda *_: None) if terminal else pass_on)}
+    previous = {
+        signal.SIGINT: signal.signal(signal.SIGINT, (lambda *_: None) if terminal else forward_signal)
+    }
     for name in ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
         if hasattr(signal, name):
-            previous[signal.Signals[name]] = signal.signal(signal.Signals[name], pass_on)
+            previous[signal.Signals[name]] = signal.signal(signal.Signals[name], forward_signal)
     try:
         process = subprocess.Popen(command, env=environ)
         for number in early:
@@ -307,7 +364,7 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    return code if code >= 0 else SIGNALLED - code
+    return code if code >= 0 else KILLED_BY_SIGNAL - code
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What time it is: the one door to the computer's clock, and two clocks that a test moves."""
+"""The clock of a server: the system's time, or one that a test advances. The only module that reads the time."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-# Where the clocks that a test moves begin: 2026-01-01T00:00:00Z, so that a run repeats to the last digit.
+# Manual clocks start at 2026-01-01T00:00:00Z, so that a run repeats to the last digit.
 EPOCH: Final = 1767225600.0
 
 
 def real_time() -> float:
-    """The computer's own time, for what others hold against theirs: certificates and signatures."""
+    """The system's time, for what other parties compare with theirs: certificates and signatures."""
     return time.time()
 
 
@@ -21,76 +21,79 @@ _OFFSET: Final = time.time() - time.monotonic()
 
 
 def steady_time() -> float:
-    """The computer's own time, in Unix seconds, that never runs backwards: for how long something took."""
+    """The system's time in Unix seconds that never runs backwards, for measuring durations."""
     return _OFFSET + time.monotonic()
 
 
 class Clock(Protocol):
-    """Moments are Unix seconds. They never run backwards."""
+    """A source of time. Moments are Unix seconds and never run backwards."""
 
     def now(self) -> float:
-        """The present moment."""
+        """The current time."""
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass at once. Raises ValueError for less than 0, RuntimeError where time passes by itself."""
+        """Move the clock forward. Raises ValueError for less than 0, RuntimeError for a clock that runs by itself."""
 
     def polled(self, next_change: float) -> None:
-        """A client has looked at a request whose story goes on at `next_change`."""
+        """A client has polled a request whose next stage begins at `next_change`."""
 
     async def wait_until(self, moment: float) -> None:
-        """Return at `moment`, or earlier when something happened: ask `now` again."""
+        """Return at `moment`, or earlier after `wake`: read `now` again."""
 
     async def watch_for(self, moment: float) -> None:
-        """The same, for what nobody asked to happen: no clock moves on for it."""
+        """Like `wait_until`, without advancing an auto-advance clock."""
 
     def wake(self) -> None:
-        """Something happened: let everyone who waits look again."""
+        """Let everyone who waits return, because something has changed."""
 
 
-class _Sleepers:
-    """Everyone who waits for a moment, whatever loop they run in."""
+class _Waiters:
+    """The tasks that wait for a moment, in any event loop."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._alarms: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._events: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
 
-    async def sleep(self, seconds: float | None, still: Callable[[], bool] = lambda: True) -> None:
-        """Sleep until somebody calls `wake`, at most `seconds`; not at all when `still` is no longer true."""
-        alarm = asyncio.Event()
+    async def wait(self, seconds: float | None, condition: Callable[[], bool] = lambda: True) -> None:
+        """Wait for a call of `wake`, at most `seconds`. Return at once when `condition` no longer holds."""
+        event = asyncio.Event()
         with self._lock:
-            self._alarms[alarm] = asyncio.get_running_loop()
+            self._events[event] = asyncio.get_running_loop()
         try:
-            if still():
+            # Checked after the event was registered: a change before that has called `wake` already.
+            if condition():
                 async with asyncio.timeout(seconds):
-                    await alarm.wait()
+                    await event.wait()
         except TimeoutError:
             pass
         finally:
             with self._lock:
-                del self._alarms[alarm]
+                del self._events[event]
 
     def wake(self) -> None:
         with self._lock:
-            alarms = list(self._alarms.items())
-        for alarm, loop in alarms:
+            events = list(self._events.items())
+        for event, loop in events:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(alarm.set)
+                loop.call_soon_threadsafe(event.set)
 
 
 class SystemClock:
-    """The computer's time, `speed` times as fast from the moment of its making."""
+    """The system's time, `speed` times as fast from the moment the clock was created."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
-        self._born = time.time()
+        self._created = time.time()
         self._started = time.monotonic()
-        self._sleepers = _Sleepers()
+        self._waiters = _Waiters()
 
     def now(self) -> float:
-        return self._born + (time.monotonic() - self._started) * self._speed
+        return self._created + (time.monotonic() - self._started) * self._speed
 
     def advance(self, seconds: float) -> None:
-        raise RuntimeError("this clock moves by itself; expected clock='manual' or clock='stepping'")
+        raise RuntimeError(
+            "the system clock can't be advanced; expected clock='manual' or clock='auto-advance'"
+        )
 
     def polled(self, next_change: float) -> None:
         pass
@@ -98,17 +101,17 @@ class SystemClock:
     async def wait_until(self, moment: float) -> None:
         seconds = (moment - self.now()) / self._speed
         if seconds > 0:
-            await self._sleepers.sleep(seconds)
+            await self._waiters.wait(seconds)
 
     async def watch_for(self, moment: float) -> None:
         await self.wait_until(moment)
 
     def wake(self) -> None:
-        self._sleepers.wake()
+        self._waiters.wake()
 
 
 class ManualClock:
-    """Stands still until it is told to move.
+    """A clock that stands still until `advance` is called.
 
     >>> clock = ManualClock()
     >>> clock.advance(600)
@@ -118,15 +121,17 @@ class ManualClock:
 
     def __init__(self, start: float = EPOCH) -> None:
         self._now = start
-        self._sleepers = _Sleepers()
+        self._waiters = _Waiters()
 
     def now(self) -> float:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass at once."""
+        """Move the clock forward by `seconds`. Raises ValueError for less than 0."""
         if not seconds >= 0:
-            raise ValueError(f"a clock moves forward: advance({seconds!r}), expected 0 or more seconds")
+            raise ValueError(
+                f"advance({seconds!r}): expected 0 or more seconds; a clock never runs backwards"
+            )
         self._move_to(self._now + seconds)
 
     def polled(self, next_change: float) -> None:
@@ -137,10 +142,10 @@ class ManualClock:
 
     async def watch_for(self, moment: float) -> None:
         if self._now < moment:
-            await self._sleepers.sleep(None, still=lambda: self._now < moment)
+            await self._waiters.wait(None, condition=lambda: self._now < moment)
 
     def wake(self) -> None:
-        self._sleepers.wake()
+        self._waiters.wake()
 
     def _move_to(self, moment: float) -> None:
         self._now = max(self._now, moment)
@@ -148,10 +153,10 @@ class ManualClock:
 
 
 class AutoAdvanceClock(ManualClock):
-    """A manual clock that every look at a request moves to the request's next stage.
+    """A manual clock that advances with each poll to the next stage of the polled request.
 
-    A client that polls sees queued, running and completed in three polls, as fast as it can ask;
-    whoever waits for a moment is there at once.
+    A client that polls sees queued, running and completed in three polls. `wait_until` advances the clock
+    and returns at once.
     """
 
     def polled(self, next_change: float) -> None:

@@ -1,4 +1,4 @@
-"""Endpoint ids: `fal-ai/flux/schnell` is the app `flux` of the owner `fal-ai` at the path `schnell`."""
+"""Endpoint ids: `fal-ai/flux/schnell` is the path `schnell` of the app `flux` of the owner `fal-ai`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final
 from urllib.parse import urlsplit
 
-# fal: the two namespaces known to both official clients (fal_client 1.0.3, @fal-ai/client 1.10.1).
+# fal: both official clients know these two namespaces (fal_client 1.0.3, @fal-ai/client 1.10.1).
 NAMESPACES: Final = frozenset({"workflows", "comfy"})
 
 _LEGACY: Final = re.compile(r"([0-9]+)-([a-zA-Z0-9-]+)")
@@ -16,7 +16,7 @@ _LEGACY: Final = re.compile(r"([0-9]+)-([a-zA-Z0-9-]+)")
 
 @dataclass(frozen=True)
 class EndpointId:
-    """`[namespace/]owner/app[/path]`. Requests are submitted to the whole id and asked after at the app's.
+    """`[namespace/]owner/app[/path]`. Requests are submitted to the full id and polled at the app's id.
 
     >>> EndpointId.parse("fal-ai/flux/schnell").app_id
     'fal-ai/flux'
@@ -33,9 +33,9 @@ class EndpointId:
 
     @classmethod
     def parse(cls, text: str) -> EndpointId:
-        """Read an id in any form that fal's clients accept, a full `https://fal.run/…` address included.
+        """Parse an id in any form that fal's clients accept, including a full `https://fal.run/…` URL.
 
-        Raises ValueError, naming what was seen and what was expected.
+        Raises ValueError.
         """
         if "://" in text:
             text = _path_of(text)
@@ -44,13 +44,13 @@ class EndpointId:
         endpoint = cls.of(segments)
         if endpoint is None:
             raise ValueError(
-                f"{text!r} is no endpoint id; expected owner/app[/path], as in fal-ai/flux/schnell"
+                f"{text!r} is not an endpoint id; expected owner/app[/path], as in fal-ai/flux/schnell"
             )
         return endpoint
 
     @classmethod
     def of(cls, segments: list[str]) -> EndpointId | None:
-        """The id that the segments of a path spell, or None when they are too few."""
+        """The id given by the segments of a path; None when there are too few."""
         namespace = segments[0] if segments and segments[0] in NAMESPACES else ""
         names = segments[1:] if namespace else segments
         if len(names) < 2:
@@ -59,7 +59,7 @@ class EndpointId:
 
     @cached_property
     def app_id(self) -> str:
-        """What the addresses of a request are made of: `[namespace/]owner/app`."""
+        """`[namespace/]owner/app`, as in the URLs of a request."""
         prefix = f"{self.namespace}/" if self.namespace else ""
         return f"{prefix}{self.owner}/{self.app}"
 
@@ -67,9 +67,9 @@ class EndpointId:
         return f"{self.app_id}/{self.path}" if self.path else self.app_id
 
 
-def _path_of(address: str) -> str:
-    """The id in a full address, which the JavaScript client takes in an id's place."""
-    parts = urlsplit(address)
+def _path_of(url: str) -> str:
+    """The path of a full URL, which the JavaScript client accepts in place of an id."""
+    parts = urlsplit(url)
     if parts.scheme != "https" or not (parts.hostname or "").endswith(("fal.run", "fal.ai")):
-        raise ValueError(f"{address!r} is no address of fal; expected https://fal.run/owner/app[/path]")
+        raise ValueError(f"{url!r} is not a URL of fal; expected https://fal.run/owner/app[/path]")
     return parts.path

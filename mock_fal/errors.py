@@ -1,34 +1,33 @@
-"""Every error that fal can answer, with its status and words; and our own, which never pass for fal's."""
+"""The errors that fal returns, with their status and text, and the errors of mock-fal itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
 
-JSON = Any  # a document that json.loads could have made
+JSON = Any  # a value that json.loads can return
 
 
 class MockFalError(Exception):
-    """A mistake in how mock-fal was asked: shown to the person who runs it, never dressed up as fal's."""
+    """A mistake in the use of mock-fal. It is raised to the user and never sent as an error of fal."""
 
 
 class SettingsError(MockFalError):
-    """A flag, a variable or an argument has a value that can't be used."""
+    """A flag, a variable or an argument is unknown or has an invalid value."""
 
 
 class ScenarioError(MockFalError):
-    """A directive or a rule that can't be understood; the message names the column and what was expected."""
+    """A directive or a rule that can't be parsed. The message names the column and what was expected."""
 
 
 class InvalidWebhook(MockFalError):
-    """A webhook that fal did not sign, or that is not as it was signed; the message says what is wrong."""
+    """A webhook without a valid signature of fal. The message states the reason."""
 
 
 class FalError(Exception):
-    """An answer of fal's own machinery that is not a model's answer.
+    """An error response of fal's gateway, as opposed to one of a model.
 
-    `status` is the HTTP status, `detail` the text of the body. What a body looks like on the wire is for
-    `web/wire.py` to say.
+    `status` is the HTTP status, `detail` the text. `web/wire.py` writes the body.
     """
 
     def __init__(self, status: int, detail: str) -> None:
@@ -38,84 +37,84 @@ class FalError(Exception):
 
 
 class AuthenticationRequired(FalError):
-    """No usable key where one is needed."""
+    """A key is required, and the request has none that can be read."""
 
     def __init__(self, app: str) -> None:
-        # fal: the text names owner/app (seen live, 2026).
+        # fal: the text names owner/app (live, 2026).
         super().__init__(
             401, f'Cannot access application "{app}". Authentication is required to access this application.'
         )
 
 
 class InvalidKey(FalError):
-    """A well-formed key that nobody owns."""
+    """A well-formed key that belongs to no account."""
 
     def __init__(self) -> None:
-        # fal: seen live, several times, 2026.
+        # fal: live, several times, 2026.
         super().__init__(401, "invalid key credentials")
 
 
 class InvalidBearer(FalError):
-    """A bearer token that is not one of fal's."""
+    """A bearer token that fal did not issue."""
 
     def __init__(self) -> None:
-        # assumption: the wording was seen in part only.
+        # assumption: the full text; only a part of it was seen.
         super().__init__(401, "bearer: unable to decode issuer")
 
 
 class HeaderRequired(FalError):
-    """The REST host's own words for a missing key."""
+    """A missing key, in the text of the REST host."""
 
     def __init__(self) -> None:
-        # fal: seen live on rest.fal.ai, 2026.
+        # fal: live on rest.fal.ai, 2026.
         super().__init__(401, "Authorization header is required")
 
 
 class ApplicationNotFound(FalError):
-    """No app of that name. The message names the alias alone, without its owner."""
+    """An unknown app. The text names the alias alone, without its owner."""
 
     def __init__(self, alias: str) -> None:
-        # fal: seen live on fal.run, 2026-10.
-        # assumption: the same text is assumed for queue.fal.run.
+        # fal: live on fal.run, 2026-10.
+        # assumption: queue.fal.run sends the same text.
         super().__init__(404, f'Application "{alias}" not found')
 
 
 class RequestNotFound(FalError):
-    """An id that nobody submitted, that has been forgotten, or that belongs to somebody else."""
+    """An unknown request id: never submitted, no longer stored, or of another account."""
 
     def __init__(self) -> None:
-        # fal: seen live, 2026-10.
-        # assumption: another account's id is assumed to look unknown.
+        # fal: live, 2026-10.
+        # assumption: the id of another account's request looks unknown.
         super().__init__(404, "Request not found")
 
 
 class StillInProgress(FalError):
-    """The result was asked for before there is one."""
+    """The result was requested before the request is completed."""
 
     def __init__(self) -> None:
-        # fal: exactly this text; @ai-sdk/fal polls the result and goes on only when it reads it.
-        # assumption: the same text is assumed for a request that is still queued.
+        # fal: exactly this text; @ai-sdk/fal polls the result and continues only when it reads it.
+        # assumption: a queued request gets the same text.
         super().__init__(400, "Request is still in progress")
 
 
 class AlreadyCompleted(FalError):
-    """A request can't be cancelled when it is over."""
+    """A completed request can't be cancelled."""
 
     def __init__(self) -> None:
         super().__init__(400, "Request is already completed")
 
 
 class QueueFull(FalError):
-    """More requests wait than the caller, or our memory, allows."""
+    """The queue is longer than `fal_max_queue_length`, or all requests in memory are in flight."""
 
     def __init__(self) -> None:
-        # fal: documented is the status 429 for fal_max_queue_length.
-        # assumption: the body's words.
+        # fal: the status 429 is documented for fal_max_queue_length.
+        # assumption: the text.
         super().__init__(429, "Queue is full")
 
 
 class ConcurrencyReached(FalError):
-    """So many requests of the account run that a direct one is refused."""
+    """A direct request was rejected because the account reached its concurrency limit."""
 
     def __init__(self) -> None:
         kind = REQUEST_ERRORS["concurrent_requests_limit"]
@@ -123,105 +122,105 @@ class ConcurrencyReached(FalError):
 
 
 class BodyTooLarge(FalError):
-    """The body is larger than we are willing to hold in memory."""
+    """The request body is larger than --max-body."""
 
     def __init__(self, limit_bytes: int) -> None:
-        # deviation: the live limit is not known; ours keeps one process small.
+        # deviation: the live limit is unknown; --max-body limits the memory of the process.
         super().__init__(413, f"Request body is larger than {limit_bytes} bytes, the limit of this mock-fal")
 
 
 class FileMissing(FalError):
-    """No file at that address: never there, not yet whole, expired, forgotten or hidden from whoever asks."""
+    """No such file: unknown, incomplete, expired, deleted, or hidden from this reader."""
 
     def __init__(self) -> None:
-        # assumption: the body for a file that is not there.
+        # assumption: the body for a missing file.
         super().__init__(404, "File not found")
 
 
 class FileForbidden(FalError):
-    """The file is there, and not for whoever asks."""
+    """The file exists, and this reader may not read it."""
 
     def __init__(self) -> None:
-        # fal: the status is documented (storage documentation, 2026). assumption: the text.
+        # fal: the status is documented (storage documentation, 2026). assumption: the text of a 403.
         super().__init__(403, "Forbidden")
 
 
 class UploadTooLarge(FalError):
-    """A file is larger than we are willing to hold on disk."""
+    """An uploaded file is larger than --max-upload."""
 
     def __init__(self, limit_bytes: int) -> None:
-        # deviation: no limit is documented; ours can be moved.
+        # deviation: fal documents no limit; --max-upload sets one.
         super().__init__(
             413, f"mock-fal: the upload is larger than {limit_bytes} bytes; --max-upload raises the limit"
         )
 
 
 class DiskFull(FalError):
-    """All uploads together are more than we are willing, or able, to hold on disk."""
+    """All uploads together are larger than --max-disk, or the disk is full."""
 
     def __init__(self, reason: str) -> None:
-        # deviation: no limit is documented; ours can be moved.
+        # deviation: fal documents no limit; --max-disk sets one.
         super().__init__(507, f"mock-fal: no room for the upload: {reason}; --max-disk raises the limit")
 
 
 class BadUpload(FalError):
-    """An upload that does not go together: a list of parts that are others, a way that the file doesn't come."""
+    """An upload whose parts or method don't match what was initiated."""
 
     def __init__(self, reason: str, status: int = 400) -> None:
-        # assumption: the words and the status; 400 is what similar stores answer.
+        # assumption: the text and the status; similar stores send 400.
         super().__init__(status, reason)
 
 
 class InvalidStorageType(FalError):
-    """A kind of storage that is not, or no longer, there."""
+    """A storage type that doesn't exist, or no longer exists."""
 
     def __init__(self) -> None:
-        # fal: for `gcs` the status and these words are reported (2026). assumption: for the rest.
+        # fal: status and text are reported for `gcs` (2026). assumption: other types get the same.
         super().__init__(400, "Invalid storage type")
 
 
 class InvalidToken(FalError):
-    """A CDN token that is forged or over, or an address to upload to without its signature."""
+    """A CDN token that is forged or expired, or an upload URL without its signature."""
 
     def __init__(self) -> None:
-        # assumption: the status and the words.
+        # assumption: the status and the text.
         super().__init__(401, "Invalid token")
 
 
 class InvalidAppToken(FalError):
-    """A token of `rest.fal.ai/tokens/` that is forged or over."""
+    """A token of `rest.fal.ai/tokens/` that is forged or expired."""
 
     def __init__(self) -> None:
-        # fal: a WebSocket is told this word (@fal-ai/client 1.10.1). assumption: that a stream is told it too.
+        # fal: the text that a WebSocket receives (@fal-ai/client 1.10.1). assumption: a stream receives it too.
         super().__init__(401, "Unauthorized")
 
 
 class WrongAppToken(FalError):
-    """A good token, of somebody who may ask other apps with it."""
+    """A valid token that was issued for other apps."""
 
     def __init__(self) -> None:
-        # fal: a WebSocket is closed with this word (live, 2026). assumption: that a stream is told it too.
+        # fal: the close reason of a WebSocket (live, 2026). assumption: a stream receives it too.
         super().__init__(403, "Forbidden")
 
 
 class BadTokenRequest(FalError):
-    """A token is asked for in a way that can't be understood."""
+    """A request for a token with an invalid body."""
 
     def __init__(self, reason: str) -> None:
-        # assumption: the status and the words.
+        # assumption: the status and the text.
         super().__init__(422, reason)
 
 
 class BadQuery(FalError):
-    """A query parameter of the queue that can't be read."""
+    """A query parameter of the queue with an invalid value."""
 
     def __init__(self, name: str, seen: str, expected: str) -> None:
-        # assumption: how the live gateway refuses it.
+        # assumption: the status and the text.
         super().__init__(422, f"{name} is {seen!r}, expected {expected}")
 
 
 class InjectedFault(FalError):
-    """An answer that a test asks for in the place of the real one; its `directive` says which."""
+    """A response that a test injects in place of the real one. `directive` describes it."""
 
     def __init__(self, directive: Any, status: int, detail: str) -> None:
         super().__init__(status, detail)
@@ -229,16 +228,16 @@ class InjectedFault(FalError):
 
 
 class InvalidDirective(FalError):
-    """A directive in the input that we can't read: told to whoever wrote it, at once."""
+    """A directive in the input that can't be parsed; rejected at submission."""
 
     def __init__(self, reason: str) -> None:
-        # deviation: directives are ours; a mistyped one must not pass for a normal prompt.
+        # deviation: fal has no directives; a mistyped one is rejected instead of being used as a prompt.
         super().__init__(400, f"mock-fal: {reason}")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelErrorKind:
-    """A row of fal's page on model errors: the status, the message and an example of its `ctx`."""
+    """A row of fal's documentation of model errors: status, message and an example `ctx`."""
 
     status: int
     msg: str
@@ -247,19 +246,19 @@ class ModelErrorKind:
 
     @property
     def retryable(self) -> bool:
-        """Whether the runner asks for another try: its own failures may pass, the input's don't."""
+        """Whether the runner asks for a retry: yes for its own failures, no for an invalid input."""
         return self.status != 422
 
 
 _FORMATS: Final = [".jpg", ".jpeg", ".png", ".webp"]
 _ARCHIVES: Final = [".zip"]
 
-# fal: https://docs.fal.ai/errors lists the types, statuses and ctx keys. Where the page gives no sample of
-# the message, it is the type in words.
+# fal: https://docs.fal.ai/errors lists the types, statuses and ctx keys. Where it gives no sample message,
+# ours is the type in words.
 MODEL_ERRORS: Final[dict[str, ModelErrorKind]] = {
     "internal_server_error": ModelErrorKind(500, "Internal server error"),
     "generation_timeout": ModelErrorKind(504, "Generation timeout"),
-    # fal: the page says 400 (2025-26); other copies and a live test say 500 or 503.
+    # fal: the documentation has 400 (2025-26); other copies and a live test have 500 or 503.
     "downstream_service_error": ModelErrorKind(400, "Downstream service error"),
     "downstream_service_unavailable": ModelErrorKind(500, "Downstream service unavailable"),
     "content_policy_violation": ModelErrorKind(
@@ -271,7 +270,7 @@ MODEL_ERRORS: Final[dict[str, ModelErrorKind]] = {
     "image_too_small": ModelErrorKind(422, "Image too small", (("min_height", 64), ("min_width", 64))),
     "image_too_large": ModelErrorKind(422, "Image too large", (("max_height", 4096), ("max_width", 4096))),
     "image_load_error": ModelErrorKind(422, "Image load error"),
-    # fal: the live text, not the page's "File download error".
+    # fal: the live text; the documentation has "File download error".
     "file_download_error": ModelErrorKind(
         422, "Failed to download the file. Please check if the URL is accessible and try again."
     ),
@@ -324,7 +323,7 @@ MODEL_ERRORS: Final[dict[str, ModelErrorKind]] = {
 
 
 class UnusableFile(Exception):
-    """A file that an input names is not there, or is not what a model can use: one of MODEL_ERRORS, and its `ctx`."""
+    """An input file that is missing or that a model can't use. `error_type` is a key of MODEL_ERRORS."""
 
     def __init__(self, error_type: str, **ctx: JSON) -> None:
         super().__init__(error_type)
@@ -334,13 +333,13 @@ class UnusableFile(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestErrorKind:
-    """A row of fal's page on request errors: what the gateway says when a runner gives no answer."""
+    """A row of fal's documentation of request errors, which the gateway sends when no runner responded."""
 
     status: int
     detail: str
 
 
-# fal: types and statuses are documented; of the texts only "Request timed out" is.
+# fal: types and statuses are documented, and the text "Request timed out".
 # assumption: the other texts are the type in words.
 REQUEST_ERRORS: Final[dict[str, RequestErrorKind]] = {
     "request_timeout": RequestErrorKind(504, "Request timed out"),

@@ -1,22 +1,22 @@
-"""The host names of fal that are emulated, and those that belong to fal and are not."""
+"""Host names of fal: those that are emulated, and the domains that belong to fal."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-# fal: the two request planes each have a backup name, which the official Python client tries once
+# fal: queue.fal.run and fal.run have a backup name each, which the official Python client tries once
 # when it can't connect (fal_client 1.0.3, `_BACKUP_DOMAINS`).
 QUEUE_HOSTS: Final = frozenset({"queue.fal.run", "queue.falrun.com"})
 RUN_HOSTS: Final = frozenset({"fal.run", "falrun.com"})
-# fal: rest.alpha.fal.ai is the older name of rest.fal.ai and still answers (seen in 2026).
+# fal: rest.alpha.fal.ai is the older name of rest.fal.ai and still works (live, 2026).
 REST_HOSTS: Final = frozenset({"rest.fal.ai", "rest.alpha.fal.ai"})
 MEDIA_HOSTS: Final = frozenset({"v3b.fal.media", "v3.fal.media", "fal.media"})
 
-# fal: HTTP over WebSocket; it has no backup name (fal's documentation, 2026).
+# fal: HTTP over WebSocket, without a backup name (fal's documentation, 2026).
 WS_HOSTS: Final = frozenset({"ws.fal.run"})
 
-# fal: the Platform API, below /v1, and the site, which publishes the OpenAPI documents of the models.
+# fal: the Platform API (below /v1), and the website, which publishes the OpenAPI documents of the models.
 PLATFORM_HOSTS: Final = frozenset({"api.fal.ai"})
 SITE_HOSTS: Final = frozenset({"fal.ai"})
 
@@ -24,13 +24,13 @@ EMULATED_HOSTS: Final = (
     QUEUE_HOSTS | RUN_HOSTS | WS_HOSTS | REST_HOSTS | MEDIA_HOSTS | PLATFORM_HOSTS | SITE_HOSTS
 )
 
-# Results and uploads get their addresses on this host.
-# fal: all results of 2026 live on v3b.fal.media (several public captures).
+# The host in the URLs of results and uploads.
+# fal: all results of 2026 are on v3b.fal.media (several public captures).
 RESULT_HOST: Final = "v3b.fal.media"
 
 FAL_DOMAINS: Final = ("fal.run", "fal.ai", "fal.media", "fal.dev", "falrun.com")
 
-# The machine itself and private networks: nothing there is the live service. The Node preload has the same list.
+# This machine and private networks, which can't be the live service. gateway/preload.cjs has the same list.
 LOCAL_NETWORKS: Final = tuple(
     map(
         ip_network,
@@ -41,13 +41,13 @@ LOCAL_NETWORKS: Final = tuple(
 
 
 def belongs_to_fal(host: str) -> bool:
-    """Whether a host name is one of fal's, emulated or not."""
+    """Whether a host name belongs to fal, emulated or not."""
     name = host.lower().rstrip(".")
     return any(name == domain or name.endswith("." + domain) for domain in FAL_DOMAINS)
 
 
 def is_local_address(text: str) -> bool:
-    """Whether an IP address is this machine's or one of a private network. Raises ValueError for anything else."""
+    """Whether an IP address belongs to this machine or a private network. Raises ValueError if `text` is none."""
     address = ip_address(text)
     address = getattr(address, "ipv4_mapped", None) or address
     return any(address in network for network in LOCAL_NETWORKS)

@@ -1,4 +1,4 @@
-"""Identifiers: the one place that makes them up, from a seed and a counter, so that a run repeats."""
+"""Identifiers, derived from a seed and counters so that a run repeats: request ids, file names, seeds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ NANOID_LENGTH = 21
 
 
 class Ids:
-    """The identifiers of one tenant: the same seed and tenant give the same ones in the same order."""
+    """The identifiers of one tenant. The same seed and tenant give the same identifiers in the same order."""
 
     def __init__(self, seed: int, tenant: str = "") -> None:
-        self._origin = blake2b(f"mock-fal/{seed}/{tenant}".encode("utf-8", "surrogatepass")).digest()
+        self._key = blake2b(f"mock-fal/{seed}/{tenant}".encode("utf-8", "surrogatepass")).digest()
         self._requests = 0
         self._stamp = 0
         self._files = 0
@@ -21,14 +21,14 @@ class Ids:
         self._seen: OrderedDict[bytes, int] = OrderedDict()
 
     def request_id(self, now: float) -> str:
-        """A UUIDv7 of the moment `now`; later ones sort behind, also within a millisecond.
+        """A UUIDv7 for the moment `now`. Later ids sort after earlier ones, also within a millisecond.
 
         fal: request ids have been UUIDv7 since 2026 (many live captures).
         """
         number = self._requests
         self._requests += 1
         random = int.from_bytes(self._draw(b"request/%d" % number)[:8])
-        # The counter has 12 bits: where it begins anew, so does the millisecond (RFC 9562, 6.2).
+        # The counter has 12 bits; when it wraps around, the millisecond increases (RFC 9562, 6.2).
         self._stamp = max(int(now * 1000), self._stamp + (number & 0xFFF == 0))
         low = 0b10 << 62 | random >> 2
         digits = f"{self._stamp << 80 | 7 << 76 | (number & 0xFFF) << 64 | low:032x}"
@@ -37,7 +37,7 @@ class Ids:
     def file_name(self, content: str = "") -> tuple[str, str]:
         """A folder of 8 hex digits and a nanoid of 21 characters, as in `/files/b/{folder}/{nanoid}.jpg`.
 
-        `content` tells what is in the file: clients may cache it for ever, also from one run to the next.
+        The name depends on `content`, because clients may cache a file for ever, also across runs.
 
         fal: `v3b.fal.media/files/b/0a910e3a/3YFJvSRPE2hWwDoPU7PmX.jpg` (live, 2026-03).
         """
@@ -46,29 +46,29 @@ class Ids:
         return _name(self._draw(b"file/%d/" % number + content.encode("utf-8", "surrogatepass")))
 
     def upload_name(self) -> tuple[str, str]:
-        """A folder and a nanoid for a file that somebody uploads; those of results are the same without it."""
+        """A folder and a nanoid for an uploaded file. It has its own counter, so that names of results don't change."""
         number = self._uploads
         self._uploads += 1
         return _name(self._draw(b"upload/%d" % number))
 
     def seed_for(self, recipe: bytes) -> int:
-        """The seed of a request that names none: from its input, and how often this input was seen."""
+        """The seed of a request without one, derived from its input and the number of earlier uses of that input."""
         digest = self._draw(recipe)
-        nth = self._seen.pop(digest, 0)
-        self._seen[digest] = nth + 1
+        uses = self._seen.pop(digest, 0)
+        self._seen[digest] = uses + 1
         if len(self._seen) > MAX_INPUTS_REMEMBERED:
             self._seen.popitem(last=False)
         # fal: the seeds of flux results are unsigned 32-bit numbers (live captures).
-        return int.from_bytes((self._draw(b"seed/%d/" % nth + digest) if nth else digest)[:4])
+        return int.from_bytes((self._draw(b"seed/%d/" % uses + digest) if uses else digest)[:4])
 
-    def _draw(self, what: bytes) -> bytes:
-        """32 bytes that only this seed, this tenant and `what` give."""
-        return blake2b(what, digest_size=32, key=self._origin).digest()
+    def _draw(self, label: bytes) -> bytes:
+        """32 bytes derived from the seed, the tenant and `label`."""
+        return blake2b(label, digest_size=32, key=self._key).digest()
 
 
 def _name(digest: bytes) -> tuple[str, str]:
     return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
 
 
-# An input seen again after this many others counts as new; each costs about 150 bytes.
+# An input that is repeated after this many others counts as new. Each takes about 150 bytes.
 MAX_INPUTS_REMEMBERED = 100_000

@@ -1,4 +1,4 @@
-"""One open port: uvicorn as we use it."""
+"""One listening port: uvicorn with mock-fal's settings."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-# Longer than any client keeps an idle connection, so that it is never we who close one that is in use.
+# Longer than clients keep idle connections, so the server never closes one that a client is about to use.
 KEEP_ALIVE_S = 75
 
-# How long an answer under way, such as a stream, may go on after we were told to stop.
+# How long responses in progress, such as streams, may continue after `stop`.
 GRACE_S = 1
 
-# From here on, one more write costs less than one more copy.
+# From this size on, another write is cheaper than another copy.
 _LARGE_BYTES = 16 * 1024
 
-# As large as a body may be by default; an input may hold its pictures.
+# The default of --max-body: an input may contain pictures.
 _LARGEST_MESSAGE_BYTES = 64 << 20
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes a free one. Raises MockFalError when it can't."""
+    """A listening socket; port 0 selects a free port. Raises MockFalError if it can't listen."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        # Some Pythons add the address to the system's words.
+        # Some Python versions append the address to the system's message.
         reason = (error.strerror or str(error)).partition(" (while attempting")[0]
         hint = "; choose another with --port, or --port 0 for a free one" if port else ""
         raise MockFalError(f"can't listen on {host} port {port}: {reason}{hint}") from None
@@ -55,26 +55,26 @@ class Port(uvicorn.Server):
         super().__init__(_config(app, tls))
 
     async def open(self, listening: socket.socket) -> None:
-        """Return as soon as the first question would be answered."""
-        self._listens = asyncio.Event()
+        """Start serving. Returns when the application is ready for requests."""
+        self._started = asyncio.Event()
         self._task = asyncio.create_task(self.serve([listening]))
-        waiting = asyncio.create_task(self._listens.wait())
+        waiting = asyncio.create_task(self._started.wait())
         await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._listens.set()
+        self._started.set()
 
     def stop(self) -> None:
-        """Take no more connections."""
+        """Accept no more connections."""
         self.should_exit = True
 
     async def close(self) -> None:
-        """Take no more connections, and cut what has not ended after a moment of grace."""
+        """Accept no more connections, and abort those that are open after `GRACE_S`."""
         self.stop()
         await asyncio.wait([self._task], timeout=GRACE_S)
-        # Not left to uvicorn's own timeout, which logs each of these as an error, with a traceback.
+        # Done here because uvicorn's own timeout logs an error with a traceback for each of them.
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         for response in list(self.server_state.tasks):
@@ -89,10 +89,10 @@ def _config(app: ASGIApp | None, tls: SSLContext | None = None) -> uvicorn.Confi
         ws=cast(Any, _socket_protocol),
         ws_max_size=_LARGEST_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # pictures are compressed already
-        ws_ping_interval=None,  # who stops a program in a debugger finds it connected afterwards
+        ws_ping_interval=None,  # a client that is stopped in a debugger stays connected
         lifespan="off",
         log_config=None,
-        access_log=False,  # it costs more than half of the speed
+        access_log=False,  # it would halve the speed
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -101,47 +101,49 @@ def _config(app: ASGIApp | None, tls: SSLContext | None = None) -> uvicorn.Confi
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, its head and body sent in one piece: half the system calls, half the packets."""
+    """uvicorn's HTTP protocol, with headers and body in one write: half the system calls and packets."""
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(cast(asyncio.Transport, _Gathering(transport, self.loop)))
-        # For `web/faults/`: ASGI lets no application hang up. The state is copied for each request anyway.
+        super().connection_made(cast(asyncio.Transport, _BufferedTransport(transport, self.loop)))
+        # For `web/faults/`: ASGI has no way to close a connection. The state is copied for each request anyway.
         self.app_state = {"mock_fal.transport": self.transport}
 
 
 def _socket_protocol(**options: Any) -> asyncio.Protocol:
-    """uvicorn's protocol of WebSockets."""
+    """uvicorn's WebSocket protocol."""
     return _socket_class()(**options)
 
 
 @cache
 def _socket_class() -> type[asyncio.Protocol]:
-    # Loaded when the first socket is opened: it takes some 15 ms and a megabyte.
+    # Imported with the first WebSocket: it takes about 15 ms and a megabyte.
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
     class Protocol(WebSocketsSansIOProtocol):
         async def send(self, message: Any) -> None:
             await super().send(message)
             if message["type"] == "websocket.http.response.body":
-                self.handshake_complete = True  # else uvicorn (0.54) logs that nobody answered it
+                self.handshake_complete = (
+                    True  # else uvicorn (0.54) logs that the handshake was not completed
+                )
 
     return Protocol
 
 
-class _Gathering:
-    """A transport that holds small writes back until the event loop's next turn."""
+class _BufferedTransport:
+    """A transport that buffers small writes until the next turn of the event loop."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._held = b""
-        self.is_closing = transport.is_closing  # asked for with each answer
+        self._buffer = b""
+        self.is_closing = transport.is_closing  # called for each response
 
     def write(self, data: bytes) -> None:
-        if not self._held and len(data) < _LARGE_BYTES:
+        if not self._buffer and len(data) < _LARGE_BYTES:
             self._loop.call_soon(self._flush)
-        self._held += data
-        if len(self._held) >= _LARGE_BYTES:
+        self._buffer += data
+        if len(self._buffer) >= _LARGE_BYTES:
             self._flush()
 
     def close(self) -> None:
@@ -149,9 +151,9 @@ class _Gathering:
         self._transport.close()
 
     def _flush(self) -> None:
-        held, self._held = self._held, b""
-        if held:
-            self._transport.write(held)
+        data, self._buffer = self._buffer, b""
+        if data:
+            self._transport.write(data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

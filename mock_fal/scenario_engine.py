@@ -1,4 +1,4 @@
-"""What a test asks for, brought to each call: everybody's rules, the account's own, and directives that come with it."""
+"""The scenario engine: which rules and directives apply to a call."""
 
 from __future__ import annotations
 
@@ -11,63 +11,70 @@ from mock_fal.store import Store, Tenant
 
 
 class ScenarioEngine:
-    """The rules for everybody, and what holds for a call. The rules of the file `path` come back with each reset.
+    """The global rules, and the evaluation of all rules. A reset restores the rules of the file `path`.
 
     Raises ScenarioError or SettingsError for a file that can't be read.
     """
 
     def __init__(self, store: Store, path: str) -> None:
         self._store = store
-        self.common = store.new_scenario()
-        self._given = _rules_of(path)
+        self.global_rules = store.new_scenario()
+        self._file_rules = _read_rules(path)
         self.reset()
 
     def reset(self) -> None:
-        """Forget all rules for everybody but those of the file."""
-        self.common.clear()
-        self.common.replace(self._given)
+        """Remove all global rules except those of the file."""
+        self.global_rules.clear()
+        self.global_rules.replace(self._file_rules)
 
     def directives(
-        self, whose: Tenant, operation: str, endpoint: EndpointId, document: JSON, header: str
+        self, tenant: Tenant, operation: str, endpoint: EndpointId, document: JSON, header: str
     ) -> RequestDirectives:
-        """What is asked for a new request, at the step `submit`, `run` or `stream`; not counted yet.
+        """The rules and directives for a new request; not counted yet. `operation` is `submit`, `run` or `stream`.
 
-        `document` is its input, `header` that of `X-Mock-Fal`. Raises InvalidDirective, or Asked for an answer in its place.
+        `document` is the input, `header` the value of `X-Mock-Fal`. Raises InvalidDirective; raises InjectedFault
+        for a response in place of the request's.
         """
         try:
             directives = ([parse_directive(header)] if header else []) + directives_in(document)
             for directive in directives:
-                self.common.check(directive)
+                self.global_rules.check(directive)
         except ScenarioError as error:
             raise InvalidDirective(str(error)) from None
-        if any(directive.has_response for directive in directives):
+        if any(directive.affects_response for directive in directives):
             self._store.expect_faults()
         prompt = prompt_of(document)
         choice = choose(
-            Call(operation, str(endpoint), whose.name, prompt), whose.scenario, self.common, directives
+            Call(operation, str(endpoint), tenant.name, prompt),
+            tenant.scenario,
+            self.global_rules,
+            directives,
         )
         response = choice.response
-        if response is not None and response.replaces:
+        if response is not None and response.replaces_response:
             choice.count()
             raise injected_fault(response)
         return RequestDirectives(tuple(directives), prompt, choice)
 
-    def later(
+    def choice_for(
         self, operation: str, *, key: str, endpoint: str = "", request: ModelRequest | None = None
     ) -> Choice:
-        """What is asked for the answer to a later step, about a request where there is one; not counted yet."""
+        """The rules and directives for a later operation, on a request if there is one; not counted yet."""
         directives = request.directives if request else None
         if request is not None:
             key, endpoint = request.tenant, str(request.endpoint)
         call = Call(operation, endpoint, key, directives.prompt if directives else "")
         return choose(
-            call, self._store.tenant(key).scenario, self.common, directives.directives if directives else ()
+            call,
+            self._store.tenant(key).scenario,
+            self.global_rules,
+            directives.directives if directives else (),
         )
 
 
-def _rules_of(path: str) -> list[Directive]:
+def _read_rules(path: str) -> list[Directive]:
     if not path:
         return []
-    from mock_fal.scenario.rule_file import read_file  # few have one
+    from mock_fal.scenario.rule_file import read_file
 
     return read_file(path)

@@ -1,4 +1,4 @@
-"""MockFal: makes all of it, starts it, and stops it in reverse. The one place that wires."""
+"""MockFal: the server. It creates all components, starts them, and stops them in reverse order."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# How many decisions of the gateway are remembered for the summary of a run.
-_EVENTS: Final = 10_000
+# The number of gateway decisions that are kept for the summary.
+_MAX_EVENTS: Final = 10_000
 
 
 class MockFal:
-    """A running fal, in a thread of its own.
+    """A local fal.ai that runs in a separate thread.
 
     >>> with MockFal(port=0) as fal:
     ...     fal.url.startswith("http://127.0.0.1:")
     True
 
-    Takes `Settings`, or their fields as keywords; without a port, any free one. Raises SettingsError for a
-    value that can't be used, MockFalError when the port is taken.
+    Takes `Settings`, or its fields as keywords; the default port is a free one. Raises SettingsError for an
+    invalid value; starting raises MockFalError if the port is in use.
     """
 
-    def __init__(self, settings: Settings | None = None, **given: Any) -> None:
-        self.settings = settings or _settings(given)
+    def __init__(self, settings: Settings | None = None, **values: Any) -> None:
+        self.settings = settings or _settings(values)
         self.clock: Clock = _clock(self.settings)
         self._emulator = Emulator(self.settings, self.clock)
         self._pictures = Pictures(PictureCache())
         self._app = App(self._emulator, self._pictures, self._addresses)
-        self._events: deque[Event] = deque(maxlen=_EVENTS)
+        self._events: deque[Event] = deque(maxlen=_MAX_EVENTS)
         self._thread: threading.Thread | None = None
         self._gateway: dict[str, Any] | None = None
         self._sender: WebhookSender | None = None
@@ -65,7 +65,7 @@ class MockFal:
     # -- starting and stopping
 
     def start(self) -> Self:
-        """Listen, and return as soon as the first question would be answered."""
+        """Start to listen. Returns when the server is ready for requests."""
         if self._thread is not None:
             raise MockFalError("this MockFal is already running")
         listening = listen(self.settings.host, self.settings.port)
@@ -81,7 +81,7 @@ class MockFal:
         return self
 
     def stop(self) -> None:
-        """Close every connection and let go of the port. Does nothing when not running."""
+        """Close all connections and the port. Does nothing if the server is not running."""
         if self._thread is None:
             return
         self._loop.call_soon_threadsafe(self._halt.set)
@@ -96,17 +96,17 @@ class MockFal:
     ) -> None:
         self.stop()
 
-    # -- what a test sees and moves
+    # -- for tests
 
     @property
     def url(self) -> str:
-        """Our own address. Hosts of fal are reached below it, as in `{url}/queue.fal.run/fal-ai/flux/schnell`."""
+        """The server's address. It also serves fal's hosts by path: `{url}/queue.fal.run/fal-ai/flux/schnell`."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables that lead an unmodified program here. The first look opens the gateway."""
+        """The variables that make an unmodified program use this server. The first access opens the gateway."""
         return self.environment(os.environ)[0]
 
     def environment(
@@ -117,55 +117,55 @@ class MockFal:
 
     @property
     def requests(self) -> list[Exchange]:
-        """Everything that was asked and answered, oldest first."""
+        """All exchanges (HTTP requests with their responses), oldest first."""
         return list(self._emulator.store.exchanges)
 
     @property
     def gateway_events(self) -> list[Event]:
-        """What the gateway decided about each connection, oldest first."""
+        """The gateway's decisions about connections, oldest first."""
         return list(self._events)
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """The webhooks that were asked for, oldest first, with every attempt to deliver them."""
+        """The requested webhooks with their delivery attempts, oldest first."""
         return self._emulator.deliveries
 
     def wait_for_deliveries(self, timeout_s: float = 10.0) -> list[Delivery]:
-        """Wait until every webhook that is due by now has been tried; raises TimeoutError if that takes longer."""
+        """Wait until every webhook that is due has been attempted. Raises TimeoutError after `timeout_s`."""
         if self._sender is not None:
             self._wait_for(asyncio.wait_for(self._sender.wait_for_deliveries(), timeout_s))
         return self.deliveries
 
     @property
     def usage(self) -> Usage:
-        """What the requests that have been completed would have cost, in US dollars."""
+        """The estimated cost of the completed requests, in US dollars."""
         from mock_fal.billing.usage import usage
 
         return usage(self._emulator.charges())
 
     @property
     def unused_cassettes(self) -> list[str]:
-        """With `replay`: the files of the cassettes that answered nothing so far, in their order."""
+        """With `replay`: the cassettes that have not been used so far, in order."""
         return self._app.unused_cassettes
 
     @property
     def scenario(self) -> Scenario:
-        """The rules for everybody; an account's own come first."""
+        """The rules for all accounts. Those of an account take precedence."""
         return self._emulator.scenario
 
     def account(self, key: str | None = None) -> Account:
-        """What belongs to one key; without one, to the key that programs are given."""
+        """The account of a key; by default that of the key in `env`."""
         return Account(self, self._emulator, self.settings.own_key if key is None else key)
 
     def reset(self, key: str | None = None) -> None:
-        """Forget all requests, files, exchanges and rules, or those of one key."""
+        """Delete all requests, files, exchanges and rules, or those of one key."""
         tenant = None if key is None else key.partition(":")[0]
         if self._thread is None:
             self._emulator.reset(tenant)
         else:
             self._wait_for(self._reset(tenant))
 
-    # -- inside
+    # -- internals
 
     async def _reset(self, tenant: str | None) -> None:
         self._emulator.reset(tenant)
@@ -190,18 +190,18 @@ class MockFal:
             if self.settings.record:
                 from mock_fal.gateway.forward import Forwarder
 
-                self._app.forward_by(Forwarder(os.environ).forward)
+                self._app.set_forward(Forwarder(os.environ).forward)
             await self._open(Port(self._app), listening)
             if self._emulator.deliveries:  # this MockFal ran before
                 self._notify()
             started.set()
             await self._halt.wait()
             for port in self._ports:
-                port.stop()  # all at once: each needs a moment
+                port.stop()  # all at once: each takes a moment to stop
         self._gateway = self._sender = None
 
     def _notify(self) -> None:
-        """A webhook is owed. Whoever asks for none never loads what delivers them."""
+        """A webhook may be due. The webhook sender is imported with the first one."""
         if self._sender is None:
             from mock_fal.gateway.webhook_sender import WebhookSender
 
@@ -210,19 +210,19 @@ class MockFal:
         self._sender.notify()
 
     async def _addresses(self) -> dict[str, Any]:
-        """Where the gateway is; it is opened by whoever asks first."""
+        """The gateway's addresses. The first call opens it."""
         async with self._opening:
             if self._gateway is None:
                 self._gateway = await self._open_gateway()
             return self._gateway
 
     async def _open_gateway(self) -> dict[str, Any]:
-        # Imported here, and opened only when asked for: certificates cost more than all the rest of the start.
+        # Imported and opened on demand: creating certificates takes longer than the rest of the start.
         from mock_fal.gateway.certificates import Authority
         from mock_fal.gateway.connect import ConnectProxy
         from mock_fal.gateway.environment import upstream, user_roots
 
-        # Clients hold certificates against the real time, whatever our clock says.
+        # The real time, not the emulated time: clients check certificates against their own clock.
         authority = Authority(now=SystemClock().now(), extra_roots=user_roots(os.environ))
         self._stack.callback(authority.close)
         tls = listen("127.0.0.1", 0)
@@ -246,7 +246,7 @@ class MockFal:
             "url": self.url,
             "key": settings.own_key,
             "offline": settings.offline,
-            "allow": list(settings.allow_host),
+            "allow_host": list(settings.allow_host),
         }
 
     async def _open(self, port: Port, listening: socket.socket) -> None:
@@ -254,17 +254,17 @@ class MockFal:
         self._ports.append(port)
         self._stack.push_async_callback(port.close)
 
-    def _wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+    def _wait_for(self, coroutine: Coroutine[Any, Any, T]) -> T:
         if self._thread is None:
-            work.close()
+            coroutine.close()
             raise MockFalError("this MockFal is not running; call start(), or use it in a with statement")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
 
 def environment(
     addresses: Mapping[str, Any], base: Mapping[str, str], key: str | None = None
 ) -> tuple[dict[str, str], list[str]]:
-    """The variables to set and to unset for a program, from what `POST /_mock/gateway` answers."""
+    """The variables to set and to unset for a program, from the response of `POST /_mock/gateway`."""
     from mock_fal.gateway import environment as gateway
 
     host, port = addresses["tls_address"]
@@ -278,20 +278,20 @@ def environment(
         url=addresses["url"],
         key=key or addresses["key"],
         offline=addresses["offline"],
-        allow_host=addresses["allow"],
+        allow_host=addresses["allow_host"],
     )
 
 
-def ask_gateway(url: str, wait_s: float = 0.0) -> dict[str, Any]:
-    """The addresses of a running server's gateway; `wait_s` is for a server that is just being started.
+def open_remote_gateway(url: str, wait_s: float = 0.0) -> dict[str, Any]:
+    """Open the gateway of the server at `url` and return its addresses. `wait_s` waits for the server to start.
 
-    Raises MockFalError when nobody answers at `url`.
+    Raises MockFalError if there is no mock-fal at `url`.
     """
     from urllib.error import HTTPError, URLError
     from urllib.request import ProxyHandler, Request, build_opener
 
     clock = SystemClock()
-    until = clock.now() + wait_s
+    deadline = clock.now() + wait_s
     direct = build_opener(ProxyHandler({}))
     while True:
         try:
@@ -302,27 +302,27 @@ def ask_gateway(url: str, wait_s: float = 0.0) -> dict[str, Any]:
             return addresses
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
-            if clock.now() >= until or not isinstance(error, URLError) or isinstance(error, HTTPError):
+            if clock.now() >= deadline or not isinstance(error, URLError) or isinstance(error, HTTPError):
                 hint = "start one with: mock-fal serve"
-                raise MockFalError(f"no mock-fal answers at {url} ({reason}); {hint}") from None
+                raise MockFalError(f"no mock-fal at {url} ({reason}); {hint}") from None
         threading.Event().wait(0.02)
 
 
-def _settings(given: Mapping[str, Any]) -> Settings:
-    """Settings from keywords, texts being read like flags; a test wants any free port."""
+def _settings(values: Mapping[str, Any]) -> Settings:
+    """Settings from keywords. Strings are parsed like CLI flags, and the default port is a free one."""
     known = [setting.name for setting in fields(Settings)]
-    for name in given:
+    for name in values:
         if name not in known:
-            from difflib import get_close_matches  # for the mistaken only
+            from difflib import get_close_matches  # only for the error message
 
             close = get_close_matches(name, known, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
             raise SettingsError(f"MockFal: unknown setting {name!r}; {hint}")
-    read = {
+    parsed = {
         name: read_setting(name, value, name) if isinstance(value, str) else value
-        for name, value in given.items()
+        for name, value in values.items()
     }
-    return Settings(**{"port": 0, **read})
+    return Settings(**{"port": 0, **parsed})
 
 
 def _clock(settings: Settings) -> Clock:

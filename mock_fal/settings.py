@@ -1,4 +1,4 @@
-"""Every knob, once: its default, its flag, its `MOCK_FAL_*` variable and what it means."""
+"""The settings of a server: default, flag, `MOCK_FAL_*` variable and help text of each."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from mock_fal.errors import SettingsError
 
 
 def _number(low: float, high: float = math.inf, *, whole: bool = False) -> Callable[[str], Any]:
-    what = "a whole number" if whole else "a number"
-    bounds = f"{what} of at least {low:g}" if high == math.inf else f"{what} from {low:g} to {high:g}"
+    kind = "a whole number" if whole else "a number"
+    expected = f"{kind} of at least {low:g}" if high == math.inf else f"{kind} from {low:g} to {high:g}"
 
-    def read(text: str) -> int | float:
+    def parse(text: str) -> int | float:
         try:
             value = int(text) if whole else float(text)
         except ValueError:
             value = math.nan
         if not low <= value <= high or value == math.inf:
-            raise ValueError(f"expected {bounds}")
+            raise ValueError(f"expected {expected}")
         return value
 
-    return read
+    return parse
 
 
-def _choice(*names: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"expected {' or '.join(names)}")
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"expected {' or '.join(choices)}")
         return text
 
-    return read
+    return parse
 
 
 def _switch(text: str) -> bool:
-    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
-    if text.lower() not in known:
+    values = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+    if text.lower() not in values:
         raise ValueError("expected 1 or 0")
-    return known[text.lower()]
+    return values[text.lower()]
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -67,70 +67,82 @@ def _port(text: str) -> int:
     return value
 
 
-def _setting(default: Any, read: Callable[[str], Any], help: str) -> Any:
-    return field(default=default, metadata={"read": read, "help": help})
+def _setting(default: Any, parse: Callable[[str], Any], help: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "help": help})
 
 
 def _hidden(help: str) -> Any:
-    return field(default="", repr=False, metadata={"read": str, "help": help})
+    return field(default="", repr=False, metadata={"parse": str, "help": help})
 
 
-# What programs are given where any key is good.
-KEY: Final = "mock:fal"
+# The key of programs that mock-fal runs, unless --key sets others.
+DEFAULT_KEY: Final = "mock:fal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a server is to behave. Spans are seconds of the emulated clock."""
+    """The settings of one server. Durations are seconds of the emulated clock."""
 
     host: str = _setting("127.0.0.1", str, "address to listen on")
-    port: int = _setting(8325, _port, "port to listen on; 0 takes a free one (F-A-L on a phone)")
+    port: int = _setting(8325, _port, "port to listen on; 0 selects a free one")
     queue_duration: float = _setting(0.2, _number(0), "seconds that a request waits in the queue")
     run_duration: float = _setting(0.8, _number(0), "seconds that a request runs")
     runners: int = _setting(
-        0, _number(0, whole=True), "requests of one app that run at a time; 0 means no limit"
+        0, _number(0, whole=True), "requests of one app that run at the same time; 0 means no limit"
     )
     concurrency: int = _setting(
-        0, _number(0, whole=True), "requests of one key that run at a time; 0 means no limit"
+        0, _number(0, whole=True), "requests of one key that run at the same time; 0 means no limit"
     )
     clock: str = _setting(
         "system", _choice("system", "manual", "auto-advance"), "system, manual or auto-advance"
     )
     speed: float = _setting(1.0, _number(0.001), "how much faster than real time the system clock runs")
-    seed: int = _setting(0, _number(0, whole=True), "from it come all ids, file names and unasked seeds")
+    seed: int = _setting(
+        0, _number(0, whole=True), "seed of all ids and file names, and of requests without a seed"
+    )
     key: tuple[str, ...] = _setting(
-        (), _keys, "accept only this id:secret (may be repeated); else any good one"
+        (), _keys, "accept only this id:secret (may be repeated); default: any well-formed key"
     )
-    retention: int = _setting(10_000, _number(1, whole=True), "requests, and exchanges, that are remembered")
-    max_body: int = _setting(64 << 20, _bytes, "largest body of a request")
-    max_upload: int = _setting(1 << 30, _bytes, "largest file that is uploaded")
-    max_disk: int = _setting(4 << 30, _bytes, "what all uploaded files together may take")
-    webhook_retries: str = _setting("fast", _choice("fast", "real", "none"), "how webhooks are tried again")
+    retention: int = _setting(
+        10_000, _number(1, whole=True), "number of requests, and of exchanges, that are kept"
+    )
+    max_body: int = _setting(64 << 20, _bytes, "maximum size of a request body")
+    max_upload: int = _setting(1 << 30, _bytes, "maximum size of an uploaded file")
+    max_disk: int = _setting(4 << 30, _bytes, "maximum size of all uploaded files together")
+    webhook_retries: str = _setting(
+        "fast", _choice("fast", "real", "none"), "how webhooks are retried: fast, real or none"
+    )
     allow_egress: bool = _setting(
-        False, _switch, "webhooks may leave this machine, and files that an input names are fetched"
+        False, _switch, "allow webhooks to other machines, and fetch the files that an input names"
     )
-    scenario: str = _setting("", str, "file with rules, in JSON or YAML: failures and delays on demand")
+    scenario: str = _setting("", str, "JSON or YAML file with rules for failures and delays")
     signing_key: str = _setting(
-        "", str, "PEM file with the Ed25519 key that signs webhooks; else one of --seed"
+        "", str, "PEM file with the Ed25519 key that signs webhooks; default: derived from --seed"
     )
-    local_media_urls: bool = _setting(False, _switch, "file URLs that any browser on this machine reaches")
-    offline: bool = _setting(False, _switch, "the gateway refuses every host that is not fal's")
-    allow_host: tuple[str, ...] = _setting((), _names, "a host that passes all the same (may be repeated)")
+    local_media_urls: bool = _setting(False, _switch, "file URLs that any browser on this machine can open")
+    offline: bool = _setting(False, _switch, "block every host that is not fal's")
+    allow_host: tuple[str, ...] = _setting(
+        (), _names, "host to forward in any case: with --offline, or a host of fal (may be repeated)"
+    )
     record: str = _setting(
-        "", str, "folder: forward to the live API, and keep each exchange there as a cassette"
+        "", str, "forward requests to the live API and record them as cassettes in this folder"
     )
-    live_key: str = _hidden("key for the live API, with --record; better in MOCK_FAL_LIVE_KEY")
-    replay: str = _setting("", str, "folder with cassettes: answer from them, else with placeholders")
-    strict: bool = _setting(False, _switch, "with --replay: refuse what has no cassette")
+    live_key: str = _hidden(
+        "key for the live API, with --record; prefer MOCK_FAL_LIVE_KEY, other users can see flags"
+    )
+    replay: str = _setting(
+        "", str, "respond from the cassettes in this folder; requests without one get a placeholder"
+    )
+    strict: bool = _setting(False, _switch, "with --replay: reject requests without a cassette")
 
     def __post_init__(self) -> None:
         if self.runners and self.concurrency:
             raise SettingsError(
                 f"runners is {self.runners} and concurrency is {self.concurrency}: expected one of them; "
-                "the first limits each app of a key, the second all of them together"
+                "runners limits each app of a key, concurrency all apps of a key together"
             )
         if self.strict and not self.replay:
-            raise SettingsError("strict: expected --replay DIR with it")
+            raise SettingsError("strict: expected --replay DIR too")
         if self.record:
             self._check_recording()
 
@@ -138,34 +150,66 @@ class Settings:
         if self.replay:
             raise SettingsError(f"record is {self.record} and replay is {self.replay}: expected one of them")
         if not self.allow_egress:
-            raise SettingsError("record: it asks the live API, and pays; allow that by --allow-egress")
+            raise SettingsError(
+                "record: it sends billed requests to the live API; expected --allow-egress too"
+            )
         if not self.live_key:
-            raise SettingsError("record: a key for the live API is missing; set MOCK_FAL_LIVE_KEY to one")
-        # Programs are given ours in the place of theirs, and no key of ours is sent.
-        if self.live_key in (KEY, *self.key):
-            raise SettingsError("live_key: it is the key for mock-fal itself; expected one for the live API")
+            raise SettingsError("record: no key for the live API; set MOCK_FAL_LIVE_KEY")
+        # Programs get this key in place of their own, and it is never sent to the live API.
+        if self.live_key in (DEFAULT_KEY, *self.key):
+            raise SettingsError("live_key: this is the key of mock-fal itself; expected one for the live API")
         if not (self.live_key.isascii() and self.live_key.isprintable() and " " not in self.live_key):
-            raise SettingsError("live_key: expected a key in one word of ASCII")
+            raise SettingsError("live_key: expected printable ASCII without spaces")
 
     @property
     def own_key(self) -> str:
-        """The key that programs are given. Its id is the name of the account that the journal shows."""
-        return self.key[0] if self.key else KEY
+        """The key of programs that mock-fal runs. Its id is the tenant in the journal."""
+        return self.key[0] if self.key else DEFAULT_KEY
+
+
+_PREFIX: Final = "MOCK_FAL_"
+
+# Variables that mock-fal sets for the programs it runs (gateway/environment.py). They are not settings, and a
+# server that such a program starts ignores them.
+PROGRAM_VARIABLES: Final = frozenset(
+    {
+        "MOCK_FAL_URL",
+        "MOCK_FAL_PROXY",
+        "MOCK_FAL_TLS",
+        "MOCK_FAL_CA",
+        "MOCK_FAL_HOSTS",
+        "MOCK_FAL_DOMAINS",
+    }
+)
 
 
 def read_setting(name: str, text: str, source: str) -> Any:
-    """The value that `text` spells for one setting. Raises SettingsError, naming the source."""
+    """Parse the value of one setting. `source` is the flag or variable. Raises SettingsError."""
     setting = next(setting for setting in fields(Settings) if setting.name == name)
     try:
-        return setting.metadata["read"](text)
+        return setting.metadata["parse"](text)
     except ValueError as error:
         raise SettingsError(f"{source}: {text!r}: {error}") from None
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The settings that the environment names: `MOCK_FAL_QUEUE_DURATION=2` is `--queue-duration 2`."""
+    """The settings in the environment: `MOCK_FAL_QUEUE_DURATION=2` is `--queue-duration 2`.
+
+    Raises SettingsError, also for an unknown variable that begins with `MOCK_FAL_`.
+    """
+    names = {_PREFIX + setting.name.upper(): setting.name for setting in fields(Settings)}
+    for variable in sorted(environ):
+        if variable.startswith(_PREFIX) and variable not in names and variable not in PROGRAM_VARIABLES:
+            raise SettingsError(f"{variable}: unknown setting; {_suggestion(variable, list(names))}")
     return {
-        setting.name: read_setting(setting.name, environ[variable], variable)
-        for setting in fields(Settings)
-        if (variable := "MOCK_FAL_" + setting.name.upper()) in environ
+        name: read_setting(name, environ[variable], variable)
+        for variable, name in names.items()
+        if variable in environ
     }
+
+
+def _suggestion(variable: str, known: list[str]) -> str:
+    from difflib import get_close_matches  # only needed for this message
+
+    close = get_close_matches(variable, known, 1)
+    return f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"

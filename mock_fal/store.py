@@ -1,4 +1,4 @@
-"""What is remembered, and for how long: requests, files, exchanges. Bounded; nothing in flight is forgotten."""
+"""The in-memory store: requests, result files and exchanges. Bounded; requests in flight are never removed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mock_fal.ids import Ids
 from mock_fal.journal.exchanges import Journal
 from mock_fal.models.catalog import FAMILIES
 from mock_fal.requests.outcome import Picture, RunnerResponse
-from mock_fal.requests.queue import Line, ModelRequest
+from mock_fal.requests.queue import AppQueue, ModelRequest
 
 if TYPE_CHECKING:
     from mock_fal.billing.usage import Ledger
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class Result:
-    """A file that came out of a request, and who may read it."""
+class ResultFile:
+    """A file in the result of a request, and its ACL."""
 
     picture: Picture
     request: ModelRequest
@@ -35,41 +35,40 @@ class Result:
 
     @property
     def expires_at(self) -> float:
-        return self.request.schedule.ends_at + self.request.terms.lives_s
+        return self.request.schedule.ends_at + self.request.object_lifecycle.lifetime_s
 
 
 @dataclass(slots=True, eq=False)
 class Tenant:
-    """What belongs to one key: its identifiers, its lines, its rules. Tenants never meet."""
+    """The state of one key: its identifiers, queues and rules. Tenants don't affect each other."""
 
     name: str
     ids: Ids
     new_scenario: Callable[[], Scenario]
-    lines: dict[str, Line] = field(default_factory=dict)
+    queues: dict[str, AppQueue] = field(default_factory=dict)
     _scenario: Scenario | None = None
 
     @property
     def scenario(self) -> Scenario:
-        """The rules for this key, loaded when somebody asks for them."""
+        """The rules for this key, created at the first access."""
         if self._scenario is None:
             self._scenario = self.new_scenario()
         return self._scenario
 
     @property
     def has_rules(self) -> bool:
-        """Whether there are any."""
         return bool(self._scenario)
 
 
-# A key that has not been used while this many others were is forgotten, and begins anew; but not while one of
-# its requests is remembered, for its new ones would get the same ids.
+# Beyond this number, the least recently used tenant without a stored request is removed, and starts anew when
+# it returns. One with a stored request stays, because new requests would get the ids of the stored ones.
 MAX_TENANTS = 10_000
 
 
 class Store:
-    """Everything that is remembered, in memory; gone with the process."""
+    """Everything a server keeps, in memory."""
 
-    # deviation: what has been forgotten to keep to `retention`, and what lived before a restart, is unknown.
+    # deviation: requests beyond `retention`, and those of an earlier process, are unknown.
 
     def __init__(self, *, retention: int, seed: int, runners: int = 0, concurrency: int = 0) -> None:
         self._retention = retention
@@ -78,11 +77,11 @@ class Store:
         self._concurrency = concurrency
         self._tenants: dict[str, Tenant] = {}
         self._submitted = 0
-        # Ordered: a plain dict that loses its oldest again and again is slow to find the next one.
+        # An OrderedDict: finding the first key of a dict is slow after many removals at its front.
         self.requests: OrderedDict[str, ModelRequest] = OrderedDict()
-        self.files: dict[str, Result] = {}
+        self.files: dict[str, ResultFile] = {}
         self.exchanges = Journal(retention)
-        # Whether a test ever asked for anything about the answers on the wire.
+        # Whether any rule or directive has ever changed a response.
         self.has_faults = False
 
     @property
@@ -92,69 +91,69 @@ class Store:
 
     @cached_property
     def ledger(self) -> Ledger:
-        """What the requests that have been forgotten to keep to `retention` have cost."""
+        """The charges of requests that were removed because of `retention`."""
         from mock_fal.billing.usage import Ledger
 
         return Ledger()
 
     def tenant(self, name: str) -> Tenant:
-        """The tenant of that name, made at the first call."""
-        known = self._tenants.pop(name, None)
-        if known is None:
-            self._forget_a_tenant()
-            known = Tenant(name, Ids(self._seed, name), self.new_scenario)
-        self._tenants[name] = known  # the last one used stands last
-        return known
+        """The tenant of that name, created at the first call."""
+        tenant = self._tenants.pop(name, None)
+        if tenant is None:
+            self._remove_idle_tenant()
+            tenant = Tenant(name, Ids(self._seed, name), self.new_scenario)
+        self._tenants[name] = tenant  # the most recently used one is the last
+        return tenant
 
-    def line(self, tenant: str, app_id: str) -> Line:
-        """The line of one app, for one tenant; where an account's concurrency is limited, all apps share one."""
-        # assumption: whether places in the queue are then counted over all apps, as here.
-        lines = self.tenant(tenant).lines
+    def queue(self, tenant: str, app_id: str) -> AppQueue:
+        """The queue of one app and tenant. With a limit on concurrency, all apps of a tenant share one queue."""
+        # assumption: with a limit on concurrency, queue positions count requests of all apps.
+        queues = self.tenant(tenant).queues
         name = "" if self._concurrency else app_id
-        if name not in lines:
-            lines[name] = Line(self._concurrency or self._runners)
-        return lines[name]
+        if name not in queues:
+            queues[name] = AppQueue(self._concurrency or self._runners)
+        return queues[name]
 
     def new_scenario(self) -> Scenario:
-        """No rules yet."""
-        from mock_fal.scenario.rules import Scenario  # for the few who ask for something
+        """A scenario without rules."""
+        from mock_fal.scenario.rules import Scenario  # only loaded by tests that use rules or directives
 
         return Scenario(FAMILIES, self.expect_faults)
 
     def expect_faults(self) -> None:
-        """From now on, answers are looked at on their way out."""
+        """From now on, every response is checked for injected faults."""
         self.has_faults = True
 
     @property
     def submitted(self) -> int:
-        """How many tickets there ever were."""
+        """The number of requests that were ever submitted."""
         return self._submitted
 
     def next_number(self) -> int:
-        """The number of the next ticket."""
+        """The number of the next submission."""
         self._submitted += 1
         return self._submitted
 
     def add(self, request: ModelRequest, now: float) -> None:
-        """Remember a request and give it its schedule. Raises QueueFull when all that we hold is in flight."""
+        """Store a request and schedule it. Raises QueueFull when all stored requests are in flight."""
         self._make_room(now)
-        self.line(request.tenant, request.app_id).join(request, now)
+        self.queue(request.tenant, request.app_id).join(request, now)
         self.requests[request.id] = request
         for picture in request.files:
-            self.files[picture.path] = Result(picture, request, request.terms.acl)
+            self.files[picture.path] = ResultFile(picture, request, request.object_lifecycle.acl)
 
     def clear(self, tenant: str | None = None) -> None:
-        """Forget one tenant, or all of them, and everything that is theirs."""
+        """Remove one tenant or all tenants, with their requests, files, exchanges and charges."""
         if tenant is None:
-            for whole in (self._tenants, self.requests, self.files, self.exchanges):
-                whole.clear()
+            for collection in (self._tenants, self.requests, self.files, self.exchanges):
+                collection.clear()
         else:
             self._clear(tenant)
         if "ledger" in self.__dict__:
             self.ledger.clear(tenant)
 
     def delete_payloads(self, request: ModelRequest) -> list[str]:
-        """Forget what came out of a request, but for what it cost; the paths of the files that are gone."""
+        """Delete the output of a request, but not its charge. Returns the paths of the deleted files."""
         request.payloads_deleted = True
         if isinstance(request.outcome, RunnerResponse):
             request.outcome = replace(request.outcome, body=None)
@@ -167,14 +166,14 @@ class Store:
     def _clear(self, tenant: str) -> None:
         self._tenants.pop(tenant, None)
         for request in [request for request in self.requests.values() if request.tenant == tenant]:
-            self._forget(request)
+            self._remove(request)
         self.exchanges.clear(tenant)
 
-    def _forget_a_tenant(self) -> None:
+    def _remove_idle_tenant(self) -> None:
         if len(self._tenants) < MAX_TENANTS:
             return
-        needed = {request.tenant for request in self.requests.values()}
-        idle = next((name for name in self._tenants if name not in needed), None)
+        in_use = {request.tenant for request in self.requests.values()}
+        idle = next((name for name in self._tenants if name not in in_use), None)
         if idle is not None:
             del self._tenants[idle]
 
@@ -186,10 +185,10 @@ class Store:
         )
         if oldest is None:
             raise QueueFull
-        self.ledger.wait_for_deliveries(oldest, now)
-        self._forget(oldest)
+        self.ledger.add_request(oldest, now)
+        self._remove(oldest)
 
-    def _forget(self, request: ModelRequest) -> None:
+    def _remove(self, request: ModelRequest) -> None:
         del self.requests[request.id]
         for picture in request.files:
             del self.files[picture.path]

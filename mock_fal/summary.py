@@ -1,4 +1,4 @@
-"""What a run came to, in a few lines for a person: what was called, what failed, what was refused."""
+"""The summary of a run: requests, estimated cost, cassettes, failures, webhooks and connections, a few lines in all."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING, Final
 from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.models.catalog import FAMILIES, STREAMING
+from mock_fal.webhooks.retry_policy import AttemptResult, classify
 
 if TYPE_CHECKING:
     from mock_fal.billing.usage import Usage
     from mock_fal.gateway.connect import Event
+    from mock_fal.webhooks.outbox import Delivery
 
-_PLANES = QUEUE_HOSTS | RUN_HOSTS
-_REQUEST = re.compile(r"/requests/(?!by-endpoint)[^/]+")
-_FILE = re.compile(r"/files/.*")
+_MODEL_HOSTS: Final = QUEUE_HOSTS | RUN_HOSTS
+_REQUEST: Final = re.compile(r"/requests/(?!by-endpoint)[^/]+")
+_FILE: Final = re.compile(r"/files/.*")
+
+# How many unused cassettes are named.
+_MAX_CASSETTES: Final = 3
+# How many characters of a failed response are shown.
+_MAX_BODY_LENGTH: Final = 300
+# How many characters of a webhook's URL, and of the reason why it failed, are shown.
+_MAX_WEBHOOK_LENGTH: Final = 80
 
 
 def summary(
@@ -26,48 +35,57 @@ def summary(
     events: Iterable[Event],
     usage: Usage | None = None,
     unused: Sequence[str] = (),
+    deliveries: Iterable[Delivery] = (),
 ) -> str:
-    """The lines, each with its end. `exchanges` may be of any number, `unused` are files of cassettes."""
-    decisions = list(_decisions(events))
-    headline = _headline(len(exchanges), bool(decisions))
-    calls = [*_calls(exchanges), *_cost(usage)]
-    failures = [*_failures(exchanges), *_advice(exchanges)]
-    lines = [headline, *calls, *_cassettes(exchanges, unused), *failures, *decisions]
+    """The summary, each line with its line break. `unused` are the names of cassettes that no request matched."""
+    connections = list(_connections(events))
+    lines = [
+        _headline(len(exchanges), bool(connections)),
+        *_calls(exchanges),
+        *_cost(usage),
+        *_cassettes(exchanges, unused),
+        *_failures(exchanges),
+        *_unknown_endpoints(exchanges),
+        *_failed_webhooks(deliveries),
+        *connections,
+    ]
     return "".join(f"mock-fal: {line}\n" for line in lines)
 
 
-def _headline(count: int, decided: bool) -> str:
-    if not count and decided:
-        return "no request answered"
+def _headline(count: int, has_connections: bool) -> str:
+    if not count and has_connections:
+        return "no request received"
     if not count:
-        return "no request came; does the program call fal, and honour HTTPS_PROXY?"
-    return f"{count} request{'s' if count > 1 else ''} answered"
+        return "no request received; does the program call fal, and honour HTTPS_PROXY?"
+    return f"{count} request{'s' if count > 1 else ''} received"
 
 
 def _calls(exchanges: Sequence[Exchange]) -> Iterable[str]:
-    """One line for each address, with how often each status was its answer."""
-    counts = Counter((each.method, _address(each), each.status) for each in exchanges)
-    responses: dict[tuple[str, str], list[str]] = {}
-    for (method, address, status), count in counts.items():
-        responses.setdefault((method, address), []).append(
-            _response(status) + (f" ×{count}" if count > 1 else "")
-        )
-    return [f"  {method:6} {address}  {', '.join(codes)}" for (method, address), codes in responses.items()]
+    """A line for each method and URL, with the number of each status."""
+    counts = Counter((exchange.method, _target(exchange), exchange.status) for exchange in exchanges)
+    statuses: dict[tuple[str, str], list[str]] = {}
+    for (method, target, status), count in counts.items():
+        statuses.setdefault((method, target), []).append(_status(status) + _times(count, "×{}"))
+    return [f"  {method:6} {target}  {', '.join(items)}" for (method, target), items in statuses.items()]
 
 
-def _response(status: int) -> str:
-    return str(status) if status else "no answer"  # a connection that a test let break
+def _status(status: int) -> str:
+    return str(status) if status else "no response"  # the connection was broken by an injected fault
+
+
+def _times(count: int, form: str) -> str:
+    return " " + form.format(count) if count > 1 else ""
 
 
 def _cost(usage: Usage | None) -> Iterable[str]:
-    """What the run would have cost, and for what. A run that nobody would have paid for says nothing."""
+    """The estimated cost of the run, and of what; nothing if it was free."""
     if usage is not None and usage.items:
-        parts = ", ".join(f"{item.requests} × {item.endpoint}" for item in usage.items)
-        yield f"  would have cost ${_dollars(usage.cost)}: {parts}"
+        items = ", ".join(f"{item.requests} × {item.endpoint}" for item in usage.items)
+        yield f"  estimated cost ${_dollars(usage.cost)}: {items}"
 
 
 def _dollars(cost: float) -> str:
-    """An amount to the cent, or to as many places as it takes.
+    """An amount with at least two decimals.
 
     >>> _dollars(0.003), _dollars(1.5), _dollars(0.00111)
     ('0.003', '1.50', '0.00111')
@@ -77,60 +95,86 @@ def _dollars(cost: float) -> str:
 
 
 def _cassettes(exchanges: Sequence[Exchange], unused: Sequence[str]) -> Iterable[str]:
-    """How many answers went to or came from cassettes, and which cassettes nobody asked for."""
-    counts = Counter(each.playback.partition(" ")[0] for each in exchanges)
-    told = [f"{counts[word]} {name}" for word, name in _PLAYED.items() if counts[word]]
-    if told:
-        yield f"  cassettes: {', '.join(told)}"
+    """The number of recorded and replayed responses, and the unused cassettes."""
+    counts = Counter(exchange.playback.partition(" ")[0] for exchange in exchanges)
+    items = [f"{counts[word]} {name}" for word, name in _PLAYBACK.items() if counts[word]]
+    if items:
+        yield f"  cassettes: {', '.join(items)}"
     if unused:
-        more = f" and {len(unused) - _SHOWN} more" if len(unused) > _SHOWN else ""
-        yield f"  never used: {', '.join(unused[:_SHOWN])}{more}"
+        more = f" and {len(unused) - _MAX_CASSETTES} more" if len(unused) > _MAX_CASSETTES else ""
+        yield f"  unused cassettes: {', '.join(unused[:_MAX_CASSETTES])}{more}"
 
 
-# The first words of what the journal says about cassettes.
-_PLAYED: Final = {"recorded": "recorded", "replayed": "replayed", "no": "without a cassette"}
-_SHOWN: Final = 3
-
-# How much of a failed answer is told.
-_WORDS: Final = 300
+# The first word of `Exchange.playback`, and its name here.
+_PLAYBACK: Final = {"recorded": "recorded", "replayed": "replayed", "no": "without a cassette"}
 
 
 def _failures(exchanges: Sequence[Exchange]) -> Iterable[str]:
-    """The first words of each answer that says no; asking too early is no failure."""
-    seen = Counter(
-        f"{each.status} {each.method} {_address(each)}: {_words(each.response_body)}"
-        for each in exchanges
-        if each.status >= 400 and b"still in progress" not in each.response_body
+    """A line for each error response. A result that was requested too early is not a failure."""
+    counts = Counter(
+        f"{exchange.status} {exchange.method} {_target(exchange)}: {_body(exchange)}"
+        for exchange in exchanges
+        if exchange.status >= 400 and b"still in progress" not in exchange.response_body
     )
-    return [f"  failed: {text}{f' (×{count})' if count > 1 else ''}" for text, count in seen.items()]
+    return [f"  failed: {text}{_times(count, '(×{})')}" for text, count in counts.items()]
 
 
-def _words(body: bytes) -> str:
-    text = body.decode("utf-8", "replace")
-    return text if len(text) <= _WORDS else text[: _WORDS - 1] + "…"
+def _body(exchange: Exchange) -> str:
+    return _cut(exchange.response_body.decode("utf-8", "replace"), _MAX_BODY_LENGTH)
 
 
-def _advice(exchanges: Sequence[Exchange]) -> Iterable[str]:
-    """A line for each endpoint that was asked for and that we don't have: fal's own 404 can't tell that."""
-    ours = [each for each in exchanges if each.playback in ("", "no cassette") and each.status != 501]
-    asked = (each.path.strip("/") for each in ours if each.method == "POST" and each.host in _PLANES)
-    for endpoint in dict.fromkeys(asked):
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _unknown_endpoints(exchanges: Sequence[Exchange]) -> Iterable[str]:
+    """A line for each endpoint that is not emulated: fal's own 404 does not say whether fal has it."""
+    emulated = [
+        exchange
+        for exchange in exchanges
+        if exchange.playback in ("", "no cassette") and exchange.status != 501
+    ]
+    endpoints = (
+        exchange.path.strip("/")
+        for exchange in emulated
+        if exchange.method == "POST" and exchange.host in _MODEL_HOSTS
+    )
+    for endpoint in dict.fromkeys(endpoints):
         if endpoint not in FAMILIES and endpoint.removesuffix("/stream") not in STREAMING:
             close = get_close_matches(endpoint, FAMILIES, 1, 0.8)
-            known = f"did you mean {close[0]}?" if close else f"it has {', '.join(FAMILIES)}"
-            yield f"  not emulated: {endpoint or 'an address without an endpoint'}; {known}"
+            hint = f"did you mean {close[0]}?" if close else f"available: {', '.join(FAMILIES)}"
+            yield f"  not emulated: {endpoint or 'a URL without an endpoint'}; {hint}"
 
 
-def _decisions(events: Iterable[Event]) -> Iterable[str]:
-    told = Counter(
+def _failed_webhooks(deliveries: Iterable[Delivery]) -> Iterable[str]:
+    """A line for each webhook whose last attempt failed, with its URL and the reason."""
+    counts = Counter(
+        (_cut(delivery.url, _MAX_WEBHOOK_LENGTH), _cut(reason, _MAX_WEBHOOK_LENGTH))
+        for delivery in deliveries
+        if (reason := _failure_reason(delivery))
+    )
+    for (url, reason), count in counts.items():
+        yield f"  webhook not delivered: {url}: {reason}{_times(count, '(×{})')}"
+
+
+def _failure_reason(delivery: Delivery) -> str:
+    """Why the last attempt failed; empty if it did not, or if there was none."""
+    last = delivery.attempts[-1] if delivery.attempts else None
+    if last is None or (last.status is not None and classify(last.status) is AttemptResult.DELIVERED):
+        return ""
+    return f"HTTP {last.status}" if last.status is not None else last.error
+
+
+def _connections(events: Iterable[Event]) -> Iterable[str]:
+    """A line for each host to which connections were forwarded or blocked."""
+    counts = Counter(
         (event.kind, event.host, event.port, event.reason) for event in events if event.kind != "fal"
     )
-    for (kind, host, port, reason), count in told.items():
-        times = f" (×{count})" if count > 1 else ""
-        yield f"  {kind}: {host}:{port}{times}{f': {reason}' if reason else ''}"
+    for (kind, host, port, reason), count in counts.items():
+        yield f"  {kind}: {host}:{port}{_times(count, '(×{})')}{f': {reason}' if reason else ''}"
 
 
-def _address(each: Exchange) -> str:
-    """Where it went, without what differs from request to request."""
-    path = _FILE.sub("/files/…", each.path) if each.host.endswith(".media") else each.path
-    return each.host + _REQUEST.sub("/requests/…", path)
+def _target(exchange: Exchange) -> str:
+    """Host and path, without the parts that differ in each request."""
+    path = _FILE.sub("/files/…", exchange.path) if exchange.host.endswith(".media") else exchange.path
+    return exchange.host + _REQUEST.sub("/requests/…", path)

@@ -1,9 +1,29 @@
-"""What holds for all tests."""
+"""Shared by all tests: the profile of Hypothesis, and the marker `programs`."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
-# A slow machine is no failure.
+# A slow machine is not a failure.
 settings.register_profile("mock-fal", deadline=None)
 settings.load_profile("mock-fal")
+
+# Tests that start other programs (Node, curl, browsers, clients), or many processes. `make check` leaves them out.
+PROGRAMS = (
+    "clients/",
+    "contracts/test_client_drivers.py",
+    "contracts/test_usage_check.py",
+    "gateway/test_preload.py",
+    "test_docs.py::test_a_shell_block_runs",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = f"{Path(__file__).parent.name}/"
+    for item in items:
+        if item.nodeid.partition(tests)[2].startswith(PROGRAMS):
+            item.add_marker(pytest.mark.programs)

@@ -1,4 +1,4 @@
-"""What the properties draw from. Spans are whole quarters of a second, so that sums of them are exact."""
+"""Hypothesis strategies. Durations are multiples of a quarter of a second, so that their sums are exact."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mock_fal.endpoint import NAMESPACES, EndpointId
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
 from mock_fal.requests.lifecycle import Schedule, Submission, schedule
 from mock_fal.scenario.directive import Directive, parse_directive
-from mock_fal.scenario.options import FAMILIES, OPERATIONS, OPTIONS
-from mock_fal.scenario.syntax import written
+from mock_fal.scenario.options import NAMED_OPTIONS, OPERATIONS, OPTIONS
+from mock_fal.scenario.syntax import format_option
 
 
 def spans(longest_s: float = 10.0) -> st.SearchStrategy[float]:
@@ -42,8 +42,8 @@ def submissions(number: int = 1) -> st.SearchStrategy[Submission]:
     )
 
 
-def queues_of_tickets(soonest_s: float = 0.0) -> st.SearchStrategy[list[Submission]]:
-    """Tickets in the order of their submission, as they join one line at the same moment."""
+def queues(soonest_s: float = 0.0) -> st.SearchStrategy[list[Submission]]:
+    """Submissions of one queue at the same moment, in order."""
     waits = spans().map(lambda span: span + soonest_s)
     options = st.tuples(waits, spans(), st.booleans(), deadlines())
     return st.lists(options, max_size=12).map(
@@ -55,9 +55,9 @@ def queues_of_tickets(soonest_s: float = 0.0) -> st.SearchStrategy[list[Submissi
 
 
 def schedules() -> st.SearchStrategy[Schedule]:
-    """Every kind of life: answered, timed out, cancelled, stopped."""
+    """Schedules with every ending: responded, timed out, cancelled, stopped."""
 
-    def lives(submission: Submission) -> st.SearchStrategy[Schedule]:
+    def planned(submission: Submission) -> st.SearchStrategy[Schedule]:
         starts = spans().map(lambda span: submission.ready_at + span)
         return st.builds(schedule, st.just(submission), starts)
 
@@ -74,7 +74,7 @@ def schedules() -> st.SearchStrategy[Schedule]:
         submissions(),
         spans(20),
     )
-    return (submissions() | cancelled).flatmap(lives)
+    return (submissions() | cancelled).flatmap(planned)
 
 
 def names() -> st.SearchStrategy[str]:
@@ -98,7 +98,7 @@ def error_types() -> st.SearchStrategy[str]:
 
 
 def documents() -> st.SearchStrategy[JSON]:
-    """Anything that JSON can say, and what Python says in JSON although it can't: NaN, Infinity, half a surrogate."""
+    """Any JSON value, and those that only Python writes as JSON: NaN, Infinity, unpaired surrogates."""
     numbers = st.integers() | st.floats()
     leaves = st.none() | st.booleans() | numbers | st.text(st.characters(codec=None))
     return st.recursive(
@@ -109,7 +109,7 @@ def documents() -> st.SearchStrategy[JSON]:
 
 
 def inputs() -> st.SearchStrategy[JSON]:
-    """Inputs of flux, right and wrong: a document or a likely value in each field, or the field left out."""
+    """Valid and invalid inputs of flux: in each field a likely value, any document, or nothing."""
     fields: dict[str, st.SearchStrategy[JSON]] = {
         "prompt": st.text(st.characters(codec=None)),
         "num_inference_steps": st.integers(-2, 60),
@@ -126,27 +126,27 @@ def inputs() -> st.SearchStrategy[JSON]:
 
 
 def bodies() -> st.SearchStrategy[bytes]:
-    """Bytes that somebody may send: noise, text that is nearly JSON, JSON, and inputs."""
+    """Request bodies: random bytes, truncated JSON, JSON, and inputs."""
     written = (documents() | inputs()).map(lambda document: json.dumps(document).encode())
-    cut = st.builds(lambda body, at: body[:at], written, st.integers(0, 40))
-    return st.binary(max_size=40) | cut | written
+    truncated = st.builds(lambda body, at: body[:at], written, st.integers(0, 40))
+    return st.binary(max_size=40) | truncated | written
 
 
 def spellings(text: str) -> st.SearchStrategy[str]:
-    """The ways in which a JSON string can write a text of ASCII: each letter as it is, or escaped."""
+    """The spellings of an ASCII text in a JSON string: each letter plain or escaped."""
     letters = [st.sampled_from([letter, f"\\u{ord(letter):04x}", f"\\u{ord(letter):04X}"]) for letter in text]
     return st.tuples(*letters).map("".join)
 
 
 def directives() -> st.SearchStrategy[Directive]:
-    """Directives that can be asked for, with any of the words of the grammar."""
+    """Valid directives with any options."""
     values: dict[str, st.SearchStrategy[str]] = {
         "SECONDS": st.integers(0, 100).map(str),
         "N": st.integers(1, 100).map(str),
         "CODE": st.integers(200, 599).map(str),
         "BYTES_PER_SECOND": st.integers(1, 10_000).map(str),
         "TYPE": error_types(),
-        "STEP": st.sampled_from(OPERATIONS),
+        "OPERATION": st.sampled_from(OPERATIONS),
         "JSON": st.sampled_from(['{"a":[1,"]"]}', '{"a":{"b":null}}']),
         "REGEX": st.sampled_from(["^a", "cat|dog's", r"\d+ \]"]),
         "GLOB": st.sampled_from(["fal-ai/*", "*dev", "fal-ai/flux/dev"]),
@@ -154,26 +154,26 @@ def directives() -> st.SearchStrategy[Directive]:
         "a.b": st.sampled_from(["body.prompt", "images.0"]),
     }
 
-    def word(name: str) -> st.SearchStrategy[str]:
+    def option(name: str) -> st.SearchStrategy[str]:
         kind = OPTIONS[name]
-        if kind.is_alone:
+        if kind.is_flag:
             return st.just(name)
-        choices = kind.form.split("|")
+        choices = kind.value_format.split("|")
         texts = st.text(st.characters(codec="utf-8"), max_size=8).filter(bool)
-        fallback = texts if kind.form.isupper() else st.sampled_from(choices)
-        value = values.get(kind.form, fallback)
-        inner = ".a" if name in FAMILIES else ""
-        return value.map(lambda text: written(name + inner, text))
+        fallback = texts if kind.value_format.isupper() else st.sampled_from(choices)
+        value = values.get(kind.value_format, fallback)
+        inner = ".a" if name in NAMED_OPTIONS else ""
+        return value.map(lambda text: format_option(name + inner, text))
 
-    def read(words: list[str]) -> Directive | None:
+    def parsed(options: list[str]) -> Directive | None:
         try:
-            return parse_directive(" ".join(words))
+            return parse_directive(" ".join(options))
         except ScenarioError:
-            return None  # words that don't go together
+            return None  # the options exclude each other
 
-    some = st.lists(st.sampled_from(list(OPTIONS)).flatmap(word), max_size=4)
+    option_lists = st.lists(st.sampled_from(list(OPTIONS)).flatmap(option), max_size=4)
     return (
-        some.map(read)
+        option_lists.map(parsed)
         .filter(lambda directive: directive is not None)
         .map(lambda directive: cast(Directive, directive))
     )

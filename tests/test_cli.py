@@ -1,4 +1,4 @@
-"""The command line: mostly as a call, and as a process where signals and shells count."""
+"""The command line: called as a function, and as a process for signals and shells."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ import termios
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 import mock_fal
+from mock_fal import MockFal
 from mock_fal.cli import main
-from tests.clients.programs import finished, tool
+from tests.clients.programs import run_program, tool
 
-OURS = [sys.executable, "-m", "mock_fal"]
+COMMAND = [sys.executable, "-m", "mock_fal"]
 PATIENCE_S = 60.0
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and shells of Unix")
@@ -34,16 +36,16 @@ def python(program: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have settings of their own."""
+    """Remove settings from the environment of the test run."""
     for name in [name for name in os.environ if name.startswith("MOCK_FAL_")]:
         monkeypatch.delenv(name)
 
 
 @contextmanager
 def started(arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that has nothing to read and runs on until it is told otherwise."""
+    """A process without stdin, which is killed at the end of the block."""
     process = subprocess.Popen(
-        [*OURS, *arguments],
+        [*COMMAND, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -56,13 +58,13 @@ def started(arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def said(process: subprocess.Popen[str]) -> str:
-    """The next line that it prints."""
+def read_line(process: subprocess.Popen[str]) -> str:
+    """The next line of a process's stdout."""
     assert process.stdout is not None
     return process.stdout.readline()
 
 
-# -- what can't be understood
+# -- invalid arguments
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def said(process: subprocess.Popen[str]) -> str:
         (
             ["run", "true"],
             "unrecognized arguments: true (see mock-fal run --help)."
-            " A command stands behind --, as in: mock-fal run -- python app.py",
+            " Put the command after --, as in: mock-fal run -- python app.py",
         ),
         (["render"], "the following arguments are required: prompt (see mock-fal render --help)"),
         (
@@ -97,7 +99,7 @@ def said(process: subprocess.Popen[str]) -> str:
         (["render", "a cat", "-o", "/nowhere/cat.jpg"], "render: can't write /nowhere/cat.jpg: No such file"),
     ],
 )
-def test_what_is_not_understood_is_told_in_one_line(
+def test_invalid_arguments_are_a_one_line_error(
     arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
@@ -107,16 +109,16 @@ def test_what_is_not_understood_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("command", ["serve", "run"])
-def test_a_variable_that_is_wrong_is_named(
+def test_an_invalid_variable_is_named(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MOCK_FAL_QUEUE_DURATION", "soon")
     assert main([command, *(["--", "true"] if command == "run" else [])]) == 2
-    wrong = "mock-fal: MOCK_FAL_QUEUE_DURATION: 'soon': expected a number of at least 0\n"
-    assert capsys.readouterr().err == wrong
+    message = "mock-fal: MOCK_FAL_QUEUE_DURATION: 'soon': expected a number of at least 0\n"
+    assert capsys.readouterr().err == message
 
 
-def test_a_port_in_use_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_a_one_line_error(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["serve", "--port", str(port)]) == 2
@@ -127,16 +129,16 @@ def test_a_port_in_use_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == expected
 
 
-def test_env_without_a_server_says_how_to_start_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_env_without_a_server_names_the_command_that_starts_one(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     assert main(["env", "--url", f"http://127.0.0.1:{port}"]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert re.search(r"no mock-fal answers at .*; start one with: mock-fal serve$", err)
+    assert re.search(r"no mock-fal at .*; start one with: mock-fal serve$", err)
 
 
-# -- what is asked about ourselves
+# -- version and help
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,16 +160,16 @@ def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 3, 255])
-def test_the_exit_code_is_the_commands(code: int) -> None:
+def test_the_exit_code_is_that_of_the_command(code: int) -> None:
     assert main(["run", "--", *python(f"raise SystemExit({code})")]) == code
 
 
-def test_a_command_that_a_signal_ended_is_told_as_a_shell_does() -> None:
+def test_a_command_that_was_killed_has_the_exit_code_of_a_shell() -> None:
     end = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     assert main(["run", "--", *python(end)]) == 128 + signal.SIGKILL
 
 
-def test_a_command_that_is_not_there(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_command_that_is_not_found(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--", "no-such-command"]) == 127
     assert capfd.readouterr().err.startswith("mock-fal: no-such-command: command not found\n")
 
@@ -178,13 +180,13 @@ def test_a_command_that_can_not_be_executed(tmp_path: Path, capfd: pytest.Captur
     assert capfd.readouterr().err.startswith(f"mock-fal: {tmp_path / 'app'}: Permission denied\n")
 
 
-def test_flags_behind_the_dashes_are_the_commands(capfd: pytest.CaptureFixture[str]) -> None:
+def test_flags_after_the_dashes_belong_to_the_command(capfd: pytest.CaptureFixture[str]) -> None:
     program = "import sys; print(sys.argv[1:])"
     assert main(["run", "--seed", "1", "--", *python(program), "--seed", "2", "--", "--version"]) == 0
     assert capfd.readouterr().out == "['--seed', '2', '--', '--version']\n"
 
 
-def test_where_the_clock_stands_still_the_user_is_told_how_to_move_it(
+def test_with_a_manual_clock_the_user_is_shown_how_to_advance_it(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     show = "import os; print(os.environ['MOCK_FAL_URL'])"
@@ -192,14 +194,14 @@ def test_where_the_clock_stands_still_the_user_is_told_how_to_move_it(
     out, err = capfd.readouterr()
     hint = f"mock-fal:   curl {out.strip()}/_mock/clock/advance -d '{{\"seconds\": 600}}'"
     assert err.splitlines()[:2] == [
-        "mock-fal: the clock stands still until somebody moves it "
-        "(MOCK_FAL_URL is in the command's environment):",
+        "mock-fal: with --clock manual, time stands still until you advance it "
+        "(MOCK_FAL_URL is set for the command):",
         hint,
     ]
 
 
 @pytest.mark.parametrize("clock", ["system", "auto-advance"])
-def test_where_the_clock_goes_on_nothing_is_said_of_it(clock: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_other_clocks_have_no_message(clock: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--clock", clock, "--", *python("pass")]) == 0
     assert "clock" not in capfd.readouterr().err
 
@@ -218,18 +220,18 @@ except fal_client.FalClientHTTPError:
 """
 
 
-def test_the_summary_tells_what_was_called_and_what_failed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_lists_calls_and_failures(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--clock", "auto-advance", "--", *python(PROGRAM)]) == 0
     out, err = capfd.readouterr()
     assert (out, err) == (
         "",
-        "mock-fal: 7 requests answered\n"
+        "mock-fal: 7 requests received\n"
         "mock-fal:   POST   queue.fal.run/fal-ai/flux/schnell  200\n"
         "mock-fal:   GET    queue.fal.run/fal-ai/flux/requests/…/status  202 ×2, 200\n"
         "mock-fal:   GET    queue.fal.run/fal-ai/flux/requests/…  200\n"
         "mock-fal:   POST   fal.run/fal-ai/flux/schnell  422\n"
         "mock-fal:   POST   fal.run/fal-ai/fluxx  404\n"
-        "mock-fal:   would have cost $0.003: 1 × fal-ai/flux/schnell\n"
+        "mock-fal:   estimated cost $0.003: 1 × fal-ai/flux/schnell\n"
         "mock-fal:   failed: 422 POST fal.run/fal-ai/flux/schnell: "
         '{"detail":[{"type":"missing","loc":["body","prompt"],"msg":"Field required","input":{}}]}\n'
         "mock-fal:   failed: 404 POST fal.run/fal-ai/fluxx: "
@@ -251,7 +253,7 @@ def test_settings_come_from_flags_then_variables(
     assert capfd.readouterr().out == "{'inference': 96.0}\nmock:fal\n"
 
 
-def test_what_would_lead_past_us_is_taken_away(
+def test_variables_that_bypass_mock_fal_are_removed(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FAL_RUN_HOST", "elsewhere.example")
@@ -264,7 +266,7 @@ def test_what_would_lead_past_us_is_taken_away(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
-def test_a_signal_is_passed_on(number: signal.Signals) -> None:
+def test_a_signal_is_forwarded(number: signal.Signals) -> None:
     program = (
         "import signal, sys\n"
         f"signal.signal({int(number)}, lambda *_: sys.exit(5))\n"
@@ -272,43 +274,43 @@ def test_a_signal_is_passed_on(number: signal.Signals) -> None:
         "while True: signal.pause()\n"
     )
     with started(["run", "--", *python(program)]) as process:
-        assert said(process) == "ready\n"
+        assert read_line(process) == "ready\n"
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == 5
 
 
-def test_a_signal_that_ends_the_command_ends_us() -> None:
+def test_a_signal_that_ends_the_command_ends_run() -> None:
     program = "import signal; signal.signal(2, signal.SIG_DFL); print('ready', flush=True)\nwhile True: signal.pause()"
     with started(["run", "--", *python(program)]) as process:
-        assert said(process) == "ready\n"
+        assert read_line(process) == "ready\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_S) == 128 + signal.SIGINT
 
 
-def test_in_a_terminal_we_outlive_the_command() -> None:
-    """There Ctrl+C goes to both, and the command says what comes of it."""
+def test_in_a_terminal_run_waits_for_the_command() -> None:
+    """Ctrl+C is sent to both processes, and the command decides the exit code."""
     program = "import signal, sys\nsignal.signal(2, lambda *_: sys.exit(7))\nprint('ready', flush=True)\nsignal.pause()"
-    ours, theirs = os.openpty()
-    command = [*OURS, "run", "--", *python(program)]
+    controller, terminal = os.openpty()
+    command = [*COMMAND, "run", "--", *python(program)]
     with subprocess.Popen(
         command,
-        stdin=theirs,
+        stdin=terminal,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     ) as process:
-        assert said(process) == "ready\n"
-        os.write(ours, b"\x03")
+        assert read_line(process) == "ready\n"
+        os.write(controller, b"\x03")
         _, err = process.communicate(timeout=PATIENCE_S)
-    os.close(ours)
-    os.close(theirs)
-    assert (process.returncode, err.startswith("mock-fal: no request came")) == (7, True)
+    os.close(controller)
+    os.close(terminal)
+    assert (process.returncode, err.startswith("mock-fal: no request received")) == (7, True)
 
 
-def test_the_command_reads_our_stdin() -> None:
-    done = finished([*OURS, "run", "--", *python("print(input()[::-1])")], given="abc\n")
+def test_the_command_reads_stdin() -> None:
+    done = run_program([*COMMAND, "run", "--", *python("print(input()[::-1])")], stdin="abc\n")
     assert (done.returncode, done.stdout) == (0, "cba\n")
 
 
@@ -317,24 +319,24 @@ def test_the_command_reads_our_stdin() -> None:
 
 @contextmanager
 def serving(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server in a process of its own, and its address."""
+    """A server in a separate process, and its address."""
     with started(["serve", "--port", "0", *flags]) as process:
-        line = said(process)
-        found = re.fullmatch(r"mock-fal (\S+) at (http://127\.0\.0\.1:\d+) \(Ctrl\+C ends it\)\n", line)
-        assert found, line
-        yield process, found[2]
+        line = read_line(process)
+        match = re.fullmatch(r"mock-fal (\S+) at (http://127\.0\.0\.1:\d+) \(stop with Ctrl\+C\)\n", line)
+        assert match, line
+        yield process, match[2]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serve_ends_well_at_a_signal(number: signal.Signals) -> None:
+def test_serve_stops_at_a_signal(number: signal.Signals) -> None:
     with serving() as (process, url):
-        assert said(process) == f'  unmodified programs:  eval "$(mock-fal env --url {url})"\n'
+        assert read_line(process) == f'  for unmodified programs:  eval "$(mock-fal env --url {url})"\n'
         process.send_signal(number)
         _, err = process.communicate(timeout=PATIENCE_S)
         assert (process.returncode, err) == (0, "")
 
 
-def test_env_leads_a_shell_and_its_programs_to_a_server() -> None:
+def test_env_makes_a_shell_and_its_programs_use_a_server() -> None:
     python_program = (
         "import fal_client; print(fal_client.run('fal-ai/flux/dev', {'prompt': 'a dog'})['prompt'])"
     )
@@ -347,27 +349,65 @@ def test_env_leads_a_shell_and_its_programs_to_a_server() -> None:
             f'eval "$({sys.executable} -m mock_fal env --url {url})"\n'
             f'{curl}; echo\n{sys.executable} -c "{python_program}"'
         )
-        done = finished([tool("sh"), "-eu", "-c", script], env={**os.environ, "FAL_KEY_ID": "real"})
+        done = run_program([tool("sh"), "-eu", "-c", script], env={**os.environ, "FAL_KEY_ID": "real"})
     assert (done.returncode, done.stderr) == (0, "")
-    drawn, dog = done.stdout.splitlines()
-    assert (json.loads(drawn)["prompt"], dog) == ("a cat", "a dog")
+    cat, dog = done.stdout.splitlines()
+    assert (json.loads(cat)["prompt"], dog) == ("a cat", "a dog")
 
 
-def test_env_waits_for_a_server_that_is_being_started() -> None:
+def test_env_waits_for_a_server_to_start() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     with started(["serve", "--port", str(port)]):
-        done = finished([*OURS, "env", "--url", url, "--wait", "60"])
+        done = run_program([*COMMAND, "env", "--url", url, "--wait", "60"])
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search("^export FAL_KEY=mock:fal$", done.stdout, re.MULTILINE)
     assert re.match("unset ALL_PROXY .*FAL_RUN_HOST", done.stdout)
 
 
+@pytest.fixture
+def remote(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The port of a server that is reached by names and addresses of other machines."""
+    with MockFal() as fal:
+        create_connection = socket.create_connection
+
+        def connect(address: tuple[str, int], *options: Any, **keywords: Any) -> socket.socket:
+            return create_connection(("127.0.0.1", address[1]), *options, **keywords)
+
+        monkeypatch.setattr(socket, "create_connection", connect)
+        yield fal.url.rpartition(":")[2]
+
+
+@pytest.mark.parametrize("host", ["mock-fal", "192.0.2.7", "[2001:db8::7]"])
+def test_env_warns_about_addresses_that_are_valid_on_another_machine_only(
+    remote: str, host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["env", "--url", f"http://{host}:{remote}/"]) == 0
+    out, err = capsys.readouterr()
+    exports = dict(re.findall(r"^export (\w+)=(.*)$", out, re.MULTILINE))
+    machine = host.strip("[]")
+    assert err.splitlines() == [
+        f"mock-fal: warning: {machine} is not this machine, and these addresses are valid on {machine} only:",
+        f"mock-fal:   proxy {exports['HTTPS_PROXY']} (HTTPS_PROXY), TLS port {exports['MOCK_FAL_TLS']} (MOCK_FAL_TLS),",
+        f"mock-fal:   CA files {exports['MOCK_FAL_CA']} and {exports['SSL_CERT_FILE']}",
+        "mock-fal: use a base URL instead, with fal's host first in the path: "
+        f"http://{host}:{remote}/queue.fal.run/fal-ai/flux/schnell",
+    ]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "app.localhost", "[::1]", "0.0.0.0"])
+def test_env_has_no_warning_about_this_machine(
+    remote: str, host: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["env", "--url", f"http://{host}:{remote}"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 # -- render
 
 
-def test_render_writes_a_picture_of_the_asked_size(
+def test_render_writes_a_picture_of_the_given_size(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "cat.png"
@@ -378,7 +418,7 @@ def test_render_writes_a_picture_of_the_asked_size(
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG"])
-def test_render_takes_presets_and_repeats_itself(tmp_path: Path, suffix: str) -> None:
+def test_render_accepts_presets_and_is_reproducible(tmp_path: Path, suffix: str) -> None:
     paths = [tmp_path / f"{name}{suffix}" for name in "ab"]
     assert [main(["render", "a cat", "--size", "square", "-o", str(path)]) for path in paths] == [0, 0]
     with Image.open(paths[0]) as image:
@@ -386,13 +426,15 @@ def test_render_takes_presets_and_repeats_itself(tmp_path: Path, suffix: str) ->
     assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def test_render_draws_what_the_server_would(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_render_writes_the_same_picture_as_the_server(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     program = (
         "import sys, httpx, fal_client\n"
         "result = fal_client.run('fal-ai/flux/schnell', {'prompt': 'a cat', 'seed': 7})\n"
         "open(sys.argv[1], 'wb').write(httpx.get(result['images'][0]['url']).content)"
     )
-    served, drawn = tmp_path / "served.jpg", tmp_path / "drawn.jpg"
+    served, rendered = tmp_path / "served.jpg", tmp_path / "rendered.jpg"
     assert main(["run", "--clock", "auto-advance", "--", *python(program), str(served)]) == 0
-    assert main(["render", "a cat", "--seed", "7", "-o", str(drawn)]) == 0
-    assert served.read_bytes() == drawn.read_bytes()
+    assert main(["render", "a cat", "--seed", "7", "-o", str(rendered)]) == 0
+    assert served.read_bytes() == rendered.read_bytes()

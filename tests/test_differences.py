@@ -26,7 +26,7 @@ def remarks(mark: str) -> list[str]:
 
 
 def _remarks(source: str, mark: str) -> Iterator[tuple[str, str]]:
-    """A remark goes on over the lines of its comment, and ends where the comment does or another mark begins."""
+    """A remark ends at the end of its comment or at the next mark."""
     tree = ast.parse(source)
     for comment in re.finditer(r"(?:^[ \t]*#.*\n)+", source, re.MULTILINE):
         name = _name_at(tree, source[: comment.start()].count("\n") + 1)
@@ -37,13 +37,13 @@ def _remarks(source: str, mark: str) -> Iterator[tuple[str, str]]:
 
 
 def _name_at(tree: ast.Module, line: int) -> str:
-    """The function or class around a line; outside of all, the name that comes next."""
+    """The enclosing function or class; at module level, the next name."""
     named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    around = [node for node in ast.walk(tree) if isinstance(node, named) and _holds(node, line)]
-    if around:
-        return ".".join(node.name for node in around)
-    near = next((node for node in tree.body if node.lineno > line or _holds(node, line)), None)
-    match near:
+    enclosing = [node for node in ast.walk(tree) if isinstance(node, named) and _contains(node, line)]
+    if enclosing:
+        return ".".join(node.name for node in enclosing)
+    following = next((node for node in tree.body if node.lineno > line or _contains(node, line)), None)
+    match following:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return name
         case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
@@ -51,7 +51,7 @@ def _name_at(tree: ast.Module, line: int) -> str:
     return ""
 
 
-def _holds(node: ast.stmt, line: int) -> bool:
+def _contains(node: ast.stmt, line: int) -> bool:
     return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 

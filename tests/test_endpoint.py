@@ -24,7 +24,7 @@ from tests.strategies import endpoint_ids
         ("https://fal.ai/fal-ai/flux?x=1", EndpointId("fal-ai", "flux")),
     ],
 )
-def test_every_form_of_an_id_is_read(text: str, endpoint: EndpointId) -> None:
+def test_every_form_of_an_id_is_parsed(text: str, endpoint: EndpointId) -> None:
     assert EndpointId.parse(text) == endpoint
 
 
@@ -36,7 +36,7 @@ def test_every_form_of_an_id_is_read(text: str, endpoint: EndpointId) -> None:
         ("comfy/ana/posters", "comfy/ana/posters"),
     ],
 )
-def test_requests_are_asked_after_at_the_app_and_its_namespace(text: str, app_id: str) -> None:
+def test_the_app_id_includes_the_namespace(text: str, app_id: str) -> None:
     assert EndpointId.parse(text).app_id == app_id
 
 
@@ -55,14 +55,14 @@ def test_requests_are_asked_after_at_the_app_and_its_namespace(text: str, app_id
         "12-",
     ],
 )
-def test_an_id_without_owner_and_app_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no endpoint id; expected owner/app") as refusal:
+def test_an_id_without_owner_and_app_is_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an endpoint id; expected owner/app") as error:
         EndpointId.parse(text)
-    assert repr(text) in str(refusal.value)
+    assert repr(text) in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "address",
+    "url",
     [
         "http://fal.run/fal-ai/flux",
         "https://example.com/fal-ai/flux",
@@ -70,28 +70,28 @@ def test_an_id_without_owner_and_app_is_refused(text: str) -> None:
         "ftp://fal.run/a/b",
     ],
 )
-def test_an_address_elsewhere_is_refused(address: str) -> None:
-    with pytest.raises(ValueError, match="is no address of fal; expected https://fal.run/owner/app"):
-        EndpointId.parse(address)
+def test_a_url_of_another_host_is_rejected(url: str) -> None:
+    with pytest.raises(ValueError, match="is not a URL of fal; expected https://fal.run/owner/app"):
+        EndpointId.parse(url)
 
 
-def test_an_address_of_fal_without_an_app_is_refused() -> None:
-    with pytest.raises(ValueError, match="'/fal-ai' is no endpoint id"):
+def test_a_url_of_fal_without_an_app_is_rejected() -> None:
+    with pytest.raises(ValueError, match="'/fal-ai' is not an endpoint id"):
         EndpointId.parse("https://fal.run/fal-ai")
 
 
 @given(endpoint_ids())
-def test_writing_and_reading_an_id_gives_it_back(endpoint: EndpointId) -> None:
+def test_formatting_and_parsing_an_id_round_trips(endpoint: EndpointId) -> None:
     assert EndpointId.parse(str(endpoint)) == endpoint
 
 
 @given(endpoint_ids())
-def test_an_id_and_its_address_are_the_same(endpoint: EndpointId) -> None:
+def test_an_id_and_its_url_are_equal(endpoint: EndpointId) -> None:
     assert EndpointId.parse(f"https://queue.fal.run/{endpoint}") == endpoint
 
 
 @given(endpoint_ids())
-def test_an_id_begins_with_its_app(endpoint: EndpointId) -> None:
+def test_an_id_starts_with_its_app_id(endpoint: EndpointId) -> None:
     assert EndpointId.parse(endpoint.app_id).app_id == endpoint.app_id
     assert str(endpoint).startswith(endpoint.app_id)
 

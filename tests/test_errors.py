@@ -34,7 +34,7 @@ from mock_fal.errors import (
     WrongAppToken,
 )
 
-# Typed from fal's documentation and captures, not from the code: type, status, keys of ctx.
+# Copied from fal's documentation and captures, not from the code: type, status, keys of ctx.
 DOCUMENTED_MODEL_ERRORS = [
     ("internal_server_error", 500, []),
     ("generation_timeout", 504, []),
@@ -135,7 +135,7 @@ def test_a_model_error_has_its_documented_message(error_type: str, msg: str) -> 
 
 
 @pytest.mark.parametrize("error_type", MODEL_ERRORS)
-def test_every_model_error_has_a_message_and_a_place_in_the_body(error_type: str) -> None:
+def test_every_model_error_has_a_message_and_a_location_in_the_body(error_type: str) -> None:
     assert MODEL_ERRORS[error_type].msg
     assert MODEL_ERRORS[error_type].loc[0] == "body"
 
@@ -149,12 +149,12 @@ def test_every_model_error_has_a_message_and_a_place_in_the_body(error_type: str
         "downstream_service_unavailable",
     ],
 )
-def test_a_failure_of_the_model_may_pass(error_type: str) -> None:
+def test_a_failure_of_the_model_is_retryable(error_type: str) -> None:
     assert MODEL_ERRORS[error_type].retryable
 
 
 @pytest.mark.parametrize("error_type", ["content_policy_violation", "image_too_small", "file_download_error"])
-def test_a_fault_of_the_input_does_not(error_type: str) -> None:
+def test_an_invalid_input_is_not_retryable(error_type: str) -> None:
     assert not MODEL_ERRORS[error_type].retryable
 
 
@@ -172,7 +172,7 @@ def test_no_type_is_both_a_model_error_and_a_request_error() -> None:
     assert not set(MODEL_ERRORS) & set(REQUEST_ERRORS)
 
 
-def test_a_deadline_is_told_in_the_documented_words() -> None:
+def test_a_timeout_has_the_documented_text() -> None:
     assert REQUEST_ERRORS["request_timeout"].detail == "Request timed out"
 
 
@@ -221,17 +221,17 @@ def test_a_deadline_is_told_in_the_documented_words() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_error_of_fal_carries_its_status_and_words(error: FalError, status: int, detail: str) -> None:
+def test_an_error_of_fal_has_its_status_and_text(error: FalError, status: int, detail: str) -> None:
     assert (error.status, error.detail, str(error)) == (status, detail, detail)
 
 
-@pytest.mark.parametrize("ours", [SettingsError, ScenarioError])
-def test_our_own_mistakes_never_pass_for_fals(ours: type[Exception]) -> None:
-    assert issubclass(ours, MockFalError)
-    assert not issubclass(ours, FalError)
+@pytest.mark.parametrize("error", [SettingsError, ScenarioError])
+def test_an_error_of_mock_fal_is_not_an_error_of_fal(error: type[Exception]) -> None:
+    assert issubclass(error, MockFalError)
+    assert not issubclass(error, FalError)
 
 
-def test_a_file_that_cannot_be_used_says_which_error_it_is() -> None:
+def test_an_unusable_file_has_an_error_type_and_ctx() -> None:
     unusable = UnusableFile("image_too_small", min_width=64)
     assert (unusable.error_type, unusable.ctx) == ("image_too_small", {"min_width": 64})
     assert not isinstance(unusable, FalError)

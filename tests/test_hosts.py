@@ -18,7 +18,7 @@ from mock_fal.hosts import (
 )
 
 
-def test_both_request_planes_have_their_backup_names() -> None:
+def test_both_request_hosts_have_a_backup_name() -> None:
     assert QUEUE_HOSTS == {"queue.fal.run", "queue.falrun.com"}
     assert RUN_HOSTS == {"fal.run", "falrun.com"}
 
@@ -32,7 +32,7 @@ def test_a_host_has_one_role() -> None:
     assert sum(map(len, roles)) == len(EMULATED_HOSTS)
 
 
-def test_results_live_on_a_media_host() -> None:
+def test_the_result_host_is_a_media_host() -> None:
     assert RESULT_HOST in MEDIA_HOSTS
 
 
@@ -42,12 +42,12 @@ def test_every_emulated_host_belongs_to_fal(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["mcp.fal.ai", "FAL.run", "queue.fal.run.", "a.b.fal.media"])
-def test_names_below_a_domain_of_fal_belong_to_it(host: str) -> None:
+def test_subdomains_of_fal_belong_to_fal(host: str) -> None:
     assert belongs_to_fal(host)
 
 
 @pytest.mark.parametrize("host", ["", "notfal.run", "fal.run.example.com", "falrun.org", "run", "127.0.0.1"])
-def test_a_name_that_only_looks_alike_does_not(host: str) -> None:
+def test_a_similar_name_does_not_belong_to_fal(host: str) -> None:
     assert not belongs_to_fal(host)
 
 
@@ -65,11 +65,11 @@ def test_this_machine_and_private_networks_are_local(address: str) -> None:
     ["8.8.8.8", "172.32.0.1", "192.169.0.1", "169.254.169.254", "0.0.0.1", "2001:db8::1", "fe80::1"]
     + ["::ffff:8.8.8.8"],
 )
-def test_all_else_is_not(address: str) -> None:
+def test_other_addresses_are_not_local(address: str) -> None:
     assert not is_local_address(address)
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "127.1", "10.0.0.0/8", "127.0.0.1:80"])
-def test_a_name_is_no_address(text: str) -> None:
+def test_a_text_that_is_not_an_ip_address_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="does not appear to be an IPv4 or IPv6 address"):
         is_local_address(text)

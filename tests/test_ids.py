@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_fal import ids
+from mock_fal import ids as module
 from mock_fal.clock import EPOCH
 from mock_fal.ids import Ids
 from tests.strategies import moments
@@ -25,27 +25,27 @@ def test_a_request_id_is_a_uuid_of_version_7(seed: int, tenant: str, now: float)
 
 
 @given(moments())
-def test_a_request_id_tells_its_moment(now: float) -> None:
+def test_a_request_id_contains_its_moment(now: float) -> None:
     assert milliseconds(Ids(0).request_id(now)) == int(now * 1000)
 
 
 @given(st.lists(moments(), max_size=50))
-def test_request_ids_sort_as_they_were_made(times: list[float]) -> None:
-    its = Ids(0)
-    made = [its.request_id(now) for now in sorted(times)]
-    assert made == sorted(set(made))
+def test_request_ids_sort_in_order_of_creation(times: list[float]) -> None:
+    ids = Ids(0)
+    created = [ids.request_id(now) for now in sorted(times)]
+    assert created == sorted(set(created))
 
 
-def test_request_ids_sort_also_where_their_counter_begins_anew() -> None:
-    its = Ids(0)
-    made = [its.request_id(EPOCH) for _ in range(3 * 4096)]
-    assert made == sorted(set(made))
+def test_request_ids_sort_across_a_wrap_of_the_counter() -> None:
+    ids = Ids(0)
+    created = [ids.request_id(EPOCH) for _ in range(3 * 4096)]
+    assert created == sorted(set(created))
 
 
-def test_a_clock_that_stands_still_shifts_ids_by_a_millisecond_in_four_thousand() -> None:
-    its = Ids(0)
-    made = [its.request_id(EPOCH) for _ in range(3 * 4096)]
-    assert milliseconds(made[-1]) - milliseconds(made[0]) == 2
+def test_on_a_still_clock_ids_advance_by_a_millisecond_every_4096() -> None:
+    ids = Ids(0)
+    created = [ids.request_id(EPOCH) for _ in range(3 * 4096)]
+    assert milliseconds(created[-1]) - milliseconds(created[0]) == 2
 
 
 @given(st.integers(0), st.text(), st.lists(moments(), max_size=5))
@@ -57,7 +57,7 @@ def test_the_same_seed_repeats_every_identifier(seed: int, tenant: str, times: l
 
 
 def test_another_seed_or_tenant_gives_other_identifiers() -> None:
-    assert len({of.request_id(EPOCH) for of in (Ids(0), Ids(1), Ids(0, "alice"), Ids(0, "bob"))}) == 4
+    assert len({ids.request_id(EPOCH) for ids in (Ids(0), Ids(1), Ids(0, "alice"), Ids(0, "bob"))}) == 4
 
 
 def test_a_tenant_may_have_half_a_surrogate_pair_in_its_name() -> None:
@@ -65,26 +65,26 @@ def test_a_tenant_may_have_half_a_surrogate_pair_in_its_name() -> None:
 
 
 @given(st.integers(0))
-def test_a_file_lies_in_a_folder_of_eight_hex_digits_under_a_nanoid(seed: int) -> None:
+def test_a_file_name_is_a_folder_of_eight_hex_digits_and_a_nanoid(seed: int) -> None:
     folder, name = Ids(seed).file_name()
     assert re.fullmatch(r"[0-9a-f]{8}", folder)
     assert re.fullmatch(r"[A-Za-z0-9_-]{21}", name)
 
 
 def test_file_names_are_unique() -> None:
-    its = Ids(0)
-    assert len({its.file_name() for _ in range(10_000)}) == 10_000
+    ids = Ids(0)
+    assert len({ids.file_name() for _ in range(10_000)}) == 10_000
 
 
-def test_an_upload_is_named_like_a_result_and_never_the_same() -> None:
-    its = Ids(0)
-    results = {its.file_name() for _ in range(1000)}
-    uploads = {its.upload_name() for _ in range(1000)}
+def test_upload_names_have_the_format_of_result_names_and_differ_from_them() -> None:
+    ids = Ids(0)
+    results = {ids.file_name() for _ in range(1000)}
+    uploads = {ids.upload_name() for _ in range(1000)}
     assert len(results | uploads) == 2000
     assert all(re.fullmatch(r"0aa[0-9a-f]{5}/[A-Za-z0-9_-]{21}", "/".join(name)) for name in uploads)
 
 
-def test_uploads_do_not_change_the_names_of_results() -> None:
+def test_uploads_do_not_change_result_names() -> None:
     alone, busy = Ids(0), Ids(0)
     busy.upload_name()
     assert busy.file_name() == alone.file_name()
@@ -95,7 +95,7 @@ def test_a_seed_is_an_unsigned_32_bit_number(recipe: bytes, seed: int) -> None:
     assert 0 <= Ids(seed).seed_for(recipe) < 2**32
 
 
-def test_the_seed_follows_from_the_input_whatever_came_between() -> None:
+def test_a_seed_depends_on_its_input_only() -> None:
     alone, busy = Ids(0), Ids(0)
     busy.seed_for(b"a dog")
     busy.request_id(EPOCH)
@@ -103,23 +103,23 @@ def test_the_seed_follows_from_the_input_whatever_came_between() -> None:
     assert busy.seed_for(b"a cat") == alone.seed_for(b"a cat")
 
 
-def test_the_same_input_again_gives_another_seed() -> None:
-    its = Ids(0)
-    assert len({its.seed_for(b"a cat") for _ in range(100)}) == 100
+def test_a_repeated_input_gets_another_seed() -> None:
+    ids = Ids(0)
+    assert len({ids.seed_for(b"a cat") for _ in range(100)}) == 100
 
 
-def test_an_input_not_seen_for_long_counts_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ids, "MAX_INPUTS_REMEMBERED", 2)
-    its = Ids(0)
-    first = its.seed_for(b"a cat")
-    its.seed_for(b"a dog")
-    its.seed_for(b"a fox")
-    assert its.seed_for(b"a cat") == first
+def test_an_input_counts_as_new_after_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_INPUTS_REMEMBERED", 2)
+    ids = Ids(0)
+    first = ids.seed_for(b"a cat")
+    ids.seed_for(b"a dog")
+    ids.seed_for(b"a fox")
+    assert ids.seed_for(b"a cat") == first
 
 
-def test_an_input_seen_lately_is_still_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ids, "MAX_INPUTS_REMEMBERED", 2)
-    its = Ids(0)
-    seeds = [its.seed_for(b"a cat"), its.seed_for(b"a dog"), its.seed_for(b"a cat")]
-    its.seed_for(b"a fox")
-    assert its.seed_for(b"a cat") not in seeds
+def test_a_recent_input_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_INPUTS_REMEMBERED", 2)
+    ids = Ids(0)
+    seeds = [ids.seed_for(b"a cat"), ids.seed_for(b"a dog"), ids.seed_for(b"a cat")]
+    ids.seed_for(b"a fox")
+    assert ids.seed_for(b"a cat") not in seeds

@@ -1,4 +1,4 @@
-"""The layers of the package: which room may import which. A type-only import counts; so does one inside a function."""
+"""The layers of the package: which room may import which. Type-only imports and imports in functions count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import mock_fal
 
 PACKAGE = Path(mock_fal.__file__).parent
 
-# From the ground up: a root module or a room (a folder). Each imports those above it in this list and no other.
+# Root modules and rooms (folders), lowest layer first. Each may import only those above it in this list.
 ROOMS = [
     "errors",
     "clock",
@@ -45,7 +45,7 @@ ROOMS = [
     "__main__",
 ]
 
-# The same inside each room. Modules on one line are independent of each other.
+# The layers inside each room. Modules in one string don't import each other.
 INSIDE = {
     "accounts": ["keys tokens signed_tokens acl"],
     "pictures": [
@@ -57,9 +57,9 @@ INSIDE = {
     ],
     "scenario": ["syntax options", "directive", "rules rule_file", "explain"],
     "journal": ["exchanges", "har assertions"],
-    "requests": ["lifecycle outcome", "queue", "state"],
+    "requests": ["lifecycle outcome", "queue", "state view"],
     "billing": ["prices", "usage"],
-    "webhooks": ["webhook retry_policy", "outbox receiver"],
+    "webhooks": ["payload signature retry_policy", "outbox receiver"],
     "models": [
         "catalog descriptions field_descriptions output_schemas validation",
         "runner openapi image_output any_llm",
@@ -83,15 +83,15 @@ INSIDE = {
     ],
 }
 
-# web/ and gateway/ are adapters: only these import them.
+# web/ and gateway/ are adapters: only these modules import them.
 ADAPTERS = {"web": {"server"}, "gateway": {"server", "summary"}}
 
-# The one module or room that imports a library, and none for what makes a run not repeat.
+# The modules or rooms that import a library; none for libraries that make a run unrepeatable.
 LIBRARIES: dict[str, set[str]] = {
-    "starlette": {"web", "port"},  # port: the name of a type
+    "starlette": {"web", "port"},  # port: a type only
     "uvicorn": {"port"},
     "PIL": {"pictures.paint", "pictures.source"},
-    "cryptography": {"gateway.certificates", "webhooks.webhook"},
+    "cryptography": {"gateway.certificates", "webhooks.signature"},
     "httptools": {"gateway.post", "gateway.forward"},
     "pydantic": {"models"},
     "msgpack": {"web.sockets.wire"},
@@ -101,12 +101,12 @@ LIBRARIES: dict[str, set[str]] = {
     "secrets": set(),
 }
 
-# A newcomer reads the root first.
+# The root is what a newcomer reads first.
 MAX_AT_THE_ROOT = 18
 
 
 def name_of(path: Path) -> str:
-    """`web.queue` for mock_fal/web/queue.py; a package has the name of its folder, the whole one none."""
+    """`web.queue` for mock_fal/web/queue.py, `web` for mock_fal/web/__init__.py."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -116,7 +116,7 @@ FOLDERS = {name for name, path in MODULES.items() if path.name == "__init__.py"}
 
 
 def imports(source: str) -> set[str]:
-    """The dotted names that a source imports, anywhere in it; `from a import b` counts as a and as a.b."""
+    """The dotted names that a source imports; `from a import b` counts as a and as a.b."""
     return {name for node in ast.walk(ast.parse(source)) for name in _names(node)}
 
 
@@ -129,14 +129,14 @@ def _names(node: ast.AST) -> Iterator[str]:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def ours(module: str) -> set[str]:
-    """The modules of the package that a module imports. A folder's own file holds nothing, and so is left out."""
+def package_imports(module: str) -> set[str]:
+    """The modules of the package that a module imports, without `__init__` files, which are empty."""
     names = {name.removeprefix("mock_fal.") for name in imports(MODULES[module].read_text("utf-8"))}
     return (names & set(MODULES)) - FOLDERS
 
 
-def theirs(module: str) -> set[str]:
-    """The libraries that a module imports, by the first part of their names."""
+def libraries(module: str) -> set[str]:
+    """The top-level names that a module imports."""
     return {name.partition(".")[0] for name in imports(MODULES[module].read_text("utf-8"))}
 
 
@@ -145,15 +145,15 @@ def room(module: str) -> str:
 
 
 def layer(module: str) -> tuple[int, int]:
-    """Where a module stands: the place of its room, and its line within the room. Later ones import earlier ones."""
+    """The layer of a room, and that of a module inside the room. A module imports lower layers only."""
     name, _, rest = module.partition(".")
     inside = rest.partition(".")[0]
-    lines = [number for number, line in enumerate(INSIDE.get(name, ())) if inside in line.split()]
-    return ROOMS.index(name), lines[0] if lines else 0
+    layers = [number for number, modules in enumerate(INSIDE.get(name, ())) if inside in modules.split()]
+    return ROOMS.index(name), layers[0] if layers else 0
 
 
 def subfolder(module: str) -> str:
-    """The folder below a room, such as `web.control`; the modules within one are only kept free of circles."""
+    """The folder inside a room, such as `web.control`. Its modules may import each other, without cycles."""
     folder = module.rpartition(".")[0]
     return folder if "." in folder else ""
 
@@ -170,52 +170,53 @@ def test_the_root_stays_small() -> None:
     assert len(root) <= MAX_AT_THE_ROOT
 
 
-def test_every_module_has_one_place() -> None:
+def test_every_module_is_in_the_tables() -> None:
     assert sorted({room(module) for module in SOURCES}) == sorted(ROOMS)
     for name in FOLDERS - {""}:
         if "." not in name:
-            found = {module.split(".")[1] for module in MODULES if module.startswith(f"{name}.")}
-            assert sorted(" ".join(INSIDE[name]).split()) == sorted(found), name
+            modules = {module.split(".")[1] for module in MODULES if module.startswith(f"{name}.")}
+            assert sorted(" ".join(INSIDE[name]).split()) == sorted(modules), name
 
 
 @pytest.mark.parametrize("module", SOURCES)
-def test_imports_run_down(module: str) -> None:
+def test_a_module_imports_lower_layers_only(module: str) -> None:
     wrong = {
         other
-        for other in ours(module)
+        for other in package_imports(module)
         if layer(other) >= layer(module) and not (subfolder(other) and subfolder(other) == subfolder(module))
     }
-    assert not wrong, f"{file(module)} imports {', '.join(map(file, sorted(wrong)))}, which is not below it"
+    assert not wrong, f"{file(module)} imports {', '.join(map(file, sorted(wrong)))}, expected a lower layer"
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)
-def test_an_adapter_is_imported_by_what_wires_it_alone(adapter: str) -> None:
-    users = {room(module) for module in SOURCES if any(room(other) == adapter for other in ours(module))}
+def test_an_adapter_is_imported_only_where_it_is_wired(adapter: str) -> None:
+    users = {
+        room(module) for module in SOURCES if any(room(other) == adapter for other in package_imports(module))
+    }
     assert users - {adapter} == ADAPTERS[adapter]
 
 
-def test_there_are_no_circles() -> None:
-    graph = {module: ours(module) for module in SOURCES}
+def test_there_are_no_import_cycles() -> None:
+    graph = {module: package_imports(module) for module in SOURCES}
     assert len(list(TopologicalSorter(graph).static_order())) == len(graph)
 
 
 @pytest.mark.parametrize("folder", sorted(FOLDERS - {""}))
-def test_a_room_is_entered_by_its_modules_alone(folder: str) -> None:
+def test_the_init_file_of_a_room_imports_nothing(folder: str) -> None:
     assert imports(MODULES[folder].read_text("utf-8")) <= {"__future__", "__future__.annotations"}
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_each_library_has_one_entry_point(library: str) -> None:
-    users = {module for module in MODULES if library in theirs(module)}
-    strangers = {user for user in users if not {user, room(user)} & LIBRARIES[library]}
-    assert not strangers, (
-        f"{', '.join(map(file, sorted(strangers)))} imports {library}; expected {LIBRARIES[library]}"
+    users = {module for module in MODULES if library in libraries(module)}
+    wrong = {user for user in users if not {user, room(user)} & LIBRARIES[library]}
+    assert not wrong, (
+        f"{', '.join(map(file, sorted(wrong)))} imports {library}; expected {LIBRARIES[library]}"
     )
-    used = {place for user in users for place in (user, room(user))}
-    assert LIBRARIES[library] <= used
+    assert LIBRARIES[library] <= users | {room(user) for user in users}
 
 
-def test_every_kind_of_import_is_seen() -> None:
+def test_every_kind_of_import_is_found() -> None:
     source = """
 import a.b
 from typing import TYPE_CHECKING
@@ -227,6 +228,6 @@ def late():
     assert imports(source) == {"a.b", "typing", "typing.TYPE_CHECKING", "c", "c.d", "e.f", "e.f.g"}
 
 
-def test_a_relative_import_is_refused() -> None:
+def test_a_relative_import_is_rejected() -> None:
     with pytest.raises(AssertionError, match="line 1: a relative import"):
         imports("from . import clock")

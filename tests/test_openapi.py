@@ -26,7 +26,7 @@ from mock_fal.web.control.spec import NAMES
 from mock_fal.web.platform import api as platform
 from mock_fal.web.platform import site
 from mock_fal.web.uploads import Uploads
-from tests.clients.programs import NODES, SETUP, Node, finished, missing
+from tests.clients.programs import NODES, SETUP, Node, missing, run_program
 from tests.specs import FOLDER, SPECS, Operation, Place, Spec, event_faults, spec
 
 ROOT = FOLDER.parent
@@ -53,7 +53,7 @@ def test_a_linter_finds_nothing() -> None:
     if not linter.exists():
         missing(f"no linter; set up by: {SETUP}")
     files = [f"{name}.yaml" for name in SPECS]
-    done = finished(
+    done = run_program(
         [str(node.binary), str(linter), "lint", "--config=redocly.yaml", "--format=json", *files],
         env={**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"},
         cwd=FOLDER,
@@ -197,7 +197,7 @@ def test_the_routes_of_the_queue_are_described() -> None:
     }
     assert described("queue") == asked | submitted
     for operation in spec("queue").operations:
-        is_a_submission = queue.place(operation.path) is None
+        is_a_submission = queue.match_route(operation.path) is None
         assert is_a_submission == operation.name.startswith("submit")
 
 

@@ -1,4 +1,4 @@
-"""A day of outage, hour by hour, in under a second: what a program of yours would have seen."""
+"""A program that uses fal every hour, during a simulated day with outages."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ DEV = "/queue.fal.run/fal-ai/flux/dev"
 
 
 class Program:
-    """Asks for a picture each hour, and notes what came of it."""
+    """Requests a picture every hour and records the status."""
 
     def __init__(self, fal: MockFal) -> None:
         self.fal = fal
-        self.notes: list[str] = []
+        self.statuses: list[str] = []
         self.clock = fal.clock
         assert isinstance(self.clock, ManualClock)
         self._connection = HTTPConnection(urlsplit(fal.url).netloc)
@@ -29,24 +29,24 @@ class Program:
     def close(self) -> None:
         self._connection.close()
 
-    def hour(self) -> None:
-        status, body = self._ask("POST", DEV, b'{"prompt":"a cat"}')
+    def run_hour(self) -> None:
+        status, body = self._request("POST", DEV, b'{"prompt":"a cat"}')
         if status == 200:
             self.clock.advance(60)
-            status, _ = self._ask("GET", urlsplit(json.loads(body)["response_url"]).path)
+            status, _ = self._request("GET", urlsplit(json.loads(body)["response_url"]).path)
             self.clock.advance(HOUR_S - 60)
         else:
             self.clock.advance(HOUR_S)
-        self.notes.append(str(status))
+        self.statuses.append(str(status))
 
-    def hours(self, number: int) -> str:
-        """What came of so many hours."""
-        del self.notes[:]
+    def run_hours(self, number: int) -> str:
+        """The number of each status in `number` hours."""
+        del self.statuses[:]
         for _ in range(number):
-            self.hour()
-        return " ".join(f"{status}×{count}" for status, count in Counter(self.notes).items())
+            self.run_hour()
+        return " ".join(f"{status}×{count}" for status, count in Counter(self.statuses).items())
 
-    def _ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+    def _request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         self._connection.request(method, path, body, {"Authorization": "Key ana:secret"})
         with self._connection.getresponse() as response:
             return response.status, response.read()
@@ -60,27 +60,27 @@ def program() -> Iterator[Program]:
         program.close()
 
 
-def test_a_day_of_outage(program: Program) -> None:
+def test_a_program_sees_each_outage_of_a_day(program: Program) -> None:
     scenario, clock = program.fal.scenario, program.clock
-    began = clock.now()
+    start = clock.now()
 
-    assert program.hours(6) == "200×6"  # the night is quiet
+    assert program.run_hours(6) == "200×6"  # no fault
 
     scenario.add("error=runner_disconnected times=2")
-    assert program.hours(4) == "503×2 200×2"  # runners die, and come back
+    assert program.run_hours(4) == "503×2 200×2"  # two runners fail
 
     scenario.add("ingress=502")
-    assert program.hours(5) == "502×5"  # then nobody answers at all
+    assert program.run_hours(5) == "502×5"  # the ingress fails
 
     scenario.clear()
     scenario.add("queue=7200")
-    assert program.hours(3) == "400×3"  # the queue is longer than anybody waits
+    assert program.run_hours(3) == "400×3"  # the queue is longer than the program waits
 
     scenario.clear()
     scenario.add("account=locked")
-    assert program.hours(2) == "403×2"  # the budget went into all the tries
+    assert program.run_hours(2) == "403×2"  # the balance is exhausted
 
     scenario.clear()
-    assert program.hours(4) == "200×4"
-    assert clock.now() - began == 24 * HOUR_S
-    assert sum(bool(each.directive) for each in program.fal.requests) == 17
+    assert program.run_hours(4) == "200×4"
+    assert clock.now() - start == 24 * HOUR_S
+    assert sum(bool(exchange.directive) for exchange in program.fal.requests) == 17

@@ -1,4 +1,4 @@
-"""The pytest plugin, in test suites of somebody else's."""
+"""The pytest plugin, in generated test suites."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-# What a project may have set to be strict with itself: nothing of ours may trip over it. The plugin is named,
-# as other plugins on this machine are left out to save their time.
+# Strict options that a project may have set. The plugin is named, because other plugins are disabled to save time.
 STRICT = ["-p", "mock_fal.pytest_plugin", "-W", "error", "--strict-markers"]
 
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project that has no settings, run by somebody who has a key of their own."""
+    """A project without settings, run by a user with a real key."""
     monkeypatch.setenv("FAL_KEY", "real:key")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
@@ -24,14 +23,14 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
 
 
 def passes(suite: pytest.Pytester, tests: str, count: int) -> pytest.RunResult:
-    """Run a suite in a process of its own; all of its tests pass, and it complains of nothing."""
+    """Run a suite in a separate process; all of its tests pass without warnings."""
     suite.makepyfile(tests)
     result = suite.runpytest_subprocess(*STRICT)
     result.assert_outcomes(passed=count)
     return result
 
 
-def test_unmodified_calls_are_answered_in_every_test(suite: pytest.Pytester) -> None:
+def test_unmodified_calls_work_in_every_test(suite: pytest.Pytester) -> None:
     passes(
         suite,
         """
@@ -48,7 +47,7 @@ def test_unmodified_calls_are_answered_in_every_test(suite: pytest.Pytester) -> 
     )
 
 
-def test_async_calls_are_answered_whatever_loop_they_run_in(suite: pytest.Pytester) -> None:
+def test_async_calls_work_in_any_event_loop(suite: pytest.Pytester) -> None:
     passes(
         suite,
         """
@@ -66,12 +65,12 @@ def test_async_calls_are_answered_whatever_loop_they_run_in(suite: pytest.Pytest
     )
 
 
-def test_tests_do_not_meet(suite: pytest.Pytester) -> None:
-    """What one test asked for, or left behind, is nothing to the next."""
+def test_tests_are_isolated(suite: pytest.Pytester) -> None:
+    """Requests and rules of one test do not affect the next."""
     passes(
         suite,
         """
-                import os
+        import os
         import fal_client
         import pytest
 
@@ -96,7 +95,7 @@ def test_tests_do_not_meet(suite: pytest.Pytester) -> None:
     )
 
 
-def test_the_same_test_sees_the_same_ids_and_seeds_every_time(suite: pytest.Pytester) -> None:
+def test_a_test_gets_the_same_ids_and_seeds_in_every_run(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """
         import fal_client
@@ -111,7 +110,7 @@ def test_the_same_test_sees_the_same_ids_and_seeds_every_time(suite: pytest.Pyte
     assert first == second != []
 
 
-def test_the_environment_is_given_back(suite: pytest.Pytester) -> None:
+def test_the_environment_is_restored(suite: pytest.Pytester) -> None:
     passes(
         suite,
         """
@@ -119,11 +118,11 @@ def test_the_environment_is_given_back(suite: pytest.Pytester) -> None:
 
         before = dict(os.environ)
 
-        def test_in_it(mock_fal):
+        def test_with_fixture(mock_fal):
             assert os.environ["FAL_KEY"] != "real:key"
             assert "HTTPS_PROXY" in os.environ
 
-        def test_behind_it():
+        def test_without_fixture():
             now = dict(os.environ)
             now.pop("PYTEST_CURRENT_TEST")
             before.pop("PYTEST_CURRENT_TEST", None)
@@ -133,8 +132,8 @@ def test_the_environment_is_given_back(suite: pytest.Pytester) -> None:
     )
 
 
-def test_a_client_of_before_and_after_is_not_ours(suite: pytest.Pytester) -> None:
-    """The module's client was used before the fixture, say while modules were loaded; and again behind it."""
+def test_the_module_client_has_the_users_key_before_and_after(suite: pytest.Pytester) -> None:
+    """The module's client was used before the fixture, at import time, and again after it."""
     passes(
         suite,
         """
@@ -143,18 +142,18 @@ def test_a_client_of_before_and_after_is_not_ours(suite: pytest.Pytester) -> Non
         assert fal_client.sync_client._auth.token == "real:key"
         fal_client.sync_client._client
 
-        def test_in_it(mock_fal):
+        def test_with_fixture(mock_fal):
             fal_client.run("fal-ai/flux/schnell", {"prompt": "a cat"})
             assert fal_client.sync_client._auth.token == mock_fal.key
 
-        def test_behind_it():
+        def test_without_fixture():
             assert fal_client.sync_client._auth.token == "real:key"
         """,
         2,
     )
 
 
-def test_clients_that_a_program_keeps_belong_to_the_test_that_uses_them(suite: pytest.Pytester) -> None:
+def test_clients_that_a_program_keeps_use_the_key_of_the_running_test(suite: pytest.Pytester) -> None:
     passes(
         suite,
         """
@@ -162,20 +161,20 @@ def test_clients_that_a_program_keeps_belong_to_the_test_that_uses_them(suite: p
         import fal_client
         import pytest
 
-        kept = {"client": fal_client.SyncClient()}
-        kept_async = fal_client.AsyncClient()
+        clients = {"client": fal_client.SyncClient()}
+        async_client = fal_client.AsyncClient()
 
         @pytest.mark.parametrize("prompt", ["a cat", "a dog"])
         def test_app(mock_fal, prompt):
-            kept["client"].run("fal-ai/flux/schnell", {"prompt": prompt})
-            asyncio.run(kept_async.run("fal-ai/flux/schnell", {"prompt": prompt}))
-            assert [each.json for each in mock_fal.requests] == [{"prompt": prompt}] * 2
+            clients["client"].run("fal-ai/flux/schnell", {"prompt": prompt})
+            asyncio.run(async_client.run("fal-ai/flux/schnell", {"prompt": prompt}))
+            assert [exchange.json for exchange in mock_fal.requests] == [{"prompt": prompt}] * 2
         """,
         2,
     )
 
 
-def test_the_server_can_be_given_settings(suite: pytest.Pytester) -> None:
+def test_the_settings_of_the_server_can_be_overridden(suite: pytest.Pytester) -> None:
     passes(
         suite,
         """
@@ -198,7 +197,7 @@ def test_the_server_can_be_given_settings(suite: pytest.Pytester) -> None:
     )
 
 
-def test_a_test_says_what_must_have_been_called(suite: pytest.Pytester) -> None:
+def test_a_test_asserts_calls(suite: pytest.Pytester) -> None:
     passes(
         suite,
         """
@@ -222,7 +221,7 @@ def test_a_test_says_what_must_have_been_called(suite: pytest.Pytester) -> None:
     )
 
 
-def test_the_next_calls_fail_as_they_were_told_to(suite: pytest.Pytester) -> None:
+def test_fail_next_fails_the_next_calls(suite: pytest.Pytester) -> None:
     passes(
         suite,
         """
@@ -232,12 +231,12 @@ def test_the_next_calls_fail_as_they_were_told_to(suite: pytest.Pytester) -> Non
         def test_app(mock_fal):
             mock_fal.fail_next("content_policy_violation", endpoint="fal-ai/flux/schnell")
             fal_client.run("fal-ai/flux/dev", {"prompt": "a cat"})
-            with pytest.raises(fal_client.FalClientHTTPError) as refusal:
+            with pytest.raises(fal_client.FalClientHTTPError) as error:
                 fal_client.run("fal-ai/flux/schnell", {"prompt": "a cat"})
-            assert refusal.value.status_code == 422
+            assert error.value.status_code == 422
             fal_client.run("fal-ai/flux/schnell", {"prompt": "a cat"})
 
-        def test_a_wrong_word(mock_fal):
+        def test_an_unknown_error(mock_fal):
             from mock_fal import ScenarioError
             with pytest.raises(ScenarioError, match="content_policy_violation"):
                 mock_fal.fail_next("content_policy")
@@ -246,7 +245,7 @@ def test_the_next_calls_fail_as_they_were_told_to(suite: pytest.Pytester) -> Non
     )
 
 
-def test_webhooks_are_received_by_whoever_looks_for_them(suite: pytest.Pytester) -> None:
+def test_the_webhook_receiver_starts_on_first_use(suite: pytest.Pytester) -> None:
     passes(
         suite,
         """
@@ -263,14 +262,14 @@ def test_webhooks_are_received_by_whoever_looks_for_them(suite: pytest.Pytester)
             (webhook,) = mock_fal.webhooks.wait_for(1)
             assert webhook.verified and webhook.json["request_id"] == handle.request_id
 
-        def test_nobody_listens_any_more():
+        def test_the_receiver_has_stopped():
             assert "mock-fal-webhooks" not in [thread.name for thread in threading.enumerate()]
         """,
         3,
     )
 
 
-def test_files_are_those_of_the_test(suite: pytest.Pytester) -> None:
+def test_a_test_sees_its_own_files(suite: pytest.Pytester) -> None:
     passes(
         suite,
         """
@@ -280,7 +279,7 @@ def test_files_are_those_of_the_test(suite: pytest.Pytester) -> None:
 
         @pytest.mark.parametrize("time", ["first", "second"])
         def test_app(mock_fal, time):
-            # fal_client 1.0.3: the synchronous upload leaves a connection open.
+            # The synchronous upload of fal_client 1.0.3 leaves a connection open.
             url = asyncio.run(fal_client.upload_async(b"a cat", "text/plain", "cat.txt"))
             result = fal_client.run("fal-ai/flux/schnell", {"prompt": "a cat"})
             upload, picture = mock_fal.files
@@ -291,7 +290,7 @@ def test_files_are_those_of_the_test(suite: pytest.Pytester) -> None:
     )
 
 
-def test_time_passes_when_the_test_says_so(suite: pytest.Pytester) -> None:
+def test_a_test_advances_the_clock(suite: pytest.Pytester) -> None:
     passes(
         suite,
         """
@@ -301,13 +300,13 @@ def test_time_passes_when_the_test_says_so(suite: pytest.Pytester) -> None:
             handle = fal_client.submit("fal-ai/flux/schnell", {"prompt": "a cat [mock: queue=600]"})
             mock_fal.clock.advance(700)
             assert isinstance(handle.status(), fal_client.Completed)
-            assert [each.operation for each in mock_fal.requests] == ["submit", "status"]
+            assert [exchange.operation for exchange in mock_fal.requests] == ["submit", "status"]
         """,
         1,
     )
 
 
-def test_a_failure_shows_the_difference_and_what_was_asked(suite: pytest.Pytester) -> None:
+def test_a_failure_shows_the_difference_and_the_requests(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """
         import fal_client
@@ -326,14 +325,14 @@ def test_a_failure_shows_the_difference_and_what_was_asked(suite: pytest.Pyteste
         [
             ">*mock_fal.assert_any_call(*",
             "E*AssertionError: expected a call: fal-ai/flux/schnell prompt='a dog'",
-            "E*seen 2 calls:",
+            "E*received 2 calls:",
             "E*1. fal-ai/flux/schnell prompt='a cat'",
             "E*2. fal-ai/flux/schnel prompt='a cat' → 404",
-            "E*the nearest, call 1:",
+            "E*closest is call 1:",
             "E*prompt: expected 'a dog'",
             "E*sent     'a cat'",
             "*- mock-fal -*",
-            "mock-fal: 2 requests answered",
+            "mock-fal: 2 requests received",
             "mock-fal:   POST   fal.run/fal-ai/flux/schnell  200",
             "mock-fal:   not emulated: fal-ai/flux/schnel; did you mean fal-ai/flux/schnell?",
         ]
@@ -341,7 +340,83 @@ def test_a_failure_shows_the_difference_and_what_was_asked(suite: pytest.Pyteste
     result.stdout.no_fnmatch_line("*mock_fal/account.py*")
 
 
-def test_a_fixture_of_that_name_that_is_not_ours_is_left_alone(suite: pytest.Pytester) -> None:
+KEPT_KEY = "a client created before the fixture (at import time) keeps the key it was created with;"
+
+
+def test_a_failure_names_the_key_of_a_client_that_was_created_at_import_time(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import os
+        import httpx
+
+        HEADERS = {"authorization": "Key " + os.environ["FAL_KEY"]}
+
+        def test_app(mock_fal):
+            for _ in range(3):
+                response = httpx.post("https://fal.run/fal-ai/flux/schnell", json={"prompt": "a"}, headers=HEADERS)
+                assert response.status_code == 200
+            mock_fal.assert_any_call(prompt="a")
+        """
+    )
+    result = suite.runpytest_subprocess(*STRICT)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*- mock-fal -*",
+            "mock-fal: 3 requests received",
+            "mock-fal:   POST   fal.run/fal-ai/flux/schnell  200 ×3",
+            f"mock-fal:   3 requests used the key id 'real' instead of this test's: {KEPT_KEY} *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*real:key*")
+
+
+def test_a_failure_names_the_key_of_a_client_that_was_created_in_another_test(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import os
+        import httpx
+        import pytest
+
+        clients = []
+
+        @pytest.mark.parametrize("prompt", ["first", "second"])
+        def test_app(mock_fal, prompt):
+            if not clients:
+                clients.append(httpx.Client(headers={"authorization": "Key " + os.environ["FAL_KEY"]}))
+            clients[0].post("https://fal.run/fal-ai/flux/schnell", json={"prompt": prompt})
+            mock_fal.assert_called_once_with(prompt=prompt)
+        """
+    )
+    result = suite.runpytest_subprocess(*STRICT)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [f"mock-fal:   1 request used the key id 'main-test-app-first-' instead of this test's: {KEPT_KEY} *"]
+    )
+
+
+def test_a_failure_does_not_name_the_keys_of_running_tests_or_requests_without_a_key(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite.makepyfile(
+        """
+        import httpx
+        from mock_fal import pytest_plugin
+
+        def test_app(mock_fal):
+            pytest_plugin._running.add("parallel")
+            for headers in ({"authorization": "Key parallel:test"}, {}):
+                httpx.post("https://fal.run/fal-ai/flux/schnell", json={"prompt": "a"}, headers=headers)
+            mock_fal.assert_any_call(prompt="a")
+        """
+    )
+    result = suite.runpytest_subprocess(*STRICT)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["mock-fal: no request received*"])
+    result.stdout.no_fnmatch_line("*instead of this test's*")
+
+
+def test_another_fixture_with_this_name_is_left_alone(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """
         import pytest
@@ -359,8 +434,8 @@ def test_a_fixture_of_that_name_that_is_not_ours_is_left_alone(suite: pytest.Pyt
     result.stdout.no_fnmatch_line("*- mock-fal -*")
 
 
-def test_tests_side_by_side_never_see_each_others_requests(suite: pytest.Pytester) -> None:
-    """Four processes, and in each of them many tests that ask for the same in different numbers."""
+def test_parallel_tests_never_see_each_others_requests(suite: pytest.Pytester) -> None:
+    """Four processes, each with many tests that send different numbers of equal requests."""
     suite.makepyfile(
         """
         import fal_client
@@ -370,9 +445,9 @@ def test_tests_side_by_side_never_see_each_others_requests(suite: pytest.Pyteste
         def test_app(mock_fal, mock_fal_server, worker_id, number):
             assert worker_id in ("gw0", "gw1", "gw2", "gw3")
             assert mock_fal.requests == []
-            for again in range(number % 3 + 1):
+            for _ in range(number % 3 + 1):
                 fal_client.subscribe("fal-ai/flux/schnell", {"prompt": f"cat {number}"}, interval=0.01)
-            assert [each.input for each in mock_fal.submissions] == [{"prompt": f"cat {number}"}] * (again + 1)
+            assert [call.input for call in mock_fal.submissions] == [{"prompt": f"cat {number}"}] * (number % 3 + 1)
             assert mock_fal.requests == mock_fal_server.requests
         """
     )
@@ -381,13 +456,13 @@ def test_tests_side_by_side_never_see_each_others_requests(suite: pytest.Pyteste
     result.stdout.fnmatch_lines(["*4 workers*"])
 
 
-def test_workers_have_keys_of_their_own(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_have_separate_keys(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw1")
     passes(suite, "def test_app(mock_fal): assert mock_fal.key == 'gw1-test-app:test'", 1)
 
 
-def test_any_name_of_a_test_makes_a_good_key(suite: pytest.Pytester) -> None:
-    """A key travels in a header, which takes less than a name of Python's does."""
+def test_the_key_is_valid_for_any_test_name(suite: pytest.Pytester) -> None:
+    """Keys are sent in a header, which allows fewer characters than a name in Python."""
     passes(
         suite,
         """
@@ -417,8 +492,8 @@ def test_a_suite_without_the_fixture_starts_no_server(suite: pytest.Pytester) ->
     )
 
 
-def test_loading_the_plugin_costs_nothing() -> None:
-    """It is loaded in every run of pytest, also in those that don't use it."""
+def test_loading_the_plugin_imports_nothing_else() -> None:
+    """pytest loads the plugin in every run, also if no test uses it."""
     program = (
         "import sys, pytest; before = set(sys.modules); import mock_fal.pytest_plugin\n"
         "print(*set(sys.modules) - before)"
@@ -427,6 +502,6 @@ def test_loading_the_plugin_costs_nothing() -> None:
     assert set(done.stdout.decode().split()) <= {"mock_fal", "mock_fal.pytest_plugin"}
 
 
-def test_the_plugin_is_found_by_itself(pytester: pytest.Pytester) -> None:
+def test_the_plugin_is_registered(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--fixtures", "-q")
-    result.stdout.fnmatch_lines(["mock_fal -- *", "    A fal for one test: *"])
+    result.stdout.fnmatch_lines(["mock_fal -- *", "    A local fal for one test: *"])

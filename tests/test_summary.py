@@ -1,13 +1,20 @@
-"""What a person reads at the end of a run."""
+"""The summary of a run."""
 
 from __future__ import annotations
 
 import pytest
 
 from mock_fal.billing.usage import Charge, usage
+from mock_fal.endpoint import EndpointId
 from mock_fal.gateway.connect import Event
 from mock_fal.journal.exchanges import Exchange
+from mock_fal.requests.lifecycle import Schedule, Submission
+from mock_fal.requests.outcome import RunnerResponse
+from mock_fal.requests.queue import ModelRequest
 from mock_fal.summary import summary
+from mock_fal.webhooks.outbox import Attempt, Delivery
+from mock_fal.webhooks.payload import Webhook
+from mock_fal.webhooks.retry_policy import POLICIES
 
 
 def exchange(method: str, url: str, status: int = 200, body: bytes = b"{}") -> Exchange:
@@ -19,21 +26,21 @@ def lines(exchanges: list[Exchange], *events: Event) -> list[str]:
     return summary(exchanges, events).splitlines()
 
 
-def test_a_run_without_requests_asks_why() -> None:
-    assert lines([]) == ["mock-fal: no request came; does the program call fal, and honour HTTPS_PROXY?"]
+def test_a_run_without_requests_has_a_hint() -> None:
+    assert lines([]) == ["mock-fal: no request received; does the program call fal, and honour HTTPS_PROXY?"]
 
 
-def test_one_request_is_one() -> None:
-    seen = lines([exchange("POST", "fal.run/fal-ai/flux/schnell")])
-    assert seen == ["mock-fal: 1 request answered", "mock-fal:   POST   fal.run/fal-ai/flux/schnell  200"]
+def test_one_request_is_singular() -> None:
+    received = lines([exchange("POST", "fal.run/fal-ai/flux/schnell")])
+    assert received == ["mock-fal: 1 request received", "mock-fal:   POST   fal.run/fal-ai/flux/schnell  200"]
 
 
-def test_calls_of_one_kind_share_a_line() -> None:
+def test_equal_calls_share_a_line() -> None:
     first = "queue.fal.run/fal-ai/flux/requests/1/status"
     second = "queue.fal.run/fal-ai/flux/requests/2/status"
-    seen = lines([exchange("GET", first, 202), exchange("GET", second, 202), exchange("GET", first)])
-    assert seen == [
-        "mock-fal: 3 requests answered",
+    received = lines([exchange("GET", first, 202), exchange("GET", second, 202), exchange("GET", first)])
+    assert received == [
+        "mock-fal: 3 requests received",
         "mock-fal:   GET    queue.fal.run/fal-ai/flux/requests/…/status  202 ×2, 200",
     ]
 
@@ -43,26 +50,26 @@ def test_files_share_a_line() -> None:
     assert lines(files)[1:] == ["mock-fal:   GET    v3b.fal.media/files/…  200 ×3"]
 
 
-def test_a_failure_is_told_in_fals_words() -> None:
-    refused = exchange("POST", "fal.run/fal-ai/fluxx", 404, b'{"detail":"Application \\"fluxx\\" not found"}')
-    assert lines([refused, refused])[2] == (
+def test_a_failure_shows_the_response_of_fal() -> None:
+    failed = exchange("POST", "fal.run/fal-ai/fluxx", 404, b'{"detail":"Application \\"fluxx\\" not found"}')
+    assert lines([failed, failed])[2] == (
         'mock-fal:   failed: 404 POST fal.run/fal-ai/fluxx: {"detail":"Application \\"fluxx\\" not found"} (×2)'
     )
 
 
-def test_a_stream_that_we_have_is_not_missed() -> None:
+def test_an_emulated_stream_is_not_reported() -> None:
     assert len(lines([exchange("POST", "fal.run/fal-ai/flux/schnell/stream")])) == 2
 
 
-def test_an_endpoint_that_we_do_not_have_is_named() -> None:
-    """fal's own 404 can't tell whether it is fal that does not have it."""
-    asked = [
+def test_an_endpoint_that_is_not_emulated_is_named() -> None:
+    """fal's own 404 does not say whether fal has it."""
+    requests = [
         exchange("POST", f"queue.fal.run/{name}")
         for name in ("fal-ai/flux/schnel", "fal-ai/veo3", "fal-ai/veo3")
     ]
-    (near, far) = lines(asked)[-2:]
-    assert near == "mock-fal:   not emulated: fal-ai/flux/schnel; did you mean fal-ai/flux/schnell?"
-    assert far.startswith("mock-fal:   not emulated: fal-ai/veo3; it has fal-ai/flux/schnell, ")
+    (similar, other) = lines(requests)[-2:]
+    assert similar == "mock-fal:   not emulated: fal-ai/flux/schnel; did you mean fal-ai/flux/schnell?"
+    assert other.startswith("mock-fal:   not emulated: fal-ai/veo3; available: fal-ai/flux/schnell, ")
 
 
 def test_a_long_failure_is_cut() -> None:
@@ -70,60 +77,101 @@ def test_a_long_failure_is_cut() -> None:
     assert failed.endswith(": " + "x" * 299 + "…")
 
 
-def test_asking_too_early_is_no_failure() -> None:
+def test_a_result_requested_too_early_is_not_a_failure() -> None:
     early = exchange("GET", "queue.fal.run/fal-ai/flux/requests/1", 400, b'"Request is still in progress"')
     assert not any("failed" in line for line in lines([early]))
 
 
-def test_what_the_gateway_refused_and_passed_is_told() -> None:
-    passed = Event("passed", "pypi.org", 443)
-    refused = Event("refused", "wma.fal.run", 443, "mock-fal does not emulate wma.fal.run", "advice")
-    seen = lines([], Event("fal", "fal.run", 443), passed, passed, refused)
-    assert seen == [
-        "mock-fal: no request answered",
-        "mock-fal:   passed: pypi.org:443 (×2)",
-        "mock-fal:   refused: wma.fal.run:443: mock-fal does not emulate wma.fal.run",
+def test_forwarded_and_blocked_connections_are_listed() -> None:
+    forwarded = Event("forwarded", "pypi.org", 443)
+    blocked = Event("blocked", "wma.fal.run", 443, "mock-fal does not emulate wma.fal.run", "advice")
+    received = lines([], Event("fal", "fal.run", 443), forwarded, forwarded, blocked)
+    assert received == [
+        "mock-fal: no request received",
+        "mock-fal:   forwarded: pypi.org:443 (×2)",
+        "mock-fal:   blocked: wma.fal.run:443: mock-fal does not emulate wma.fal.run",
     ]
 
 
 def cost(*charges: Charge) -> list[str]:
-    called = exchange("POST", "fal.run/fal-ai/flux/schnell")
-    return summary([called], [], usage(charges)).splitlines()[2:]
+    call = exchange("POST", "fal.run/fal-ai/flux/schnell")
+    return summary([call], [], usage(charges)).splitlines()[2:]
 
 
-def test_what_the_run_would_have_cost_is_told() -> None:
+def test_the_estimated_cost_is_shown() -> None:
     pictures = [Charge("mock", "fal-ai/flux/schnell", 0.0, 1, 1)] * 4
-    assert cost(*pictures) == ["mock-fal:   would have cost $0.012: 4 × fal-ai/flux/schnell"]
+    assert cost(*pictures) == ["mock-fal:   estimated cost $0.012: 4 × fal-ai/flux/schnell"]
 
 
-def test_the_dearest_endpoint_is_told_first() -> None:
+def test_the_most_expensive_endpoint_is_first() -> None:
     cheap = Charge("mock", "fal-ai/flux/schnell", 0.0, 2, 2)
-    dear = Charge("mock", "fal-ai/flux/dev", 0.0, 1, 1)
-    assert cost(cheap, dear) == [
-        "mock-fal:   would have cost $0.031: 1 × fal-ai/flux/dev, 2 × fal-ai/flux/schnell"
+    expensive = Charge("mock", "fal-ai/flux/dev", 0.0, 1, 1)
+    assert cost(cheap, expensive) == [
+        "mock-fal:   estimated cost $0.031: 1 × fal-ai/flux/dev, 2 × fal-ai/flux/schnell"
     ]
 
 
-def test_a_run_that_would_have_cost_nothing_says_nothing_of_it() -> None:
+def test_a_free_run_shows_no_cost() -> None:
     assert cost() == []
 
 
 @pytest.mark.parametrize(("units", "dollars"), [(1, "0.025"), (4, "0.10"), (40, "1.00"), (60, "1.50")])
-def test_an_amount_has_cents_at_least(units: int, dollars: str) -> None:
+def test_an_amount_has_at_least_two_decimals(units: int, dollars: str) -> None:
     [line] = cost(Charge("mock", "fal-ai/flux/dev", 0.0, 1, units))
     assert f"${dollars}:" in line
 
 
-def test_cassettes_are_counted_and_the_idle_ones_named() -> None:
-    seen = [exchange("GET", "fal.run/a") for _ in range(4)]
-    for each, word in zip(seen, ["replayed 1.json", "replayed 2.json", "no cassette", ""], strict=True):
-        each.playback = word
-    told = summary(seen, [], unused=[f"{number}.json" for number in range(3, 8)])
-    assert "mock-fal:   cassettes: 2 replayed, 1 without a cassette\n" in told
-    assert "mock-fal:   never used: 3.json, 4.json, 5.json and 2 more\n" in told
+def test_cassettes_are_counted_and_unused_ones_named() -> None:
+    exchanges = [exchange("GET", "fal.run/a") for _ in range(4)]
+    for item, word in zip(exchanges, ["replayed 1.json", "replayed 2.json", "no cassette", ""], strict=True):
+        item.playback = word
+    text = summary(exchanges, [], unused=[f"{number}.json" for number in range(3, 8)])
+    assert "mock-fal:   cassettes: 2 replayed, 1 without a cassette\n" in text
+    assert "mock-fal:   unused cassettes: 3.json, 4.json, 5.json and 2 more\n" in text
 
 
-def test_what_was_recorded_need_not_be_emulated() -> None:
+def test_a_recorded_endpoint_need_not_be_emulated() -> None:
     recorded = exchange("POST", "fal.run/fal-ai/kling-video")
     recorded.playback = "recorded 0001.json"
     assert lines([recorded])[2:] == ["mock-fal:   cassettes: 1 recorded"]
+
+
+def delivery(url: str, *attempts: Attempt, fault: str = "") -> Delivery:
+    endpoint, submission = EndpointId.parse("fal-ai/flux/dev"), Submission(1, 0.0, 0.0, 0.0)
+    request = ModelRequest(
+        "a", endpoint, "mock", submission, RunnerResponse(200, {}), 0, Schedule(0.0, 0.0, 0.0, 0.0)
+    )
+    webhook = Webhook(url, "https://v3b.fal.media")
+    return Delivery(request, webhook, POLICIES["fast"], attempts=list(attempts), fault=fault)
+
+
+def test_a_webhook_that_could_not_be_delivered_is_named_with_the_reason() -> None:
+    refused, error = Attempt(0.0, 0.1, None, "Connection refused"), Attempt(0.0, 0.1, 500)
+    text = summary(
+        [],
+        [],
+        deliveries=[
+            delivery("http://127.0.0.1:9/a", refused, error),
+            delivery("http://127.0.0.1:9/a", error),
+            delivery("http://127.0.0.1:9/b", error, refused),
+        ],
+    )
+    assert text.splitlines()[1:] == [
+        "mock-fal:   webhook not delivered: http://127.0.0.1:9/a: HTTP 500 (×2)",
+        "mock-fal:   webhook not delivered: http://127.0.0.1:9/b: Connection refused",
+    ]
+
+
+def test_delivered_waiting_and_dropped_webhooks_are_not_listed() -> None:
+    error, delivered = Attempt(0.0, 0.1, 500), Attempt(0.0, 0.1, 204)
+    deliveries = [
+        delivery("http://a/", error, delivered),
+        delivery("http://a/"),
+        delivery("http://a/", fault="drop"),
+    ]
+    assert len(summary([], [], deliveries=deliveries).splitlines()) == 1
+
+
+def test_a_line_about_a_webhook_is_short() -> None:
+    failed = delivery("http://127.0.0.1/" + "x" * 500, Attempt(0.0, 0.1, None, "no " * 500))
+    assert len(summary([], [], deliveries=[failed]).splitlines()[1]) < 200

@@ -1,4 +1,4 @@
-"""A driver for fal_client, as an asynchronous program uses it."""
+"""A driver for the asynchronous API of fal_client."""
 
 import asyncio
 import base64
@@ -13,14 +13,14 @@ STATES = {"Queued": "IN_QUEUE", "InProgress": "IN_PROGRESS", "Completed": "COMPL
 RENAMED = {"timeout_s": "client_timeout", "start_timeout_s": "start_timeout"}
 
 
-def told(status):
+def as_json(status):
     fields = asdict(status)
     if "position" in fields:
         fields["queue_position"] = fields.pop("position")
     return {"status": STATES[type(status).__name__], **fields}
 
 
-async def answer(op, job):
+async def perform(op, job):
     endpoint, input, request_id = (job.get(name) for name in ("endpoint", "input", "request_id"))
     options = {RENAMED.get(name, name): value for name, value in job.get("options", {}).items()}
     if op == "run":
@@ -28,18 +28,21 @@ async def answer(op, job):
     if op == "submit":
         return {"request_id": (await fal_client.submit_async(endpoint, input, **options)).request_id}
     if op == "status":
-        return {"result": told(await fal_client.status_async(endpoint, request_id, **options))}
+        return {"result": as_json(await fal_client.status_async(endpoint, request_id, **options))}
     if op == "result":
         return {"result": await fal_client.result_async(endpoint, request_id)}
     if op == "cancel":
         return {"result": await fal_client.cancel_async(endpoint, request_id)}
     if op == "subscribe":
         updates, ids = [], []
-        options |= {"on_enqueue": ids.append, "on_queue_update": lambda each: updates.append(told(each))}
+        options |= {
+            "on_enqueue": ids.append,
+            "on_queue_update": lambda status: updates.append(as_json(status)),
+        }
         result = await fal_client.subscribe_async(endpoint, input, **options)
         return {"result": result, "updates": updates, "request_id": ids[0]}
     if op == "stream":
-        events = [each async for each in fal_client.stream_async(endpoint, input, **options)]
+        events = [event async for event in fal_client.stream_async(endpoint, input, **options)]
         return {"events": events, "result": events[-1] if events else None}
     if op == "upload":
         data = base64.b64decode(job["data_base64"])
@@ -51,8 +54,8 @@ def error_of(error):
     if isinstance(error, fal_client.FalClientHTTPError):
         kind = "validation" if error.status_code == 422 else "http"
         fields = error.message if isinstance(error.message, list) else None
-        about = {"status": error.status_code, "error_type": error.error_type, "fields": fields}
-        return {"kind": kind, "message": str(error), **about}
+        details = {"status": error.status_code, "error_type": error.error_type, "fields": fields}
+        return {"kind": kind, "message": str(error), **details}
     is_timeout = isinstance(error, (TimeoutError, httpx.TimeoutException))
     kind = "timeout" if is_timeout else "network" if isinstance(error, httpx.TransportError) else "other"
     return {"kind": kind, "message": f"{type(error).__name__}: {error}"}
@@ -62,11 +65,15 @@ async def main():
     while line := await asyncio.to_thread(sys.stdin.readline):
         job = json.loads(line)
         try:
-            done = await answer(job["op"], job)
-            said = {"ok": True, **done} if done else {"unsupported": True, "reason": f"no {job['op']}"}
+            content = await perform(job["op"], job)
+            answer = (
+                {"ok": True, **content}
+                if content
+                else {"unsupported": True, "reason": f"fal_client has no {job['op']}"}
+            )
         except Exception as error:
-            said = {"ok": False, "error": error_of(error)}
-        print(json.dumps({"id": job["id"], **said}), flush=True)
+            answer = {"ok": False, "error": error_of(error)}
+        print(json.dumps({"id": job["id"], **answer}), flush=True)
 
 
 asyncio.run(main())

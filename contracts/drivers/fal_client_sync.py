@@ -1,4 +1,4 @@
-"""A driver for fal_client, as a synchronous program uses it."""
+"""A driver for the synchronous API of fal_client."""
 
 import base64
 import json
@@ -12,14 +12,14 @@ STATES = {"Queued": "IN_QUEUE", "InProgress": "IN_PROGRESS", "Completed": "COMPL
 RENAMED = {"timeout_s": "client_timeout", "start_timeout_s": "start_timeout"}
 
 
-def told(status):
+def as_json(status):
     fields = asdict(status)
     if "position" in fields:
         fields["queue_position"] = fields.pop("position")
     return {"status": STATES[type(status).__name__], **fields}
 
 
-def answer(op, job):
+def perform(op, job):
     endpoint, input, request_id = (job.get(name) for name in ("endpoint", "input", "request_id"))
     options = {RENAMED.get(name, name): value for name, value in job.get("options", {}).items()}
     if op == "run":
@@ -27,14 +27,17 @@ def answer(op, job):
     if op == "submit":
         return {"request_id": fal_client.submit(endpoint, input, **options).request_id}
     if op == "status":
-        return {"result": told(fal_client.status(endpoint, request_id, **options))}
+        return {"result": as_json(fal_client.status(endpoint, request_id, **options))}
     if op == "result":
         return {"result": fal_client.result(endpoint, request_id)}
     if op == "cancel":
         return {"result": fal_client.cancel(endpoint, request_id)}
     if op == "subscribe":
         updates, ids = [], []
-        options |= {"on_enqueue": ids.append, "on_queue_update": lambda each: updates.append(told(each))}
+        options |= {
+            "on_enqueue": ids.append,
+            "on_queue_update": lambda status: updates.append(as_json(status)),
+        }
         result = fal_client.subscribe(endpoint, input, **options)
         return {"result": result, "updates": updates, "request_id": ids[0]}
     if op == "stream":
@@ -50,8 +53,8 @@ def error_of(error):
     if isinstance(error, fal_client.FalClientHTTPError):
         kind = "validation" if error.status_code == 422 else "http"
         fields = error.message if isinstance(error.message, list) else None
-        about = {"status": error.status_code, "error_type": error.error_type, "fields": fields}
-        return {"kind": kind, "message": str(error), **about}
+        details = {"status": error.status_code, "error_type": error.error_type, "fields": fields}
+        return {"kind": kind, "message": str(error), **details}
     is_timeout = isinstance(error, (TimeoutError, httpx.TimeoutException))
     kind = "timeout" if is_timeout else "network" if isinstance(error, httpx.TransportError) else "other"
     return {"kind": kind, "message": f"{type(error).__name__}: {error}"}
@@ -60,8 +63,12 @@ def error_of(error):
 for line in sys.stdin:
     job = json.loads(line)
     try:
-        done = answer(job["op"], job)
-        said = {"ok": True, **done} if done else {"unsupported": True, "reason": f"no {job['op']}"}
+        content = perform(job["op"], job)
+        answer = (
+            {"ok": True, **content}
+            if content
+            else {"unsupported": True, "reason": f"fal_client has no {job['op']}"}
+        )
     except Exception as error:
-        said = {"ok": False, "error": error_of(error)}
-    print(json.dumps({"id": job["id"], **said}), flush=True)
+        answer = {"ok": False, "error": error_of(error)}
+    print(json.dumps({"id": job["id"], **answer}), flush=True)

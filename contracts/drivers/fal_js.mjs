@@ -1,11 +1,11 @@
-// A driver for @fal-ai/client. It is looked for from the folder in which the driver is started, as a program of yours would.
+// A driver for @fal-ai/client, which is loaded from the folder in which the driver is started.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
 const { ApiError, createFalClient } = createRequire(`${process.cwd()}/`)("@fal-ai/client");
 const fal = createFalClient(); // reads FAL_KEY
 
-const queued = ({ webhook_url, priority, hint, start_timeout_s }) => ({
+const submitOptions = ({ webhook_url, priority, hint, start_timeout_s }) => ({
   webhookUrl: webhook_url,
   priority,
   hint,
@@ -19,7 +19,7 @@ const ops = {
     return { result: data, request_id: requestId };
   },
   async submit({ endpoint, input, options }) {
-    return { request_id: (await fal.queue.submit(endpoint, { input, ...queued(options) })).request_id };
+    return { request_id: (await fal.queue.submit(endpoint, { input, ...submitOptions(options) })).request_id };
   },
   async status({ endpoint, request_id, options }) {
     return { result: await fal.queue.status(endpoint, { requestId: request_id, logs: options.with_logs }) };
@@ -34,7 +34,7 @@ const ops = {
     const updates = [];
     const { data, requestId } = await fal.subscribe(endpoint, {
       input,
-      ...queued(options),
+      ...submitOptions(options),
       logs: options.with_logs,
       timeout: options.timeout_s && options.timeout_s * 1000,
       onQueueUpdate: (update) => updates.push(update),
@@ -71,8 +71,8 @@ function errorOf(error) {
 
 for await (const line of createInterface({ input: process.stdin })) {
   const job = JSON.parse(line);
-  const said = !ops[job.op]
+  const answer = !ops[job.op]
     ? { unsupported: true, reason: `@fal-ai/client has no ${job.op}` }
-    : await ops[job.op](job).then((done) => ({ ok: true, ...done }), (error) => ({ ok: false, error: errorOf(error) }));
-  console.log(JSON.stringify({ id: job.id, ...said }));
+    : await ops[job.op](job).then((content) => ({ ok: true, ...content }), (error) => ({ ok: false, error: errorOf(error) }));
+  console.log(JSON.stringify({ id: job.id, ...answer }));
 }

@@ -1,5 +1,5 @@
-"""The contract suite: whether a server is fal, whether a client can speak to it. Behind `mock-fal check`.
+"""The contract suite behind `mock-fal check`: does a server behave like fal, and does a client use fal correctly?
 
-A black box: it knows a target's address, the specification in `openapi/` and real clients, and of mock-fal only
-how to start one.
+The suite is a black box test. It knows the address of the target, the specification in `openapi/` and real clients.
+Of mock-fal itself it knows only how to start a server.
 """

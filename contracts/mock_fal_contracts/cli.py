@@ -1,4 +1,4 @@
-"""The flags of `mock-fal check`, and what they lead to."""
+"""The command line of `mock-fal check`: its flags, and which check they start."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mock_fal_contracts.report import baseline, machine, page, terminal
-from mock_fal_contracts.results import Result, Tell
+from mock_fal_contracts.results import OnResult, Result
 from mock_fal_contracts.target import CheckError
 
-# What a shell answers for a program that Ctrl+C ended.
+# The exit code that a shell reports for a program ended by Ctrl+C.
 _INTERRUPTED = 130
 
 DESCRIPTION = """\
 Without --client and without a command: checks a server. With --client: checks a client, through a small driver
-that reads one JSON job a line. With a command behind --: runs it against a mock and judges it by what it asked.
+that reads one JSON job per line. With a command after --: runs it against a mock and checks its requests against
+the usage rules.
 """
 
 
@@ -30,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    flags.add_argument("--target", default="mock", help="mock, live, or an address (default: %(default)s)")
+    flags.add_argument("--target", default="mock", help="mock, live, or a URL (default: %(default)s)")
     flags.add_argument(
         "--client",
         action="append",
@@ -40,58 +41,67 @@ def parser() -> argparse.ArgumentParser:
     )
     flags.add_argument("--key", default=os.environ.get("FAL_KEY", ""), help="id:secret (default: $FAL_KEY)")
     flags.add_argument(
-        "--budget", type=float, default=0.0, metavar="USD", help="what a live check may cost (default: 0)"
+        "--budget",
+        type=float,
+        default=0.0,
+        metavar="USD",
+        help="the most a live check may spend (default: 0)",
     )
     flags.add_argument(
-        "--seed", type=int, default=0, help="of the generated questions (default: %(default)s)"
+        "--seed", type=int, default=0, help="seed of the generated requests (default: %(default)s)"
     )
     flags.add_argument(
         "--examples",
         type=int,
         default=0,
         metavar="N",
-        help="generated questions per operation (default: by target)",
+        help="generated requests per operation (default: depends on the target)",
     )
     flags.add_argument(
-        "--only", action="append", default=[], metavar="GLOB", help="only cases with such an id"
+        "--only", action="append", default=[], metavar="GLOB", help="run only the cases whose id matches"
     )
-    flags.add_argument("--list", action="store_true", help="list the cases and stop")
-    flags.add_argument("--baseline", type=Path, metavar="FILE", help="known failures")
-    flags.add_argument("--write-baseline", action="store_true", help="write what fails now into --baseline")
+    flags.add_argument("--list", action="store_true", help="list the cases and exit")
+    flags.add_argument("--baseline", type=Path, metavar="FILE", help="a list of known failures")
+    flags.add_argument(
+        "--write-baseline", action="store_true", help="write the current failures into --baseline"
+    )
     flags.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     flags.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
     flags.add_argument("--html", type=Path, metavar="FILE", help="write the results as one HTML page")
     flags.add_argument("--badge", type=Path, metavar="FILE", help="write an SVG badge")
-    flags.add_argument("--quiet", action="store_true", help="no line for each case")
+    flags.add_argument("--quiet", action="store_true", help="print no progress, only the summary")
     flags.add_argument(
         "--stress",
         nargs="?",
         const="all",
         default="",
         metavar="NAMES",
-        help="for a command: run it again for each kind of trouble",
+        help="with a command: run it once more under each kind of injected fault",
     )
     flags.add_argument(
         "--timeout",
         type=float,
         default=120.0,
         metavar="S",
-        help="for a command: how long a run may take (default: %(default)g)",
+        help="with a command: time limit of one run in seconds (default: %(default)g)",
+    )
+    flags.add_argument(
+        "--require-traffic", action="store_true", help="with a command: exit with 1 if it sends no request"
     )
     return flags
 
 
 def main(arguments: Sequence[str], command: Sequence[str] = ()) -> int:
-    """Check, report, and return the exit code: 0 when all is well, 1 when something fails, 2 for a wrong question.
+    """Check, report, and return the exit code: 0 on success, 1 for a failed case, 2 for a usage error.
 
-    A command in which nothing is wrong, and that fails by itself, gives its own exit code.
+    With a command: when every usage rule holds, the exit code is that of the command.
     """
     options = parser().parse_args(arguments)
     options.command_code = 0
     try:
         known = _known(options)
-        _need_places(options)
-        results = _checked(options, command)
+        _require_writable_paths(options)
+        results = _run(options, command)
     except (CheckError, ValueError) as error:
         print(f"mock-fal check: {error}", file=sys.stderr)
         return 2
@@ -100,65 +110,65 @@ def main(arguments: Sequence[str], command: Sequence[str] = ()) -> int:
     if options.list:
         return 0
     if options.write_baseline and options.baseline:
-        options.baseline.write_text(baseline.written(results), "utf-8")
+        options.baseline.write_text(baseline.render(results), "utf-8")
         known = baseline.read(options.baseline)
-    results = baseline.compared(results, known, whole=not options.only)
+    results = baseline.compare(results, known, whole=not options.only)
     sys.stdout.write(terminal.summary(results))
     _write(options, results)
     return int(any(result.status.is_bad for result in results)) or int(options.command_code)
 
 
 def _known(options: argparse.Namespace) -> baseline.Known:
-    """What the baseline names. Raises CheckError for a file that is not there, ValueError for one that is none."""
+    """The known failures of the baseline. Raises CheckError for a missing file, ValueError for a malformed one."""
     if options.write_baseline and not options.baseline:
-        raise CheckError("--write-baseline: say which file, as in --baseline known.txt")
+        raise CheckError("--write-baseline: name the file, as in --baseline known.txt")
     if not options.baseline or (options.write_baseline and not options.baseline.exists()):
         return frozenset()
     try:
         return baseline.read(options.baseline)
     except OSError as error:
-        hint = "; --write-baseline makes one" if isinstance(error, FileNotFoundError) else ""
+        hint = "; --write-baseline creates it" if isinstance(error, FileNotFoundError) else ""
         raise CheckError(f"--baseline: can't read {options.baseline}: {error.strerror}{hint}") from None
 
 
-def _need_places(options: argparse.Namespace) -> None:
-    """Raises CheckError for a result that could not be written: better before all the work than behind it."""
+def _require_writable_paths(options: argparse.Namespace) -> None:
+    """Raises CheckError for a report that could not be written, before any case runs."""
     for flag in ("json", "junit", "html", "badge", "baseline"):
         path = getattr(options, flag)
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
-            why = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
-            raise CheckError(f"--{flag}: can't write {path}: {why}")
+            reason = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+            raise CheckError(f"--{flag}: can't write {path}: {reason}")
 
 
-def _checked(options: argparse.Namespace, command: Sequence[str]) -> list[Result]:
-    """The results of whichever of the three checks was asked for."""
+def _run(options: argparse.Namespace, command: Sequence[str]) -> list[Result]:
+    """The results of the one check that the flags select."""
     if command and options.client:
-        raise CheckError("--client and a command behind -- are two checks; ask for one of them")
+        raise CheckError("--client and a command after -- are two different checks; choose one")
     if command:
-        from mock_fal_contracts.usage_rules import judge
+        from mock_fal_contracts.usage_rules import check_program
 
-        return judge(options, command, _teller(options))
+        return check_program(options, command, _progress(options))
     if options.client:
         from mock_fal_contracts.client import check_clients
 
-        return check_clients(options, _teller(options))
+        return check_clients(options, _progress(options))
     from mock_fal_contracts.server import check_server
 
-    return check_server(options, _teller(options))
+    return check_server(options, _progress(options))
 
 
-def _teller(options: argparse.Namespace) -> Tell:
-    """Prints a line for each result; its second argument is how many there will be."""
+def _progress(options: argparse.Namespace) -> OnResult:
+    """A callback that prints one line for each result; its second argument is the total number of results."""
     count = 0
 
-    def tell(result: Result, total: int | None = None) -> None:
+    def on_result(result: Result, total: int | None = None) -> None:
         nonlocal count
         count += 1
         if not options.quiet:
             sys.stdout.write(terminal.progress(result, count, total))
             sys.stdout.flush()
 
-    return tell
+    return on_result
 
 
 def _write(options: argparse.Namespace, results: Sequence[Result]) -> None:

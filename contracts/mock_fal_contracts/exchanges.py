@@ -1,4 +1,4 @@
-"""One question and its answer, as the journal of a mock tells them, or as a check itself put them."""
+"""One HTTP exchange: read from the journal of a mock, or recorded by a check that sent the request itself."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mock_fal_contracts.results import Evidence
 
 Headers = Sequence[tuple[str, str]]
 
-# What is shown of a body.
-_SHOWN = 2000
+# Characters of a body that evidence shows.
+_MAX_BODY = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question to one of fal's hosts, and its answer. `at` is in seconds; headers keep their order and case.
+    """A request to one of fal's hosts and its response. Headers keep their order and case.
 
-    `directive` says what a rule of the scenario did to the answer, `duration_s` how long it took. `asked_at` is real time,
-    in Unix seconds; `is_open` says that the answer was still going on; `operation`, `endpoint` and `state` are the
-    journal's words for what was asked, about what, and what has become of it.
+    `at` is the time of the request in seconds on the server's clock, `received_at` the same on the real clock, and
+    `duration_s` the real time until the response ended. `is_open`: the response had not ended yet. `directive` is
+    what a rule of the scenario did to the response. `operation`, `endpoint` and `state` have the journal's names.
     """
 
     at: float
@@ -47,75 +47,77 @@ class Exchange:
 
     @property
     def params(self) -> list[tuple[str, str]]:
-        """The query's parameters, in their order."""
+        """The parameters of the query, in order."""
         return parse_qsl(self.query, keep_blank_values=True)
 
     def request_header(self, name: str) -> str | None:
-        """A header of the question, by its name in any case; None when it was not sent."""
+        """A header of the request, by its case-insensitive name; None if it was not sent."""
         return _header(self.request_headers, name)
 
     def response_header(self, name: str) -> str | None:
-        """A header of the answer."""
+        """A header of the response, by its case-insensitive name; None if it was not sent."""
         return _header(self.response_headers, name)
 
     @property
     def requested_id(self) -> str:
-        """The request's id in the address; empty where that names none."""
+        """The request id in the URL; empty if the URL has none."""
         return self.path.partition("/requests/")[2].partition("/")[0]
 
     @property
     def input(self) -> Any:
-        """The question's body as JSON; None when it is none."""
+        """The request body as JSON; None if it is not JSON."""
         return _json(self.request_body)
 
     @property
     def output(self) -> Any:
-        """The answer's body as JSON; None when it is none."""
+        """The response body as JSON; None if it is not JSON."""
         return _json(self.response_body)
 
     @property
     def url(self) -> str:
-        """The address that was asked."""
+        """The URL of the request, with fal's own host."""
         return f"https://{self.host}{self.path}" + (f"?{self.query}" if self.query else "")
 
     def evidence(self, note: str = "") -> Evidence:
-        """The exchange as text; secrets are masked."""
+        """The exchange as text, with secrets masked."""
         return Evidence(
             _text(f"{self.method} {self.url}", self.request_headers, self.request_body),
             _text(
-                f"{self.status}" if self.status else "(no answer)", self.response_headers, self.response_body
+                f"{self.status}" if self.status else "(no response)",
+                self.response_headers,
+                self.response_body,
             ),
             note,
         )
 
 
-def from_journal(entry: Mapping[str, Any]) -> Exchange:
-    """One of `requests` in the answer of `GET /_mock/requests`."""
-    request_key, answer = entry["request"], entry["response"]
+def from_journal(record: Mapping[str, Any]) -> Exchange:
+    """Parse one of the `requests` in the response of `GET /_mock/requests`."""
+    request, response = record["request"], record["response"]
     return Exchange(
-        at=entry["at"],
-        method=entry["method"],
-        host=entry["host"],
-        path=entry["path"],
-        query=entry["query"],
-        request_headers=[(name, value) for name, value in request_key["headers"]],
-        request_body=_bytes(request_key),
-        status=entry["status"],
-        response_headers=[(name, value) for name, value in answer["headers"]],
-        response_body=_bytes(answer),
-        request_id=entry.get("request_id") or "",
-        duration_s=entry.get("duration_s") or 0.0,
-        directive=entry.get("directive") or "",
-        received_at=entry.get("asked_at") or 0.0,
-        is_open="duration_s" in entry and entry["duration_s"] is None,
-        operation=entry.get("operation") or "",
-        endpoint=entry.get("endpoint") or "",
-        state=entry.get("state") or "",
+        at=record["at"],
+        method=record["method"],
+        host=record["host"],
+        path=record["path"],
+        query=record["query"],
+        request_headers=[(name, value) for name, value in request["headers"]],
+        request_body=_bytes(request),
+        status=record["status"],
+        response_headers=[(name, value) for name, value in response["headers"]],
+        response_body=_bytes(response),
+        request_id=record.get("request_id") or "",
+        duration_s=record.get("duration_s") or 0.0,
+        directive=record.get("directive") or "",
+        received_at=record.get("received_at") or 0.0,
+        is_open="duration_s" in record and record["duration_s"] is None,
+        operation=record.get("operation") or "",
+        endpoint=record.get("endpoint") or "",
+        state=record.get("state") or "",
     )
 
 
 def _bytes(message: Mapping[str, Any]) -> bytes:
-    """A body: text, or base64 where it is none."""
+    """The body of a message; the journal stores it as text, or as base64 if it is not UTF-8."""
     body = message.get("body") or ""
     if message.get("encoding") == "base64":
         return base64.b64decode(body)
@@ -123,7 +125,7 @@ def _bytes(message: Mapping[str, Any]) -> bytes:
 
 
 def _header(headers: Headers, name: str) -> str | None:
-    return next((value for each, value in headers if each.lower() == name.lower()), None)
+    return next((value for header, value in headers if header.lower() == name.lower()), None)
 
 
 def _json(body: bytes) -> Any:
@@ -133,15 +135,15 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _text(first: str, headers: Headers, body: bytes) -> str:
+def _text(start_line: str, headers: Headers, body: bytes) -> str:
     lines = [f"{name}: {_masked(name, value)}" for name, value in headers]
     text = body.decode("utf-8", "replace")
-    more = f"… {len(text) - _SHOWN} more characters" if len(text) > _SHOWN else ""
-    return "\n".join([first, *lines, "", text[:_SHOWN] + more]).rstrip()
+    more = f"… {len(text) - _MAX_BODY} more characters" if len(text) > _MAX_BODY else ""
+    return "\n".join([start_line, *lines, "", text[:_MAX_BODY] + more]).rstrip()
 
 
 def _masked(name: str, value: str) -> str:
-    """A header's value without the secret half of a key, and without a token."""
+    """The value of a header; in Authorization, the secret half of a key and any token are masked."""
     if name.lower() != "authorization":
         return value
     scheme, space, secret = value.partition(" ")

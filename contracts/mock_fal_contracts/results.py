@@ -1,4 +1,4 @@
-"""What a check came to: one `Result` for each case and subject, with the exchanges that show it."""
+"""Results of a check: one `Result` for each case and subject, with the exchanges that prove it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Status(Enum):
-    """How a case ended. `KNOWN` failed, and the baseline says so; `STALE` passed, and the baseline says it fails."""
+    """The outcome of a case. `KNOWN`: failed as the baseline says. `STALE`: passed although the baseline lists it."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -18,15 +18,15 @@ class Status(Enum):
 
     @property
     def is_bad(self) -> bool:
-        """Whether it makes the whole check fail."""
+        """Whether this outcome makes the whole check fail."""
         return self in (Status.FAILED, Status.STALE)
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One exchange as text: `question` and `answer` are heads and bodies as they went over the wire.
+    """One exchange as text: `request` and `response` are head and body as sent over the wire.
 
-    `note` says what to look at. Secrets are masked by whoever makes it.
+    `note` says what to look at. The caller masks secrets.
     """
 
     request: str
@@ -36,9 +36,9 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is checked. `id` never changes once it is published: baselines name it.
+    """A requirement to check. `id` never changes once published, because baselines refer to it.
 
-    `requirement` is the rule in one sentence, `source` where fal (or HTTP) says so.
+    `requirement` is the rule in one sentence; `source` says where fal (or HTTP) states it.
     """
 
     id: str
@@ -49,7 +49,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one case ended for one subject (a client, or a server). `message` says what was seen and what to do."""
+    """The outcome of one case for one subject: a client or a server. `message` says what is wrong and how to fix it."""
 
     case: Case
     subject: str
@@ -59,22 +59,22 @@ class Result:
     duration_s: float = 0.0
 
 
-# Called with each result as soon as it is there, and with how many there will be where that is known.
-Tell = Callable[[Result, int | None], None]
+# Called with each result as soon as it is known, and with the total number of results where that is known.
+OnResult = Callable[[Result, int | None], None]
 
 
 def passed(case: Case, subject: str, duration_s: float = 0.0) -> Result:
-    """The case holds."""
+    """The subject meets the requirement."""
     return Result(case, subject, Status.PASSED, duration_s=duration_s)
 
 
 def failed(
     case: Case, subject: str, message: str, evidence: Iterable[Evidence] = (), duration_s: float = 0.0
 ) -> Result:
-    """The case does not hold."""
+    """The subject violates the requirement."""
     return Result(case, subject, Status.FAILED, message, tuple(evidence), duration_s)
 
 
 def skipped(case: Case, subject: str, reason: str) -> Result:
-    """The case could not be tried."""
+    """The case could not be run."""
     return Result(case, subject, Status.SKIPPED, reason)

@@ -1,4 +1,4 @@
-"""A mock that ends with whoever started it: when the other end of its standard input is gone, however that came."""
+"""A `mock-fal serve` process that ends when its parent does: it stops when its standard input is closed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from threading import Thread
 from mock_fal.cli import main
 
 
-def _watch() -> None:
+def _stop_at_end_of_stdin() -> None:
     sys.stdin.buffer.read()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    Thread(target=_watch, daemon=True).start()
+    Thread(target=_stop_at_end_of_stdin, daemon=True).start()
     sys.exit(main(["serve", "--port", "0", *sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""The server that is checked: a mock of our own, the live service, or any address that speaks as fal does."""
+"""The server under test: a mock started by the check, the live service, or any address that serves fal's API."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 
 class CheckError(Exception):
-    """The check itself can't be done: a wrong flag, a target that doesn't answer."""
+    """The check can't be run: a wrong flag, or a target that does not respond."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to ask, and with which key. `base` is empty for the live service, whose hosts have names of their own.
+    """Where to send requests, and with which key. `base` is empty for the live service: its hosts are real names.
 
-    `is_ours` says that it has mock-fal's control API at `base`.
+    `is_ours`: the server has mock-fal's control API at `base`.
     """
 
     name: str
@@ -28,14 +28,14 @@ class Target:
     is_ours: bool = False
 
     def url(self, host: str, path: str) -> str:
-        """The address of `path` on one of fal's hosts; without a host, on the target's own."""
+        """The URL of `path` on one of fal's hosts; with an empty host, on the target's own address."""
         if not host:
             return f"{self.base}{path}"
         return f"{self.base}/{host}{path}" if self.base else f"https://{host}{path}"
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a question with a key carries."""
+        """The headers of an authenticated request."""
         return {"authorization": f"Key {self.key}"}
 
 
@@ -43,52 +43,55 @@ class Target:
 def open_target(name: str, key: str, flags: Sequence[str] = ()) -> Iterator[Target]:
     """The target that `--target` names: `mock` (started here, with `flags` of `mock-fal serve`), `live` or a URL."""
     if name == "mock":
-        with started(flags) as base:
+        with running_mock(flags) as base:
             yield Target("mock", base, key or "check:contract", is_ours=True)
     elif name == "live":
         if not key:
-            raise CheckError("--target live needs a key: set FAL_KEY, or say --key id:secret")
+            raise CheckError("--target live needs a key: set FAL_KEY, or pass --key id:secret")
         yield Target("live", "", key)
     elif name.startswith(("http://", "https://")):
         yield Target(name, name.rstrip("/"), key or "check:contract")
     else:
-        raise CheckError(f"--target {name!r}: expected mock, live, or an address that begins with http://")
+        raise CheckError(f"--target {name!r}: expected mock, live, or a URL that begins with http://")
 
 
 @contextmanager
-def started(flags: Sequence[str] = ()) -> Iterator[str]:
-    """A mock in a process of its own; gives its address."""
+def running_mock(flags: Sequence[str] = ()) -> Iterator[str]:
+    """Run a mock in a separate process; yields its address."""
     command = [sys.executable, "-m", "mock_fal_contracts.served", *flags]
-    # What it says of webhooks and the like is no matter of who started it.
-    quiet = subprocess.DEVNULL
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # warnings about webhooks and the like do not concern the check
+        text=True,
     ) as server:
         assert server.stdin is not None and server.stdout is not None
         try:
             words = server.stdout.readline().split()
-            if "at" not in words:
+            base = next((word for word in words if word.startswith("http")), None)
+            if base is None:
                 raise CheckError(f"mock-fal did not start: {' '.join(command)}")
-            yield words[words.index("at") + 1]
+            yield base
         finally:
-            # This ends it. A signal beside it would be one too many: Python 3.11 that stops, traced for coverage, spins
-            # for ever at a second one.
+            # This stops the server. It must not get a signal as well: while Python 3.11 shuts down under coverage
+            # tracing, a second signal makes it spin for ever.
             server.stdin.close()
 
 
 def environment(base: str) -> dict[str, str]:
-    """The environment that leads an unmodified program to a server, as `mock-fal env` says it."""
-    told = subprocess.run(
+    """The environment that points an unmodified program at a server, as printed by `mock-fal env`."""
+    completed = subprocess.run(
         [sys.executable, "-m", "mock_fal", "env", "--url", base], capture_output=True, text=True, check=False
     )
-    if told.returncode:
-        raise CheckError(f"mock-fal env failed: {told.stderr.strip()}")
+    if completed.returncode:
+        raise CheckError(f"mock-fal env failed: {completed.stderr.strip()}")
     environ = dict(os.environ)
-    for line in told.stdout.splitlines():
-        verb, *words = shlex.split(line)
-        for word in words:
-            name, _, value = word.partition("=")
+    for line in completed.stdout.splitlines():
+        command, *assignments = shlex.split(line)
+        for assignment in assignments:
+            name, _, value = assignment.partition("=")
             environ.pop(name, None)
-            if verb == "export":
+            if command == "export":
                 environ[name] = value
     return environ

@@ -8,5 +8,5 @@ import os
 import fal
 
 print(
-    fal.ask("POST", f"{fal.QUEUE}/{fal.SCHNELL}", {"prompt": "a cat"}, key="Bearer " + os.environ["FAL_KEY"])
+    fal.send("POST", f"{fal.QUEUE}/{fal.SCHNELL}", {"prompt": "a cat"}, key="Bearer " + os.environ["FAL_KEY"])
 )

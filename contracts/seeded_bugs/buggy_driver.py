@@ -1,6 +1,6 @@
-"""A client behind a driver, with flaws to order: `buggy_driver.py FLAW ...`. Without one it passes every case.
+"""A driver with seeded bugs: `buggy_driver.py BUG ...` enables those bugs. Without any, it passes every case.
 
-It proves that the cases of `mock-fal check --client` can be passed, and that each of them can fail.
+It proves that each case of `mock-fal check --client` can pass, and that each can fail.
 """
 
 import base64
@@ -15,17 +15,17 @@ from urllib.parse import quote, urlencode
 
 import httpx
 
-FLAWS = set(sys.argv[1:])
+BUGS = set(sys.argv[1:])
 KEY = os.environ["FAL_KEY"]
 QUEUE = "https://queue.fal.run"
 
 
 class Failure(Exception):
-    """What an answer of the server, or none, came to."""
+    """An error response of the server, or no response."""
 
     def __init__(self, kind, message, status=None, error_type=None, fields=None):
         super().__init__(message)
-        self.told = {
+        self.error = {
             "kind": kind,
             "message": message,
             "status": status,
@@ -37,225 +37,226 @@ class Failure(Exception):
 client = httpx.Client()
 
 
-def ask(method, url, body=None, headers=(), *, until=None, safe=None, key=True):
-    """The body of a good answer. Tries again what passes."""
+def send(method, url, body=None, headers=(), *, until=None, safe=None, key=True):
+    """Send a request, retry transient failures, and return the body of a 2xx response."""
     safe = method == "GET" if safe is None else safe
-    headers = {"User-Agent": "flawed/1", **dict(headers)}
-    if key and "no_key" not in FLAWS:
-        headers["Authorization"] = f"{'Bearer' if 'bearer' in FLAWS else 'Key'} {KEY}"
-    if "key_in_url" in FLAWS:
+    headers = {"User-Agent": "buggy/1", **dict(headers)}
+    if key and "no_key" not in BUGS:
+        headers["Authorization"] = f"{'Bearer' if 'bearer' in BUGS else 'Key'} {KEY}"
+    if "key_in_url" in BUGS:
         url += ("&" if "?" in url else "?") + urlencode({"key": KEY})
     for attempt in range(4):
         try:
-            return once(method, url, body, headers, until)
+            return send_once(method, url, body, headers, until)
         except Failure as failure:
-            pause = passes(failure, safe)
-            if pause is None or attempt == 3 or "no_retry" in FLAWS:
+            pause = retry_delay(failure, safe)
+            if pause is None or attempt == 3 or "no_retry" in BUGS:
                 raise
             time.sleep(pause)
     raise AssertionError
 
 
-def once(method, url, body, headers, until):
+def send_once(method, url, body, headers, until):
     timeout = 20.0 if until is None else max(0.01, until - time.monotonic())
     try:
-        answer = client.request(method, url, content=body, headers=headers, timeout=timeout)
+        response = client.request(method, url, content=body, headers=headers, timeout=timeout)
     except httpx.TimeoutException as error:
         raise Failure("timeout", str(error)) from None
     except httpx.TransportError as error:
         raise Failure("network", str(error)) from None
-    if answer.is_redirect and "follows_redirects" in FLAWS:
-        return once(method, answer.headers["location"], body, headers, until)
-    if not answer.is_success and "status_ignored" not in FLAWS:
-        raise refusal(answer)
-    return answer.content
+    if response.is_redirect and "follows_redirects" in BUGS:
+        return send_once(method, response.headers["location"], body, headers, until)
+    if not response.is_success and "status_ignored" not in BUGS:
+        raise failure_of(response)
+    return response.content
 
 
-def refusal(answer):
+def failure_of(response):
     try:
-        document = answer.json()
+        document = response.json()
     except ValueError:
         document = None
     detail = document.get("detail", document) if isinstance(document, dict) else None
-    said = detail if isinstance(detail, str) else json.dumps(detail) if detail else answer.text
+    message = detail if isinstance(detail, str) else json.dumps(detail) if detail else response.text
     error_type = document.get("error_type") if isinstance(document, dict) else None
-    kind = "validation" if answer.status_code == 422 else "http"
+    kind = "validation" if response.status_code == 422 else "http"
     fields = detail if isinstance(detail, list) else None
     failure = Failure(
-        kind, said, answer.status_code, error_type or answer.headers.get("x-fal-error-type"), fields
+        kind, message, response.status_code, error_type or response.headers.get("x-fal-error-type"), fields
     )
-    if "says_nothing" in FLAWS:
+    if "no_details" in BUGS:
         failure = Failure("other", "request failed")
-    failure.headers, failure.text = answer.headers, answer.text
+    failure.headers, failure.text = response.headers, response.text
     return failure
 
 
-def passes(failure, safe):
-    """How long to wait before the next try; None when it would not help."""
-    status = failure.told["status"]
+def retry_delay(failure, safe):
+    """Seconds until the next attempt; None for a permanent failure."""
+    status = failure.error["status"]
     headers = getattr(failure, "headers", {})
-    if "retries_all" in FLAWS:
+    if "retries_all" in BUGS:
         return 0.0
     if status is None:
-        return 0.2 if safe and failure.told["kind"] == "network" else None
+        return 0.2 if safe and failure.error["kind"] == "network" else None
     if status == 504 and headers.get("x-fal-request-timeout-type"):
         return None
     ingress = status in (502, 503, 504) and "x-fal-request-id" not in headers and "nginx" in failure.text
-    stored = failure.told["error_type"] is not None
+    stored = failure.error["error_type"] is not None
     if status == 429 or ingress or (safe and status in (500, 503) and not stored):
-        return 0.0 if "no_backoff" in FLAWS else float(headers.get("retry-after", 0.2))
+        return 0.0 if "no_backoff" in BUGS else float(headers.get("retry-after", 0.2))
     return None
 
 
-def read(text):
-    if "floats" in FLAWS:
+def parsed(text):
+    if "floats" in BUGS:
         return json.loads(text, parse_int=lambda digits: int(float(digits)))
     try:
-        document = json.loads(text)
+        return json.loads(text)
     except ValueError as error:
-        raise Failure("other", f"no JSON: {error}") from None
-    return document
+        raise Failure("other", f"not JSON: {error}") from None
 
 
-def written(document):
-    if "wrapped" in FLAWS:
+def serialized(document):
+    if "wrapped" in BUGS:
         document = {"input": document}
-    if "escapes_lost" in FLAWS:
+    if "escapes_lost" in BUGS:
         return json.dumps(document, ensure_ascii=False).encode("ascii", "replace")
-    if "nulls_dropped" in FLAWS and isinstance(document, dict):
+    if "nulls_dropped" in BUGS and isinstance(document, dict):
         document = {name: value for name, value in document.items() if value}
     return json.dumps(document).encode()
 
 
-def app(endpoint):
+def app_id(endpoint):
     parts = endpoint.split("/")
-    if "sub_path" in FLAWS:
+    if "sub_path" in BUGS:
         return endpoint
     return "/".join(parts[:3] if parts[0] in ("workflows", "comfy") else parts[:2])
 
 
 def options_headers(options):
-    headers = {"Content-Type": "text/plain" if "no_content_type" in FLAWS else "application/json"}
+    headers = {"Content-Type": "text/plain" if "no_content_type" in BUGS else "application/json"}
     names = {
         "priority": "X-Fal-Queue-Priority",
         "hint": "X-Fal-Runner-Hint",
         "start_timeout_s": "X-Fal-Request-Timeout",
     }
-    if "options_ignored" not in FLAWS:
+    if "options_ignored" not in BUGS:
         headers |= {header: str(options[name]) for name, header in names.items() if name in options}
     return headers
 
 
-def submitted(job, until=None):
+def submit(job, until=None):
     options = job["options"]
     url = f"{QUEUE}/{job['endpoint']}"
-    if options.get("webhook_url") and "options_ignored" not in FLAWS:
+    if options.get("webhook_url") and "options_ignored" not in BUGS:
         webhook = options["webhook_url"]
-        url += "?fal_webhook=" + (webhook if "webhook_raw" in FLAWS else quote(webhook, ""))
-    answer = read(ask("POST", url, written(job["input"]), options_headers(options), until=until))
-    if not isinstance(answer, dict) or not isinstance(answer.get("request_id"), str):
-        raise Failure("other", "no request_id in the answer")
-    return answer["request_id"]
+        url += "?fal_webhook=" + (webhook if "webhook_raw" in BUGS else quote(webhook, ""))
+    response = parsed(send("POST", url, serialized(job["input"]), options_headers(options), until=until))
+    if not isinstance(response, dict) or not isinstance(response.get("request_id"), str):
+        raise Failure("other", "no request_id in the response")
+    return response["request_id"]
 
 
-def about(job, request_id, step=""):
-    return f"{QUEUE}/{app(job['endpoint'])}/requests/{request_id}{step}"
+def request_url(job, request_id, suffix=""):
+    return f"{QUEUE}/{app_id(job['endpoint'])}/requests/{request_id}{suffix}"
 
 
-def status_of(job, request_id, until=None):
-    logs = job["options"].get("with_logs") and "no_logs" not in FLAWS
-    answer = read(ask("GET", about(job, request_id, "/status?logs=" + ("1" if logs else "0")), until=until))
-    if not isinstance(answer, dict) or "status" not in answer:
-        raise Failure("other", "no status in the answer")
-    if "strict_status" in FLAWS:
-        answer["logs"], answer["metrics"], answer["queue_position"] = (
-            answer["logs"],
-            answer["metrics"],
-            answer["queue_position"] or None,
+def poll(job, request_id, until=None):
+    logs = job["options"].get("with_logs") and "no_logs" not in BUGS
+    response = parsed(
+        send("GET", request_url(job, request_id, "/status?logs=" + ("1" if logs else "0")), until=until)
+    )
+    if not isinstance(response, dict) or "status" not in response:
+        raise Failure("other", "no status in the response")
+    if "strict_status" in BUGS:
+        response["logs"], response["metrics"], response["queue_position"] = (
+            response["logs"],
+            response["metrics"],
+            response["queue_position"] or None,
         )
-    return answer
+    return response
 
 
-def subscribed(job):
-    patience = job["options"].get("timeout_s")
-    until = None if patience is None or "no_timeout" in FLAWS else time.monotonic() + patience
-    request_id = submitted(job, until)
-    if "submits_twice" in FLAWS:
-        submitted(job)
+def subscribe(job):
+    timeout_s = job["options"].get("timeout_s")
+    until = None if timeout_s is None or "no_timeout" in BUGS else time.monotonic() + timeout_s
+    request_id = submit(job, until)
+    if "submits_twice" in BUGS:
+        submit(job)
     updates = []
     try:
         while True:
-            status = status_of(job, request_id, until)
+            status = poll(job, request_id, until)
             updates.append(status)
             if status["status"] == "COMPLETED":
                 break
             if until is not None and time.monotonic() > until:
-                raise Failure("timeout", "the caller's patience is over")
-            time.sleep(0.0 if "busy" in FLAWS else 0.1)
-        result = read(ask("GET", about(job, request_id), until=until))
+                raise Failure("timeout", "the time limit of the caller is reached")
+            time.sleep(0.0 if "busy" in BUGS else 0.1)
+        result = parsed(send("GET", request_url(job, request_id), until=until))
     except Failure as failure:
-        if failure.told["kind"] == "timeout" and "no_cancel" not in FLAWS:
+        if failure.error["kind"] == "timeout" and "no_cancel" not in BUGS:
             with contextlib.suppress(Failure):
-                ask("PUT", about(job, request_id, "/cancel"))
-        if "polls_on" in FLAWS:
+                send("PUT", request_url(job, request_id, "/cancel"))
+        if "polls_on" in BUGS:
             for _ in range(5):
-                status_of(job, request_id)
+                poll(job, request_id)
         raise
-    if "polls_on" in FLAWS:
-        status_of(job, request_id)
-        read(ask("GET", about(job, request_id)))
+    if "polls_on" in BUGS:
+        poll(job, request_id)
+        parsed(send("GET", request_url(job, request_id)))
     return {
-        "request_id": None if "id_lost" in FLAWS else request_id,
-        "updates": updates[-1:] if "no_updates" in FLAWS else updates,
+        "request_id": None if "id_lost" in BUGS else request_id,
+        "updates": updates[-1:] if "no_updates" in BUGS else updates,
         "result": result,
     }
 
 
 def events_of(text):
-    """The data of the events in a stream, as the standard says."""
-    if "simple_sse" in FLAWS:
+    """The data of the events in a stream, parsed as the standard says."""
+    if "simple_sse" in BUGS:
         return [json.loads(part.removeprefix(b"data: ")) for part in text.split(b"\n\n") if part]
-    found, data = [], []
+    events, data = [], []
     lines = re.split("\r\n|\r|\n", text.decode("utf-8-sig"))
     for line in lines[:-1]:
         name, _, value = line.partition(":")
         if not line and data:
-            found.append(read("\n".join(data)))
+            events.append(parsed("\n".join(data)))
             data = []
         elif name == "data":
             data.append(value.removeprefix(" "))
-    return found
+    return events
 
 
-def streamed(job):
+def stream(job):
     headers = options_headers(job["options"]) | (
-        {} if "no_accept" in FLAWS else {"Accept": "text/event-stream"}
+        {} if "no_accept" in BUGS else {"Accept": "text/event-stream"}
     )
-    text = ask("POST", f"https://fal.run/{job['endpoint']}/stream", written(job["input"]), headers)
+    text = send("POST", f"https://fal.run/{job['endpoint']}/stream", serialized(job["input"]), headers)
     events = events_of(text)
     if not events:
         raise Failure("other", "the stream has no event")
     return {"events": events, "result": events[-1]}
 
 
-def uploaded(job):
+def upload(job):
     data = base64.b64decode(job["data_base64"])
-    wanted = {"content_type": job["content_type"], "file_name": job["file_name"]}
-    if "name_lost" in FLAWS:
-        wanted = {"content_type": "application/octet-stream", "file_name": "file"}
+    body = {"content_type": job["content_type"], "file_name": job["file_name"]}
+    if "name_lost" in BUGS:
+        body = {"content_type": "application/octet-stream", "file_name": "file"}
     initiate = "https://rest.fal.ai/storage/upload/initiate?storage_type=fal-cdn-v3"
-    links = read(ask("POST", initiate, written(wanted), {"Content-Type": "application/json"}))
-    if "text_upload" in FLAWS:
+    links = parsed(send("POST", initiate, serialized(body), {"Content-Type": "application/json"}))
+    if "text_upload" in BUGS:
         data = data.decode("utf-8", "replace").encode()
-    headers = {"Content-Type": wanted["content_type"]}
-    ask("PUT", links["upload_url"], data, headers, safe=True, key="key_to_cdn" in FLAWS)
+    headers = {"Content-Type": body["content_type"]}
+    send("PUT", links["upload_url"], data, headers, safe=True, key="key_to_cdn" in BUGS)
     return {"result": links["file_url"]}
 
 
 jwks = []
 
 
-def genuine(job):
+def is_genuine(job):
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -266,8 +267,8 @@ def genuine(job):
         if abs(time.time() - int(timestamp)) > 300:
             return False
         digest = hashlib.sha256(job["body"].encode()).hexdigest()
-        if not jwks or "keys_not_kept" in FLAWS:
-            jwks[:] = read(ask("GET", "https://rest.fal.ai/.well-known/jwks.json", key=False))["keys"]
+        if not jwks or "keys_not_cached" in BUGS:
+            jwks[:] = parsed(send("GET", "https://rest.fal.ai/.well-known/jwks.json", key=False))["keys"]
         message = "\n".join([request_id, user_id, timestamp, digest]).encode()
         for key in jwks:
             raw = base64.urlsafe_b64decode(key["x"] + "==")
@@ -281,45 +282,49 @@ def genuine(job):
     return False
 
 
-def answer(job):
+def perform(job):
     op = job["op"]
     if op == "submit":
-        return {"request_id": submitted(job)}
+        return {"request_id": submit(job)}
     if op == "status":
-        return {"result": status_of(job, job["request_id"])}
+        return {"result": poll(job, job["request_id"])}
     if op == "result":
-        return {"result": read(ask("GET", about(job, job["request_id"])))}
+        return {"result": parsed(send("GET", request_url(job, job["request_id"])))}
     if op == "cancel":
-        method = "POST" if "cancel_by_post" in FLAWS else "PUT"
-        return {"result": read(ask(method, about(job, job["request_id"], "/cancel")))}
+        method = "POST" if "cancel_by_post" in BUGS else "PUT"
+        return {"result": parsed(send(method, request_url(job, job["request_id"], "/cancel")))}
     if op == "subscribe":
-        return subscribed(job)
+        return subscribe(job)
     if op == "run":
         headers = options_headers(job["options"])
         return {
-            "result": read(ask("POST", f"https://fal.run/{job['endpoint']}", written(job["input"]), headers))
+            "result": parsed(
+                send("POST", f"https://fal.run/{job['endpoint']}", serialized(job["input"]), headers)
+            )
         }
     if op == "stream":
-        return streamed(job)
+        return stream(job)
     if op == "stream_status":
-        updates = events_of(ask("GET", about(job, job["request_id"], "/status/stream")))
+        updates = events_of(send("GET", request_url(job, job["request_id"], "/status/stream")))
         return {"updates": updates, "result": updates[-1]}
     if op == "upload":
-        return uploaded(job)
-    return {"result": genuine(job)}
+        return upload(job)
+    return {"result": is_genuine(job)}
 
 
 for line in sys.stdin:
     job = json.loads(line)
     try:
-        if "yes" in FLAWS or "no" in FLAWS:
-            said = (
-                {"ok": True, "result": None} if "yes" in FLAWS else {"ok": False, "error": {"kind": "other"}}
+        if "always_ok" in BUGS or "always_fails" in BUGS:
+            answer = (
+                {"ok": True, "result": None}
+                if "always_ok" in BUGS
+                else {"ok": False, "error": {"kind": "other"}}
             )
         else:
-            said = {"ok": True, **answer(job)}
+            answer = {"ok": True, **perform(job)}
     except Failure as failure:
-        said = {"ok": False, "error": failure.told}
+        answer = {"ok": False, "error": failure.error}
     except Exception as error:
-        said = {"ok": False, "error": {"kind": "other", "message": f"{type(error).__name__}: {error}"}}
-    print(json.dumps({"id": job["id"], **said}), flush=True)
+        answer = {"ok": False, "error": {"kind": "other", "message": f"{type(error).__name__}: {error}"}}
+    print(json.dumps({"id": job["id"], **answer}), flush=True)

@@ -13,8 +13,8 @@ import fal
 request = fal.submit({"prompt": "a cat [mock: run=1]"})
 mock = urlsplit(os.environ["MOCK_FAL_URL"])
 connection = http.client.HTTPConnection(mock.hostname, mock.port, timeout=10)
-answer = {"status": ""}
-while answer["status"] != "COMPLETED":
+body = {"status": ""}
+while body["status"] != "COMPLETED":
     connection.request("GET", request["status_url"].replace("https:/", ""))
-    answer = json.load(connection.getresponse())
+    body = json.load(connection.getresponse())
 fal.result(request)

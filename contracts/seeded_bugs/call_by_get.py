@@ -5,4 +5,4 @@ Rule: usage.call-method
 
 import fal
 
-print(fal.ask("GET", f"{fal.RUN}/{fal.SCHNELL}"))
+print(fal.send("GET", f"{fal.RUN}/{fal.SCHNELL}"))

@@ -1,4 +1,4 @@
-"""Cancels with POST, and so does not cancel.
+"""Cancels with POST, which cancels nothing.
 
 Rule: usage.cancel-method
 """
@@ -6,4 +6,4 @@ Rule: usage.cancel-method
 import fal
 
 request = fal.submit({"prompt": "a cat"})
-print(fal.ask("POST", request["cancel_url"]))
+print(fal.send("POST", request["cancel_url"]))

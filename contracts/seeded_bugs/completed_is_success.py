@@ -1,4 +1,4 @@
-"""Takes COMPLETED for success, and never reads the result.
+"""Treats COMPLETED as success, and never reads the result.
 
 Rule: usage.result-read
 Stress: refused

@@ -1,4 +1,4 @@
-"""A good twin with fal_client's AsyncClient: several at a time, and each error is its own."""
+"""A correct program with fal_client's AsyncClient: concurrent calls, whose errors are handled separately."""
 
 import asyncio
 
@@ -6,6 +6,7 @@ import fal_client
 import httpx
 
 SCHNELL = "fal-ai/flux/schnell"
+EXPECTED_ERRORS = (fal_client.FalClientError, httpx.HTTPError)
 
 
 async def main():
@@ -17,10 +18,10 @@ async def main():
         stream(client),
         cancel(client),
     ]
-    for each in await asyncio.gather(*steps, return_exceptions=True):
-        print(each if isinstance(each, Exception) else "done")
-        if isinstance(each, Exception) and not isinstance(each, fal_client.FalClientError | httpx.HTTPError):
-            raise each
+    for outcome in await asyncio.gather(*steps, return_exceptions=True):
+        print(outcome if isinstance(outcome, Exception) else "done")
+        if isinstance(outcome, Exception) and not isinstance(outcome, EXPECTED_ERRORS):
+            raise outcome
 
 
 async def subscribe(client):
@@ -28,7 +29,7 @@ async def subscribe(client):
 
 
 async def poll(client, number):
-    """The same input four times, side by side: that is asked for, and nothing is paid for twice."""
+    """One of four concurrent calls with the same input: four requests on purpose, not a retry."""
     handle = await client.submit(SCHNELL, {"prompt": "a dog"})
     async for _ in handle.iter_events(with_logs=True, interval=0.1 + number / 100):
         pass

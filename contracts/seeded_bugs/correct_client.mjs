@@ -1,4 +1,4 @@
-// A good twin with @fal-ai/client: every kind of call, and each error is handled.
+// A correct program with @fal-ai/client: all kinds of calls, and handled errors.
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -71,9 +71,9 @@ async function isGenuine(headers, body) {
   })
 }
 
-// Side by side: each is on its own.
-for (const each of await Promise.allSettled([subscribe(), poll(), upload(), stream(), cancel(), webhook()])) {
-  if (each.status === 'fulfilled') continue
-  if (!(each.reason instanceof ApiError)) throw each.reason
-  console.log(each.reason.status, each.reason.message)
+// Concurrent calls, whose errors are handled separately.
+for (const outcome of await Promise.allSettled([subscribe(), poll(), upload(), stream(), cancel(), webhook()])) {
+  if (outcome.status === 'fulfilled') continue
+  if (!(outcome.reason instanceof ApiError)) throw outcome.reason
+  console.log(outcome.reason.status, outcome.reason.message)
 }

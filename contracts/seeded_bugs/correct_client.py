@@ -1,4 +1,4 @@
-"""A good twin with fal_client: every kind of call, errors handled, webhooks verified and remembered."""
+"""A correct program with fal_client: all kinds of calls, handled errors, verified and deduplicated webhooks."""
 
 import base64
 import hashlib
@@ -59,14 +59,14 @@ def cancel():
 def webhook():
     seen = set()
 
-    def answer(headers, body):
+    def respond(headers, body):
         request_id = headers["x-fal-webhook-request-id"]
         if not is_genuine(headers, body):
             return 401
-        seen.add(request_id)  # what comes twice is work that is done
+        seen.add(request_id)  # a second delivery is not processed again
         return 200
 
-    url, receive = fal.receiver(answer)
+    url, receive = fal.receiver(respond)
     fal_client.submit(SCHNELL, {"prompt": "an owl"}, webhook_url=url)
     receive(2)
     print("delivered:", len(seen))

@@ -1,4 +1,4 @@
-"""Says its start deadline as a text with a unit.
+"""Sets its start deadline as text with a unit.
 
 Rule: usage.start-timeout
 """

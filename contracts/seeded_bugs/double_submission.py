@@ -1,4 +1,4 @@
-"""Submits again when an answer does not come, although it knows the request.
+"""Submits again when a response does not come, although it has the request id.
 
 Rule: usage.double-submission
 Stress: silent
@@ -9,7 +9,7 @@ import fal
 for _ in range(2):
     request = fal.submit({"prompt": "a cat"})
     try:
-        fal.ask("GET", request["status_url"], timeout=0.5)
+        fal.send("GET", request["status_url"], timeout=0.5)
     except OSError:
         continue
     fal.wait(request)

@@ -1,4 +1,4 @@
-"""Takes the 400 of a result that is not ready for a failure.
+"""Treats the 400 of a result that is not ready as a failure.
 
 Rule: usage.early-result
 """

@@ -1,4 +1,4 @@
-"""What the mutants share with their good twin: a careful client of fal, with the standard library only."""
+"""A correct client of fal with the standard library only; the seeded bugs and correct.py are built on it."""
 
 import json
 import os
@@ -12,23 +12,26 @@ SCHNELL = "fal-ai/flux/schnell"
 AUTHORIZATION = "Key " + os.environ["FAL_KEY"]
 
 
-def ask(method, url, body=None, headers=None, timeout=10, key=AUTHORIZATION):
-    """The status, the headers and the body as JSON, or as bytes where it is none. A body is sent as JSON, too."""
+def send(method, url, body=None, headers=None, timeout=10, key=AUTHORIZATION):
+    """Send a request; a body that is not bytes is sent as JSON.
+
+    Returns the status, the headers, and the body as JSON, or as bytes where it is not JSON.
+    """
     headers = dict(headers or {})
     if key:
         headers["Authorization"] = key
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
         headers.setdefault("Content-Type", "application/json")
-    question = urllib.request.Request(url, body, headers, method=method)
+    request = urllib.request.Request(url, body, headers, method=method)
     try:
-        with urllib.request.urlopen(question, timeout=timeout) as answer:
-            return answer.status, answer.headers, read(answer.read())
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            return response.status, response.headers, parse(response.read())
     except urllib.error.HTTPError as error:
-        return error.code, error.headers, read(error.read())
+        return error.code, error.headers, parse(error.read())
 
 
-def read(text):
+def parse(text):
     try:
         return json.loads(text)
     except ValueError:
@@ -36,71 +39,71 @@ def read(text):
 
 
 def call(url, document, headers=None, key=AUTHORIZATION):
-    """Call a model; who is refused for the moment comes back when he is told to. Raises SystemExit for an error."""
+    """Call a model; after a 429 wait as long as Retry-After says. Raises SystemExit for an error."""
     for _ in range(5):
-        status, said, answer = ask("POST", url, document, headers, key=key)
+        status, response_headers, body = send("POST", url, document, headers, key=key)
         if status != 429:
             break
-        time.sleep(float(said.get("Retry-After", 1)))
+        time.sleep(float(response_headers.get("Retry-After", 1)))
     if status != 200:
-        raise SystemExit(f"refused: {status} {answer}")
-    return answer
+        raise SystemExit(f"rejected: {status} {body}")
+    return body
 
 
 def submit(document, endpoint=SCHNELL, query="", headers=None):
-    """Submit to the queue; the answer has the addresses to go on with."""
+    """Submit to the queue; the response has the URLs of the request."""
     return call(f"{QUEUE}/{endpoint}{query}", document, headers)
 
 
-def wait(request, deadline_s=20):
-    """Look until the request is over. Cancels it and raises SystemExit when that takes too long."""
-    until = time.monotonic() + deadline_s
-    while time.monotonic() < until:
+def wait(request, timeout_s=20):
+    """Poll until the request is completed. After the timeout, cancel it and raise SystemExit."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
         try:
-            status, _, answer = ask("GET", request["status_url"], timeout=1)
+            status, _, body = send("GET", request["status_url"], timeout=1)
         except OSError:
-            until -= 10  # lost: a second try, and then it is enough
+            deadline -= 10  # a lost connection: one more attempt fits into the timeout
             continue
         if status == 200:
             return
         if status != 202:
-            raise SystemExit(f"no status: {status} {answer}")
+            raise SystemExit(f"no status: {status} {body}")
         time.sleep(0.1)
-    ask("PUT", request["cancel_url"])
-    raise SystemExit("it took too long; cancelled")
+    send("PUT", request["cancel_url"])
+    raise SystemExit("timed out; cancelled")
 
 
 def result(request):
-    """The result of a request that is over. Raises SystemExit for an error."""
-    status, _, answer = ask("GET", request["response_url"])
+    """The result of a completed request. Raises SystemExit for an error."""
+    status, _, body = send("GET", request["response_url"])
     if status != 200:
-        raise SystemExit(f"failed: {status} {answer}")
-    return answer
+        raise SystemExit(f"failed: {status} {body}")
+    return body
 
 
 def generate(document, endpoint=SCHNELL, query="", headers=None):
-    """From the input to the result."""
+    """Submit an input, wait, and return the result."""
     request = submit(document, endpoint, query, headers)
     wait(request)
     return result(request)
 
 
-def receiver(answer):
-    """Listen for webhooks on this machine; `answer` takes headers and body and gives a status.
+def receiver(respond):
+    """A webhook receiver on this machine; `respond` takes headers and body and returns a status.
 
-    Returns the URL, and a function that takes so many webhooks: the first within 5 s, each other soon after it.
+    Returns its URL, and a function that receives a number of webhooks: the first within 5 s, each other within 0.7 s.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            status = answer(self.headers, self.rfile.read(int(self.headers["content-length"])))
+            status = respond(self.headers, self.rfile.read(int(self.headers["content-length"])))
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *words):
+        def log_message(self, *args):
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)

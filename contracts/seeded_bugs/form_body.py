@@ -8,4 +8,4 @@ from urllib.parse import urlencode
 import fal
 
 form = {"Content-Type": "application/x-www-form-urlencoded"}
-print(fal.ask("POST", f"{fal.RUN}/{fal.SCHNELL}", urlencode({"prompt": "a cat"}).encode(), form))
+print(fal.send("POST", f"{fal.RUN}/{fal.SCHNELL}", urlencode({"prompt": "a cat"}).encode(), form))

@@ -1,4 +1,4 @@
-"""Asks for a priority that there is not.
+"""Requests a priority that does not exist.
 
 Rule: usage.priority
 """

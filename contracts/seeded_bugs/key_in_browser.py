@@ -1,9 +1,9 @@
-"""Asks as a page in a browser does that was given the key.
+"""Sends the requests of a web page that contains the key.
 
 Rule: usage.key-in-browser
 """
 
 import fal
 
-page = {"Origin": "https://shop.example", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
-fal.call(f"{fal.RUN}/{fal.SCHNELL}", {"prompt": "a cat"}, page)
+headers = {"Origin": "https://shop.example", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+fal.call(f"{fal.RUN}/{fal.SCHNELL}", {"prompt": "a cat"}, headers)

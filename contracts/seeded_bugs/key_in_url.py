@@ -1,4 +1,4 @@
-"""Sends its key in the address as well.
+"""Sends its key in the URL as well.
 
 Rule: usage.key-in-url
 """

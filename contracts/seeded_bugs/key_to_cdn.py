@@ -1,4 +1,4 @@
-"""Sends its key along when it reads a file.
+"""Sends its key when it downloads a file.
 
 Rule: usage.key-to-cdn
 """
@@ -6,4 +6,4 @@ Rule: usage.key-to-cdn
 import fal
 
 picture = fal.generate({"prompt": "a cat"})["images"][0]
-fal.ask("GET", picture["url"])
+fal.send("GET", picture["url"])

@@ -1,4 +1,4 @@
-"""Names a file on its own disk.
+"""Sends the path of a local file.
 
 Rule: usage.file-url
 """

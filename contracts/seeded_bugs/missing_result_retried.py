@@ -1,4 +1,4 @@
-"""Asks again and again for a result that has expired.
+"""Keeps reading a result that has expired.
 
 Rule: usage.not-found
 Stress: gone
@@ -9,5 +9,5 @@ import fal
 request = fal.submit({"prompt": "a cat"})
 fal.wait(request)
 for _ in range(8):
-    if fal.ask("GET", request["response_url"])[0] == 200:
+    if fal.send("GET", request["response_url"])[0] == 200:
         break

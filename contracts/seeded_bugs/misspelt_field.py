@@ -1,4 +1,4 @@
-"""Says n and imageSize, and wonders why nothing changes.
+"""Sends n and imageSize, which are not fields of the model.
 
 Rule: usage.field-names
 """

@@ -1,4 +1,4 @@
-"""Tries again at once after an error of the server.
+"""Retries without a pause after a server error.
 
 Rule: usage.backoff
 Stress: broken
@@ -9,5 +9,5 @@ import fal
 request = fal.submit({"prompt": "a cat"})
 fal.wait(request)
 for _ in range(12):
-    if fal.ask("GET", request["response_url"])[0] < 500:
+    if fal.send("GET", request["response_url"])[0] < 500:
         break

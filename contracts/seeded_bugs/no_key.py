@@ -1,8 +1,8 @@
-"""Forgets the key.
+"""Sends no key.
 
 Rule: usage.key-missing
 """
 
 import fal
 
-print(fal.ask("POST", f"{fal.QUEUE}/{fal.SCHNELL}", {"prompt": "a cat"}, key=""))
+print(fal.send("POST", f"{fal.QUEUE}/{fal.SCHNELL}", {"prompt": "a cat"}, key=""))

@@ -1,4 +1,4 @@
-"""Waits for an answer for ever.
+"""Waits for a response without a timeout.
 
 Rule: usage.timeout
 Stress: silent
@@ -7,6 +7,6 @@ Stress: silent
 import fal
 
 request = fal.submit({"prompt": "a cat"})
-print(fal.ask("GET", request["status_url"], timeout=None))
+print(fal.send("GET", request["status_url"], timeout=None))
 fal.wait(request)
 fal.result(request)

@@ -1,4 +1,4 @@
-"""Puts the prompt into the address.
+"""Sends the prompt in the URL.
 
 Rule: usage.prompt-in-url
 """

@@ -1,4 +1,4 @@
-"""Takes the quotes of its settings file for a part of the key.
+"""Sends the quotes of its settings file as a part of the key.
 
 Rule: usage.key-text
 """
@@ -8,4 +8,4 @@ import os
 import fal
 
 key = f'Key "{os.environ["FAL_KEY"]}"'
-print(fal.ask("POST", f"{fal.QUEUE}/{fal.SCHNELL}", {"prompt": "a cat"}, key=key))
+print(fal.send("POST", f"{fal.QUEUE}/{fal.SCHNELL}", {"prompt": "a cat"}, key=key))

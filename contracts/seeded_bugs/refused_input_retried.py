@@ -1,4 +1,4 @@
-"""Sends the same input again and again, although it is refused.
+"""Keeps sending an input that is rejected.
 
 Rule: usage.refused-input
 Stress: refused
@@ -9,5 +9,5 @@ import fal
 for _ in range(6):
     request = fal.submit({"prompt": "a cat"})
     fal.wait(request)
-    if fal.ask("GET", request["response_url"])[0] == 200:
+    if fal.send("GET", request["response_url"])[0] == 200:
         break

@@ -1,4 +1,4 @@
-"""Does not read Retry-After.
+"""Ignores Retry-After.
 
 Rule: usage.retry-after
 Stress: busy
@@ -7,7 +7,7 @@ Stress: busy
 import fal
 
 for _ in range(5):
-    status, _, request = fal.ask("POST", f"{fal.QUEUE}/{fal.SCHNELL}", {"prompt": "a cat"})
+    status, _, request = fal.send("POST", f"{fal.QUEUE}/{fal.SCHNELL}", {"prompt": "a cat"})
     if status != 429:
         break
 fal.wait(request)

@@ -1,4 +1,4 @@
-"""Keeps the seed of the last picture in a floating-point number.
+"""Stores the seed of the last picture as a floating-point number.
 
 Rule: usage.seed
 """

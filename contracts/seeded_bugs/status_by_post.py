@@ -1,4 +1,4 @@
-"""Asks for the status with POST.
+"""Polls the status with POST.
 
 Rule: usage.read-method
 """
@@ -6,6 +6,6 @@ Rule: usage.read-method
 import fal
 
 request = fal.submit({"prompt": "a cat"})
-print(fal.ask("POST", request["status_url"], {}))
+print(fal.send("POST", request["status_url"], {}))
 fal.wait(request)
 fal.result(request)

@@ -1,4 +1,4 @@
-"""Waits for SUCCEEDED or FAILED, which never come.
+"""Waits for SUCCEEDED or FAILED, which fal never sends.
 
 Rule: usage.states
 """
@@ -9,7 +9,7 @@ import fal
 
 request = fal.submit({"prompt": "a cat"})
 for _ in range(15):
-    _, _, answer = fal.ask("GET", request["status_url"])
-    if answer["status"] in ("SUCCEEDED", "FAILED", "ERROR", "CANCELLED"):
+    _, _, body = fal.send("GET", request["status_url"])
+    if body["status"] in ("SUCCEEDED", "FAILED", "ERROR", "CANCELLED"):
         break
     time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Does its work once more for a webhook that comes twice.
+"""Processes a webhook twice when it is delivered twice.
 
 Rule: usage.webhook-duplicate
 Stress: duplicate
@@ -9,12 +9,12 @@ import json
 import fal
 
 
-def answer(headers, body):
+def respond(headers, body):
     picture = json.loads(body)["payload"]["images"][0]
-    fal.ask("GET", picture["url"], key="")
+    fal.send("GET", picture["url"], key="")
     return 200
 
 
-url, receive = fal.receiver(answer)
+url, receive = fal.receiver(respond)
 fal.submit({"prompt": "a cat"}, query="?fal_webhook=" + url)
 receive(2)

@@ -1,4 +1,4 @@
-"""Asks for a webhook in the body, where nobody reads it.
+"""Requests a webhook in the body, where fal ignores it.
 
 Rule: usage.webhook-in-body
 """

@@ -1,4 +1,4 @@
-"""Takes every webhook, whoever signed it.
+"""Accepts every webhook without verifying its signature.
 
 Rule: usage.webhook-forged
 Stress: forged

@@ -1,8 +1,8 @@
-"""Wraps its input into "input", as the clients do before they send it.
+"""Wraps its input into "input", like an argument of the client libraries.
 
 Rule: usage.body-unwrapped
 """
 
 import fal
 
-print(fal.ask("POST", f"{fal.RUN}/{fal.SCHNELL}", {"input": {"prompt": "a cat"}}))
+print(fal.send("POST", f"{fal.RUN}/{fal.SCHNELL}", {"input": {"prompt": "a cat"}}))

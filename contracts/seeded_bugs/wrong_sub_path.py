@@ -1,4 +1,4 @@
-"""Rebuilds the address of the status with the full id of the endpoint.
+"""Builds the status URL with the full endpoint id.
 
 Rule: usage.request-url
 """
@@ -6,6 +6,6 @@ Rule: usage.request-url
 import fal
 
 request = fal.submit({"prompt": "a cat"})
-print(fal.ask("GET", f"{fal.QUEUE}/fal-ai/flux/schnell/requests/{request['request_id']}/status"))
+print(fal.send("GET", f"{fal.QUEUE}/fal-ai/flux/schnell/requests/{request['request_id']}/status"))
 fal.wait(request)
 fal.result(request)

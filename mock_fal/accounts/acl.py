@@ -1,4 +1,4 @@
-"""Who may read a file, and how long it lives."""
+"""Access to files: ACLs, and the lifetime of a file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final
 
 
 class Decision(Enum):
-    """What a reader gets. fal: the three words of its storage documentation (2026); the later is the stricter."""
+    """The access of a reader, least strict first. fal: these values are documented for storage (2026)."""
 
     ALLOW = "allow"
-    FORBID = "forbid"  # told that there is a file
-    HIDE = "hide"  # not even told that
+    FORBID = "forbid"  # 403
+    HIDE = "hide"  # 404
 
 
 _STRICTNESS: Final = list(Decision)
@@ -22,16 +22,16 @@ _STRICTNESS: Final = list(Decision)
 
 @dataclass(frozen=True, slots=True)
 class Acl:
-    """What anybody gets, and the rules for some by name."""
+    """The default decision, and the decisions for some readers by name."""
 
-    # fal: without a wish the account's setting counts, which is public where nobody has set it (documentation, 2026).
+    # fal: the default of an account is public (storage documentation, 2026).
     default: Decision = Decision.ALLOW
     rules: tuple[tuple[str, Decision], ...] = ()
 
     def decide(self, owner: str, readers: Collection[str]) -> Decision:
-        """The verdict on whoever comes with the names `readers`: the most permissive one of theirs.
+        """The decision for a reader with the names `readers`: the least strict one of these names.
 
-        The owner may always; who has no rule, or no name, gets the default.
+        The owner may always read. A name without a rule, or no name at all, gets the default.
 
         >>> Acl(Decision.HIDE, (("ana", Decision.ALLOW),)).decide("bob", ["ana"])
         <Decision.ALLOW: 'allow'>
@@ -39,16 +39,16 @@ class Acl:
         if owner in readers:
             return Decision.ALLOW
         rules = dict(self.rules)
-        verdicts = [rules.get(name, self.default) for name in readers] or [self.default]
-        return min(verdicts, key=_STRICTNESS.index)
+        decisions = [rules.get(name, self.default) for name in readers] or [self.default]
+        return min(decisions, key=_STRICTNESS.index)
 
 
 PUBLIC: Final = Acl()
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What an uploader wishes for a file: the lifecycle header."""
+class ObjectLifecycle:
+    """Lifetime and ACL that a client requests for a file, in the lifecycle header."""
 
-    lives_s: float = math.inf
+    lifetime_s: float = math.inf
     acl: Acl = PUBLIC

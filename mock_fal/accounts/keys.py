@@ -1,4 +1,4 @@
-"""Who asks: the account that an Authorization header names, by its key."""
+"""API keys: the account that an Authorization header names."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import Final
 
 from mock_fal.errors import AuthenticationRequired, InvalidBearer, InvalidKey
 
-# How many headers are remembered as good.
-_MAX_KNOWN: Final = 1000
+# The number of valid headers that are cached.
+_MAX_CACHED: Final = 1000
 
 
 class Keys:
-    """The keys that are good: those of `accepted`, or any well-formed one when there are none."""
+    """The valid keys: those in `accepted`, or any well-formed key if it is empty."""
 
     def __init__(self, accepted: Collection[str] = ()) -> None:
         self._accepted = accepted
-        self._good: dict[str, str] = {}
+        self._accounts: dict[str, str] = {}
 
     def account(self, header: str | None, app_id: str) -> str | None:
-        """The account (the key's id) that an Authorization header names; None without a header.
+        """The account of an Authorization header, which is the id of its key; None without a header.
 
         Raises AuthenticationRequired, InvalidKey or InvalidBearer.
         """
         if header is None:
             return None
-        known = self._good.get(header)
-        if known is None:
-            known = self._read(header, app_id)
-            if len(self._good) > _MAX_KNOWN:
-                self._good.clear()
-            self._good[header] = known
-        return known
+        account = self._accounts.get(header)
+        if account is None:
+            account = self._parse(header, app_id)
+            if len(self._accounts) > _MAX_CACHED:
+                self._accounts.clear()
+            self._accounts[header] = account
+        return account
 
-    def _read(self, header: str, app_id: str) -> str:
+    def _parse(self, header: str, app_id: str) -> str:
         scheme, _, key = header.partition(" ")
         if scheme.lower() == "bearer":
             raise InvalidBearer
-        name, colon, secret = key.strip().partition(":")
-        # fal: a value that is no `id:secret` was answered like no key at all (live; not always).
-        if scheme.lower() != "key" or not (name and colon and secret):
+        key_id, colon, secret = key.strip().partition(":")
+        # fal: a value that is not `id:secret` got the response for a missing key (live; not always).
+        if scheme.lower() != "key" or not (key_id and colon and secret):
             raise AuthenticationRequired(app_id)
         if self._accepted and key.strip() not in self._accepted:
             raise InvalidKey
-        return name
+        return key_id

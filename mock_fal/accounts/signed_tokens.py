@@ -1,10 +1,10 @@
-"""Signed words that say who asks: CDN tokens, signed links to files, addresses to upload to.
+"""Signed tokens for files: CDN tokens, signed links and upload signatures.
 
-Each carries its facts and a seal over them, so nothing about it is remembered and a reset does not void it.
-The seal's key follows from the server's seed: a whole run repeats, and whoever knows the seed can forge one.
+Each token is a payload with a signature, so no token is stored and a reset doesn't revoke any. The signing key
+is derived from the server's seed, so that a run repeats.
 """
 
-# deviation: whoever knows the seed can forge tokens, signed links and upload addresses; a double guards nothing.
+# deviation: anyone who knows the seed can forge tokens, signed links and upload URLs.
 
 from __future__ import annotations
 
@@ -13,57 +13,61 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any, Final
 
-# fal: CDN tokens last up to 30 days, signed links up to 7 and a day where nothing is asked for (documentation, 2026).
+# fal: CDN tokens last up to 30 days, signed links up to 7 days and one day by default (documentation, 2026).
 TOKEN_S: Final = 30 * 86400.0
 LINK_S: Final = 86400.0
 MAX_LINK_S: Final = 7 * 86400.0
 
 
 class SignedTokens:
-    """What one server seals and knows again."""
+    """Issues and verifies the tokens of one server."""
 
     def __init__(self, seed: int) -> None:
         self._key = f"mock-fal/{seed}/identity".encode()
 
     def token(self, owner: str, expires_at: float) -> str:
-        """A CDN token: its bearer is `owner`."""
-        return self._sealed("cdn", owner, expires_at)
+        """A CDN token for `owner`."""
+        return self._signed("cdn", owner, expires_at)
 
     def bearer(self, token: str, now: float) -> str | None:
-        """Whose CDN token it is; None for one that is forged or has expired."""
-        match self._facts("cdn", token):
+        """The owner of a CDN token; None for one that is forged or expired."""
+        match self._payload("cdn", token):
             case [str(owner), float(expires_at)] if now < expires_at:
                 return owner
         return None
 
     def link(self, path: str, reader: str, expires_at: float) -> str:
-        """The `identity` of a signed link: whoever follows it reads `path` as `reader` would."""
-        return self._sealed("link", path, reader, expires_at)
+        """The `identity` parameter of a signed link, which gives access to `path` as `reader`."""
+        return self._signed("link", path, reader, expires_at)
 
     def reader(self, path: str, identity: str, now: float) -> str | None:
-        """As whom a signed link reads `path`; None when it is for another file, forged or over."""
-        match self._facts("link", identity):
-            case [str(its), str(reader), float(expires_at)] if its == path and now < expires_at:
+        """The reader of a signed link to `path`; None for one that is forged, expired or for another file."""
+        match self._payload("link", identity):
+            case [str(signed_path), str(reader), float(expires_at)] if (
+                signed_path == path and now < expires_at
+            ):
                 return reader
         return None
 
     def signature(self, path: str) -> str:
-        """What an address to upload to carries, in the place of a key."""
-        return self._seal("upload", path)[:32]
+        """The signature in an upload URL, which takes the place of a key."""
+        return self._sign("upload", path)[:32]
 
     def is_signature(self, path: str, text: str) -> bool:
-        """Whether `text` lets its bearer upload to `path`."""
+        """Whether `text` is the signature of the upload URL for `path`."""
         return hmac.compare_digest(self.signature(path).encode(), text.encode("utf-8", "replace"))
 
-    def _sealed(self, purpose: str, *facts: str | float) -> str:
-        said = urlsafe_b64encode(json.dumps(facts).encode()).decode().rstrip("=")
-        return f"{said}.{self._seal(purpose, said)}"
+    def _signed(self, purpose: str, *values: str | float) -> str:
+        payload = urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+        return f"{payload}.{self._sign(purpose, payload)}"
 
-    def _facts(self, purpose: str, text: str) -> Any:
-        said, _, seal = text.partition(".")
-        if not hmac.compare_digest(self._seal(purpose, said).encode(), seal.encode("utf-8", "replace")):
+    def _payload(self, purpose: str, text: str) -> Any:
+        payload, _, signature = text.partition(".")
+        if not hmac.compare_digest(
+            self._sign(purpose, payload).encode(), signature.encode("utf-8", "replace")
+        ):
             return None
-        return json.loads(urlsafe_b64decode(said + "=" * (-len(said) % 4)))
+        return json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
-    def _seal(self, purpose: str, said: str) -> str:
-        return hmac.digest(self._key, f"{purpose}/{said}".encode("utf-8", "replace"), "sha256").hex()
+    def _sign(self, purpose: str, payload: str) -> str:
+        return hmac.digest(self._key, f"{purpose}/{payload}".encode("utf-8", "replace"), "sha256").hex()

@@ -1,9 +1,9 @@
-"""Short-lived tokens, for whoever must not hold a key: a JWT that names an account and the apps it may ask.
+"""Short-lived tokens for clients without a key: a JWT with an account and the apps it gives access to.
 
-Nothing about them is remembered. The signature's key follows from the server's seed: a whole run repeats.
+No token is stored. The signing key is derived from the server's seed, so that a run repeats.
 """
 
-# deviation: whoever knows the seed can forge tokens; a double guards nothing.
+# deviation: anyone who knows the seed can forge tokens.
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from mock_fal.errors import InvalidAppToken, WrongAppToken
 
 
 class Tokens:
-    """What one server signs and knows again."""
+    """Issues and verifies the tokens of one server."""
 
     def __init__(self, seed: int) -> None:
         self._key = f"mock-fal/{seed}/tokens".encode()
 
-    def issue(self, account: str, apps: Collection[str], lives_s: float, now: float) -> str:
-        """A token by which its bearer is `account` for `lives_s` seconds, at the apps with these aliases."""
-        claims = {"iss": "mock-fal", "sub": account, "apps": list(apps), "iat": now, "exp": now + lives_s}
-        signed = f"{_HEAD}.{_packed(claims)}"
+    def issue(self, account: str, apps: Collection[str], lifetime_s: float, now: float) -> str:
+        """A token for `account` that is valid for `lifetime_s` seconds at the apps with these aliases."""
+        claims = {"iss": "mock-fal", "sub": account, "apps": list(apps), "iat": now, "exp": now + lifetime_s}
+        signed = f"{_HEADER}.{_encode(claims)}"
         return f"{signed}.{self._signature(signed)}"
 
     def account(self, token: str, app: str, now: float) -> str:
-        """Whose token it is, when it is good for the app of that alias.
+        """The account of a token that is valid for the app with that alias.
 
-        Raises InvalidAppToken for one that is forged or over, WrongAppToken for one that is for other apps.
+        Raises InvalidAppToken if it is forged or expired, WrongAppToken if it was issued for other apps.
         """
         signed, _, signature = token.rpartition(".")
         if not hmac.compare_digest(self._signature(signed).encode(), signature.encode("utf-8", "replace")):
             raise InvalidAppToken
-        claims = _unpacked(signed.partition(".")[2])
+        claims = _decode(signed.partition(".")[2])
         if now >= claims["exp"]:
             raise InvalidAppToken
         if app not in claims["apps"]:
@@ -48,11 +48,11 @@ class Tokens:
         return _base64(hmac.digest(self._key, signed.encode("utf-8", "replace"), "sha256"))
 
 
-def _packed(part: Any) -> str:
+def _encode(part: Any) -> str:
     return _base64(json.dumps(part, separators=(",", ":")).encode())
 
 
-def _unpacked(part: str) -> Any:
+def _decode(part: str) -> Any:
     return json.loads(urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
@@ -60,4 +60,4 @@ def _base64(data: bytes) -> str:
     return urlsafe_b64encode(data).decode().rstrip("=")
 
 
-_HEAD: Final = _packed({"alg": "HS256", "typ": "JWT"})
+_HEADER: Final = _encode({"alg": "HS256", "typ": "JWT"})

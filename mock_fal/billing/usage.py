@@ -1,4 +1,4 @@
-"""What requests cost, or would have: a function of each request, and of counters for those that are forgotten."""
+"""Estimated cost: the charge of each stored request, and a ledger for requests that were removed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mock_fal.requests.queue import ModelRequest
 _MINUTE_S: Final = 60
 _DAY_S: Final = 86_400
 
-# How many counters of minutes are kept apart; beyond, those of a day become one.
+# Above this number of per-minute counters, the ledger merges them into one per day.
 MAX_COUNTERS: Final = 50_000
 
 
 class Charge(NamedTuple):
-    """Requests of one key to one endpoint that ended at one moment, or in the minute that began then."""
+    """The charge for requests of one key to one endpoint that ended at `at`, or in the minute or day from then."""
 
     tenant: str
     endpoint: str
@@ -32,47 +32,47 @@ class Charge(NamedTuple):
 
 
 def charge(request: ModelRequest, now: float) -> Charge | None:
-    """What a request has cost by `now`; None for nothing: it is not over, or nobody pays for how it ended."""
-    # fal: only successful outputs are paid for, never an error or the time in the queue (pricing documentation, 2026).
-    its, outcome = request.schedule, request.outcome
-    if its.ends_at > now or its.ending is not Ending.ANSWERED:
+    """The charge of a request; None if it is not completed by `now`, or is not billed."""
+    # fal: only successful outputs are billed, never errors or time in the queue (pricing documentation, 2026).
+    schedule, outcome = request.schedule, request.outcome
+    if schedule.ends_at > now or schedule.ending is not Ending.RESPONDED:
         return None
     if not isinstance(outcome, RunnerResponse) or outcome.status >= 400 or not outcome.billable_units:
         return None
-    return Charge(request.tenant, str(request.endpoint), its.ends_at, 1, outcome.billable_units)
+    return Charge(request.tenant, str(request.endpoint), schedule.ends_at, 1, outcome.billable_units)
 
 
 class Ledger:
-    """The charges of requests that are remembered no longer, by the minute."""
+    """The charges of requests that are no longer stored, counted by minute."""
 
     def __init__(self, max_counters: int = MAX_COUNTERS) -> None:
         self._max_counters = max_counters
         self._counters: dict[tuple[str, str, int], tuple[int, float]] = {}
 
     def add(self, charge: Charge) -> None:
-        """Count a request that is about to be forgotten."""
+        """Add a charge."""
         self._count(charge, _MINUTE_S)
         if len(self._counters) > self._max_counters:
             charges = list(self)
             self._counters.clear()
-            for each in charges:
-                self._count(each, _DAY_S)
-            # Those of different days, keys and endpoints can't be put together: there is room for them.
+            for stored in charges:
+                self._count(stored, _DAY_S)
+            # Counters of different days, keys and endpoints can't be merged: raise the limit if there are many.
             self._max_counters = max(self._max_counters, 2 * len(self._counters))
 
-    def wait_for_deliveries(self, request: ModelRequest, now: float) -> None:
-        """Keep what a request has cost that is about to be forgotten."""
+    def add_request(self, request: ModelRequest, now: float) -> None:
+        """Add the charge of a request, if any."""
         if (cost := charge(request, now)) is not None:
             self.add(cost)
 
     def clear(self, tenant: str | None = None) -> None:
-        """Forget one key's charges, or all."""
+        """Remove the charges of one key, or of all keys."""
         self._counters = {
             key: counter for key, counter in self._counters.items() if tenant not in (None, key[0])
         }
 
     def __iter__(self) -> Iterator[Charge]:
-        # A copy: another thread may read while the server counts.
+        # A copy: the server may add charges while another thread iterates.
         for (tenant, endpoint, at), (requests, units) in list(self._counters.items()):
             yield Charge(tenant, endpoint, float(at), requests, units)
 
@@ -83,7 +83,7 @@ class Ledger:
 
 
 class UsageItem(NamedTuple):
-    """One endpoint's part of the bill. `cost` is in US dollars."""
+    """The usage of one endpoint. `cost` is in US dollars."""
 
     endpoint: str
     requests: int
@@ -94,7 +94,7 @@ class UsageItem(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What the requests that have been completed would have cost, in US dollars, and for what."""
+    """The estimated cost of completed requests in US dollars, by endpoint."""
 
     cost: float
     items: tuple[UsageItem, ...]
@@ -102,15 +102,15 @@ class Usage(NamedTuple):
 
 
 def usage(charges: Iterable[Charge]) -> Usage:
-    """The bill for some charges, dearest endpoint first.
+    """The sum of some charges, most expensive endpoint first.
 
     >>> usage([Charge("ana", "fal-ai/flux/schnell", 0.0, 4, 4)]).cost
     0.012
     """
     sums: dict[str, tuple[int, float, int]] = {}
-    for each in charges:
-        requests, units, nano = sums.get(each.endpoint, (0, 0, 0))
-        sums[each.endpoint] = (requests + each.requests, units + each.units, nano + each.nano_usd)
+    for charge in charges:
+        requests, units, nano = sums.get(charge.endpoint, (0, 0, 0))
+        sums[charge.endpoint] = (requests + charge.requests, units + charge.units, nano + charge.nano_usd)
     items = [
         UsageItem(endpoint, requests, units, price(endpoint).unit, price(endpoint).unit_price, nano / NANO)
         for endpoint, (requests, units, nano) in sums.items()

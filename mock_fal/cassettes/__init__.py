@@ -1,1 +1,1 @@
-"""What is recorded of the live service: readable cassettes without secrets, and the order in which they answer."""
+"""Cassettes: recorded exchanges with the live service, as readable files without secrets."""

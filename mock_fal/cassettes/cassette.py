@@ -1,4 +1,4 @@
-"""A cassette: one question to fal and its answer, as a text that people read, compare and keep in a repository."""
+"""A cassette: one request to fal and its response, in a text format that can be reviewed and committed."""
 
 from __future__ import annotations
 
@@ -17,45 +17,49 @@ from mock_fal.journal.exchanges import RawHeaders
 
 VERSION: Final = 1
 
-# By name; of one that came several times, all its values.
+# By name; a list if a header occurs more than once.
 Headers = dict[str, str | list[str]]
 
-# What of a question says more than who asks with which program.
-_ASKING: Final = ("content-type", "range", "if-none-match", "authorization")
+# The request headers that are kept, besides x-fal-*. The others describe the client.
+_REQUEST_HEADERS: Final = ("content-type", "range", "if-none-match", "authorization")
 
-# What of an answer is about the connection or the moment, and not about what was asked.
-_PASSING: Final = frozenset(
+# The response headers that are dropped: they describe the connection or the time.
+_DROPPED_RESPONSE_HEADERS: Final = frozenset(
     ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "set-cookie", "via")
     + ("alt-svc", "cf-ray", "cf-cache-status", "nel", "report-to", "server-timing", "age")
 )
 
-# A second name of a host counts as the first: clients change it where they can't connect.
-_NAMES: Final = (("queue.fal.run", QUEUE_HOSTS), ("fal.run", RUN_HOSTS), ("rest.fal.ai", REST_HOSTS))
+# Hosts with several names, which clients use as fallbacks: all match the first name.
+_CANONICAL_HOSTS: Final = (
+    ("queue.fal.run", QUEUE_HOSTS),
+    ("fal.run", RUN_HOSTS),
+    ("rest.fal.ai", REST_HOSTS),
+)
 
-_MADE_UP: Final = re.compile(r"\d{13}(?=\.\w+$)", re.ASCII)
-# What differs whenever the same is recorded: so a recording can be compared with the one before.
-_ONES_OWN: Final = re.compile(r"(?<=/requests)/(?!by-endpoint)[^/]+|(?<=/files)/(?!upload).*")
-_UNPRINTED: Final = re.compile(r"[^\w.]+", re.ASCII)
-_SLUG: Final = 110
+_TIMESTAMP_NAME: Final = re.compile(r"\d{13}(?=\.\w+$)", re.ASCII)
+# Parts of a path that differ in each recording. File names omit them, so that recordings can be compared.
+_UNIQUE_PARTS: Final = re.compile(r"(?<=/requests)/(?!by-endpoint)[^/]+|(?<=/files)/(?!upload).*")
+_SLUG_SEPARATORS: Final = re.compile(r"[^\w.]+", re.ASCII)
+_MAX_SLUG_LENGTH: Final = 110
 
 
 @dataclass(frozen=True, slots=True)
 class JsonBody:
-    """A body that is JSON."""
+    """A JSON body."""
 
     value: JSON
 
 
 @dataclass(frozen=True, slots=True)
 class TextBody:
-    """A body that is text."""
+    """A text body."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class FileBody:
-    """A body that lies in a file of its own, beside the cassette; `sha256` is that of what was sent."""
+    """A body in a separate file next to the cassette; `sha256` is that of the bytes before redaction."""
 
     name: str
     sha256: str
@@ -63,36 +67,36 @@ class FileBody:
 
 Body = JsonBody | TextBody | FileBody
 
-NOTHING: Final = TextBody("")
+NO_BODY: Final = TextBody("")
 
 
 @dataclass(frozen=True, slots=True)
 class Cassette:
-    """One exchange, without its secrets. `url` is in fal's own words, whichever way the question came."""
+    """One exchange, with secrets redacted. `url` has fal's host, even if the client used another."""
 
     method: str
     url: str
-    asked: Headers
-    body: Body
+    request_headers: Headers
+    request_body: Body
     status: int
-    headers: Headers
-    response: Body
+    response_headers: Headers
+    response_body: Body
 
 
 class LiveResponse(NamedTuple):
-    """What the live service answers: its head, and its body as it comes."""
+    """The response of the live service, with its body as a stream."""
 
     status: int
     headers: RawHeaders
     body: AsyncIterator[bytes]
 
 
-# Puts a question to the live service: method, address, headers, body. Raises OSError.
+# Sends a request to the live service: method, URL, headers, body. Raises OSError.
 Forward = Callable[[str, str, RawHeaders, bytes | AsyncIterator[bytes]], Awaitable[LiveResponse]]
 
 
-class Key(NamedTuple):
-    """What makes two questions the same."""
+class MatchKey(NamedTuple):
+    """The properties on which requests are matched."""
 
     method: str
     host: str
@@ -102,93 +106,99 @@ class Key(NamedTuple):
     body: str
 
 
-def key(method: str, url: str, wanted: str, body: Body) -> Key:
-    """The key of a redacted question; `wanted` is its Range."""
+def match_key(method: str, url: str, range_header: str, body: Body) -> MatchKey:
+    """The match key of a redacted request; `range_header` is the value of its Range header."""
     parts = urlsplit(url)
     query = "&".join(sorted(filter(None, parts.query.split("&"))))
-    return Key(method, one_name(parts.netloc), parts.path, query, wanted, _meaning(body))
+    return MatchKey(method, canonical_host(parts.netloc), parts.path, query, range_header, _body_key(body))
 
 
-def key_of(cassette: Cassette) -> Key:
-    """The key of what was asked."""
-    return key(cassette.method, cassette.url, str(cassette.asked.get("range", "")), cassette.body)
+def cassette_key(cassette: Cassette) -> MatchKey:
+    """The match key of a cassette's request."""
+    return match_key(
+        cassette.method, cassette.url, str(cassette.request_headers.get("range", "")), cassette.request_body
+    )
 
 
-def one_name(host: str) -> str:
-    """The first name of a host that has several."""
-    return next((name for name, names in _NAMES if host in names), host)
+def canonical_host(host: str) -> str:
+    """The first name of a host with several names."""
+    return next((name for name, names in _CANONICAL_HOSTS if host in names), host)
 
 
-def _meaning(body: Body) -> str:
+def _body_key(body: Body) -> str:
     match body:
         case FileBody(_, digest):
             return f"file {digest}"
         case TextBody(text):
             return f"text {_digest(text.encode('utf-8', 'surrogatepass'))}" if text else ""
         case JsonBody(value):
-            return f"json {_digest(json.dumps(_settled(value), sort_keys=True).encode())}"
+            return f"json {_digest(json.dumps(_normalized(value), sort_keys=True).encode())}"
 
 
-def _settled(value: JSON) -> JSON:
-    """An input without what differs from run to run."""
+def _normalized(value: JSON) -> JSON:
+    """An input without the parts that differ from run to run."""
     if not isinstance(value, dict):
         return value
-    # A Blob has no name: the client takes the moment (@fal-ai/client 1.10.1). Parts are listed as they get done.
+    # The client names a Blob by the current time (@fal-ai/client 1.10.1), and lists parts in order of completion.
     name, parts = value.get("file_name"), value.get("parts")
-    settled = value | ({"file_name": _MADE_UP.sub("", name)} if isinstance(name, str) else {})
+    normalized = value | ({"file_name": _TIMESTAMP_NAME.sub("", name)} if isinstance(name, str) else {})
     if isinstance(parts, list):
-        settled["parts"] = sorted(parts, key=lambda part: json.dumps(part, sort_keys=True))
-    return settled
+        normalized["parts"] = sorted(parts, key=lambda part: json.dumps(part, sort_keys=True))
+    return normalized
 
 
 def _digest(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
-# -- from the wire
+# -- from HTTP
 
 
 def is_file(method: str, host: str, path: str) -> bool:
-    """Whether a question brings a file: that can be larger than memory."""
+    """Whether a request uploads a file, which can be larger than the memory."""
     return host in MEDIA_HOSTS and (method == "PUT" or path.rstrip("/") == "/files/upload")
 
 
 def request_body(data: bytes, content_type: str, redaction: Redaction) -> Body:
-    """The body of a question: JSON where it is JSON, whatever its type says; binary ones as a nameless file."""
+    """A request body: JSON if it parses as JSON, regardless of its content type; a nameless file if it is binary."""
     if not data:
-        return NOTHING
+        return NO_BODY
     value = parse(data) if data.lstrip()[:1] in b'{["' else NOT_JSON
     if value is not NOT_JSON:
         return JsonBody(redaction.json(value))
     boundary = re.search(r'boundary="?([^";]+)', content_type)
     if boundary is not None:
         return FileBody("", _digest(data.replace(boundary[1].encode(), b"boundary")))
-    text = readable(data)
+    text = decode_text(data)
     return FileBody("", _digest(data)) if text is None else TextBody(redaction.query(text))
 
 
 def response_json(url: str, value: JSON, redaction: Redaction) -> JsonBody:
-    """An answer in JSON. fal: what rest.fal.ai answers below `tokens/` is a bare token (live, 2026)."""
+    """A JSON response body, redacted."""
+    # fal: the response of rest.fal.ai below `tokens/` is a token as a JSON string (live, 2026).
     parts = urlsplit(url)
-    bare = parts.netloc in REST_HOSTS and parts.path.startswith("/tokens")
-    return JsonBody(redaction.json(value, secret=bare))
+    is_token = parts.netloc in REST_HOSTS and parts.path.startswith("/tokens")
+    return JsonBody(redaction.json(value, secret=is_token))
 
 
 def files(cassette: Cassette) -> Iterator[tuple[str, str]]:
-    """The addresses of the files that a cassette holds, and their names beside it."""
+    """The URLs of the files in a cassette, and their names on disk."""
     url = cassette.url.partition("?")[0]
-    if cassette.method == "GET" and cassette.status == 200 and isinstance(cassette.response, FileBody):
-        yield url, cassette.response.name
-    if isinstance(cassette.body, FileBody) and cassette.status < 300:
-        told = cassette.response.value if isinstance(cassette.response, JsonBody) else None
-        yield str(told.get("access_url", url) if isinstance(told, dict) else url), cassette.body.name
+    if cassette.method == "GET" and cassette.status == 200 and isinstance(cassette.response_body, FileBody):
+        yield url, cassette.response_body.name
+    if isinstance(cassette.request_body, FileBody) and cassette.status < 300:
+        document = cassette.response_body.value if isinstance(cassette.response_body, JsonBody) else None
+        yield (
+            str(document.get("access_url", url) if isinstance(document, dict) else url),
+            cassette.request_body.name,
+        )
 
 
 NOT_JSON: Final[Any] = object()
 
 
 def parse(data: bytes) -> JSON:
-    """The JSON in a body; NOT_JSON for what is none, or has no second form that means the same."""
+    """The JSON in a body; NOT_JSON if it is invalid, or can't be written again (such as NaN)."""
     try:
         value: JSON = json.loads(data)
         json.dumps(value, allow_nan=False)
@@ -197,8 +207,8 @@ def parse(data: bytes) -> JSON:
     return value
 
 
-def readable(data: bytes) -> str | None:
-    """The text in a body, or None where it is none."""
+def decode_text(data: bytes) -> str | None:
+    """The text in a body, or None if it is binary."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -207,68 +217,74 @@ def readable(data: bytes) -> str | None:
 
 
 def cassette_request_headers(raw: RawHeaders, redaction: Redaction) -> Headers:
-    """The headers of a question that matter."""
-    return _headers(raw, redaction, lambda name: name in _ASKING or name.startswith("x-fal-"))
+    """The request headers that are kept."""
+    return _headers(raw, redaction, lambda name: name in _REQUEST_HEADERS or name.startswith("x-fal-"))
 
 
 def cassette_response_headers(raw: RawHeaders, redaction: Redaction, *, bodiless: bool = False) -> Headers:
-    """The headers of an answer that matter; where it has no body, its length too."""
+    """The response headers that are kept; for a response without a body also its length."""
     return _headers(
-        raw, redaction, lambda name: name not in _PASSING or (bodiless and name == "content-length")
+        raw,
+        redaction,
+        lambda name: name not in _DROPPED_RESPONSE_HEADERS or (bodiless and name == "content-length"),
     )
 
 
-def _headers(raw: RawHeaders, redaction: Redaction, matters: Callable[[str], bool]) -> Headers:
+def _headers(raw: RawHeaders, redaction: Redaction, keep: Callable[[str], bool]) -> Headers:
     kept: dict[str, list[str]] = {}
     for name, value in ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in raw):
-        if matters(name) and name != "x-fal-target-url":
+        if keep(name) and name != "x-fal-target-url":
             kept.setdefault(name, []).append(redaction.header(name, value))
     return {name: values if len(values) > 1 else values[0] for name, values in kept.items()}
 
 
 def wire_headers(headers: Headers) -> RawHeaders:
-    """Headers as they go out."""
-    listed = [(name, [value] if isinstance(value, str) else value) for name, value in headers.items()]
-    return [(name.encode("latin-1"), each.encode("latin-1")) for name, values in listed for each in values]
+    """Headers for HTTP."""
+    lists = [(name, [value] if isinstance(value, str) else value) for name, value in headers.items()]
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, values in lists for value in values]
 
 
 # -- as text
 
 
 def file_name(number: int, method: str, url: str) -> str:
-    """What a cassette is called: its place, and what was asked of whom.
+    """The file name of a cassette: its number, host, method and path.
 
     >>> file_name(1, "POST", "https://queue.fal.run/fal-ai/flux/schnell?logs=1")
     '0001-queue.fal.run-POST-fal-ai-flux-schnell.json'
     """
     parts = urlsplit(url)
-    slug = _UNPRINTED.sub("-", _ONES_OWN.sub("", parts.path)).strip("-.")[:_SLUG].rstrip("-.")
+    slug = (
+        _SLUG_SEPARATORS.sub("-", _UNIQUE_PARTS.sub("", parts.path))
+        .strip("-.")[:_MAX_SLUG_LENGTH]
+        .rstrip("-.")
+    )
     return "-".join(filter(None, (f"{number:04}", parts.netloc, method, slug))) + ".json"
 
 
-def written(cassette: Cassette) -> str:
-    """The text of a cassette."""
+def format_cassette(cassette: Cassette) -> str:
+    """A cassette as text."""
     document = {
         "mock_fal_cassette": VERSION,
         "request": {
             "method": cassette.method,
             "url": cassette.url,
-            "headers": cassette.asked,
-            **_body_written(cassette.body),
+            "headers": cassette.request_headers,
+            **_format_body(cassette.request_body),
         },
         "response": {
             "status": cassette.status,
-            "headers": cassette.headers,
-            **_body_written(cassette.response),
+            "headers": cassette.response_headers,
+            **_format_body(cassette.response_body),
         },
     }
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    # Half a surrogate pair is good JSON, and no UTF-8.
+    # An unpaired surrogate is valid in JSON and not in UTF-8.
     is_utf8 = text.encode("utf-8", "ignore").decode() == text
     return text if is_utf8 else json.dumps(document, indent=2) + "\n"
 
 
-def _body_written(body: Body) -> dict[str, Any]:
+def _format_body(body: Body) -> dict[str, Any]:
     match body:
         case JsonBody(value):
             return {"json": value}
@@ -280,22 +296,22 @@ def _body_written(body: Body) -> dict[str, Any]:
             return {"text": text} if text else {}
 
 
-def read(text: str, source: str) -> Cassette:
-    """The cassette in a text. Raises SettingsError, naming the source."""
+def parse_cassette(text: str, source: str) -> Cassette:
+    """Parse a cassette. Raises SettingsError with `source`, its file."""
     try:
-        return _read(json.loads(text))
+        return _parse(json.loads(text))
     except RecursionError:
-        raise SettingsError(f"{source}: no cassette: it is nested too deeply") from None
+        raise SettingsError(f"{source}: invalid cassette: nested too deeply") from None
     except ValueError as error:
-        raise SettingsError(f"{source}: no cassette: {error}") from None
+        raise SettingsError(f"{source}: invalid cassette: {error}") from None
 
 
-def _read(document: Any) -> Cassette:
+def _parse(document: Any) -> Cassette:
     if not isinstance(document, dict) or "mock_fal_cassette" not in document:
-        raise ValueError("expected an object with mock_fal_cassette in it")
+        raise ValueError("expected an object with the member mock_fal_cassette")
     version = document["mock_fal_cassette"]
     if version != VERSION or isinstance(version, bool):
-        raise ValueError(f"its version is {version!r:.50}, expected {VERSION}")
+        raise ValueError(f"version is {version!r:.50}, expected {VERSION}")
     request, response = _member(document, "request", dict), _member(document, "response", dict)
     status = _member(response, "status", int)
     if not 200 <= status <= 599:
@@ -303,49 +319,49 @@ def _read(document: Any) -> Cassette:
     return Cassette(
         _member(request, "method", str),
         _member(request, "url", str),
-        _headers_read(request),
-        _body_read(request),
+        _parse_headers(request),
+        _parse_body(request),
         status,
-        _headers_read(response),
-        _body_read(response),
+        _parse_headers(response),
+        _parse_body(response),
     )
 
 
-_WORDS: Final = {dict: "an object", str: "a string", int: "a whole number", list: "a list"}
+_TYPE_NAMES: Final = {dict: "an object", str: "a string", int: "a whole number", list: "a list"}
 
 
 def _member(document: dict[str, Any], name: str, kind: type) -> Any:
     value = document.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
-        seen = f"is {value!r:.50}" if name in document else "is missing"
-        raise ValueError(f"{name} {seen}, expected {_WORDS[kind]}")
+        actual = f"is {value!r:.50}" if name in document else "is missing"
+        raise ValueError(f"{name} {actual}, expected {_TYPE_NAMES[kind]}")
     return value
 
 
-def _headers_read(message: dict[str, Any]) -> Headers:
+def _parse_headers(message: dict[str, Any]) -> Headers:
     headers: Headers = _member(message, "headers", dict)
     for name, value in headers.items():
         values = value if isinstance(value, list) else [value]
-        if not all(isinstance(each, str) and _goes_out(name + each) for each in values):
-            raise ValueError(f"the header {name!r:.50} is {value!r:.50}, expected a line of text")
+        if not all(isinstance(item, str) and _is_header_text(name + item) for item in values):
+            raise ValueError(f"the header {name!r:.50} is {value!r:.50}, expected one line of text")
     return headers
 
 
-def _goes_out(text: str) -> bool:
-    return all(letter <= "\xff" and letter not in "\r\n\0" for letter in text)
+def _is_header_text(text: str) -> bool:
+    return all(character <= "\xff" and character not in "\r\n\0" for character in text)
 
 
-def _body_read(message: dict[str, Any]) -> Body:
+def _parse_body(message: dict[str, Any]) -> Body:
     if "json" in message:
         return JsonBody(message["json"])
     if "file" in message:
         name = _member(message, "file", str)
         if "/" in name or "\\" in name or name in ("", ".", ".."):
-            raise ValueError(f"file is {name!r:.50}, expected the name of a file beside it")
+            raise ValueError(f"file is {name!r:.50}, expected the name of a file in the same folder")
         return FileBody(name, _member(message, "sha256", str))
     if "lines" in message:
         lines = _member(message, "lines", list)
         if not all(isinstance(line, str) for line in lines):
-            raise ValueError("lines holds something else than strings")
+            raise ValueError("lines contains something other than strings")
         return TextBody("\n".join(lines))
     return TextBody(_member(message, "text", str) if "text" in message else "")

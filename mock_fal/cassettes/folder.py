@@ -1,4 +1,4 @@
-"""A folder of cassettes on the disk: read whole at the start, or written exchange by exchange."""
+"""A folder of cassettes: read at startup, or written exchange by exchange."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from mock_fal.cassettes.cassette import (
     Cassette,
     FileBody,
     TextBody,
+    decode_text,
     file_name,
-    read,
-    readable,
-    written,
+    format_cassette,
+    parse_cassette,
 )
 from mock_fal.cassettes.redaction import REDACTED, Redaction
 from mock_fal.errors import DiskFull, SettingsError
 from mock_fal.files.blobs import READ_BYTES
 from mock_fal.files.file_name import extension
 
-# A longer text stays a file.
-_MAX_TEXT: Final = 16 << 20
+# A longer text is saved as a file.
+_MAX_TEXT_BYTES: Final = 16 << 20
 
-_TEXTS: Final = ("text/", "application/x-ndjson", "application/xml", "image/svg")
+_TEXT_TYPES: Final = ("text/", "application/x-ndjson", "application/xml", "image/svg")
 _EXTENSIONS: Final = {"jpeg": "jpg", "svg+xml": "svg", "mpeg": "mp3", "plain": "txt"}
 
 
-class Tape:
-    """A body on its way to the disk, in a file that has no place yet."""
+class BodyWriter:
+    """Writes a body to a temporary file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,124 +40,131 @@ class Tape:
         self._digest = sha256()
         self._file = path.open("wb")
 
-    def write(self, piece: bytes) -> None:
+    def write(self, chunk: bytes) -> None:
         """Raises DiskFull."""
-        self._digest.update(piece)
-        self.size += len(piece)
+        self._digest.update(chunk)
+        self.size += len(chunk)
         try:
-            self._file.write(piece)
+            self._file.write(chunk)
         except OSError as error:
             raise DiskFull(error.strerror or str(error)) from None
 
     def close(self) -> str:
-        """End the file; its SHA-256."""
+        """Close the file and return its SHA-256."""
         self._file.close()
         return self._digest.hexdigest()
 
     def discard(self) -> None:
-        """Nobody needs it."""
+        """Delete the file."""
         self._file.close()
         self.path.unlink(missing_ok=True)
 
 
-class Slot:
-    """The place of one exchange in a folder. What is kept by it gets the cassette's name."""
+class CassetteWriter:
+    """Writes one cassette and its files, which have the same number."""
 
     def __init__(self, folder: Path, number: int, name: str, redaction: Redaction) -> None:
         self.name = name
         self._folder = folder
-        self._stem = f"{number:04}"
+        self._number = f"{number:04}"
         self._redaction = redaction
 
-    def keep(self, tape: Tape, content_type: str, *, request: bool = False, plain: bool = True) -> Body:
-        """What was written to a tape, as a body: a file beside the cassette, or (if `plain`) text where it is some."""
-        digest = tape.close()
-        if plain and content_type.startswith(_TEXTS) and tape.size <= _MAX_TEXT:
-            text = readable(tape.path.read_bytes())
+    def save_body(
+        self, body: BodyWriter, content_type: str, *, request: bool = False, allow_text: bool = True
+    ) -> Body:
+        """The written body, as a file next to the cassette, or as text if it is text and `allow_text`."""
+        digest = body.close()
+        if allow_text and content_type.startswith(_TEXT_TYPES) and body.size <= _MAX_TEXT_BYTES:
+            text = decode_text(body.path.read_bytes())
             if text is not None:
-                tape.discard()
+                body.discard()
                 return TextBody(self._redaction.lines(text))
-        if not tape.size:
-            tape.discard()
+        if not body.size:
+            body.discard()
             return TextBody("")
-        name = f"{self._stem}{'.request' if request else ''}.{_extension(content_type)}"
-        _overwrite(tape.path, self._redaction)
-        tape.path.rename(self._folder / name)
+        name = f"{self._number}{'.request' if request else ''}.{_extension(content_type)}"
+        _overwrite_secrets(body.path, self._redaction)
+        body.path.rename(self._folder / name)
         return FileBody(name, digest)
 
     def write(self, cassette: Cassette) -> None:
-        """Bring the cassette to the disk, whole or not at all."""
+        """Write the cassette to the disk, atomically."""
         path = self._folder / self.name
-        draft = path.with_suffix(".part")
-        draft.write_text(written(cassette), "utf-8")
-        draft.rename(path)
+        partial = path.with_suffix(".part")
+        partial.write_text(format_cassette(cassette), "utf-8")
+        partial.rename(path)
 
 
 class CassetteFolder:
-    """A folder that is recorded to. Raises SettingsError when there are cassettes in it, or none can be written."""
+    """The folder of a recording. Raises SettingsError if it contains cassettes or is not writable."""
 
     def __init__(self, folder: str, redaction: Redaction) -> None:
         self.redaction = redaction
         self._folder = Path(folder)
-        self._number = self._tapes = 0
+        self._number = self._body_number = 0
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            known = len(list(self._folder.glob("*.json")))
+            count = len(list(self._folder.glob("*.json")))
             writable = os.access(self._folder, os.W_OK)
         except OSError as error:
             raise SettingsError(f"record: {folder}: {error.strerror}") from None
-        if known:
-            raise SettingsError(f"record: {folder} holds {known} cassettes; expected a folder without any")
+        if count:
+            raise SettingsError(
+                f"record: {folder} contains {count} cassettes, expected a folder without cassettes"
+            )
         if not writable:
-            raise SettingsError(f"record: {folder}: nothing can be written there")
+            raise SettingsError(f"record: {folder} is not writable")
 
-    def tape(self) -> Tape:
-        """A file for a body that comes."""
-        self._tapes += 1
-        return Tape(self._folder / f"{self._tapes}.part")
+    def body_writer(self) -> BodyWriter:
+        """A writer for a body."""
+        self._body_number += 1
+        return BodyWriter(self._folder / f"{self._body_number}.part")
 
-    def slot(self, method: str, url: str) -> Slot:
-        """The next place."""
+    def cassette_writer(self, method: str, url: str) -> CassetteWriter:
+        """A writer for the next cassette."""
         self._number += 1
         name = file_name(self._number, method, url)
-        return Slot(self._folder, self._number, name, self.redaction)
+        return CassetteWriter(self._folder, self._number, name, self.redaction)
 
 
-def cassettes(folder: str) -> dict[str, Cassette]:
-    """All cassettes of a folder, by file name, in the order of their numbers. Raises SettingsError."""
-    home = Path(folder)
-    if not home.is_dir():
-        raise SettingsError(f"replay: {folder}: expected a folder with cassettes; --record makes one")
-    known = {path.name: _read(path) for path in sorted(home.glob("*.json"), key=_place)}
-    if not known:
-        raise SettingsError(f"replay: {folder}: no cassette in it; --record makes some")
-    return known
+def read_cassettes(folder: str) -> dict[str, Cassette]:
+    """All cassettes of a folder by file name, in the order of their numbers. Raises SettingsError."""
+    path = Path(folder)
+    if not path.is_dir():
+        raise SettingsError(f"replay: {folder}: expected a folder with cassettes; --record creates one")
+    cassettes = {file.name: _read(file) for file in sorted(path.glob("*.json"), key=_sort_key)}
+    if not cassettes:
+        raise SettingsError(f"replay: {folder} contains no cassettes; --record creates them")
+    return cassettes
 
 
-def pieces(path: Path) -> Iterator[bytes]:
-    """The bytes of a file. Blocks for as long as the disk does."""
+def file_chunks(path: Path) -> Iterator[bytes]:
+    """The chunks of a file. Blocks while the disk does."""
     with path.open("rb") as file:
-        while piece := file.read(READ_BYTES):
-            yield piece
+        while chunk := file.read(READ_BYTES):
+            yield chunk
 
 
-def _place(path: Path) -> tuple[int, str]:
+def _sort_key(path: Path) -> tuple[int, str]:
     number = path.name.partition("-")[0]
     return (int(number) if number.isdecimal() else 0, path.name)
 
 
 def _read(path: Path) -> Cassette:
     try:
-        cassette = read(path.read_text("utf-8"), str(path))
+        cassette = parse_cassette(path.read_text("utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: no cassette: {error}") from None
-    if isinstance(cassette.response, FileBody) and not (path.parent / cassette.response.name).is_file():
-        raise SettingsError(f"{path}: its file {cassette.response.name} is missing")
+        raise SettingsError(f"{path}: invalid cassette: {error}") from None
+    if (
+        isinstance(cassette.response_body, FileBody)
+        and not (path.parent / cassette.response_body.name).is_file()
+    ):
+        raise SettingsError(f"{path}: the file {cassette.response_body.name} is missing")
     return cassette
 
 
-def _overwrite(path: Path, redaction: Redaction) -> None:
-    """Take known secrets out of a file, without a change of its length."""
+def _overwrite_secrets(path: Path, redaction: Redaction) -> None:
+    """Overwrite known secrets in a file without a change of its length."""
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
         for secret in map(str.encode, redaction.secrets):
             at = data.find(secret)

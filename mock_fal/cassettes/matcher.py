@@ -1,4 +1,4 @@
-"""Which cassette answers a question: those of the same question in their order, for each account from the first on."""
+"""Matches requests with cassettes: equal requests get the recorded responses in order, separately for each account."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
-from mock_fal.cassettes.cassette import Body, Cassette, FileBody, JsonBody, Key, TextBody, key_of, one_name
+from mock_fal.cassettes.cassette import (
+    Body,
+    Cassette,
+    FileBody,
+    JsonBody,
+    MatchKey,
+    TextBody,
+    canonical_host,
+    cassette_key,
+)
 
 _STATUS = "/status"
 _STREAM = "/status/stream"
@@ -16,88 +25,91 @@ _REQUESTS = "/requests/"
 
 
 class CassetteMatcher:
-    """All cassettes of a folder, by file name, and how far each account is in them."""
+    """The cassettes of a folder by file name, and the position of each account in them."""
 
     def __init__(self, cassettes: Mapping[str, Cassette]) -> None:
         self._cassettes = cassettes
-        self._responses: defaultdict[Key, list[str]] = defaultdict(list)
+        self._responses: defaultdict[MatchKey, list[str]] = defaultdict(list)
         for name, cassette in cassettes.items():
-            self._responses[key_of(cassette)].append(name)
-        self._places = {(key.method, key.host, key.path) for key in self._responses}
-        self._told: defaultdict[tuple[str, Key], int] = defaultdict(int)
-        self._over: set[tuple[str, str]] = set()
+            self._responses[cassette_key(cassette)].append(name)
+        self._targets = {(key.method, key.host, key.path) for key in self._responses}
+        self._next: defaultdict[tuple[str, MatchKey], int] = defaultdict(int)
+        self._completed: set[tuple[str, str]] = set()
         self._used: set[str] = set()
 
     @property
     def unused(self) -> list[str]:
-        """The cassettes that answered nothing so far."""
+        """The cassettes that no request has matched so far."""
         return [name for name in self._cassettes if name not in self._used]
 
     def knows(self, method: str, host: str, path: str) -> bool:
-        """Whether anything was recorded there, whatever the query and the body."""
-        return (method, one_name(host), path) in self._places
+        """Whether there is a cassette for the path, with any query and body."""
+        return (method, canonical_host(host), path) in self._targets
 
-    def match(self, key: Key, account: str) -> str | None:
-        """The cassette for a question, or None. The last of several repeats."""
+    def match(self, key: MatchKey, account: str) -> str | None:
+        """The cassette for a request, or None. After the last of several, it is repeated."""
         names = self._responses.get(key)
         if names is None:
             return None
-        at = min(self._told[account, key], len(names) - 1)
+        at = min(self._next[account, key], len(names) - 1)
         path = key.path.removesuffix(_STATUS)
-        if path != key.path and (account, path) in self._over:
+        if path != key.path and (account, path) in self._completed:
             at = len(names) - 1
-        self._told[account, key] = at + 1
-        # Whoever has seen the end of a request must not be told that it still runs.
+        self._next[account, key] = at + 1
+        # After the last response about a request, its status must not go back to an earlier one.
         if at == len(names) - 1 and key.method == "GET" and _REQUESTS in key.path:
-            self._over.add((account, key.path.removesuffix(_STREAM)))
+            self._completed.add((account, key.path.removesuffix(_STREAM)))
         self._used.add(names[at])
         return names[at]
 
     def rewind(self, account: str | None) -> None:
-        """Begin again, for one account or for all."""
-        others = {each: at for each, at in self._told.items() if account not in (None, each[0])}
-        self._told = defaultdict(int, others)
-        self._over = {each for each in self._over if account not in (None, each[0])}
+        """Start again with the first cassettes, for one account or for all."""
+        others = {place: at for place, at in self._next.items() if account not in (None, place[0])}
+        self._next = defaultdict(int, others)
+        self._completed = {place for place in self._completed if account not in (None, place[0])}
 
     def nearest(self, method: str, url: str, body: Body) -> str:
-        """What comes nearest to a question that has no cassette, in words; empty where nothing does."""
+        """Describes the closest cassette for a request that matches none; empty if nothing is close."""
         parts = urlsplit(url)
-        place = method, one_name(parts.netloc), parts.path
-        there = [name for key, names in self._responses.items() if key[:3] == place for name in names[:1]]
-        if there:
-            name = min(there, key=lambda name: len(_differing(body, self._cassettes[name].body)))
+        target = method, canonical_host(parts.netloc), parts.path
+        candidates = [names[0] for key, names in self._responses.items() if key[:3] == target]
+        if candidates:
+            name = min(
+                candidates, key=lambda name: len(_different_members(body, self._cassettes[name].request_body))
+            )
             return f"{name} {_difference(url, body, self._cassettes[name])}"
-        asked: dict[str, str] = {}
-        for name, each in self._cassettes.items():
-            asked.setdefault(f"{each.method} {each.url}", name)
-        close = get_close_matches(f"{method} {url}", asked, 1, 0.7)
-        return f"{asked[close[0]]} answers {close[0]}" if close else ""
+        names: dict[str, str] = {}
+        for name, cassette in self._cassettes.items():
+            names.setdefault(f"{cassette.method} {cassette.url}", name)
+        close = get_close_matches(f"{method} {url}", names, 1, 0.7)
+        return f"{names[close[0]]} matches {close[0]}" if close else ""
 
 
 def _difference(url: str, body: Body, cassette: Cassette) -> str:
-    members = _differing(body, cassette.body)
-    if isinstance(body, JsonBody) and isinstance(cassette.body, JsonBody) and members:
-        seen = [
-            f"{name} {_shown(cassette.body.value, name)}, not {_shown(body.value, name)}" for name in members
+    members = _different_members(body, cassette.request_body)
+    if isinstance(body, JsonBody) and isinstance(cassette.request_body, JsonBody) and members:
+        differences = [
+            f"{name} {_shown(cassette.request_body.value, name)}, not {_shown(body.value, name)}"
+            for name in members
         ]
-        return f"has {'; '.join(seen[:3])}"
+        return f"has {'; '.join(differences[:3])}"
     if members:
         return "has another body"
     query = urlsplit(cassette.url).query
     return f"has the query {query!r}" if query != urlsplit(url).query else "has another Range"
 
 
-def _differing(one: Body, other: Body) -> list[str]:
-    """The members in which two bodies differ; a single empty name where they have none."""
+def _different_members(one: Body, other: Body) -> list[str]:
+    """The members in which two bodies differ; one empty name if they differ and are not JSON objects."""
     if isinstance(one, JsonBody) and isinstance(other, JsonBody):
         first, second = one.value, other.value
         if isinstance(first, dict) and isinstance(second, dict):
             names = dict.fromkeys([*first, *second])
             return [name for name in names if first.get(name, ...) != second.get(name, ...)]
-    return [] if _plain(one) == _plain(other) else [""]
+    return [] if _comparable(one) == _comparable(other) else [""]
 
 
-def _plain(body: Body) -> object:
+def _comparable(body: Body) -> object:
     match body:
         case FileBody(_, digest):
             return ("file", digest)

@@ -1,1 +1,1 @@
-"""Files: uploads on disk, storage rules, and the files that an input names."""
+"""Files: uploads on disk, access rules, and the files that inputs refer to."""

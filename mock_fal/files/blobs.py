@@ -1,4 +1,4 @@
-"""Bytes on disk: written once, piece by piece, and read in any range."""
+"""Immutable files on disk: written once in pieces, and read in byte ranges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READ_BYTES: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Bytes that never change, and their MD5."""
+    """An immutable file; `etag` is its MD5."""
 
     path: Path
     size: int
@@ -24,7 +24,7 @@ class Blob:
 
 
 class BlobWriter:
-    """A blob that comes to be. Its methods block for as long as the disk does."""
+    """Writes a blob. Its methods block on disk I/O."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,39 +33,39 @@ class BlobWriter:
         self._file = path.open("xb", buffering=0)
 
     def write(self, pieces: Iterable[bytes]) -> None:
-        """Bring bytes to disk. Raises DiskFull when the disk really is."""
+        """Write bytes to disk. Raises DiskFull if the disk is full."""
         try:
             for piece in pieces:
                 self._digest.update(piece)
-                rest = memoryview(piece)
-                while rest:
-                    rest = rest[self._file.write(rest) :]
+                remaining = memoryview(piece)
+                while remaining:
+                    remaining = remaining[self._file.write(remaining) :]
                 self._size += len(piece)
         except OSError as error:
             raise DiskFull(error.strerror or str(error)) from None
 
     def close(self) -> Blob:
-        """The blob, as far as it was written."""
+        """Close the file; the blob of the bytes written so far."""
         self._file.close()
         return Blob(self.path, self._size, self._digest.hexdigest())
 
 
-def read(blobs: Iterable[Blob], wanted: range) -> Iterator[bytes]:
-    """The bytes that stand at `wanted` in a row of blobs, in pieces. Blocks for as long as the disk does."""
+def read(blobs: Iterable[Blob], byte_range: range) -> Iterator[bytes]:
+    """The bytes of a range of the concatenated blobs, in pieces. Blocks on disk I/O."""
     start = 0
     for blob in blobs:
-        first, last = max(wanted.start, start), min(wanted.stop, start + blob.size)
+        first, last = max(byte_range.start, start), min(byte_range.stop, start + blob.size)
         if first < last:
             yield from _read(blob.path, first - start, last - first)
         start += blob.size
 
 
 def remove(path: Path) -> None:
-    """Remove a blob, or leave it where a system forbids that because it is being read."""
+    """Remove a blob, unless the system forbids it because the file is being read (Windows)."""
     try:
         os.unlink(path)
     except OSError:
-        pass  # its folder goes in the end
+        pass  # removed with its folder
 
 
 def _read(path: Path, start: int, size: int) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What a file is called in its address."""
+"""File names in the URLs of uploads."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ BINARY: Final = "application/octet-stream"
 
 
 def safe_name(name: str) -> str:
-    """What remains of a file's name: no folders, nothing that a header or an address would mind.
+    """A file name without folders and without characters that need escaping in a header or URL.
 
     >>> safe_name("C:\\\\fake path\\\\Søster 1.png")
     'Søster_1.png'
     """
-    # assumption: which characters the live service replaces.
-    last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
-    kept = "".join(letter if letter in "._-" or _is_word(letter) else "_" for letter in last).strip(".")
-    stem, dot, suffix = kept.rpartition(".")
+    # assumption: the set of characters that the live service replaces.
+    base = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
+    safe = "".join(
+        character if character in "._-" or _is_word(character) else "_" for character in base
+    ).strip(".")
+    stem, dot, suffix = safe.rpartition(".")
     if len(suffix) > 16 or not stem:
-        stem, dot, suffix = kept, "", ""
-    room = MAX_BYTES - len((dot + suffix).encode())
-    return stem.encode()[:room].decode(errors="ignore") + dot + suffix
+        stem, dot, suffix = safe, "", ""
+    max_stem = MAX_BYTES - len((dot + suffix).encode())
+    return stem.encode()[:max_stem].decode(errors="ignore") + dot + suffix
 
 
 def extension(content_type: str) -> str:
-    """The end of a nameless file's name, as the JavaScript client makes it up.
+    """The extension for a file without a name, derived as in the JavaScript client.
 
     >>> extension("image/jpeg"), extension(BINARY)
     ('jpeg', 'bin')
@@ -35,6 +37,6 @@ def extension(content_type: str) -> str:
     return subtype if subtype.isalnum() and content_type != BINARY else "bin"
 
 
-def _is_word(letter: str) -> bool:
-    """Whether it is a letter, a mark on one or a digit, of any script."""
-    return unicodedata.category(letter)[0] in "LMN"
+def _is_word(character: str) -> bool:
+    """Whether a character is a letter, a combining mark or a number, in any script."""
+    return unicodedata.category(character)[0] in "LMN"

@@ -1,10 +1,11 @@
-"""The files that were uploaded: their bytes on disk, what was promised for them, and how they come to be whole.
+"""The store of uploaded files: their bytes on disk, from the creation of an upload to its expiry.
 
-    promised ── part, part, … ──▶ complete ──▶ expired
-             └─ the whole file ─▶
+    created ── part, part, … ──▶ complete ──▶ expired
+            └─ whole file ─────▶
 
-Bytes come as *writings*, many at a time. A writing belongs to nobody until it is kept, so one that breaks off,
-comes too late or is too large leaves no trace. A file of parts stays in its parts: to complete it copies nothing.
+An `UploadWriter` writes one part or a whole file; several may be open at the same time. Its bytes become part of the
+upload with `commit`, so a writer that is interrupted, too late or too large has no effect. A multipart upload is stored
+as its parts: completing it copies nothing.
 """
 
 from __future__ import annotations
@@ -18,34 +19,34 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Final
 
-from mock_fal.accounts.acl import Acl, Terms
+from mock_fal.accounts.acl import Acl, ObjectLifecycle
 from mock_fal.errors import BadUpload, DiskFull, FileMissing, UploadTooLarge
 from mock_fal.files.blobs import Blob, BlobWriter, remove
 
-# Each costs about a kilobyte of memory; when there are more, promises that nobody kept are forgotten first.
+# Each takes about a kilobyte of memory. Beyond this number, uploads without any bytes are removed first.
 MAX_UPLOADS: Final = 50_000
-# assumption: the stores behind such interfaces count to 10,000.
+# assumption: the limit is 10,000, as in S3-compatible stores.
 MAX_PARTS: Final = 10_000
 
-_WHOLE: Final = 0  # the number of the part that is the whole file
+_WHOLE: Final = 0  # the part number that stands for the whole file
 
 
 @dataclass(slots=True, eq=False)
 class Upload:
-    """One file, from its promise on. `blobs` are its bytes in their order; None until it is complete."""
+    """One uploaded file. `blobs` are its bytes in order; None until the upload is complete."""
 
     path: str
     owner: str
     content_type: str
-    terms: Terms
+    object_lifecycle: ObjectLifecycle
     in_parts: bool
     acl: Acl
     etag: str = ""
     expires_at: float = math.inf
     blobs: tuple[Blob, ...] | None = None
     parts: dict[int, Blob] = field(default_factory=dict)
-    # What its parts hold, those included that are still being written.
-    taken: int = 0
+    # The bytes of its parts, including parts that are being written.
+    reserved_bytes: int = 0
 
     @property
     def size(self) -> int:
@@ -53,7 +54,7 @@ class Upload:
 
 
 class UploadWriter:
-    """Bytes on their way to disk. `reserve` first, then `write`, which may happen in any thread."""
+    """Writes a part or a whole file. Call `reserve` before `write`; `write` may run in any thread."""
 
     def __init__(self, file_store: FileStore, upload: Upload, number: int, path: Path, now: float) -> None:
         self._store = file_store
@@ -61,25 +62,25 @@ class UploadWriter:
         self.upload = upload
         self.number = number
         self.now = now
-        self.reserved = 0
+        self.reserved_bytes = 0
 
     def reserve(self, size: int) -> None:
-        """Make sure of the room for `size` more bytes. Raises UploadTooLarge or DiskFull."""
+        """Reserve space for `size` more bytes. Raises UploadTooLarge or DiskFull."""
         self._store._reserve(self, size)
 
     def write(self, pieces: Iterable[bytes]) -> None:
-        """Bring bytes to disk. Raises DiskFull when the disk really is."""
+        """Write bytes to disk. Raises DiskFull if the disk is full."""
         self._blob.write(pieces)
 
     def close(self) -> Blob:
-        """What was written, as far as it came."""
+        """Close the file; the blob of the bytes written so far."""
         return self._blob.close()
 
 
 class FileStore:
-    """All uploads of a server, up to `max_disk` bytes. Its folder is made with the first, and gone with `close`."""
+    """All uploads of a server, up to `max_disk` bytes, in a temporary folder that `close` removes."""
 
-    # deviation: uploads are forgotten at exit.
+    # deviation: uploads are deleted at exit.
 
     def __init__(self, *, max_upload: int, max_disk: int, max_uploads: int = MAX_UPLOADS) -> None:
         self._max_upload = max_upload
@@ -87,15 +88,15 @@ class FileStore:
         self._max_uploads = max_uploads
         self._uploads: dict[str, Upload] = {}
         self._folder: TemporaryDirectory[str] | None = None
-        self._written = 0
-        self._used = 0
-        # Uploads come by one thread, but a test that resets its account lives in another.
+        self._writers = 0
+        self._used_bytes = 0
+        # Uploads arrive in the server's thread; a test that resets its account runs in another one.
         self._lock = Lock()
 
     @property
-    def used(self) -> int:
-        """The bytes on disk, those included that are on their way."""
-        return self._used
+    def used_bytes(self) -> int:
+        """The bytes on disk, including those being written."""
+        return self._used_bytes
 
     @property
     def uploads(self) -> list[Upload]:
@@ -103,68 +104,75 @@ class FileStore:
         with self._lock:
             return [upload for upload in self._uploads.values() if upload.blobs is not None]
 
-    def promise(
-        self, path: str, owner: str, content_type: str, terms: Terms, now: float, *, in_parts: bool = False
+    def create(
+        self,
+        path: str,
+        owner: str,
+        content_type: str,
+        object_lifecycle: ObjectLifecycle,
+        now: float,
+        *,
+        in_parts: bool = False,
     ) -> Upload:
-        """A place for a file that is to come. Raises DiskFull when there are too many."""
+        """Create an upload without any bytes. Raises DiskFull if there are too many uploads."""
         with self._lock:
             if len(self._uploads) >= self._max_uploads:
                 self._sweep(now)
-                self._drop_a_promise()
-            upload = Upload(path, owner, content_type, terms, in_parts, terms.acl)
+                self._drop_empty_upload()
+            upload = Upload(path, owner, content_type, object_lifecycle, in_parts, object_lifecycle.acl)
             self._uploads[path] = upload
             return upload
 
     def holds(self, path: str) -> bool:
-        """Whether there is, or was promised, a file at a path."""
+        """Whether there is an upload at a path, complete or not."""
         return path in self._uploads
 
     def find(self, path: str, now: float) -> Upload:
-        """The upload at a path, complete or not. Raises FileMissing, also for one that has expired."""
+        """The upload at a path, complete or not. Raises FileMissing if there is none or it has expired."""
         with self._lock:
             upload = self._uploads.get(path)
             if upload is not None and now < upload.expires_at:
                 return upload
             if upload is not None:
-                self._forget(upload)
+                self._remove(upload)
             raise FileMissing
 
-    def complete_at(self, path: str, now: float) -> Upload:
-        """The file at a path. Raises FileMissing for what isn't there, or isn't complete."""
+    def find_complete(self, path: str, now: float) -> Upload:
+        """The complete upload at a path. Raises FileMissing if there is none or it is not complete."""
         upload = self.find(path, now)
         if upload.blobs is None:
             raise FileMissing
         return upload
 
-    def begin(
-        self, upload: Upload, now: float, *, part: int | None = None, announced: int = 0
+    def open_writer(
+        self, upload: Upload, now: float, *, part: int | None = None, expected_bytes: int = 0
     ) -> UploadWriter:
-        """Begin to write a part, or the whole file. Raises what can be known of beforehand, as `reserve` does."""
+        """A writer for a part, or for the whole file. Raises BadUpload, UploadTooLarge or DiskFull."""
         number = _WHOLE if part is None else part
         if upload.in_parts != (part is not None):
-            way = "is uploaded in parts" if upload.in_parts else "is not uploaded in parts"
-            raise BadUpload(f"this file {way}")
+            mode = "is uploaded in parts" if upload.in_parts else "is not uploaded in parts"
+            raise BadUpload(f"this file {mode}")
         if part is not None and not 1 <= part <= MAX_PARTS:
-            raise BadUpload(f"the number of a part is {part}, expected 1 to {MAX_PARTS}")
+            raise BadUpload(f"the part number is {part}, expected 1 to {MAX_PARTS}")
         if upload.in_parts and upload.blobs is not None:
             raise BadUpload("this upload is complete")
         with self._lock:
-            self._check(upload, number, announced, now)
-            self._written += 1
-            return UploadWriter(self, upload, number, self._home() / f"{self._written}", now)
+            self._check(upload, number, expected_bytes, now)
+            self._writers += 1
+            return UploadWriter(self, upload, number, self._folder_path() / f"{self._writers}", now)
 
-    def keep(self, writer: UploadWriter, now: float) -> str:
-        """Make what was written part of its file, in the place of an earlier one, and return its ETag.
+    def commit(self, writer: UploadWriter, now: float) -> str:
+        """Add the written bytes to their upload, replacing an earlier part of that number, and return their ETag.
 
-        Raises FileMissing when the file was forgotten meanwhile, BadUpload when it was completed.
+        Raises FileMissing if the upload was removed meanwhile, BadUpload if it was completed.
         """
         upload, blob = writer.upload, writer.close()
         with self._lock:
             if self._uploads.get(upload.path) is not upload:
-                self._unwrite(writer)
+                self._discard(writer)
                 raise FileMissing
             if upload.in_parts and upload.blobs is not None:
-                self._unwrite(writer)
+                self._discard(writer)
                 raise BadUpload("this upload is complete")
             replaced = upload.parts.get(writer.number)
             upload.parts[writer.number] = blob
@@ -172,18 +180,18 @@ class FileStore:
                 self._delete(upload, replaced)
             if not upload.in_parts:
                 upload.blobs, upload.etag = (blob,), blob.etag
-                upload.expires_at = now + upload.terms.lives_s
+                upload.expires_at = now + upload.object_lifecycle.lifetime_s
             return blob.etag
 
     def discard(self, writer: UploadWriter) -> None:
-        """Give a writing up."""
+        """Discard the bytes of a writer."""
         with self._lock:
-            self._unwrite(writer)
+            self._discard(writer)
 
     def complete(self, upload: Upload, parts: list[tuple[int, str]], now: float) -> None:
-        """Make a file of all its parts, named in any order with their ETags. Told again, it is complete already.
+        """Complete an upload from the list of its part numbers and ETags, in any order. Idempotent.
 
-        Raises BadUpload when the list is not that of the parts that came; nothing has changed then.
+        Raises BadUpload, and changes nothing, if the list differs from the uploaded parts.
         """
         if not upload.in_parts:
             raise BadUpload("this file is not uploaded in parts")
@@ -192,92 +200,92 @@ class FileStore:
             if upload.blobs is None:
                 blobs = tuple(upload.parts[number] for number in sorted(upload.parts))
                 digests = b"".join(bytes.fromhex(blob.etag) for blob in blobs)
-                # assumption: the usual ETag of a file that came in parts.
+                # assumption: the ETag of a multipart upload is computed as in S3.
                 upload.etag = f"{md5(digests, usedforsecurity=False).hexdigest()}-{len(blobs)}"
                 upload.blobs = blobs
-                upload.expires_at = now + upload.terms.lives_s
+                upload.expires_at = now + upload.object_lifecycle.lifetime_s
 
     def clear(self, owner: str | None = None) -> None:
-        """Forget one owner's files, or all of them."""
+        """Remove the uploads of one owner, or all of them."""
         with self._lock:
             for upload in list(self._uploads.values()):
                 if owner in (None, upload.owner):
-                    self._forget(upload)
+                    self._remove(upload)
 
     def close(self) -> None:
-        """Forget everything, and remove the folder."""
+        """Remove all uploads and the folder."""
         self.clear()
         with self._lock:
             if self._folder is not None:
                 self._folder.cleanup()
                 self._folder = None
 
-    # -- inside, with the lock held
+    # -- internal, called with the lock held (except `_reserve`, which acquires it)
 
-    def _home(self) -> Path:
+    def _folder_path(self) -> Path:
         if self._folder is None:
-            # Readable by nobody else (mkdtemp); goes with the process even when nobody closes us.
+            # Private (mkdtemp), and removed when the process exits even without a call of `close`.
             self._folder = TemporaryDirectory(prefix="mock-fal-uploads-", ignore_cleanup_errors=True)
         return Path(self._folder.name)
 
     def _reserve(self, writer: UploadWriter, size: int) -> None:
         with self._lock:
             self._check(writer.upload, writer.number, size, writer.now)
-            writer.reserved += size
-            writer.upload.taken += size
-            self._used += size
+            writer.reserved_bytes += size
+            writer.upload.reserved_bytes += size
+            self._used_bytes += size
 
     def _check(self, upload: Upload, number: int, size: int, now: float) -> None:
         replaced = upload.parts.get(number)
-        if upload.taken - (replaced.size if replaced else 0) + size > self._max_upload:
+        if upload.reserved_bytes - (replaced.size if replaced else 0) + size > self._max_upload:
             raise UploadTooLarge(self._max_upload)
-        if self._used + size > self._max_disk:
+        if self._used_bytes + size > self._max_disk:
             self._sweep(now)
-        if self._used + size > self._max_disk:
-            raise DiskFull(f"all uploads together may take {self._max_disk} bytes")
+        if self._used_bytes + size > self._max_disk:
+            raise DiskFull(f"the uploads are limited to {self._max_disk} bytes in total")
 
     def _sweep(self, now: float) -> None:
         for upload in [upload for upload in self._uploads.values() if upload.expires_at <= now]:
-            self._forget(upload)
+            self._remove(upload)
 
-    def _drop_a_promise(self) -> None:
+    def _drop_empty_upload(self) -> None:
         if len(self._uploads) >= self._max_uploads:
             empty = next((upload for upload in self._uploads.values() if not upload.parts), None)
             if empty is None:
-                raise DiskFull(f"{self._max_uploads} files are kept at most")
+                raise DiskFull(f"at most {self._max_uploads} files are stored")
             del self._uploads[empty.path]
 
-    def _forget(self, upload: Upload) -> None:
+    def _remove(self, upload: Upload) -> None:
         del self._uploads[upload.path]
         for blob in upload.parts.values():
             self._delete(upload, blob)
 
     def _delete(self, upload: Upload, blob: Blob) -> None:
-        upload.taken -= blob.size
-        self._used -= blob.size
+        upload.reserved_bytes -= blob.size
+        self._used_bytes -= blob.size
         remove(blob.path)
 
-    def _unwrite(self, writer: UploadWriter) -> None:
-        writer.upload.taken -= writer.reserved
-        self._used -= writer.reserved
+    def _discard(self, writer: UploadWriter) -> None:
+        writer.upload.reserved_bytes -= writer.reserved_bytes
+        self._used_bytes -= writer.reserved_bytes
         remove(writer.close().path)
 
 
-def _check_parts(held: dict[int, Blob], parts: list[tuple[int, str]]) -> None:
-    named = dict(parts)
+def _check_parts(uploaded: dict[int, Blob], parts: list[tuple[int, str]]) -> None:
+    listed = dict(parts)
     if not parts:
         raise BadUpload("the list of parts is empty")
-    if len(named) != len(parts):
+    if len(listed) != len(parts):
         raise BadUpload("a part is listed twice")
-    for number, etag in sorted(named.items()):
-        if number not in held:
+    for number, etag in sorted(listed.items()):
+        if number not in uploaded:
             raise BadUpload(f"part {number} was not uploaded")
-        if _bare(etag) != held[number].etag:
-            raise BadUpload(f"the etag of part {number} is {etag!r}, expected {held[number].etag!r}")
-    # assumption: what other stores leave out of the file without a word is here a mistake in the list.
-    if left_out := sorted(held.keys() - named.keys()):
-        raise BadUpload(f"part {left_out[0]} was uploaded and is not listed")
+        if _normalised_etag(etag) != uploaded[number].etag:
+            raise BadUpload(f"the etag of part {number} is {etag!r}, expected {uploaded[number].etag!r}")
+    # assumption: a part that is not listed is an error; other stores silently leave it out of the file.
+    if unlisted := sorted(uploaded.keys() - listed.keys()):
+        raise BadUpload(f"part {unlisted[0]} was uploaded and is not listed")
 
 
-def _bare(etag: str) -> str:
+def _normalised_etag(etag: str) -> str:
     return etag.strip().removeprefix("W/").strip('"').lower()

@@ -1,4 +1,4 @@
-"""What files there are at the media host: those that were uploaded, and those of results."""
+"""The list of files on the media host: uploads and files of results."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mock_fal.store import Store
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file. `expires_at` is a moment of the emulated clock, infinite for one that stays.
+    """One file. `expires_at` is a time of the emulated clock; infinite for a file that does not expire.
 
-    A file of a result names its request; its `size_bytes` is None, for it is drawn when somebody asks for it.
+    `request_id` is set for files of results; their `size_bytes` is None, because they are rendered on download.
     """
 
     url: str
@@ -26,7 +26,7 @@ class StoredFile:
 
 
 def files(store: Store, storage: Storage, now: float) -> list[StoredFile]:
-    """All files that could be read at `now`, oldest first: the uploads, then those of results."""
+    """All files that exist at `now`: the uploads, then the files of results, each oldest first."""
     return [file for file in (*_uploads(storage), *_results(store, now)) if now < file.expires_at]
 
 
@@ -42,7 +42,7 @@ def _uploads(storage: Storage) -> Iterator[StoredFile]:
 
 
 def _results(store: Store, now: float) -> Iterator[StoredFile]:
-    # A copy: a test's thread may read while the server writes.
+    # A copy: a test's thread may read while the server's thread writes.
     for result in list(store.files.values()):
         if result.request.schedule.ends_at <= now:
             yield StoredFile(

@@ -1,136 +1,148 @@
-"""What fal's storage would do: tokens, uploads, who may read which file, signed links. Plain synchronous Python."""
+"""fal's storage: CDN tokens, uploads, access rules and signed links. Synchronous, without I/O besides the disk."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from mock_fal.accounts.acl import Acl, Decision, Terms
+from mock_fal.accounts.acl import Acl, Decision, ObjectLifecycle
 from mock_fal.accounts.signed_tokens import MAX_LINK_S, TOKEN_S, SignedTokens
 from mock_fal.clock import Clock
 from mock_fal.errors import BadUpload, FileForbidden, FileMissing, InvalidToken
 from mock_fal.files.file_name import extension, safe_name
 from mock_fal.files.file_store import FileStore, Upload, UploadWriter
 from mock_fal.settings import Settings
-from mock_fal.store import Result, Store
+from mock_fal.store import ResultFile, Store
 
 
 class Storage:
-    """The use cases of files: those that somebody uploads, and of results who may read them."""
+    """The operations on files: uploading, reading with access rules, tokens and signed links."""
 
     def __init__(self, settings: Settings, clock: Clock, store: Store) -> None:
         self._clock = clock
         self._store = store
-        self._identities = SignedTokens(settings.seed)
-        # Whom a rule may name: with --key those of the keys, else anybody, for any key is good then.
-        self._known = {key.partition(":")[0] for key in settings.key}
+        self._tokens = SignedTokens(settings.seed)
+        # The users that access rules may name: with --key the accounts of the keys, else anybody.
+        self._users = {key.partition(":")[0] for key in settings.key}
         self.file_store = FileStore(max_upload=settings.max_upload, max_disk=settings.max_disk)
 
-    def token(self, owner: str, lives_s: float) -> tuple[str, float]:
-        """A CDN token for `owner`, and the moment at which it is over."""
-        # assumption: that a longer life is cut down rather than refused.
-        expires_at = self._clock.now() + min(lives_s, TOKEN_S)
-        return self._identities.token(owner, expires_at), expires_at
+    def token(self, owner: str, lifetime_s: float) -> tuple[str, float]:
+        """A CDN token for `owner`, and the time at which it expires."""
+        # assumption: a longer lifetime is reduced to the maximum rather than rejected.
+        expires_at = self._clock.now() + min(lifetime_s, TOKEN_S)
+        return self._tokens.token(owner, expires_at), expires_at
 
-    def bearer(self, token: str) -> str | None:
-        """Whose CDN token it is, if it is a good one."""
-        return self._identities.bearer(token, self._clock.now())
+    def token_owner(self, token: str) -> str | None:
+        """The owner of a CDN token; None if it is invalid or expired."""
+        return self._tokens.bearer(token, self._clock.now())
 
-    def promise(
-        self, owner: str, name: str, content_type: str, terms: Terms, *, in_parts: bool = False
+    def create_upload(
+        self,
+        owner: str,
+        name: str,
+        content_type: str,
+        object_lifecycle: ObjectLifecycle,
+        *,
+        in_parts: bool = False,
     ) -> Upload:
-        """A place for a file, at an address that nobody would guess. Raises DiskFull when there are too many."""
+        """Create an upload at a random path. Raises DiskFull if there are too many uploads."""
         name = safe_name(name)
         ids = self._store.tenant(owner).ids
         path = ""
         while not path or self.file_store.holds(path):
             folder, nanoid = ids.upload_name()
             # fal: `/files/b/0aa2787a/rZ1U3meqH2er5BNjv6hZD_1784198345915.png` (live, 2026).
-            # assumption: the address of a file without a name; older ones end in the subtype, as `….jpeg`.
-            rest = f"_{name}" if name else f".{extension(content_type)}"
-            path = f"/files/b/{folder}/{nanoid}{rest}"
-        terms = self.known(terms)
-        return self.file_store.promise(path, owner, content_type, terms, self._clock.now(), in_parts=in_parts)
+            # assumption: the URL of a file without a name; older URLs end in the media subtype, as `….jpeg`.
+            suffix = f"_{name}" if name else f".{extension(content_type)}"
+            path = f"/files/b/{folder}/{nanoid}{suffix}"
+        object_lifecycle = self.without_unknown_users(object_lifecycle)
+        return self.file_store.create(
+            path, owner, content_type, object_lifecycle, self._clock.now(), in_parts=in_parts
+        )
 
-    def known(self, terms: Terms) -> Terms:
-        """The terms without rules for those who have no account."""
-        return replace(terms, acl=self._without_strangers(terms.acl)) if terms.acl.rules else terms
+    def without_unknown_users(self, object_lifecycle: ObjectLifecycle) -> ObjectLifecycle:
+        """The lifecycle without access rules for unknown users."""
+        if not object_lifecycle.acl.rules:
+            return object_lifecycle
+        return replace(object_lifecycle, acl=self._known_rules(object_lifecycle.acl))
 
     def signature(self, upload: Upload) -> str:
-        """What lets anybody upload to the address of `upload`."""
-        return self._identities.signature(upload.path)
+        """The signature that authorises an upload to the URL of `upload`."""
+        return self._tokens.signature(upload.path)
 
-    def signed(self, path: str, signature: str) -> Upload:
-        """The upload at a path, for the bearer of its signature. Raises InvalidToken, FileMissing."""
-        if not self._identities.is_signature(path, signature):
+    def signed_upload(self, path: str, signature: str) -> Upload:
+        """The upload at a path, authorised by its signature. Raises InvalidToken, FileMissing."""
+        if not self._tokens.is_signature(path, signature):
             raise InvalidToken
         return self.file_store.find(path, self._clock.now())
 
-    def owned(self, path: str, owner: str) -> Upload:
-        """The upload at a path, for its owner. Raises FileMissing, FileForbidden."""
+    def owned_upload(self, path: str, owner: str) -> Upload:
+        """The upload at a path, authorised by its owner. Raises FileMissing, FileForbidden."""
         upload = self.file_store.find(path, self._clock.now())
         _check_owner(upload, owner)
         return upload
 
-    def begin(self, upload: Upload, announced: int, part: int | None = None) -> UploadWriter:
-        """Begin to write; see `Vault.begin`."""
-        return self.file_store.begin(upload, self._clock.now(), part=part, announced=announced)
+    def open_writer(self, upload: Upload, expected_bytes: int, part: int | None = None) -> UploadWriter:
+        """A writer for a part or the whole file; see `FileStore.open_writer`."""
+        return self.file_store.open_writer(
+            upload, self._clock.now(), part=part, expected_bytes=expected_bytes
+        )
 
-    def keep(self, writer: UploadWriter) -> str:
-        """What was written is whole; see `Vault.keep`."""
-        return self.file_store.keep(writer, self._clock.now())
+    def commit(self, writer: UploadWriter) -> str:
+        """Add the written bytes to their upload; see `FileStore.commit`."""
+        return self.file_store.commit(writer, self._clock.now())
 
     def complete(self, upload: Upload, parts: list[tuple[int, str]]) -> None:
-        """All parts are there; see `Vault.complete`."""
+        """Complete a multipart upload; see `FileStore.complete`."""
         self.file_store.complete(upload, parts, self._clock.now())
 
     def read(self, path: str, *, token: str = "", identity: str = "") -> File:
-        """The file at a path, for the bearer of a token or a signed link. Raises FileMissing, FileForbidden."""
+        """The file at a path, authorised by a token or a signed link. Raises FileMissing, FileForbidden."""
         now = self._clock.now()
         file = self._file(path)
-        # fal: of several credentials the most permissive counts; one that is no good is none (documentation, 2026).
-        named = (self._identities.bearer(token, now), self._identities.reader(path, identity, now))
-        _admit(file, [name for name in named if name is not None])
+        # fal: of several credentials the most permissive counts; invalid ones are ignored (documentation, 2026).
+        readers = (self._tokens.bearer(token, now), self._tokens.reader(path, identity, now))
+        _admit(file, [name for name in readers if name is not None])
         return file
 
     def read_as(self, path: str, reader: str) -> File:
-        """The file at a path, for one of that name. Raises FileMissing, FileForbidden."""
+        """The file at a path, authorised as the account `reader`. Raises FileMissing, FileForbidden."""
         file = self._file(path)
         _admit(file, [reader])
         return file
 
-    def link(self, path: str, reader: str, lives_s: float) -> str:
-        """The `identity` that makes a signed link of a file's address. Raises as `read` does, and BadUpload."""
-        if lives_s > MAX_LINK_S:
-            raise BadUpload(f"duration is {lives_s:g}, expected at most {MAX_LINK_S:g} seconds", 422)
+    def link(self, path: str, reader: str, lifetime_s: float) -> str:
+        """The parameter `identity` of a signed link to a file. Raises FileMissing, FileForbidden, BadUpload."""
+        if lifetime_s > MAX_LINK_S:
+            raise BadUpload(f"duration is {lifetime_s:g}, expected at most {MAX_LINK_S:g} seconds", 422)
         self.read_as(path, reader)
-        return self._identities.link(path, reader, self._clock.now() + lives_s)
+        return self._tokens.link(path, reader, self._clock.now() + lifetime_s)
 
-    def acl(self, path: str, owner: str, wanted: Acl | None = None) -> Acl:
-        """Who may read a file, after it was changed to `wanted`. Raises FileMissing, FileForbidden."""
+    def acl(self, path: str, owner: str, new_acl: Acl | None = None) -> Acl:
+        """The access rules of a file, after `new_acl` has been set, if given. Raises FileMissing, FileForbidden."""
         file = self._file(path)
         _check_owner(file, owner)
-        if wanted is not None:
-            file.acl = self._without_strangers(wanted)
+        if new_acl is not None:
+            file.acl = self._known_rules(new_acl)
         return file.acl
 
     def _file(self, path: str) -> File:
         now = self._clock.now()
         result = self._store.files.get(path)
         if result is None:
-            return self.file_store.complete_at(path, now)
+            return self.file_store.find_complete(path, now)
         if now >= result.expires_at:
             raise FileMissing
         return result
 
-    def _without_strangers(self, acl: Acl) -> Acl:
-        # fal: rules for unknown users are dropped without a word (documentation, 2026).
-        if not self._known:
+    def _known_rules(self, acl: Acl) -> Acl:
+        # fal: rules for unknown users are silently dropped (documentation, 2026).
+        if not self._users:
             return acl
-        return Acl(acl.default, tuple(rule for rule in acl.rules if rule[0] in self._known))
+        return Acl(acl.default, tuple(rule for rule in acl.rules if rule[0] in self._users))
 
 
-# A file that was uploaded, or one that came out of a request.
-File = Upload | Result
+# An uploaded file, or a file of a result.
+File = Upload | ResultFile
 
 
 def _admit(file: File, readers: list[str]) -> None:

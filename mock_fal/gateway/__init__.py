@@ -1,1 +1,1 @@
-"""Wing 2, how bytes come and go: certificates, the CONNECT proxy, the environment of a run, webhooks out."""
+"""The network side: certificates, the CONNECT proxy, a program's environment, webhooks and forwarded requests."""

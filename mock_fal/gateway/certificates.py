@@ -1,7 +1,7 @@
-"""A throw-away certificate authority for fal's names, and the bundles of roots that make a run trust it.
+"""A temporary certificate authority for fal's host names, and the root bundles that make programs trust it.
 
-The authority is made anew for every run. Its private key never leaves memory, its certificate may vouch for
-fal's domains only, and its files lie in a private temporary folder that `close()` removes.
+Every run creates a new authority. Its private key never leaves memory, its certificate is constrained to fal's
+domains, and its files are in a private temporary folder that `close()` removes.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mock_fal.hosts import EMULATED_HOSTS, FAL_DOMAINS
 
-# Containers and virtual machines may be some hours off; Apple accepts no leaf beyond 825 days.
+# The clocks of containers and virtual machines may be hours off. Apple rejects leaf certificates of over 825 days.
 SKEW: Final = timedelta(days=1)
 VALIDITY: Final = timedelta(days=365)
 
-# Where Linux distributions keep all roots in one file: Debian and Alpine, Fedora, openSUSE, older RHEL.
+# The root bundles of Linux distributions: Debian and Alpine, Fedora, openSUSE, older RHEL.
 LINUX_BUNDLES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -47,8 +47,8 @@ _PEM_CERTIFICATE: Final = re.compile(
 class Authority:
     """A certificate authority for one run: a TLS server context, and two files for the clients' environment.
 
-    `now` is the real time in seconds, whatever clock the emulator lives by: clients check validity against
-    their own. `extra_roots` are files or folders of further roots that the user's programs trusted before.
+    `now` is the real time in Unix seconds, not that of the emulated clock: clients check validity against
+    their own clock. `extra_roots` are files or folders with the roots that the user's programs already trust.
 
         with Authority(now=clock.now()) as authority:
             context = authority.server_context()
@@ -56,16 +56,16 @@ class Authority:
     """
 
     ca_file: Path
-    """Our certificate alone, for variables that add to a client's roots."""
+    """The authority's certificate alone, for variables that add to a client's roots."""
 
     bundle_file: Path
-    """The system's roots, the user's and ours, for variables that replace a client's roots."""
+    """The roots of the system, of the user and of the authority, for variables that replace a client's roots."""
 
     def __init__(self, *, now: float, extra_roots: Iterable[str | Path] = ()) -> None:
         ca, ca_key = _authority(now)
         leaf, leaf_key = _leaf(now, ca, ca_key)
         self._chain = leaf_key + leaf + ca.public_bytes(Encoding.PEM)
-        # mkdtemp makes the folder for its owner only (0700).
+        # mkdtemp creates the folder with mode 0700.
         self._folder = Path(tempfile.mkdtemp(prefix="mock-fal-"))
         self.ca_file = self._folder / "ca.pem"
         self.bundle_file = self._folder / "bundle.pem"
@@ -74,18 +74,18 @@ class Authority:
         self.bundle_file.write_text(_bundle([*system_roots(), *roots_in(extra_roots), own]), encoding="ascii")
 
     def server_context(self) -> ssl.SSLContext:
-        """TLS as fal's hosts speak it, for HTTP/1.1 and WebSocket."""
+        """A TLS context for fal's hosts, with HTTP/1.1 and WebSocket."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        # With session tickets of TLS 1.3, Python's synchronous `websockets` client hangs at the handshake
-        # now and then (7 of 13 runs; without them 0 of 15).
+        # With TLS 1.3 session tickets, Python's synchronous `websockets` client sometimes hangs in the handshake
+        # (7 of 13 runs; without tickets 0 of 15).
         context.num_tickets = 0
         context.set_alpn_protocols(["http/1.1"])
         self._load_chain(context)
         return context
 
     def _load_chain(self, context: ssl.SSLContext) -> None:
-        """The ssl module reads keys from files only, so the leaf's key is on disk for this moment."""
+        """The ssl module reads keys from files only, so the leaf's key is on disk during this call."""
         handle, name = tempfile.mkstemp(dir=self._folder, suffix=".pem")  # 0600
         try:
             with open(handle, "wb") as file:
@@ -95,7 +95,7 @@ class Authority:
             os.unlink(name)
 
     def close(self) -> None:
-        """Remove the files. Contexts that were handed out keep working."""
+        """Remove the files. Contexts that were created before keep working."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -109,7 +109,7 @@ class Authority:
 
 def _authority(now: float) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("mock-fal throw-away CA")
+    name = _name("mock-fal temporary CA")
     certificate = (
         _builder(now, key.public_key(), subject=name, issuer=name)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -121,10 +121,10 @@ def _authority(now: float) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey
 
 
 def _leaf(now: float, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey) -> tuple[bytes, bytes]:
-    """One certificate for all emulated hosts, and its key, in PEM."""
+    """One certificate for all emulated hosts, and its private key, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.SubjectAlternativeName([x509.DNSName(host) for host in sorted(EMULATED_HOSTS)])
-    # Python 3.13 verifies with VERIFY_X509_STRICT: without the two key identifiers it refuses the chain.
+    # Python 3.13 verifies with VERIFY_X509_STRICT: without the two key identifiers it rejects the chain.
     issuer_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     certificate = (
         _builder(now, key.public_key(), subject=_name("mock-fal"), issuer=ca.subject)
@@ -142,15 +142,15 @@ def _leaf(now: float, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey) 
 def _builder(
     now: float, key: ec.EllipticCurvePublicKey, *, subject: x509.Name, issuer: x509.Name
 ) -> x509.CertificateBuilder:
-    moment = datetime.fromtimestamp(now, UTC)
+    issued_at = datetime.fromtimestamp(now, UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(moment - SKEW)
-        .not_valid_after(moment + VALIDITY)
+        .not_valid_before(issued_at - SKEW)
+        .not_valid_after(issued_at + VALIDITY)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
@@ -175,24 +175,24 @@ def _key_usage(*, certificates: bool) -> x509.KeyUsage:
 
 
 def _fal_only() -> x509.NameConstraints:
-    """Only fal's domains. Addresses are excluded by name: a list of permitted domains says nothing of them."""
+    """Permit fal's domains only. IP addresses are excluded explicitly: permitted domains do not restrict them."""
     return x509.NameConstraints(
         permitted_subtrees=[x509.DNSName(domain) for domain in FAL_DOMAINS],
-        excluded_subtrees=[x509.IPAddress(ip_network(every)) for every in ("0.0.0.0/0", "::/0")],
+        excluded_subtrees=[x509.IPAddress(ip_network(network)) for network in ("0.0.0.0/0", "::/0")],
     )
 
 
 def system_roots() -> list[str]:
-    """The roots that programs on this machine trust, in PEM, from the first place that has any."""
+    """The roots that programs on this machine trust, in PEM, from the first location that has any."""
     paths = ssl.get_default_verify_paths()
-    for place in (paths.openssl_cafile, *LINUX_BUNDLES, paths.openssl_capath):
-        if roots := list(roots_in([place])):
+    for location in (paths.openssl_cafile, *LINUX_BUNDLES, paths.openssl_capath):
+        if roots := list(roots_in([location])):
             return roots
-    return _roots_without_a_file()
+    return _roots_without_files()
 
 
-def _roots_without_a_file() -> list[str]:
-    """Windows keeps its roots in a store, macOS in a keychain; certifi has Mozilla's, where it is installed."""
+def _roots_without_files() -> list[str]:
+    """The roots of Windows' certificate store or macOS' keychain; else those of certifi, if it is installed."""
     context = ssl.create_default_context()
     if roots := [ssl.DER_cert_to_PEM_cert(der) for der in context.get_ca_certs(binary_form=True)]:
         return roots
@@ -203,24 +203,24 @@ def _roots_without_a_file() -> list[str]:
     return list(roots_in([where()]))
 
 
-def roots_in(places: Iterable[str | Path]) -> Iterator[str]:
-    """The certificates in PEM files, or in the files of a folder; what can't be read is passed over."""
-    for place in map(Path, places):
+def roots_in(locations: Iterable[str | Path]) -> Iterator[str]:
+    """The certificates in PEM files, or in the files of folders; files that can't be read are skipped."""
+    for location in map(Path, locations):
         with suppress(OSError):
-            files = sorted(place.iterdir()) if place.is_dir() else [place]
+            files = sorted(location.iterdir()) if location.is_dir() else [location]
             for file in files:
                 yield from _roots(file)
 
 
 def _roots(file: Path) -> list[str]:
     try:
-        # Bundles hold comments in any encoding between their certificates.
+        # Bundles contain comments in any encoding between the certificates.
         return _PEM_CERTIFICATE.findall(file.read_text(encoding="ascii", errors="replace"))
     except OSError:
         return []
 
 
 def _bundle(roots: Iterable[str]) -> str:
-    """Each certificate once: a folder of roots holds most of them under two names."""
+    """Each certificate once: folders of roots contain most of them under two names."""
     unique = {"".join(root.split()): root.strip() for root in roots}
     return "\n".join(unique.values()) + "\n"

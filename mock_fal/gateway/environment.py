@@ -1,4 +1,4 @@
-"""The environment of a run: what makes a program's HTTP clients come to us, in the variables they read."""
+"""The environment variables that make a program's HTTP clients use mock-fal."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Final
 
 from mock_fal.hosts import EMULATED_HOSTS, FAL_DOMAINS
 
-# Exactly these. httpx 0.24 to 0.28 raises on `[::1]` and doesn't understand `127.0.0.0/8`; and without the
-# exclusion a program's local services, webhooks among them, would run into the proxy.
+# Exactly these: httpx 0.24 to 0.28 raises on `[::1]` and doesn't understand `127.0.0.0/8`. Without them, requests
+# to a program's local services, webhooks among them, would go to the proxy.
 NO_PROXY: Final = "127.0.0.1,localhost,::1"
 
-# What would lead a program past us. Every name is listed, set or not, so that `mock-fal env` reads alike anywhere.
+# Variables that would bypass mock-fal. All names are listed, set or not, so `mock-fal env` prints the same everywhere.
 UNSET: Final = (
-    "ALL_PROXY",  # httpx, requests, curl: a proxy for what the others leave open, such as a SOCKS one
+    "ALL_PROXY",  # httpx, requests, curl: a proxy for all other schemes, such as a SOCKS proxy
     "all_proxy",
-    "SSL_CERT_DIR",  # OpenSSL, httpx: a folder of roots; its certificates are in our bundle (user_roots)
-    "FAL_KEY_ID",  # fal's clients: the older pair, which some prefer to FAL_KEY
+    "SSL_CERT_DIR",  # OpenSSL, httpx: a folder of roots; the bundle contains them (user_roots)
+    "FAL_KEY_ID",  # fal's clients: an older pair, which some prefer to FAL_KEY
     "FAL_KEY_SECRET",
     "FAL_RUN_HOST",  # fal-client: another host than fal.run, for requests but not for uploads
     "FAL_QUEUE_RUN_HOST",
 )
 
-# A user's own roots, by the variables that name them; each is a file, or a folder of files.
+# The variables that name a user's own roots; each is a file, or a folder of files.
 _ROOT_VARIABLES: Final = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -32,7 +32,7 @@ _ROOT_VARIABLES: Final = (
     "NODE_EXTRA_CA_CERTS",
     "DENO_CERT",
 )
-# A user's own proxy, the first that is set; lower case comes first, as with curl.
+# The variables that name a user's own proxy: the first one set is used. Lower case comes first, as with curl.
 _UPSTREAM_VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 
 
@@ -51,18 +51,18 @@ def environment(
 ) -> tuple[dict[str, str], list[str]]:
     """The variables to set, and those to unset, for a program whose environment is `base`.
 
-    What `base` says about proxies and roots isn't lost. A proxy that it names is the one by which our own proxy
-    reaches other hosts (`upstream`); roots that it names are part of the bundle (`user_roots`).
+    The proxies and roots of `base` remain in effect: mock-fal's proxy uses its proxy for other hosts (`upstream`),
+    and the bundle contains its roots (`user_roots`).
     """
     variables = {
         **_proxies(proxy_url, offline),
         **_roots(base, ca_file, bundle_file),
         **_node(base, tls_address, ca_file, preload_file),
-        "MOCK_FAL_URL": url,  # a test: where the control API is
-        "MOCK_FAL_PROXY": proxy_url,  # the preload: whom it tells what it refuses
+        "MOCK_FAL_URL": url,  # tests: the control API
+        "MOCK_FAL_PROXY": proxy_url,  # the preload: receives its blocked connections, for the summary
         "MOCK_FAL_OFFLINE": "1" if offline else "0",  # the preload
         "MOCK_FAL_ALLOW_HOST": ",".join(sorted(allow_host)),  # the preload
-        # Always: a client that ignores proxies must not carry a real key out.
+        # Always set: a client that ignores proxies must not send a real key.
         "FAL_KEY": key,  # fal's clients, and nearly all others
         "FAL_API_KEY": key,  # the AI SDK, before FAL_KEY
         "FAL_AI_API_KEY": key,  # litellm
@@ -71,21 +71,21 @@ def environment(
 
 
 def _proxies(proxy_url: str, offline: bool) -> dict[str, str]:
-    """Both spellings: curl, wget and Ruby read lower case only."""
+    """Each variable in upper and lower case: curl, wget and Ruby read lower case only."""
     proxies = {
         "HTTPS_PROXY": proxy_url,  # httpx, requests, urllib, websockets, curl, Go, Deno, Bun
         "WSS_PROXY": proxy_url,  # Node's proxy-from-env, and Python's websockets before HTTPS_PROXY
         "NO_PROXY": NO_PROXY,  # all of them
     }
-    if offline:  # else plain http isn't our affair: fal has none
+    if offline:  # else plain http is left alone: fal does not use it
         proxies["HTTP_PROXY"] = proxy_url
     return proxies | {name.lower(): value for name, value in proxies.items()}
 
 
 def _roots(base: Mapping[str, str], ca_file: str | Path, bundle_file: str | Path) -> dict[str, str]:
-    """Some variables replace a client's roots and name the bundle, some add to them and name our certificate.
+    """Variables that replace a client's roots name the bundle; those that add to them name our certificate.
 
-    Of the latter there may be one already: then the bundle, which has those roots too, takes its place.
+    If `base` already has a variable that adds roots, it names the bundle, which contains those roots too.
     """
     bundle = str(bundle_file)
 
@@ -96,7 +96,7 @@ def _roots(base: Mapping[str, str], ca_file: str | Path, bundle_file: str | Path
         "SSL_CERT_FILE": bundle,  # OpenSSL and so Python's ssl, httpx, urllib, websockets, Ruby; Go; uv
         "REQUESTS_CA_BUNDLE": bundle,  # requests
         "CURL_CA_BUNDLE": bundle,  # curl, and requests after its own
-        "NODE_EXTRA_CA_CERTS": added("NODE_EXTRA_CA_CERTS"),  # Node when it takes the proxy after all; Bun
+        "NODE_EXTRA_CA_CERTS": added("NODE_EXTRA_CA_CERTS"),  # Node, if it uses the proxy after all; Bun
         "DENO_CERT": added("DENO_CERT"),  # Deno
     }
 
@@ -104,7 +104,7 @@ def _roots(base: Mapping[str, str], ca_file: str | Path, bundle_file: str | Path
 def _node(
     base: Mapping[str, str], tls_address: tuple[str, int], ca_file: str | Path, preload_file: str | Path
 ) -> dict[str, str]:
-    """Node needs no proxy: the preload, which reads the MOCK_FAL_ variables, connects to our TLS port."""
+    """Node needs no proxy: the preload script reads these variables and connects to mock-fal's TLS port."""
     host, port = tls_address
     return {
         "NODE_OPTIONS": _node_options(base.get("NODE_OPTIONS", ""), preload_file),
@@ -117,25 +117,25 @@ def _node(
 
 def _node_options(existing: str, preload_file: str | Path) -> str:
     path = str(preload_file)
-    if any(letter in path for letter in ' "'):
-        # Node takes a backslash for an escape within quotes, and only there.
+    if any(character in path for character in ' "'):
+        # Node treats a backslash as an escape character only within quotes.
         path = '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
     option = f"--require {path}"
     return existing if option in existing else f"{existing} {option}".strip()
 
 
 def user_roots(base: Mapping[str, str]) -> list[Path]:
-    """The files and folders of roots that a user's environment names, for the bundle to hold them too."""
+    """The files and folders of roots that a user's environment names, for the bundle."""
     return [Path(base[name]) for name in _ROOT_VARIABLES if base.get(name)]
 
 
 def upstream(base: Mapping[str, str]) -> Callable[[str], str | None]:
-    """By which proxy a host was reached before we took the proxy's place: `base`'s, unless its NO_PROXY says none.
+    """A function that returns the user's own proxy for a host, from `base`; None for hosts in its NO_PROXY.
 
-    A SOCKS proxy isn't spoken; hosts are then reached directly.
+    SOCKS proxies are not supported: hosts are then connected directly.
 
-    >>> by = upstream({"https_proxy": "http://proxy.corp:3128", "no_proxy": ".corp"})
-    >>> by("pypi.org"), by("git.corp")
+    >>> proxy_for = upstream({"https_proxy": "http://proxy.corp:3128", "no_proxy": ".corp"})
+    >>> proxy_for("pypi.org"), proxy_for("git.corp")
     ('http://proxy.corp:3128', None)
     """
     proxy = next((base[name] for name in _UPSTREAM_VARIABLES if base.get(name)), "")
@@ -144,12 +144,12 @@ def upstream(base: Mapping[str, str]) -> Callable[[str], str | None]:
 
     def proxy_for(host: str) -> str | None:
         usable = proxy and url.startswith(("http://", "https://"))
-        return url if usable and not any(_covers(request, host) for request in excluded) else None
+        return url if usable and not any(_covers(pattern, host) for pattern in excluded) else None
 
     return proxy_for
 
 
-def _covers(request: str, host: str) -> bool:
-    """NO_PROXY as most clients read it: `corp` and `.corp` both stand for corp and all names below."""
-    domain = request.strip().lower().lstrip(".")
+def _covers(pattern: str, host: str) -> bool:
+    """Match NO_PROXY as most clients do: `corp` and `.corp` both match corp and its subdomains."""
+    domain = pattern.strip().lower().lstrip(".")
     return domain == "*" or (domain != "" and f".{host.lower()}".endswith(f".{domain}"))

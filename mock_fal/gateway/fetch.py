@@ -1,4 +1,4 @@
-"""Files of other hosts that an input names: fetched only where --allow-egress says so."""
+"""Download the files of other hosts that an input names; only with --allow-egress."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from urllib.request import Request, urlopen
 import mock_fal
 from mock_fal.files.inputs import MAX_BYTES
 
-# How long a host may be silent.
-_PATIENCE_S: Final = 30.0
+# How long to wait for a host.
+_TIMEOUT_S: Final = 30.0
 
 
 async def fetch(url: str) -> bytes | None:
-    """What is at an http or https address, one byte over the limit at most; None where nothing can be had."""
+    """The content of an http or https URL, at most one byte over the limit; None if it can't be read."""
     return await asyncio.to_thread(_read, url)
 
 
 def _read(url: str) -> bytes | None:
     request = Request(url, headers={"user-agent": f"mock-fal/{mock_fal.__version__}"})
     try:
-        with urlopen(request, timeout=_PATIENCE_S) as response:
+        with urlopen(request, timeout=_TIMEOUT_S) as response:
             data: bytes = response.read(MAX_BYTES + 1)
             return data
     except (OSError, ValueError, HTTPException):

@@ -1,4 +1,4 @@
-"""Questions to the live service: HTTP/1.1 over TLS, by the proxy and with the roots of the server's environment."""
+"""Requests to the live service: HTTP/1.1 over TLS, with the proxy and the roots of the server's environment."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from mock_fal.journal.exchanges import RawHeaders
 
 _CHUNK_BYTES: Final = 64 * 1024
 
-# How long a connection may take. How long an answer may, the one who asks decides, by hanging up.
-CONNECT_S: Final = 30.0
+# The timeout of a connection. For the response, the client decides: it closes its connection.
+CONNECT_TIMEOUT_S: Final = 30.0
 
 
 class Forwarder:
-    """Reaches hosts as any program with the environment `environ` would. It follows no redirects."""
+    """Sends requests as a program with the environment `environ` would. Redirects are not followed."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._proxy_for = upstream(environ)
@@ -32,10 +32,10 @@ class Forwarder:
     async def forward(
         self, method: str, url: str, headers: RawHeaders, body: bytes | AsyncIterator[bytes]
     ) -> LiveResponse:
-        """The answer at an https address. Headers are sent as they are, but for those of the connection.
+        """Send a request to an https URL and return the response. `headers` has no headers of the connection.
 
-        A body that comes in pieces is as long as a content-length among the headers says, or sent in chunks.
-        Raises OSError where there is no answer; so does the answer's body where it ends too soon.
+        A streamed body is sent with the content-length of `headers`, or else in chunks.
+        Raises OSError if there is no response. Reading the response body raises OSError if it is incomplete.
         """
         parts = urlsplit(url)
         assert parts.scheme == "https" and parts.hostname
@@ -43,7 +43,7 @@ class Forwarder:
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             await _send(peer, f"{method} {target} HTTP/1.1", parts.netloc, headers, body)
-            response = _Answer(bodiless=method == "HEAD")
+            response = _Response(bodiless=method == "HEAD")
             await _head(peer, response)
         except BaseException:
             await peer.abort()
@@ -57,7 +57,7 @@ class Forwarder:
     async def _reach(self, host: str, port: int) -> Peer:
         proxy = self._proxy_for(host)
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 if proxy is None:
                     return Peer(*await asyncio.open_connection(host, port, ssl=self._tls))
                 peer = await tunnel(proxy, host, port)
@@ -68,21 +68,21 @@ class Forwarder:
                     raise
                 return peer
         except TimeoutError:
-            raise ConnectionError(f"no connection within {CONNECT_S:g} seconds") from None
+            raise ConnectionError(f"no connection within {CONNECT_TIMEOUT_S:g} seconds") from None
         except (ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            raise ConnectionError(f"no way through the proxy: {error}") from None
+            raise ConnectionError(f"can't connect through the proxy: {error}") from None
 
 
 async def _send(
-    peer: Peer, line: str, named: str, headers: RawHeaders, body: bytes | AsyncIterator[bytes]
+    peer: Peer, line: str, authority: str, headers: RawHeaders, body: bytes | AsyncIterator[bytes]
 ) -> None:
     framing, chunked = _framing(line, headers, body)
-    lines = [line.encode("latin-1"), b"host: " + named.encode("latin-1"), b"connection: close", *framing]
+    lines = [line.encode("latin-1"), b"host: " + authority.encode("latin-1"), b"connection: close", *framing]
     lines += [name + b": " + value for name, value in headers if name != b"content-length"]
     await peer.write(b"\r\n".join([*lines, b"", body if isinstance(body, bytes) else b""]))
     if isinstance(body, bytes):
         return
-    with suppress(ConnectionError):  # who hangs up early may have answered
+    with suppress(ConnectionError):  # a server that closes early may have sent a response
         async for piece in body:
             await peer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
         if chunked:
@@ -90,29 +90,29 @@ async def _send(
 
 
 def _framing(line: str, headers: RawHeaders, body: bytes | AsyncIterator[bytes]) -> tuple[list[bytes], bool]:
-    """How the end of a body is told, and whether that is by chunks."""
+    """The headers that frame the body, and whether it is sent in chunks."""
     if isinstance(body, bytes):
-        told = body or not line.startswith(("GET ", "HEAD ", "DELETE ", "OPTIONS "))
-        return ([b"content-length: %d" % len(body)] if told else []), False
+        has_length = body or not line.startswith(("GET ", "HEAD ", "DELETE ", "OPTIONS "))
+        return ([b"content-length: %d" % len(body)] if has_length else []), False
     length = dict(headers).get(b"content-length")
     if length is None:
         return [b"transfer-encoding: chunked"], True
     return [b"content-length: " + length], False
 
 
-class _Answer:
-    """What the parser has found out. Interim answers (1xx) don't count."""
+class _Response:
+    """The state of the response parser. Interim responses (1xx) are skipped."""
 
     def __init__(self, *, bodiless: bool) -> None:
         self.parser = httptools.HttpResponseParser(self)
         self.status = 0
         self.headers: RawHeaders = []
         self.pieces: list[bytes] = []
-        self.whole = False
+        self.complete = False
         self._bodiless = bodiless
 
     @property
-    def ends_with_the_connection(self) -> bool:
+    def ends_at_close(self) -> bool:
         return self.status > 0 and {b"content-length", b"transfer-encoding"}.isdisjoint(dict(self.headers))
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -124,45 +124,45 @@ class _Answer:
             self.headers.clear()
         else:
             self.status = code
-            self.whole = self._bodiless
+            self.complete = self._bodiless
 
     def on_body(self, data: bytes) -> None:
         self.pieces.append(data)
 
     def on_message_complete(self) -> None:
-        self.whole = self.status > 0
+        self.complete = self.status > 0
 
 
-async def _head(peer: Peer, response: _Answer) -> None:
+async def _head(peer: Peer, response: _Response) -> None:
     while not response.status:
-        if not await _more(peer, response):
-            raise ConnectionError("the connection was closed without an answer")
+        if not await _read_more(peer, response):
+            raise ConnectionError("the connection was closed without a response")
 
 
-async def _body(peer: Peer, response: _Answer) -> AsyncIterator[bytes]:
+async def _body(peer: Peer, response: _Response) -> AsyncIterator[bytes]:
     try:
         while True:
             pieces, response.pieces = response.pieces, []
             for piece in pieces:
                 yield piece
-            if response.whole:
+            if response.complete:
                 return
-            if not await _more(peer, response):
-                if response.ends_with_the_connection:
+            if not await _read_more(peer, response):
+                if response.ends_at_close:
                     return
-                raise ConnectionError("the answer ended in the middle")
+                raise ConnectionError("the response is incomplete")
     finally:
         await peer.abort()
 
 
-async def _more(peer: Peer, response: _Answer) -> bool:
-    """Read on; whether there was anything."""
+async def _read_more(peer: Peer, response: _Response) -> bool:
+    """Read the next bytes; False at the end of the connection."""
     data = await peer.reader.read(_CHUNK_BYTES)
     if not data:
         return False
     try:
         response.parser.feed_data(data)
     except httptools.HttpParserError as error:
-        if not response.whole:  # what follows a whole answer decides nothing
-            raise ConnectionError(f"no answer in HTTP: {error}") from None
+        if not response.complete:  # bytes after a complete response are ignored
+            raise ConnectionError(f"not an HTTP response: {error}") from None
     return True

@@ -1,4 +1,4 @@
-"""One POST over HTTP/1.1, of which every byte is told: no redirects, no proxies, no second look-up of a name."""
+"""One POST request over HTTP/1.1 to given addresses: no redirects, no proxies, no second DNS lookup."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from urllib.parse import quote, unquote, urlsplit
 
 import httptools
 
-# Of an answer we read this much, so that receivers can finish their sentence. Only its status is looked at.
-ANSWER_BYTES: Final = 64 * 1024
+# How much of a response is read, so that the receiver can finish sending. Only its status is used.
+RESPONSE_BYTES: Final = 64 * 1024
 
-# How long a TLS connection may take to end.
-GOODBYE_S: Final = 1.0
+# The timeout of the TLS shutdown.
+SHUTDOWN_TIMEOUT_S: Final = 1.0
 
-# What may stand in a path or query as it is (RFC 3986); other characters are written in percent.
-_PLAIN: Final = "/?%:@!$&'()*+,;=~-._[]"
+# Characters of a path or query that are not percent-encoded (RFC 3986).
+_SAFE: Final = "/?%:@!$&'()*+,;=~-._[]"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to post. `host` is a name in ASCII, or an address; `named` is the Host header."""
+    """The parts of a URL. `host` is a name in ASCII or an IP address, `host_header` the Host header."""
 
     secure: bool
     host: str
     port: int
-    named: str
+    host_header: str
     path: str
     authorization: str | None = None
 
@@ -45,7 +45,7 @@ class Target:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("expected http:// or https:// and a host")
         host = parts.hostname if ":" in parts.hostname else parts.hostname.encode("idna").decode("ascii")
-        written = f"[{host}]" if ":" in host else host
+        name = f"[{host}]" if ":" in host else host
         secure = parts.scheme == "https"
         query = f"?{parts.query}" if parts.query else ""
         basic = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
@@ -53,8 +53,8 @@ class Target:
             secure,
             host,
             parts.port or (443 if secure else 80),
-            written if parts.port is None else f"{written}:{parts.port}",
-            quote((parts.path or "/") + query, safe=_PLAIN),
+            name if parts.port is None else f"{name}:{parts.port}",
+            quote((parts.path or "/") + query, safe=_SAFE),
             f"Basic {b64encode(basic).decode()}" if parts.username else None,
         )
 
@@ -66,28 +66,28 @@ async def post(
     body: bytes,
     context: SSLContext | None = None,
 ) -> int:
-    """The status that is answered at the first of the addresses to which there is a way. Raises OSError.
+    """The status of the response from the first address that accepts a connection. Raises OSError.
 
-    A secure target needs a `context`; its certificate has to be that of the name.
+    A secure target needs a `context`; the certificate is checked against the target's host name.
     """
-    lines = [f"POST {target.path} HTTP/1.1", f"host: {target.named}"]
+    lines = [f"POST {target.path} HTTP/1.1", f"host: {target.host_header}"]
     lines += [f"authorization: {target.authorization}"] if target.authorization else []
     lines += [f"{name}: {value}" for name, value in headers]
-    reader, writer = await _connected(target, addresses, context)
+    reader, writer = await _connect(target, addresses, context)
     try:
         writer.write("\r\n".join([*lines, "", ""]).encode("ascii") + body)
         await writer.drain()
         status = await _status(reader)
         writer.close()
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(GOODBYE_S):
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
                 await writer.wait_closed()
     finally:
         writer.transport.abort()
     return status
 
 
-async def _connected(
+async def _connect(
     target: Target, addresses: Sequence[str], context: SSLContext | None
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     name = target.host if context else None
@@ -97,11 +97,11 @@ async def _connected(
     return await asyncio.open_connection(addresses[-1], target.port, ssl=context, server_hostname=name)
 
 
-class _Answer:
-    """What a parser has found out. Interim answers (1xx) don't count."""
+class _Response:
+    """The state of the response parser. Interim responses (1xx) are skipped."""
 
     status = 0
-    whole = False
+    complete = False
 
     def __init__(self) -> None:
         self.parser = httptools.HttpResponseParser(self)
@@ -111,23 +111,23 @@ class _Answer:
         self.status = code if code >= 200 else 0
 
     def on_message_complete(self) -> None:
-        self.whole = self.status > 0
+        self.complete = self.status > 0
 
 
 async def _status(reader: asyncio.StreamReader) -> int:
-    """The status of an answer. What happens after that has been read decides nothing."""
-    response = _Answer()
-    heard = 0
+    """The status of a response. Errors after the status has been read are ignored."""
+    response = _Response()
+    received = 0
     try:
-        while not response.whole and heard <= ANSWER_BYTES:
-            data = await reader.read(ANSWER_BYTES)
+        while not response.complete and received <= RESPONSE_BYTES:
+            data = await reader.read(RESPONSE_BYTES)
             if not data:
                 break
-            heard += len(data)
+            received += len(data)
             response.parser.feed_data(data)
     except (OSError, httptools.HttpParserError) as error:
         if not response.status:
-            raise ConnectionError(f"no answer in HTTP: {error or type(error).__name__}") from None
+            raise ConnectionError(f"not an HTTP response: {error or type(error).__name__}") from None
     if not response.status:
-        raise ConnectionError("no answer: the receiver closed the connection")
+        raise ConnectionError("no response: the receiver closed the connection")
     return response.status

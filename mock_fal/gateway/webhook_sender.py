@@ -1,4 +1,4 @@
-"""The courier: carries webhooks to their receivers, when they are due and for as long as the timetable says."""
+"""The webhook sender: delivers webhooks when they are due, with the retries of the retry policy."""
 
 from __future__ import annotations
 
@@ -20,85 +20,87 @@ from mock_fal.errors import MockFalError
 from mock_fal.gateway.post import Target, post
 from mock_fal.hosts import is_local_address
 from mock_fal.requests.outcome import Outcome, Picture
-from mock_fal.webhooks import webhook
 from mock_fal.webhooks.outbox import Attempt, Delivery, DeliveryState
-from mock_fal.webhooks.retry_policy import patience_s
+from mock_fal.webhooks.payload import webhook_body
+from mock_fal.webhooks.retry_policy import attempt_timeout_s
+from mock_fal.webhooks.signature import webhook_headers
 
 logger = logging.getLogger("mock_fal")
 
-# How many deliveries are under way to one receiver (an address and port), and in all. So it takes 32 receivers
-# that hang to delay another one; and all of them together need fewer sockets than any system allows.
+# The number of simultaneous deliveries to one receiver (scheme, host and port), and in total. A delivery to another
+# receiver is delayed only if 32 receivers hang, and the total is below every system's limit of open sockets.
 PER_RECEIVER: Final = 16
-IN_ALL: Final = 512
+IN_TOTAL: Final = 512
 
-# How long `close` waits for what is due.
-FAREWELL_S: Final = 5.0
+# How long `close` waits for deliveries that are due.
+CLOSE_TIMEOUT_S: Final = 5.0
+
+# Turns of the event loop after which an auto-advance clock has advanced to the next delivery, if there is one.
+_IDLE_TURNS: Final = 5
 
 
-# Turns of the event loop after which a auto-advance clock has gone on to the next delivery, if there is one.
-_QUIET_TURNS: Final = 5
-
-
-class RefusedTarget(MockFalError):
-    """An address that no webhook is sent to."""
+class BlockedTarget(MockFalError):
+    """A URL to which no webhook is sent."""
 
 
 class WebhookSender:
-    """Delivers what the emulator's outbox owes. It lives in one event loop; `ring` may be called from there only.
+    """Delivers the webhooks of the emulator's outbox. `notify` may be called in the event loop only.
 
-    `draw` makes the data URIs of pictures that an answer carries in itself.
+    `data_uris` renders the pictures that a payload contains as data URIs.
     """
 
-    def __init__(self, emulator: Emulator, draw: Callable[[Outcome], Awaitable[dict[Picture, str]]]) -> None:
+    def __init__(
+        self, emulator: Emulator, data_uris: Callable[[Outcome], Awaitable[dict[Picture, str]]]
+    ) -> None:
         self._emulator = emulator
         self._outbox = emulator.outbox
-        self._draw = draw
+        self._data_uris = data_uris
         self._tasks: set[asyncio.Task[None]] = set()
-        self._rounds: asyncio.Task[None] | None = None
-        self._waits_for = math.inf
+        self._scheduler: asyncio.Task[None] | None = None
+        self._next_at = math.inf
         self._closed = False
-        self._lanes: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._all = asyncio.Semaphore(IN_ALL)
-        self._ready = False
+        self._per_receiver: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._total = asyncio.Semaphore(IN_TOTAL)
+        self._imported = False
         self._tls: ssl.SSLContext | None = None
 
     def notify(self) -> None:
-        """Something may be due sooner than it was."""
+        """A delivery may be due earlier than before."""
         if self._closed:
             return
-        if self._rounds is None or self._rounds.done():
-            self._rounds = asyncio.create_task(self._make_rounds())
-        elif self._outbox.next_at() < self._waits_for:
+        if self._scheduler is None or self._scheduler.done():
+            self._scheduler = asyncio.create_task(self._run_scheduler())
+        elif self._outbox.next_at() < self._next_at:
             self._emulator.clock.wake()
 
     async def wait_for_deliveries(self) -> None:
-        """Return when nothing is under way and nothing is due."""
-        quiet = 0
-        while quiet < _QUIET_TURNS:
+        """Return when no delivery is in progress and none is due."""
+        idle = 0
+        while idle < _IDLE_TURNS:
             self._start_due()
             if self._tasks:
                 await asyncio.wait(self._tasks)
-                quiet = 0
+                idle = 0
             else:
                 await asyncio.sleep(0)
-                quiet += 1
+                idle += 1
 
     async def close(self) -> None:
-        """Wait for what is under way and what is due, at most `FAREWELL_S`; tell what was not delivered."""
+        """Wait at most `CLOSE_TIMEOUT_S` for deliveries in progress or due; log those that were not delivered."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_S):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self.wait_for_deliveries()
         self._closed = True
-        working = [*self._tasks, *([self._rounds] if self._rounds else [])]
-        for task in working:
+        tasks = [*self._tasks, *([self._scheduler] if self._scheduler else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._report()
 
-    async def _make_rounds(self) -> None:
-        """Wait for the next moment at which something is due, as long as anything is owed."""
+    async def _run_scheduler(self) -> None:
+        """Start each delivery when it is due, until none is left."""
         while (moment := self._outbox.next_at()) < math.inf:
-            self._waits_for = moment
+            self._next_at = moment
             await self._emulator.clock.wait_until(moment)
             self._start_due()
 
@@ -109,61 +111,61 @@ class WebhookSender:
             task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, delivery: Delivery) -> None:
-        """One attempt, as soon as the receiver and we have a hand free. Whatever happens, it is written down."""
-        lane = self._lanes.setdefault(_receiver(delivery.url), asyncio.Semaphore(PER_RECEIVER))
+        """Make one attempt, within the limits of simultaneous deliveries, and record its result."""
+        receiver = self._per_receiver.setdefault(_origin(delivery.url), asyncio.Semaphore(PER_RECEIVER))
         try:
-            async with lane, self._all:
+            async with receiver, self._total:
                 attempt = await self._attempt(delivery)
         except asyncio.CancelledError:
-            self._outbox.hand_back(delivery)
+            self._outbox.requeue(delivery)
             raise
         self._outbox.record(delivery, attempt)
-        _tell(delivery)
+        _log(delivery)
 
     async def _attempt(self, delivery: Delivery) -> Attempt:
-        at, began = self._emulator.clock.now(), _elapsed()
+        at, started_at = self._emulator.clock.now(), _loop_time()
         status, error, final = None, "", False
         try:
             status = await self._send(delivery)
         except asyncio.CancelledError:
-            error = "mock-fal was stopped"  # it may have arrived, so it counts
+            error = "mock-fal was stopped"  # it may have arrived, so the attempt counts
         except TimeoutError:
-            error = f"no answer within {patience_s(delivery.policy, len(delivery.attempts) + 1):g} s"
-        except RefusedTarget as refusal:
-            error, final = str(refusal), True
-        except OSError as failure:
-            error = str(failure) or type(failure).__name__
+            error = f"no response within {attempt_timeout_s(delivery.policy, len(delivery.attempts) + 1):g} s"
+        except BlockedTarget as blocked:
+            error, final = str(blocked), True
+        except OSError as os_error:
+            error = str(os_error) or type(os_error).__name__
         except Exception as bug:
-            logger.exception("mock-fal: a bug, in the webhook of %s", delivery.request_id)
+            logger.exception("mock-fal: internal error in the webhook of %s", delivery.request_id)
             error, final = repr(bug), True
-        return Attempt(at, round(_elapsed() - began, 6), status, error, final)
+        return Attempt(at, round(_loop_time() - started_at, 6), status, error, final)
 
     async def _send(self, delivery: Delivery) -> int:
-        """The status that the receiver answers. Raises RefusedTarget, TimeoutError or OSError."""
+        """The status of the receiver's response. Raises BlockedTarget, TimeoutError or OSError."""
         try:
             target = Target.parse(delivery.url)
             addresses = await self._addresses(target)
         except ValueError as error:
-            raise RefusedTarget(f"no usable URL: {error}") from None
-        if not self._ready:
-            # In a thread: what is imported here takes longer than a hundred answers.
+            raise BlockedTarget(f"unusable URL: {error}") from None
+        if not self._imported:
+            # In a thread: this import takes longer than a hundred responses.
             await asyncio.to_thread(import_module, "cryptography.hazmat.primitives.asymmetric.ed25519")
-            self._ready = True
+            self._imported = True
         if target.secure and self._tls is None:
             # fal: certificates are checked. The roots are the system's, or those of SSL_CERT_FILE.
             self._tls = await asyncio.to_thread(ssl.create_default_context)
         request = delivery.request
         if not delivery.body:
             outcome = request.result
-            inline = await self._draw(outcome)
-            delivery.body = webhook.body(request.id, outcome, delivery.webhook.media, inline)
+            inline = await self._data_uris(outcome)
+            delivery.body = webhook_body(request.id, outcome, delivery.webhook.media, inline)
         attempt = len(delivery.attempts) + 1
-        headers = webhook.headers(
+        headers = webhook_headers(
             request.id,
             request.tenant,
             delivery.body,
             self._emulator.signer,
-            # The real time, whatever our clock says: receivers hold the signature's age against their own.
+            # The real time, not the emulated time: receivers check the signature's age against their own clock.
             now=real_time(),
             attempt=attempt,
         )
@@ -171,53 +173,58 @@ class WebhookSender:
             headers = [
                 (name, value[::-1] if name.endswith("-signature") else value) for name, value in headers
             ]
-        async with asyncio.timeout(patience_s(delivery.policy, attempt)):
+        async with asyncio.timeout(attempt_timeout_s(delivery.policy, attempt)):
             context = self._tls if target.secure else None
             return await post(target, addresses, headers, delivery.body, context)
 
     async def _addresses(self, target: Target) -> list[str]:
-        """The addresses of a target's host. Raises RefusedTarget when one of them is not to be sent to."""
-        # They are used as they are: a name that is looked up twice can stand for another address then.
-        addresses = await _look_up(target)
-        # fal: private addresses are refused. deviation: so are all others, unless --allow-egress.
+        """The IP addresses of a target's host. Raises BlockedTarget if one of them is public and not allowed."""
+        # The request is sent to these addresses: a second lookup of the name could return others.
+        addresses = await _resolve(target)
+        # fal: private addresses are rejected.
+        # deviation: webhooks to private addresses are delivered; public addresses need --allow-egress.
         public = [address for address in addresses if not is_local_address(address)]
         if public and not self._emulator.settings.allow_egress:
-            seen = target.host if target.host == public[0] else f"{target.host} ({public[0]})"
-            raise RefusedTarget(
-                f"{seen} is neither on this machine nor in a private network; start with --allow-egress"
+            name = target.host if target.host == public[0] else f"{target.host} ({public[0]})"
+            raise BlockedTarget(
+                f"{name} is neither on this machine nor in a private network; start with --allow-egress"
             )
         return addresses
 
     def _report(self) -> None:
-        waiting = [each for each in self._outbox.deliveries if each.state is DeliveryState.WAITING]
+        waiting = [
+            delivery for delivery in self._outbox.deliveries if delivery.state is DeliveryState.WAITING
+        ]
         if waiting:
-            ids = ", ".join(each.request_id for each in waiting[:5]) + (", …" if len(waiting) > 5 else "")
-            logger.warning("mock-fal: stopped with %d webhook(s) not delivered yet: %s", len(waiting), ids)
+            ids = ", ".join(delivery.request_id for delivery in waiting[:5]) + (
+                ", …" if len(waiting) > 5 else ""
+            )
+            logger.warning("mock-fal: stopped before %d webhook(s) were delivered: %s", len(waiting), ids)
 
 
-async def _look_up(target: Target) -> list[str]:
+async def _resolve(target: Target) -> list[str]:
     try:
         return [str(ip_address(target.host))]
     except ValueError:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys(str(item[4][0]) for item in found))
+        results = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(result[4][0]) for result in results))
 
 
-def _receiver(url: str) -> str:
+def _origin(url: str) -> str:
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.partition('/')[0]}"
 
 
-def _tell(delivery: Delivery) -> None:
+def _log(delivery: Delivery) -> None:
     last = delivery.attempts[-1]
-    came = last.error or f"answered {last.status}"
-    told = (len(delivery.attempts), delivery.request_id, delivery.url, came)
+    result = last.error or f"status {last.status}"
+    details = (len(delivery.attempts), delivery.request_id, delivery.url, result)
     if delivery.state is DeliveryState.FAILED:
-        logger.warning("mock-fal: webhook given up after attempt %d: %s to %s: %s", *told)
+        logger.warning("mock-fal: webhook failed after attempt %d: %s to %s: %s", *details)
     else:
-        logger.info("mock-fal: webhook, attempt %d: %s to %s: %s", *told)
+        logger.info("mock-fal: webhook, attempt %d: %s to %s: %s", *details)
 
 
-def _elapsed() -> float:
+def _loop_time() -> float:
     return asyncio.get_running_loop().time()

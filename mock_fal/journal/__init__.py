@@ -1,1 +1,1 @@
-"""The journal: HTTP exchanges, their HAR export, and assertions about them."""
+"""The journal: HTTP exchanges, their HAR export, and assertions about calls of models."""

@@ -1,7 +1,4 @@
-"""The journal: every question and its answer, as they went over the wire. Bounded by number and by size.
-
-What is forgotten is still counted: `totals` never go down.
-"""
+"""The journal: HTTP requests and their responses as sent. Bounded by number and size; totals include removed ones."""
 
 from __future__ import annotations
 
@@ -25,17 +22,16 @@ from mock_fal.hosts import (
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-# What the bodies of all exchanges may come to: enough for a long test run with some data URIs in it.
+# The size of all bodies in the journal: enough for a long test run with some data URIs.
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class Exchange:
-    """One question and its answer. `at` is a moment of the emulated clock, in Unix seconds.
+    """An HTTP request and its response. `at` is emulated time, in Unix seconds.
 
-    `asked_at` and `answered_at` are real time, from one clock that never runs backwards; the latter is None while
-    the answer goes on. The heads are kept in one piece each: many small things that live long cost a busy server
-    more than writing them.
+    `received_at` and `sent_at` are real time, from a monotonic clock; `sent_at` is None until the response is complete.
+    The headers are stored as bytes: many small objects with a long life slow down garbage collection.
     """
 
     at: float
@@ -50,20 +46,20 @@ class Exchange:
     response_head: bytes
     response_body: bytes = b""
     request_id: str | None = None
-    # The size of an uploaded file, whose bytes are not kept here.
+    # The size of an uploaded file, whose bytes are not stored here.
     uploaded_bytes: int = 0
     received_at: float = 0.0
     sent_at: float | None = None
-    # What the request was submitted to: the addresses of the queue name its app only.
+    # The endpoint of the submission; the URLs of the queue contain only the app.
     submitted_to: EndpointId | None = None
-    # By which way it came: the scheme, and whose connection it was (host and port; the same for one that is kept).
+    # The scheme, and the client's host and port (the same for all requests of one connection).
     scheme: str = "https"
     client: tuple[str, int] | None = None
-    # Its place in the journal, from 1 on; no other exchange of a server ever has the same.
+    # Unique for the server, counted from 1.
     number: int = 0
-    # What a test had asked for, in the words of its rules, where that changed the answer.
+    # The directives that changed the response.
     directive: str = ""
-    # `recorded FILE`, `replayed FILE` or `no cassette`, where there are cassettes at all.
+    # `recorded FILE`, `replayed FILE` or `no cassette`; empty without cassettes.
     playback: str = ""
 
     def __repr__(self) -> str:
@@ -71,19 +67,19 @@ class Exchange:
 
     @property
     def url(self) -> str:
-        """The address in fal's own words, whichever way it came."""
+        """The URL with fal's host, even if the client used another."""
         query = f"?{self.query}" if self.query else ""
         scheme = "wss" if self.method == "WS" else "https"
         return f"{scheme}://{self.host}{self.path}{query}"
 
     @property
     def json(self) -> Any:
-        """The body of the question. Raises ValueError when it is no JSON."""
+        """The request body as JSON. Raises ValueError."""
         return json.loads(self.request_body)
 
     @property
     def input(self) -> Any:
-        """The body of the question as JSON, or None when it is none."""
+        """The request body as JSON, or None if it isn't JSON."""
         try:
             return json.loads(self.request_body)
         except (ValueError, RecursionError):
@@ -91,32 +87,32 @@ class Exchange:
 
     @property
     def endpoint(self) -> str | None:
-        """The endpoint that it is about, such as `fal-ai/flux/schnell`; None for files and the like."""
+        """The endpoint, such as `fal-ai/flux/schnell`; None for a request that is not about a model."""
         if self.submitted_to is not None:
             return str(self.submitted_to)
         if self.host not in _MODEL_HOSTS:
             return None
-        named = EndpointId.of([part for part in self.path.partition("/requests/")[0].split("/") if part])
-        return None if named is None else str(named)
+        endpoint = EndpointId.of([part for part in self.path.partition("/requests/")[0].split("/") if part])
+        return None if endpoint is None else str(endpoint)
 
     @property
     def operation(self) -> str:
-        """What was asked for: one of OPERATIONS."""
+        """The operation: one of OPERATIONS."""
         return _operation(self.host, self.method, self.path)
 
     @property
     def is_submission(self) -> bool:
-        """Whether it calls a model, in whatever way."""
+        """Whether it calls a model, queued or direct."""
         return self.operation in SUBMISSIONS
 
     @property
     def duration_s(self) -> float | None:
-        """How long the whole answer took, in real seconds; None while it goes on."""
+        """The time until the response was complete, in real seconds; None before."""
         return None if self.sent_at is None else self.sent_at - self.received_at
 
     @property
     def way(self) -> str:
-        """How it came: `gateway` (by fal's name, with TLS), `direct` (below our own address) or `proxy` (fal's)."""
+        """How it arrived: `gateway` (fal's hostname), `direct` (mock-fal's URL) or `proxy` (fal's proxy protocol)."""
         headers = dict(self.request_headers)
         if headers.get(b"host", b"").decode("latin-1").lower().partition(":")[0] == self.host:
             return "gateway"
@@ -124,13 +120,13 @@ class Exchange:
 
     @property
     def request_headers(self) -> RawHeaders:
-        """The question's headers, names in lower case."""
-        return _unpacked(self.request_head)
+        """The request headers, names in lower case."""
+        return _unpack_headers(self.request_head)
 
     @property
     def response_headers(self) -> RawHeaders:
-        """The answer's headers, names in lower case."""
-        return _unpacked(self.response_head)
+        """The response headers, names in lower case."""
+        return _unpack_headers(self.response_head)
 
 
 SUBMISSIONS: Final = ("submit", "run", "stream", "realtime")  # calls of models
@@ -143,7 +139,7 @@ OPERATIONS: Final = (
 
 _MODEL_HOSTS: Final = QUEUE_HOSTS | RUN_HOSTS | WS_HOSTS
 
-# What the exchanges of a request are, by what stands behind its id.
+# The operation, by the rest of the path after the request id.
 _QUEUE_OPERATIONS: Final = {
     "status": "status",
     "status/stream": "status_stream",
@@ -153,7 +149,7 @@ _QUEUE_OPERATIONS: Final = {
 }
 
 
-# Clients ask at the same addresses again and again, and each exchange that is forgotten is counted.
+# Clients poll the same URLs, and the operation of each removed exchange is counted.
 @lru_cache(maxsize=4096)
 def _operation(host: str, method: str, path: str) -> str:
     if host in QUEUE_HOSTS:
@@ -172,8 +168,8 @@ def _operation(host: str, method: str, path: str) -> str:
     return "platform" if host in PLATFORM_HOSTS else "other"
 
 
-class Kind(NamedTuple):
-    """What exchanges are counted by. There are few: a host that we don't emulate is `other`."""
+class ExchangeKind(NamedTuple):
+    """The labels of the totals. There are few: a host that is not emulated is `other`."""
 
     host: str
     operation: str
@@ -188,83 +184,83 @@ class Journal:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._number = 0
-        self._kept: deque[tuple[Exchange, int]] = deque()
-        # Of those that are kept no more. The others are counted when somebody asks.
-        self._forgotten: Counter[Kind] = Counter()
+        self._stored: deque[tuple[Exchange, int]] = deque()
+        # Counts of the removed exchanges. The others are counted on demand.
+        self._removed: Counter[ExchangeKind] = Counter()
 
     @property
     def body_bytes(self) -> int:
-        """What the bodies that are kept come to, but for those of streams that go on."""
+        """The size of the stored bodies, without streams that are not complete."""
         return self._bytes
 
-    def totals(self) -> Counter[Kind]:
-        """How many exchanges of each kind there ever were."""
-        return self._forgotten + Counter(map(_kind, self))
+    def totals(self) -> Counter[ExchangeKind]:
+        """The number of exchanges of each kind since the start, removed ones included."""
+        return self._removed + Counter(map(_kind, self))
 
     def append(self, exchange: Exchange) -> None:
-        """Write an exchange down, and forget as many of the oldest as that takes."""
+        """Add an exchange, and remove the oldest ones to stay within the limits."""
         self._number += 1
         exchange.number = self._number
-        self._keep(exchange)
+        self._store(exchange)
 
-    def _keep(self, exchange: Exchange) -> None:
+    def _store(self, exchange: Exchange) -> None:
         size = len(exchange.request_body) + len(exchange.response_body)
-        self._kept.append((exchange, size))
+        self._stored.append((exchange, size))
         self._bytes += size
         self._make_room()
 
-    def weigh(self, exchange: Exchange) -> None:
-        """Count a body again that grew after it was written down: that of a stream."""
-        for at in range(len(self._kept) - 1, -1, -1):
-            known, size = self._kept[at]
-            if known is exchange:
-                grown = len(exchange.request_body) + len(exchange.response_body)
-                self._kept[at] = exchange, grown
-                self._bytes += grown - size
+    def update_size(self, exchange: Exchange) -> None:
+        """Update the size of an exchange whose response body has grown: that of a stream."""
+        for at in range(len(self._stored) - 1, -1, -1):
+            stored, size = self._stored[at]
+            if stored is exchange:
+                new_size = len(exchange.request_body) + len(exchange.response_body)
+                self._stored[at] = exchange, new_size
+                self._bytes += new_size - size
                 self._make_room()
                 return
 
     def _make_room(self) -> None:
-        while len(self._kept) > self._max_exchanges or (
-            self._bytes > self._max_bytes and len(self._kept) > 1
+        while len(self._stored) > self._max_exchanges or (
+            self._bytes > self._max_bytes and len(self._stored) > 1
         ):
-            oldest, size = self._kept.popleft()
+            oldest, size = self._stored.popleft()
             self._bytes -= size
-            self._forgotten[_kind(oldest)] += 1
+            self._removed[_kind(oldest)] += 1
 
     def clear(self, tenant: str | None = None) -> None:
-        """Forget all exchanges, or those of one tenant."""
-        known = list(self)
-        self._kept.clear()
+        """Remove all exchanges, or those of one tenant."""
+        exchanges = list(self)
+        self._stored.clear()
         self._bytes = 0
-        for exchange in known:
+        for exchange in exchanges:
             if tenant in (None, exchange.tenant):
-                self._forgotten[_kind(exchange)] += 1
+                self._removed[_kind(exchange)] += 1
             else:
-                self._keep(exchange)
+                self._store(exchange)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._stored)
 
     def __iter__(self) -> Iterator[Exchange]:
         # A copy: another thread may read while the server writes.
-        return iter([exchange for exchange, _ in list(self._kept)])
+        return iter([exchange for exchange, _ in list(self._stored)])
 
     def latest(self, number: int) -> list[Exchange]:
-        """The last so many, latest first."""
-        return [exchange for exchange, _ in list(self._kept)[: -number - 1 : -1]]
+        """The latest `number` exchanges, latest first."""
+        return [exchange for exchange, _ in list(self._stored)[: -number - 1 : -1]]
 
 
-def _kind(exchange: Exchange) -> Kind:
+def _kind(exchange: Exchange) -> ExchangeKind:
     host = exchange.host if exchange.host in EMULATED_HOSTS else "other"
-    return Kind(host, exchange.operation, exchange.status)
+    return ExchangeKind(host, exchange.operation, exchange.status)
 
 
-def packed(headers: RawHeaders) -> bytes:
-    """Headers in one piece. No name holds a colon, and no value a line feed."""
+def pack_headers(headers: RawHeaders) -> bytes:
+    """Headers as bytes. No name contains a colon, and no value a line feed."""
     return b"\n".join(map(b":".join, headers))
 
 
-def _unpacked(head: bytes) -> RawHeaders:
+def _unpack_headers(head: bytes) -> RawHeaders:
     parts = [line.partition(b":") for line in head.split(b"\n") if line]
     return [(name, value) for name, _, value in parts]

@@ -1,4 +1,4 @@
-"""The journal as an HTTP Archive (HAR 1.2), which the developer tools of browsers open."""
+"""The journal as an HTTP Archive (HAR 1.2), which browsers' developer tools can open."""
 
 from __future__ import annotations
 
@@ -11,78 +11,82 @@ from urllib.parse import parse_qsl, quote
 import mock_fal
 from mock_fal.journal.exchanges import Exchange, RawHeaders
 
-# What a path may hold as it is (RFC 3986).
+# Characters that are not escaped in a path (RFC 3986).
 _PATH: Final = "/:@!$&'()*+,;=-._~"
 
 
 def har(exchanges: Iterable[Exchange], *, secrets: bool = False) -> dict[str, Any]:
-    """The archive, as a document for JSON. The secret part of keys is left out unless `secrets`."""
+    """The archive as a JSON document. Without `secrets`, the secret part of keys is redacted."""
     return {
         "log": {
             "version": "1.2",
             "creator": {"name": "mock-fal", "version": mock_fal.__version__},
-            "entries": [_entry(each, secrets) for each in exchanges],
+            "entries": [_entry(exchange, secrets) for exchange in exchanges],
         }
     }
 
 
-def text(body: bytes) -> tuple[str, str | None]:
-    """A body as JSON can hold it, and its encoding: base64 for what is no text, else None."""
+def body_text(body: bytes) -> tuple[str, str | None]:
+    """A body as a string, and its encoding: None for text, else base64."""
     try:
         return body.decode(), None
     except UnicodeDecodeError:
         return b64encode(body).decode(), "base64"
 
 
-def _entry(each: Exchange, secrets: bool) -> dict[str, Any]:
-    took_ms = round(1000 * (each.duration_s or 0.0), 3)
-    # Fields of our own begin with an underscore, as the format wants it.
+def _entry(exchange: Exchange, secrets: bool) -> dict[str, Any]:
+    duration_ms = round(1000 * (exchange.duration_s or 0.0), 3)
+    # The format reserves names that begin with an underscore for custom fields.
     return {
-        "startedDateTime": datetime.fromtimestamp(each.received_at, UTC).isoformat(timespec="milliseconds"),
-        "time": took_ms,
-        "request": _request(each, secrets),
-        "response": _response(each),
+        "startedDateTime": datetime.fromtimestamp(exchange.received_at, UTC).isoformat(
+            timespec="milliseconds"
+        ),
+        "time": duration_ms,
+        "request": _request(exchange, secrets),
+        "response": _response(exchange),
         "cache": {},
-        "timings": {"send": 0, "wait": took_ms, "receive": 0},
-        **({"connection": str(each.client[1])} if each.client else {}),
-        "_key": each.tenant,
-        "_operation": each.operation,
-        "_endpoint": each.endpoint,
-        "_request_id": each.request_id,
-        "_emulated_at": each.at,
+        "timings": {"send": 0, "wait": duration_ms, "receive": 0},
+        **({"connection": str(exchange.client[1])} if exchange.client else {}),
+        "_key": exchange.tenant,
+        "_operation": exchange.operation,
+        "_endpoint": exchange.endpoint,
+        "_request_id": exchange.request_id,
+        "_emulated_at": exchange.at,
     }
 
 
-def _request(each: Exchange, secrets: bool) -> dict[str, Any]:
-    headers = each.request_headers if secrets else list(map(_redacted, each.request_headers))
-    query = f"?{each.query}" if each.query else ""
-    told: dict[str, Any] = {
-        "method": each.method,
-        "url": f"{each.url.partition(':')[0]}://{each.host}{quote(each.path, _PATH, errors='replace')}{query}",
+def _request(exchange: Exchange, secrets: bool) -> dict[str, Any]:
+    headers = exchange.request_headers if secrets else list(map(_redacted, exchange.request_headers))
+    query = f"?{exchange.query}" if exchange.query else ""
+    scheme = exchange.url.partition(":")[0]
+    path = quote(exchange.path, _PATH, errors="replace")
+    document: dict[str, Any] = {
+        "method": exchange.method,
+        "url": f"{scheme}://{exchange.host}{path}{query}",
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": _headers(headers),
-        "queryString": [_pair(*pair) for pair in parse_qsl(each.query, keep_blank_values=True)],
+        "queryString": [_pair(*pair) for pair in parse_qsl(exchange.query, keep_blank_values=True)],
         "headersSize": -1,
-        "bodySize": len(each.request_body) or each.uploaded_bytes,
+        "bodySize": len(exchange.request_body) or exchange.uploaded_bytes,
     }
-    if each.request_body:
-        body, encoding = text(each.request_body)
-        told["postData"] = {"mimeType": _value(headers, b"content-type"), "text": body}
+    if exchange.request_body:
+        body, encoding = body_text(exchange.request_body)
+        document["postData"] = {"mimeType": _value(headers, b"content-type"), "text": body}
         if encoding:
-            told["postData"]["_encoding"] = encoding
-    return told
+            document["postData"]["_encoding"] = encoding
+    return document
 
 
-def _response(each: Exchange) -> dict[str, Any]:
-    headers = each.response_headers
-    body, encoding = text(each.response_body)
-    size = response_bytes(each)
+def _response(exchange: Exchange) -> dict[str, Any]:
+    headers = exchange.response_headers
+    body, encoding = body_text(exchange.response_body)
+    size = response_size(exchange)
     content = {"size": size, "mimeType": _value(headers, b"content-type"), "text": body}
-    if not each.response_body:
+    if not exchange.response_body:
         del content["text"]
     return {
-        "status": each.status,
+        "status": exchange.status,
         "statusText": "",
         "httpVersion": "HTTP/1.1",
         "cookies": [],
@@ -94,10 +98,10 @@ def _response(each: Exchange) -> dict[str, Any]:
     }
 
 
-def response_bytes(each: Exchange) -> int:
-    """How large the body of an answer is, also of one that isn't kept, as a file's."""
-    announced = _value(each.response_headers, b"content-length")
-    return len(each.response_body) or (int(announced) if announced.isdecimal() else 0)
+def response_size(exchange: Exchange) -> int:
+    """The size of a response body, also if the body isn't stored, such as a file's."""
+    content_length = _value(exchange.response_headers, b"content-length")
+    return len(exchange.response_body) or (int(content_length) if content_length.isdecimal() else 0)
 
 
 def _redacted(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
@@ -118,4 +122,4 @@ def _pair(name: str, value: str) -> dict[str, str]:
 
 
 def _value(headers: RawHeaders, name: bytes) -> str:
-    return next((value.decode("latin-1") for known, value in headers if known.lower() == name), "")
+    return next((value.decode("latin-1") for header, value in headers if header.lower() == name), "")

@@ -1,1 +1,1 @@
-"""Models: the catalogue of endpoints, their schemas, and the runners that answer."""
+"""Models: the catalogue of endpoints, their schemas, and their runners."""

@@ -1,4 +1,4 @@
-"""Any LLM: a text model. What it says is a function of what it is asked, and it says what it is."""
+"""Any LLM: a text model whose output names the model and repeats the prompts of the input."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mock_fal.models.catalog import Job, RunnerOutput, Schema
 from mock_fal.models.validation import Rejected, load
 from mock_fal.requests.outcome import RunnerResponse
 
-# In how many pieces a stream shows the text, at most.
-PIECES: Final = 12
+# The maximum number of events in a stream.
+MAX_EVENTS: Final = 12
 
 # fal: the models of the published schema (JavaScript client's types, 1.7.2, the last that has it).
 ModelName = Literal[
@@ -45,7 +45,7 @@ ModelName = Literal[
     "meta-llama/llama-4-scout",
 ]
 
-# fal: these cost ten times as much (the same schema's words).
+# fal: these cost ten times as much (stated in the same schema).
 PREMIUM: Final = {
     "anthropic/claude-3.7-sonnet",
     "google/gemini-2.5-pro",
@@ -61,7 +61,7 @@ PREMIUM: Final = {
 
 # fal: fields, defaults and order are those of the same types. assumption: the limits.
 class AnyLlmInput(BaseModel):
-    """What `fal-ai/any-llm` accepts."""
+    """The input of `fal-ai/any-llm`."""
 
     prompt: str
     system_prompt: str | None = None
@@ -73,7 +73,7 @@ class AnyLlmInput(BaseModel):
 
 
 class AnyLlmOutput(BaseModel):
-    """A text, whole or in part."""
+    """The text, complete or partial."""
 
     output: str
     reasoning: str | None = None
@@ -85,36 +85,37 @@ _ADAPTER: Final = TypeAdapter(AnyLlmInput)
 
 
 def run(job: Job) -> RunnerOutput:
-    """The runner."""
+    """The runner of `fal-ai/any-llm`."""
     try:
-        its = load(job.body, _ADAPTER)
+        arguments = load(job.body, _ADAPTER)
     except Rejected as rejection:
         return RunnerOutput(rejection.response)
-    words = _words(its)
-    # assumption: that a request is one unit, and a premium model's ten.
-    units = 10 if its.model in PREMIUM else 1
-    response = RunnerResponse(200, _said(words, its, partial=False), billable_units=units)
-    return RunnerOutput(response, 1, _growing(words, its) if job.streamed else ())
+    words = _words(arguments)
+    # assumption: a request is billed as one unit, with a premium model as ten.
+    units = 10 if arguments.model in PREMIUM else 1
+    response = RunnerResponse(200, _output(words, arguments, partial=False), billable_units=units)
+    return RunnerOutput(response, 1, _partials(words, arguments) if job.streamed else ())
 
 
-def _words(its: AnyLlmInput) -> list[str]:
-    """The text, cut before each space: no more words than tokens were allowed."""
-    text = f"This is mock-fal, standing in for {its.model}: no model has read this."
-    if its.system_prompt:
-        text += f"\nI was told: {its.system_prompt}"
-    text += f"\nI was asked: {its.prompt}"
-    return [word if n == 0 else f" {word}" for n, word in enumerate(text.split(" "))][: its.max_tokens]
+def _words(arguments: AnyLlmInput) -> list[str]:
+    """The text, split before each space and limited to `max_tokens` words."""
+    text = f"This is mock-fal, standing in for {arguments.model}: no model has read this."
+    if arguments.system_prompt:
+        text += f"\nI was told: {arguments.system_prompt}"
+    text += f"\nI was asked: {arguments.prompt}"
+    first, *rest = text.split(" ")
+    return [first, *(f" {word}" for word in rest)][: arguments.max_tokens]
 
 
-def _said(words: list[str], its: AnyLlmInput, *, partial: bool) -> JSON:
-    thought = "mock-fal does not think." if its.reasoning else None
-    return {"output": "".join(words), "reasoning": thought, "partial": partial, "error": None}
+def _output(words: list[str], arguments: AnyLlmInput, *, partial: bool) -> JSON:
+    reasoning = "mock-fal does not think." if arguments.reasoning else None
+    return {"output": "".join(words), "reasoning": reasoning, "partial": partial, "error": None}
 
 
-def _growing(words: list[str], its: AnyLlmInput) -> tuple[JSON, ...]:
-    # fal: each event has the whole text so far, and `partial` is true but in the last (live).
-    step = math.ceil(len(words) / PIECES)
-    return tuple(_said(words[:end], its, partial=True) for end in range(step, len(words), step))
+def _partials(words: list[str], arguments: AnyLlmInput) -> tuple[JSON, ...]:
+    # fal: each event contains the text so far; `partial` is true in all events but the last (live).
+    step = math.ceil(len(words) / MAX_EVENTS)
+    return tuple(_output(words[:end], arguments, partial=True) for end in range(step, len(words), step))
 
 
 SCHEMAS: Final = {"fal-ai/any-llm": Schema(AnyLlmInput, AnyLlmOutput)}

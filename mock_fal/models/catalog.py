@@ -1,10 +1,10 @@
-"""The endpoints that answer: which there are, and where their family is written down.
+"""The catalogue: the endpoints that the emulator serves, and the modules that implement them.
 
-A family is a module with two tables, each of which has a row for every endpoint of the family: `RUNNERS`, what
-answers a job, and `SCHEMAS`, what goes in and comes out, as pydantic models. The published OpenAPI document of an
-endpoint is made of its `Schema` (catalog/openapi.py); the shapes of output that families share are in
-catalog/outputs.py. `catalog/models.py` says what an endpoint is called and what it is for, `catalog/fields.py`
-what each field is for, and `price.py` what it costs.
+A family of endpoints is a module with two tables, each with a row for every endpoint of the family: `RUNNERS`, the
+functions that run a job, and `SCHEMAS`, the pydantic models of input and output. The OpenAPI document of an endpoint
+is generated from its `Schema` (models/openapi.py). Output models that families share are in models/output_schemas.py,
+names and descriptions of endpoints in models/descriptions.py, descriptions of fields in
+models/field_descriptions.py, and prices in billing/prices.py.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from mock_fal.requests.outcome import Picture, RunnerResponse
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-# Endpoint id -> the module of its family. A family needs pydantic, which costs more than all the rest of
-# the start: it is imported with the first request.
+# Endpoint id -> the module of its family. Families import pydantic, which takes longer than the rest of the startup,
+# so they are imported with the first request.
 FAMILIES: Final = {
     "fal-ai/flux/schnell": "flux",
     "fal-ai/flux/dev": "flux",
@@ -50,10 +50,10 @@ FAMILIES: Final = {
 # fal: the models that publish a path `/stream` (fal's streaming documentation and model pages, 2026).
 STREAMING: Final = frozenset({"fal-ai/flux/schnell", "fal-ai/flux/dev", "fal-ai/any-llm"})
 
-# fal: what each event of a stream is called, where it has a name: those of language models do (live captures).
+# fal: the names of the events of a stream; those of language models have one, others have none (live captures).
 EVENT_NAMES: Final = {"fal-ai/any-llm": "event"}
 
-# fal: the models that publish a path `/realtime` (their model pages, 2026); klein publishes nothing else.
+# fal: the models that publish a path `/realtime` (their model pages, 2026); klein has no other path.
 REALTIME: Final = frozenset(
     {"fal-ai/fast-lcm-diffusion", "fal-ai/fast-turbo-diffusion", "fal-ai/flux-2/klein"}
 )
@@ -62,27 +62,27 @@ _APPS: Final = frozenset(EndpointId.parse(endpoint).app_id for endpoint in FAMIL
 
 
 class Job(NamedTuple):
-    """What a runner is given: the body as it came, and the few things it can't know by itself.
+    """The input of a runner.
 
-    `draw_seed(input)` makes the seed where the input names none; `store(recipe)` names a file of the
-    result; `run_duration` is how long the work takes; `unsafe` is the verdict of the safety checker; `open(url)`
-    looks at a picture that the input names: None when it lies elsewhere, UnusableFile when it can't be used;
-    `streamed` asks for what there is to see on the way.
+    `body` is the request body as received. `derive_seed(input)` returns the seed for an input without one.
+    `add_picture(recipe, inline)` adds a picture to the files of the result. `run_duration` is in seconds. `nsfw` means
+    that the safety checker flags the pictures. `load_picture(url)` reads a picture that the input refers to: None for
+    one on another host, UnusableFile for one that can't be used. `streamed` requests partial results.
     """
 
     body: bytes
-    draw_seed: Callable[[bytes], int]
-    store: Callable[[Recipe, bool], Picture]
+    derive_seed: Callable[[bytes], int]
+    add_picture: Callable[[Recipe, bool], Picture]
     run_duration: float
-    unsafe: bool = False
-    open: Callable[[str], Source | None] = lambda url: None
+    nsfw: bool = False
+    load_picture: Callable[[str], Source | None] = lambda url: None
     streamed: bool = False
 
 
 class RunnerOutput(NamedTuple):
-    """What a runner makes of a job: its answer, in how many steps (0: it never began), and what it shows before.
+    """The output of a runner: its response, the number of steps (0 if the job was rejected), and partial results.
 
-    `partials` are the bodies of the events that a stream shows, evenly spaced, before the answer's own.
+    `partials` are the bodies of the events of a stream before the last one, evenly spaced in time.
     """
 
     response: RunnerResponse
@@ -91,42 +91,37 @@ class RunnerOutput(NamedTuple):
 
 
 class Runner(Protocol):
-    """One endpoint at work."""
+    """Runs a job of one endpoint."""
 
     def __call__(self, job: Job) -> RunnerOutput: ...
 
 
 class Schema(NamedTuple):
-    """What an endpoint accepts and what it answers with 200."""
+    """The models of an endpoint's input and of its output with status 200."""
 
     input: type[BaseModel]
     output: type[BaseModel]
 
 
-def knows(endpoint: EndpointId) -> bool:
-    """Whether there is such an app; the path inside it is the runner's business."""
-    return endpoint.app_id in _APPS
-
-
 def has_app(app_id: str) -> bool:
-    """Whether there is an app of that name, as `fal-ai/flux`."""
+    """Whether an app exists, such as `fal-ai/flux`. Paths inside an app are checked by its runner."""
     return app_id in _APPS
 
 
 def has_path(endpoint: EndpointId) -> bool:
-    """Whether its app has something at the path of an id."""
-    return str(endpoint) in FAMILIES or streamed(endpoint) is not None
+    """Whether the app of an endpoint has its path."""
+    return str(endpoint) in FAMILIES or streaming_model(endpoint) is not None
 
 
-def streamed(endpoint: EndpointId) -> EndpointId | None:
-    """The model whose stream an id names, as `fal-ai/flux/dev/stream` does that of `fal-ai/flux/dev`."""
-    # assumption: that the queue takes no streams: such a path is unknown to the runner there.
+def streaming_model(endpoint: EndpointId) -> EndpointId | None:
+    """The model of a streaming path: `fal-ai/flux/dev` for `fal-ai/flux/dev/stream`; None for other paths."""
+    # assumption: the queue doesn't accept streaming paths; the runner reports them as not found.
     model, _, last = str(endpoint).rpartition("/")
     return EndpointId.parse(model) if last == "stream" and model in STREAMING else None
 
 
-def realtime(endpoint: EndpointId) -> EndpointId | None:
-    """The model whose socket an id names, as `fal-ai/fast-lcm-diffusion/realtime` does that of the id before."""
+def realtime_model(endpoint: EndpointId) -> EndpointId | None:
+    """The endpoint behind a realtime path: the path itself if it is in FAMILIES, else the model; None for others."""
     model, _, last = str(endpoint).rpartition("/")
     if last != "realtime" or model not in REALTIME:
         return None
@@ -135,7 +130,7 @@ def realtime(endpoint: EndpointId) -> EndpointId | None:
 
 @lru_cache(maxsize=256)
 def runner(endpoint: EndpointId) -> Runner:
-    """The runner of an endpoint. One for a path that its app does not have says so, as fal's runners do."""
+    """The runner of an endpoint; for a path that the app does not have, a runner that responds with 404."""
     family = FAMILIES.get(str(endpoint))
     if family is None:
         return lambda job: RunnerOutput(_path_not_found(endpoint))
@@ -144,12 +139,12 @@ def runner(endpoint: EndpointId) -> Runner:
 
 
 def schema(endpoint: str) -> Schema:
-    """What goes into an endpoint of FAMILIES and comes out of it."""
+    """The schema of an endpoint of FAMILIES."""
     schemas: dict[str, Schema] = import_module(f"mock_fal.models.{FAMILIES[endpoint]}").SCHEMAS
     return schemas[endpoint]
 
 
 def _path_not_found(endpoint: EndpointId) -> RunnerResponse:
-    # fal: the runner answers with this text and bills nothing (fal SDK).
+    # fal: the runner responds with this text and bills nothing (fal SDK).
     path = f"/{endpoint.path}"
     return RunnerResponse(404, {"detail": f"Path {path} not found"}, billable_units=0)

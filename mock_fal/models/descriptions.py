@@ -1,4 +1,4 @@
-"""What each endpoint is called and what it is for: the facts beside its schema that fal's model pages tell."""
+"""Names, categories and descriptions of the endpoints, as fal's model pages and model API list them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Final, NamedTuple
 
 
 class Group(NamedTuple):
-    """Models that one page of fal's gallery shows together."""
+    """Models that fal's gallery lists together."""
 
     key: str
     label: str
 
 
 class Model(NamedTuple):
-    """One endpoint. `date` is the day on which it appeared, as in 2024-08-01."""
+    """One endpoint. `date` is the day of its release, such as 2024-08-01."""
 
     display_name: str
     category: str
@@ -33,13 +33,18 @@ _FLUX_2: Final = Group("flux-2", "FLUX.2")
 _SDXL: Final = Group("sdxl", "Stable Diffusion XL")
 
 # fal: names, categories and the date of flux/dev are those of the published pages and specification (2026).
-# assumption: the other dates, the tags and the groups. The descriptions are our own words.
+# assumption: the other dates, the tags and the groups. The descriptions are not fal's.
 MODELS: Final[dict[str, Model]] = {
     "fal-ai/flux/schnell": Model(
         "FLUX.1 [schnell]", _TEXT, "Pictures from text in one to four steps.", ("turbo",), "2024-08-01", _FLUX
     ),
     "fal-ai/flux/dev": Model(
-        "FLUX.1 [dev]", _TEXT, "Pictures from text, slower and finer than schnell.", (), "2024-08-01", _FLUX
+        "FLUX.1 [dev]",
+        _TEXT,
+        "Pictures from text, slower and with more detail than schnell.",
+        (),
+        "2024-08-01",
+        _FLUX,
     ),
     "fal-ai/flux-1/schnell": Model(
         "FLUX.1 [schnell]", _TEXT, "The schnell model on faster runners.", ("turbo",), "2025-05-01", _FLUX
@@ -48,7 +53,7 @@ MODELS: Final[dict[str, Model]] = {
         "FLUX.1 [dev]", _TEXT, "The dev model on faster runners.", (), "2025-05-01", _FLUX
     ),
     "fal-ai/flux/dev/image-to-image": Model(
-        "FLUX.1 [dev]", _EDIT, "A picture made over after a prompt.", ("style transfer",), "2024-08-01", _FLUX
+        "FLUX.1 [dev]", _EDIT, "Changes a picture as a prompt says.", ("style transfer",), "2024-08-01", _FLUX
     ),
     "fal-ai/flux/schnell/redux": Model(
         "FLUX.1 [schnell] Redux",
@@ -61,7 +66,7 @@ MODELS: Final[dict[str, Model]] = {
     "fal-ai/flux-lora": Model(
         "FLUX.1 [dev] with LoRAs",
         _TEXT,
-        "The dev model with adapters of your own.",
+        "The dev model with custom LoRA weights.",
         ("lora",),
         "2024-08-15",
         _FLUX,
@@ -69,7 +74,7 @@ MODELS: Final[dict[str, Model]] = {
     "fal-ai/flux-pro/v1.1": Model(
         "FLUX1.1 [pro]",
         _TEXT,
-        "The larger FLUX model for pictures from text.",
+        "Pictures from text with the larger FLUX model.",
         ("pro",),
         "2024-10-02",
         _FLUX_PRO,
@@ -83,12 +88,12 @@ MODELS: Final[dict[str, Model]] = {
         _FLUX_PRO,
     ),
     "fal-ai/flux-pro/kontext": Model(
-        "FLUX.1 Kontext [pro]", _EDIT, "Edits a picture as a sentence says.", ("pro",), "2025-05-29", _KONTEXT
+        "FLUX.1 Kontext [pro]", _EDIT, "Edits a picture as a prompt says.", ("pro",), "2025-05-29", _KONTEXT
     ),
     "fal-ai/flux-pro/kontext/max": Model(
         "FLUX.1 Kontext [max]",
         _EDIT,
-        "Edits a picture as a sentence says, with better lettering.",
+        "Edits a picture as a prompt says, with better typography.",
         ("pro",),
         "2025-05-29",
         _KONTEXT,
@@ -97,15 +102,15 @@ MODELS: Final[dict[str, Model]] = {
         "FLUX.2 [dev]", _TEXT, "The second generation: pictures from text.", (), "2025-11-25", _FLUX_2
     ),
     "fal-ai/flux-2/edit": Model(
-        "FLUX.2 [dev] Edit", _EDIT, "Edits one or more pictures after a prompt.", (), "2025-11-25", _FLUX_2
+        "FLUX.2 [dev] Edit", _EDIT, "Edits one or more pictures as a prompt says.", (), "2025-11-25", _FLUX_2
     ),
     "fal-ai/flux-2-pro": Model(
-        "FLUX.2 [pro]", _TEXT, "The second generation in its larger form.", ("pro",), "2025-11-25", _FLUX_2
+        "FLUX.2 [pro]", _TEXT, "The second generation: the larger model.", ("pro",), "2025-11-25", _FLUX_2
     ),
     "fal-ai/flux-2/klein/realtime": Model(
         "FLUX.2 [klein] Realtime",
         _EDIT,
-        "Edits a picture while somebody draws or types.",
+        "Edits a picture in real time, while a user draws or types.",
         ("realtime",),
         "2026-01-15",
         _FLUX_2,
@@ -118,12 +123,12 @@ MODELS: Final[dict[str, Model]] = {
         "2023-12-01",
     ),
     "fal-ai/fast-sdxl": Model(
-        "Stable Diffusion XL", _TEXT, "SDXL, made fast.", ("diffusion",), "2023-12-01", _SDXL
+        "Stable Diffusion XL", _TEXT, "SDXL, optimised for speed.", ("diffusion",), "2023-12-01", _SDXL
     ),
     "fal-ai/fast-sdxl/image-to-image": Model(
         "Stable Diffusion XL",
         _EDIT,
-        "SDXL, made fast, with a picture to start from.",
+        "SDXL, optimised for speed, with an input picture.",
         ("diffusion",),
         "2023-12-01",
         _SDXL,
@@ -131,9 +136,9 @@ MODELS: Final[dict[str, Model]] = {
     "fal-ai/fast-lcm-diffusion": Model(
         "Latent Consistency Models",
         _TEXT,
-        "SDXL in a few steps, fast enough to type along.",
+        "SDXL in a few steps, fast enough for realtime use.",
         ("lcm",),
         "2023-12-01",
     ),
-    "fal-ai/any-llm": Model("Any LLM", "llm", "One door to many language models.", ("chat",), "2024-08-01"),
+    "fal-ai/any-llm": Model("Any LLM", "llm", "One API for many language models.", ("chat",), "2024-08-01"),
 }

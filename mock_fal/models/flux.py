@@ -1,4 +1,4 @@
-"""FLUX.1: text to image, in the turbo mode `schnell` and the full one `dev`."""
+"""FLUX.1 text to image: `schnell` with few steps, `dev` with more."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PRESETS: Final[dict[str, tuple[int, int]]] = {
 }
 
 
-# A stream shows so many pictures before the result, and none with a longer side.
+# The maximum number of previews in a stream, and the length of their longer side in pixels.
 MAX_PREVIEWS: Final = 4
 PREVIEW_SIDE: Final = 1024
 
@@ -41,10 +41,10 @@ class ImageSize(BaseModel):
     height: int = Field(512, gt=0, le=14142)
 
 
-# fal: errors come in the order of the published schema's fields, which puts the steps before the prompt.
+# fal: errors are in the order of the published schema's fields, which has the steps before the prompt.
 # assumption: whether presets and formats are literals or enums (the type of their error would differ).
 class SchnellInput(BaseModel):
-    """What `schnell` accepts: fal's `FluxSchnellInput`."""
+    """The input of `schnell`: fal's `FluxSchnellInput`."""
 
     model_config = ConfigDict(title="SchnellTextToImageInput")
 
@@ -62,7 +62,7 @@ class SchnellInput(BaseModel):
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        # assumption: live sizes may be rounded to a multiple of 16; we keep to what was asked for.
+        # assumption: sizes are used as requested; the live service may round them to a multiple of 16.
         if isinstance(self.image_size, ImageSize):
             return self.image_size.width, self.image_size.height
         return PRESETS[self.image_size]
@@ -73,9 +73,9 @@ class _PromptFirst(BaseModel):
     image_size: ImageSize | Preset = "landscape_4_3"
 
 
-# fal: here the steps come after the prompt and the size (JavaScript client's types, 1.9.3, in the schemas' order).
+# fal: here the steps follow the prompt and the size (JavaScript client's types, 1.9.3, in the schemas' order).
 class DevInput(SchnellInput, _PromptFirst):
-    """What `dev` accepts: the same with more steps. fal: `FluxDevInput`."""
+    """The input of `dev`: the same with more steps. fal: `FluxDevInput`."""
 
     # assumption: this title, by analogy with that of `schnell`.
     model_config = ConfigDict(title="DevTextToImageInput")
@@ -83,60 +83,63 @@ class DevInput(SchnellInput, _PromptFirst):
     num_inference_steps: int = Field(28, ge=1, le=50)
 
 
-# assumption: flux-1 is accelerated by default (its model page; the schema was not seen whole).
+# assumption: flux-1 is accelerated by default (its model page; its complete schema is not known).
 class Flux1SchnellInput(SchnellInput):
-    """The sibling app's `schnell`."""
+    """The input of `fal-ai/flux-1/schnell`."""
 
     acceleration: Acceleration = "regular"
 
 
 class Flux1DevInput(DevInput):
-    """The sibling app's `dev`."""
+    """The input of `fal-ai/flux-1/dev`."""
 
     acceleration: Acceleration = "regular"
 
 
 def text_to_image(endpoint: str, model: type[SchnellInput]) -> Runner:
-    """The runner of one endpoint."""
+    """A runner for one endpoint."""
     adapter: TypeAdapter[SchnellInput] = TypeAdapter(model)
 
     def run(job: Job) -> RunnerOutput:
         try:
-            its = load(job.body, adapter)
+            arguments = load(job.body, adapter)
         except Rejected as rejection:
             return RunnerOutput(rejection.response)
-        result = _response(endpoint, its, job)
-        return RunnerOutput(result, its.num_inference_steps, _previews(result, its) if job.streamed else ())
+        response = _response(endpoint, arguments, job)
+        previews = _previews(response, arguments) if job.streamed else ()
+        return RunnerOutput(response, arguments.num_inference_steps, previews)
 
     return run
 
 
-def _response(endpoint: str, its: SchnellInput, job: Job) -> RunnerResponse:
-    # A prompt may hold half a surrogate pair: JSON can write it, UTF-8 alone can't.
-    seed = job.draw_seed(repr(vars(its)).encode("utf-8", "surrogatepass")) if its.seed is None else its.seed
+def _response(endpoint: str, arguments: SchnellInput, job: Job) -> RunnerResponse:
+    seed = arguments.seed
+    if seed is None:
+        # JSON can escape a lone surrogate in a prompt, which strict UTF-8 can't encode.
+        seed = job.derive_seed(repr(vars(arguments)).encode("utf-8", "surrogatepass"))
     picture_request = PictureRequest(
         endpoint=endpoint,
-        prompt=its.prompt,
+        prompt=arguments.prompt,
         seed=seed,
-        size=its.size,
-        num_images=its.num_images,
-        format=its.output_format,
-        inline=its.sync_mode,
-        checked=its.enable_safety_checker,
+        size=arguments.size,
+        num_images=arguments.num_images,
+        format=arguments.output_format,
+        inline=arguments.sync_mode,
+        checked=arguments.enable_safety_checker,
     )
     return image_response(picture_request, job)
 
 
-def _previews(result: RunnerResponse, its: SchnellInput) -> tuple[JSON, ...]:
-    """What a stream shows on the way: the result so far, its pictures still under noise."""
-    # assumption: that events are whole outputs with a picture in them, how large it is, and how many there are.
-    count = min(its.num_inference_steps - 1, MAX_PREVIEWS)
-    finished = list(pictures_in(result.body))
+def _previews(response: RunnerResponse, arguments: SchnellInput) -> tuple[JSON, ...]:
+    """The partial results of a stream: the final output with noise over its pictures, less in each event."""
+    # assumption: each event is a complete output with pictures of at most 1,024 pixels, and there are at most four.
+    count = min(arguments.num_inference_steps - 1, MAX_PREVIEWS)
+    pictures = list(pictures_in(response.body))
     previews = []
     for number in range(1, count + 1):
         noise = 100 - 100 * number // (count + 1)
-        images = [four_keys(_preview(picture.recipe, noise)) for picture in finished]
-        previews.append({**result.body, "images": images, "timings": {}})
+        images = [four_keys(_preview(picture.recipe, noise)) for picture in pictures]
+        previews.append({**response.body, "images": images, "timings": {}})
     return tuple(previews)
 
 

@@ -1,4 +1,4 @@
-"""FLUX.2: text to image, edit, pro, and klein, which redraws one frame after another."""
+"""FLUX.2: text to image, edit, pro, and klein, which edits frames in real time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from mock_fal.models.catalog import Schema
 from mock_fal.models.flux import Acceleration, ImageSize, Preset
-from mock_fal.models.image_model import Fields, painting
+from mock_fal.models.image_model import Fields, image_runner
 from mock_fal.models.output_schemas import FileOutput, ImageFile, RawImage
 
 
@@ -29,19 +29,19 @@ class _Common(BaseModel):
 
 
 class Flux2Input(_Common):
-    """What `fal-ai/flux-2` accepts."""
+    """The input of `fal-ai/flux-2`."""
 
     image_size: ImageSize | Preset = "landscape_4_3"
 
 
 class Flux2EditInput(_Common):
-    """What `fal-ai/flux-2/edit` accepts: without a size, the picture's own is kept."""
+    """The input of `fal-ai/flux-2/edit`; the default size is that of the input picture."""
 
     image_urls: list[str]
 
 
 class Flux2ProInput(BaseModel):
-    """What `fal-ai/flux-2-pro` accepts."""
+    """The input of `fal-ai/flux-2-pro`."""
 
     prompt: str
     image_size: ImageSize | Preset = "landscape_4_3"
@@ -53,16 +53,16 @@ class Flux2ProInput(BaseModel):
 
 
 class Flux2ProOutput(BaseModel):
-    """Its pictures and its seed, and nothing beside them."""
+    """The pictures and the seed."""
 
     images: list[ImageFile]
     seed: int
 
 
 # fal: the fields and defaults are those of the JavaScript client's types (1.10.1, `RealtimeEditInput`).
-# assumption: their order, and all limits; eight steps are what a user's program names as the most (2026-06).
+# assumption: their order, and all limits; a user's program names eight steps as the maximum (2026-06).
 class KleinInput(BaseModel):
-    """What `fal-ai/flux-2/klein/realtime` accepts."""
+    """The input of `fal-ai/flux-2/klein/realtime`."""
 
     image_url: str
     prompt: str = 'Turn this into "Living oil painting, melting gold and sapphire"'
@@ -75,27 +75,31 @@ class KleinInput(BaseModel):
 
 
 class KleinOutput(BaseModel):
-    """The frame as bytes; before it, where it was asked for, one between this frame and the last."""
+    """The frame as bytes, with interpolation preceded by one between the previous frame and this one."""
 
     images: list[RawImage]
     seed: int
 
 
-def _frames(its: Fields) -> Fields:
-    # fal: its square is larger than the other models' (JavaScript client's types, 1.10.1).
-    side = 768 if its["image_size"] == "square" else 1024
-    frames = 2 if its["enable_interpolation"] else 1
-    return its | {"image_size": ImageSize(width=side, height=side), "num_images": frames, "sync_mode": True}
+def _normalised(fields: Fields) -> Fields:
+    # fal: `square` is larger than with the other models (JavaScript client's types, 1.10.1).
+    side = 768 if fields["image_size"] == "square" else 1024
+    frames = 2 if fields["enable_interpolation"] else 1
+    return fields | {
+        "image_size": ImageSize(width=side, height=side),
+        "num_images": frames,
+        "sync_mode": True,
+    }
 
 
 SCHEMAS: Final = {
     "fal-ai/flux-2": Schema(Flux2Input, FileOutput),
     "fal-ai/flux-2/edit": Schema(Flux2EditInput, FileOutput),
     "fal-ai/flux-2-pro": Schema(Flux2ProInput, Flux2ProOutput),
-    # assumption: that it answers plain requests too (programs send some, 2026), and with data URIs.
+    # assumption: it also accepts direct requests (programs send some, 2026), and responds with data URIs.
     "fal-ai/flux-2/klein/realtime": Schema(KleinInput, KleinOutput),
 }
 RUNNERS: Final = {
-    endpoint: painting(endpoint, schema, _frames if schema.input is KleinInput else None)
+    endpoint: image_runner(endpoint, schema, _normalised if schema.input is KleinInput else None)
     for endpoint, schema in SCHEMAS.items()
 }

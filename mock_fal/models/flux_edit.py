@@ -1,4 +1,4 @@
-"""FLUX.1 with a picture to start from: image to image, redux."""
+"""FLUX.1 with an input picture: image to image, redux."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pydantic import BaseModel, Field
 
 from mock_fal.models.catalog import Schema
 from mock_fal.models.flux import Acceleration, ImageSize, Preset
-from mock_fal.models.image_model import painting
+from mock_fal.models.image_model import image_runner
 from mock_fal.models.output_schemas import Output
 
 
 # fal: the fields, limits and defaults of all models here are those of the published schemas (2026-06 to 2026-08); their
 # order is that of the JavaScript client's types (1.9.3), which is the schema's where both are known (flux/schnell).
 class ImageToImageInput(BaseModel):
-    """What `fal-ai/flux/dev/image-to-image` accepts."""
+    """The input of `fal-ai/flux/dev/image-to-image`."""
 
     image_url: str
     strength: float = Field(0.95, ge=0.01, le=1)
@@ -31,7 +31,7 @@ class ImageToImageInput(BaseModel):
 
 
 class ReduxInput(BaseModel):
-    """What `fal-ai/flux/schnell/redux` accepts: no prompt, but a size of its own."""
+    """The input of `fal-ai/flux/schnell/redux`: a size, but no prompt."""
 
     image_url: str
     num_inference_steps: int = Field(4, ge=1, le=12)
@@ -48,4 +48,4 @@ SCHEMAS: Final = {
     "fal-ai/flux/dev/image-to-image": Schema(ImageToImageInput, Output),
     "fal-ai/flux/schnell/redux": Schema(ReduxInput, Output),
 }
-RUNNERS: Final = {endpoint: painting(endpoint, schema) for endpoint, schema in SCHEMAS.items()}
+RUNNERS: Final = {endpoint: image_runner(endpoint, schema) for endpoint, schema in SCHEMAS.items()}

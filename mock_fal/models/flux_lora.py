@@ -1,4 +1,4 @@
-"""FLUX.1 with weights of one's own."""
+"""FLUX.1 with custom LoRA weights."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pydantic import BaseModel, Field
 
 from mock_fal.models.catalog import Schema
 from mock_fal.models.flux import ImageSize, Preset
-from mock_fal.models.image_model import painting
+from mock_fal.models.image_model import image_runner
 from mock_fal.models.output_schemas import Output
 
 
 class LoraWeight(BaseModel):
-    """Weights, by their address, and how much they count. The mock neither fetches nor uses them."""
+    """The URL of LoRA weights and their strength. The emulator neither downloads nor uses them."""
 
     path: str
     scale: float = Field(1, ge=0, le=4)
 
 
 # fal: the order is that of the JavaScript client's types (1.9.3).
-# assumption: the place of `acceleration`, which came later.
+# assumption: the position of `acceleration`, which was added later.
 class FluxLoraInput(BaseModel):
-    """What `fal-ai/flux-lora` accepts."""
+    """The input of `fal-ai/flux-lora`."""
 
     prompt: str
     image_size: ImageSize | Preset = "landscape_4_3"
@@ -38,4 +38,4 @@ class FluxLoraInput(BaseModel):
 
 
 SCHEMAS: Final = {"fal-ai/flux-lora": Schema(FluxLoraInput, Output)}
-RUNNERS: Final = {endpoint: painting(endpoint, schema) for endpoint, schema in SCHEMAS.items()}
+RUNNERS: Final = {endpoint: image_runner(endpoint, schema) for endpoint, schema in SCHEMAS.items()}

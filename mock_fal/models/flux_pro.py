@@ -1,4 +1,4 @@
-"""FLUX.1 [pro]: text to image, and kontext, which edits a picture. Nobody asks them for steps."""
+"""FLUX.1 [pro]: text to image, and kontext, which edits a picture. Their inputs have no number of steps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from mock_fal.models.catalog import Schema
 from mock_fal.models.flux import ImageSize, Preset
-from mock_fal.models.image_model import Fields, painting
+from mock_fal.models.image_model import Fields, image_runner
 from mock_fal.models.output_schemas import FileOutput, Output
 
 Ratio = Literal["21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21"]
@@ -18,7 +18,7 @@ Tolerance = Literal["1", "2", "3", "4", "5", "6"]
 # fal: the fields, limits and defaults of all models here are those of the published schemas (2026-06 to 2026-08); their
 # order is that of the JavaScript client's types (1.9.3), which keep the schemas' order.
 class V11Input(BaseModel):
-    """What `fal-ai/flux-pro/v1.1` accepts."""
+    """The input of `fal-ai/flux-pro/v1.1`."""
 
     prompt: str
     image_size: ImageSize | Preset = "landscape_4_3"
@@ -31,7 +31,7 @@ class V11Input(BaseModel):
 
 
 class UltraInput(BaseModel):
-    """What `fal-ai/flux-pro/v1.1-ultra` accepts: a ratio in the place of a size, and a picture if one likes."""
+    """The input of `fal-ai/flux-pro/v1.1-ultra`: an aspect ratio instead of a size, and an optional picture."""
 
     prompt: str
     seed: int | None = None
@@ -47,7 +47,7 @@ class UltraInput(BaseModel):
 
 
 class KontextInput(BaseModel):
-    """What `fal-ai/flux-pro/kontext` and `…/max` accept."""
+    """The input of `fal-ai/flux-pro/kontext` and `fal-ai/flux-pro/kontext/max`."""
 
     prompt: str
     seed: int | None = None
@@ -61,8 +61,8 @@ class KontextInput(BaseModel):
     image_url: str = Field(min_length=1)
 
 
-def _ultra(its: Fields) -> Fields:
-    return its | {"megapixels": 4}  # fal: up to so many (model page, 2026)
+def _with_megapixels(fields: Fields) -> Fields:
+    return fields | {"megapixels": 4}  # fal: the maximum (model page, 2026)
 
 
 SCHEMAS: Final = {
@@ -72,6 +72,6 @@ SCHEMAS: Final = {
     "fal-ai/flux-pro/kontext/max": Schema(KontextInput, FileOutput),
 }
 RUNNERS: Final = {
-    endpoint: painting(endpoint, schema, _ultra if schema.input is UltraInput else None)
+    endpoint: image_runner(endpoint, schema, _with_megapixels if schema.input is UltraInput else None)
     for endpoint, schema in SCHEMAS.items()
 }

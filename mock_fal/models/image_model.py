@@ -1,4 +1,4 @@
-"""An image model at work: any of those whose fields have the names that fal's schemas agree about."""
+"""The runner shared by image models whose inputs use the common field names of fal's schemas."""
 
 from __future__ import annotations
 
@@ -21,96 +21,98 @@ from mock_fal.requests.outcome import model_error
 
 Fields = dict[str, Any]
 
-# The longest side that the schemas let anybody ask for; a picture that is given may be longer.
-LONGEST_SIDE: Final = 14142
+# The maximum side of a result in pixels, from the schemas; an input picture may be larger.
+MAX_SIDE: Final = 14142
 
-# How much of an address an error repeats: a data URI may be of any length.
-# assumption: whether the live service repeats all of it.
-REPEATED: Final = 1000
+# The maximum number of characters of a URL that an error repeats: a data URI may have any length.
+# assumption: the live service may repeat all of it.
+MAX_REPEATED_URL: Final = 1000
 
-_FORMS: Final = {Image: four_keys, ImageFile: six_keys, RawImage: raw_keys}
+_IMAGE_FORMATS: Final = {Image: four_keys, ImageFile: six_keys, RawImage: raw_keys}
 
 
-def painting(endpoint: str, schema: Schema, amend: Callable[[Fields], Fields] | None = None) -> Runner:
-    """The runner of one endpoint: it answers the fields that its schema has, with pictures in the schema's form.
+def image_runner(
+    endpoint: str, schema: Schema, normalise: Callable[[Fields], Fields] | None = None
+) -> Runner:
+    """A runner for one endpoint, whose output has the fields and the image format of its schema.
 
-    `amend` puts an input of other habits into the common names.
+    `normalise` converts an input with other field names or values to the common ones.
     """
     adapter: TypeAdapter[BaseModel] = TypeAdapter(schema.input)
-    shown = schema.output.model_fields
-    form = _FORMS[get_args(shown["images"].annotation)[0]]
+    output_fields = schema.output.model_fields
+    image_format = _IMAGE_FORMATS[get_args(output_fields["images"].annotation)[0]]
 
     def run(job: Job) -> RunnerOutput:
         try:
-            its = dict(load(job.body, adapter))
+            fields = dict(load(job.body, adapter))
         except Rejected as rejection:
             return RunnerOutput(rejection.response)
-        # The JavaScript client makes one for each frame in realtime: the picture must not hang on it.
-        its.pop("request_id", None)
-        its = amend(its) if amend else its
-        field = "image_urls" if "image_urls" in its else "image_url"
+        # The JavaScript client sends a new one with each realtime frame; the picture must not depend on it.
+        fields.pop("request_id", None)
+        fields = normalise(fields) if normalise else fields
+        field = "image_urls" if "image_urls" in fields else "image_url"
         sources = []
-        for url in _named(its.pop(field, None)):
+        for url in _urls(fields.pop(field, None)):
             try:
-                sources.append(job.open(url))
+                sources.append(job.load_picture(url))
             except UnusableFile as error:
-                # fal: places are names, also within a list (live answers); numbers there break a client.
+                # fal: `loc` has no list index (live responses); an index there breaks a client.
                 return RunnerOutput(
-                    model_error(error.error_type, url[:REPEATED], loc=("body", field), ctx=error.ctx)
+                    model_error(error.error_type, url[:MAX_REPEATED_URL], loc=("body", field), ctx=error.ctx)
                 )
-        whole = image_response(_order(endpoint, its, sources, job), job, form)
-        result = replace(whole, body={name: whole.body[name] for name in shown})
-        # assumption: the steps of models that let nobody ask for them.
-        steps = its.get("num_inference_steps", 28)
-        return RunnerOutput(result, steps)
+        response = image_response(_picture_request(endpoint, fields, sources, job), job, image_format)
+        body = {name: response.body[name] for name in output_fields}
+        # assumption: the number of steps of models whose input has none.
+        steps = fields.get("num_inference_steps", 28)
+        return RunnerOutput(replace(response, body=body), steps)
 
     return run
 
 
-def _named(urls: str | list[str] | None) -> list[str]:
-    """The pictures that an input names: in a list, alone, or none."""
+def _urls(urls: str | list[str] | None) -> list[str]:
+    """The URLs of the input pictures, from a list, a single URL or None."""
     if isinstance(urls, list):
         return urls
     return [] if urls is None else [urls]
 
 
-def _order(endpoint: str, its: Fields, sources: list[Source | None], job: Job) -> PictureRequest:
-    # What is asked for is the same with every upload of a picture, whose address isn't.
-    asked = repr((its, sources)).encode("utf-8", "surrogatepass")
-    source = next((source for source in sources if source), None)  # of several, the first one shows
+def _picture_request(endpoint: str, fields: Fields, sources: list[Source | None], job: Job) -> PictureRequest:
+    # The seed is derived from the content of the input pictures, since each upload of a picture has another URL.
+    seed_input = repr((fields, sources)).encode("utf-8", "surrogatepass")
+    source = next((source for source in sources if source), None)  # of several, the first one is drawn
     return PictureRequest(
         endpoint=endpoint,
-        # assumption: what a model without a prompt says there.
-        prompt=its.get("prompt", ""),
-        seed=job.draw_seed(asked) if its["seed"] is None else its["seed"],
-        size=_size(its, source),
-        num_images=its.get("num_images", 1),
-        # assumption: what comes where nobody can ask for a format; most models make a JPEG.
-        format=its.get("output_format") or its.get("format", "jpeg"),
-        inline=its["sync_mode"],
-        checked=its.get("enable_safety_checker", True),
+        # assumption: the prompt in the output of a model without one is empty.
+        prompt=fields.get("prompt", ""),
+        seed=job.derive_seed(seed_input) if fields["seed"] is None else fields["seed"],
+        size=_size(fields, source),
+        num_images=fields.get("num_images", 1),
+        # assumption: models whose input has no format return a JPEG, as most others do by default.
+        format=fields.get("output_format") or fields.get("format", "jpeg"),
+        inline=fields["sync_mode"],
+        checked=fields.get("enable_safety_checker", True),
         source=source,
     )
 
 
-def _size(its: Fields, source: Source | None) -> tuple[int, int]:
-    """Width and height of the result: as asked for, else those of the picture."""
-    asked = its.get("image_size")
-    if asked is not None:
-        return (asked.width, asked.height) if isinstance(asked, ImageSize) else PRESETS[asked]
-    # assumption: that the picture's size is kept; of one that we don't see, we take it to be landscape_4_3.
-    wide, high = (source.width, source.height) if source else PRESETS["landscape_4_3"]
-    if "aspect_ratio" in its:
-        return _of_ratio(its["aspect_ratio"] or f"{wide}:{high}", its.get("megapixels", 1))
-    longest = max(wide, high)
-    allowed = min(longest, LONGEST_SIDE)
-    return max(1, wide * allowed // longest), max(1, high * allowed // longest)
+def _size(fields: Fields, source: Source | None) -> tuple[int, int]:
+    """Width and height of the result: the requested size, else that of the input picture."""
+    requested = fields.get("image_size")
+    if requested is not None:
+        return (requested.width, requested.height) if isinstance(requested, ImageSize) else PRESETS[requested]
+    # assumption: the result has the size of the input picture; one on another host counts as landscape_4_3.
+    width, height = (source.width, source.height) if source else PRESETS["landscape_4_3"]
+    if "aspect_ratio" in fields:
+        return _size_of_ratio(fields["aspect_ratio"] or f"{width}:{height}", fields.get("megapixels", 1))
+    longest = max(width, height)
+    allowed = min(longest, MAX_SIDE)
+    return max(1, width * allowed // longest), max(1, height * allowed // longest)
 
 
-def _of_ratio(ratio: str, megapixels: int) -> tuple[int, int]:
-    # assumption: that a ratio means so many megapixels, in steps of 16 pixels, and its limits.
-    named = re.fullmatch(r"([1-9]\d{0,5}):([1-9]\d{0,5})", ratio)
-    # assumption: what becomes of a ratio that is none, where the schema takes any text.
-    wide, high = map(int, named.groups()) if named else (16, 9)
-    root, side = math.sqrt(min(max(wide / high, 9 / 21), 21 / 9)), 64 * math.sqrt(megapixels)
+def _size_of_ratio(ratio: str, megapixels: int) -> tuple[int, int]:
+    # assumption: an aspect ratio sets the size to this many megapixels, in steps of 16 pixels; the limits of the ratio.
+    match = re.fullmatch(r"([1-9]\d{0,5}):([1-9]\d{0,5})", ratio)
+    # assumption: an invalid aspect ratio counts as 16:9 where the schema accepts any text.
+    width, height = map(int, match.groups()) if match else (16, 9)
+    root, side = math.sqrt(min(max(width / height, 9 / 21), 21 / 9)), 64 * math.sqrt(megapixels)
     return round(side * root) * 16, round(side / root) * 16

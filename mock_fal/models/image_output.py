@@ -1,4 +1,4 @@
-"""What an image model answers: its pictures, in one of the two forms that fal knows, and the four facts beside them."""
+"""The output of image models: pictures in one of fal's three image formats, and the fields beside them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mock_fal.pictures.recipe import Format, Recipe, Source
 from mock_fal.requests.outcome import Picture, RunnerResponse
 
 # fal: a price for each megapixel, in whole megapixels, rounded up (measured on flux/dev, 2026-09).
-# assumption: that it is a million pixels and not 1024 times 1024; it decides what a `square_hd` costs.
+# assumption: a megapixel is 1,000,000 pixels and not 1024 x 1024; this determines the price of a `square_hd`.
 MEGAPIXEL: Final = 1_000_000
 
 
 class PictureRequest(NamedTuple):
-    """What is to be drawn: so many pictures of one prompt. `inline` asks for data URIs, `checked` for the checker."""
+    """The pictures to draw. `inline` requests data URIs, `checked` enables the safety checker."""
 
     endpoint: str
     prompt: str
@@ -32,7 +32,7 @@ class PictureRequest(NamedTuple):
 
 
 def four_keys(picture: Picture) -> JSON:
-    """An image as FLUX.1 answers it."""
+    """An image in the output format of FLUX.1."""
     recipe = picture.recipe
     # fal: four keys in this order; file_name and file_size belong to newer models (live, 2026-03).
     return {
@@ -44,9 +44,9 @@ def four_keys(picture: Picture) -> JSON:
 
 
 def six_keys(picture: Picture) -> JSON:
-    """An image as newer models answer it."""
+    """An image in the output format of newer models."""
     recipe = picture.recipe
-    # fal: the name is told and the size is not (live, flux-2). assumption: the order.
+    # fal: `file_name` is set and `file_size` is null (live, flux-2). assumption: the order.
     return {
         "url": picture,
         "content_type": recipe.content_type,
@@ -58,7 +58,7 @@ def six_keys(picture: Picture) -> JSON:
 
 
 def raw_keys(picture: Picture) -> JSON:
-    """An image as the realtime models answer it: no address, but the file itself."""
+    """An image in the output format of realtime models: the bytes of the file instead of a URL."""
     recipe = picture.recipe
     # fal: four members in this order (live, 2026-06).
     return {
@@ -72,12 +72,12 @@ def raw_keys(picture: Picture) -> JSON:
 def image_response(
     picture_request: PictureRequest, job: Job, image: Callable[[Picture], JSON] = four_keys
 ) -> RunnerResponse:
-    """The answer in five fields; the files are drawn when somebody asks for them."""
+    """The response with five fields; the files are rendered when they are downloaded."""
     width, height = picture_request.size
-    # assumption: an unsafe picture is flagged and replaced by a black one, when the checker is on.
-    unsafe = job.unsafe and picture_request.checked
+    # assumption: with the safety checker on, an unsafe picture is flagged and replaced by a black one.
+    nsfw = job.nsfw and picture_request.checked
     pictures = [
-        job.store(
+        job.add_picture(
             Recipe(
                 picture_request.endpoint,
                 picture_request.prompt,
@@ -86,7 +86,7 @@ def image_response(
                 height,
                 index,
                 picture_request.format,
-                blank=unsafe,
+                blank=nsfw,
                 source=picture_request.source,
             ),
             picture_request.inline,
@@ -97,7 +97,7 @@ def image_response(
         "images": [image(picture) for picture in pictures],
         "timings": {"inference": _inference_s(job.run_duration)},
         "seed": picture_request.seed,
-        "has_nsfw_concepts": [unsafe] * len(pictures),
+        "has_nsfw_concepts": [nsfw] * len(pictures),
         "prompt": picture_request.prompt,
     }
     return RunnerResponse(
@@ -106,7 +106,7 @@ def image_response(
 
 
 def _units(picture_request: PictureRequest, run_duration: float) -> int | float:
-    """What is to be paid for, in the unit of the endpoint's price."""
+    """The billable units, in the unit of the endpoint's price."""
     match price(picture_request.endpoint).unit:
         case "images":
             return picture_request.num_images

@@ -1,4 +1,4 @@
-"""The OpenAPI document of an endpoint, as fal publishes it, made of the models that its runner reads and fills."""
+"""The OpenAPI document of an endpoint in fal's form, generated from schema input and output models."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ _LOGS: Final[JSON] = {
 
 @lru_cache(maxsize=256)
 def document(endpoint: str) -> JSON | None:
-    """The document of an endpoint; None for one that there is not. To be read, not changed."""
+    """The document of an endpoint, or None if it does not exist. Cached: do not modify it."""
     if endpoint not in FAMILIES:
         return None
     name = _component(endpoint)
-    its = schema(endpoint)
+    models = schema(endpoint)
     return {
         "openapi": "3.0.4",
         "info": _info(endpoint),
@@ -77,8 +77,8 @@ def document(endpoint: str) -> JSON | None:
             },
             "schemas": {
                 "QueueStatus": _QUEUE_STATUS,
-                **_schemas(f"{name}Input", its.input.model_json_schema(), INPUTS),
-                **_schemas(f"{name}Output", its.output.model_json_schema(), INPUTS | OUTPUTS),
+                **_schemas(f"{name}Input", models.input.model_json_schema(), INPUTS),
+                **_schemas(f"{name}Output", models.output.model_json_schema(), INPUTS | OUTPUTS),
             },
         },
         "paths": _paths(endpoint, name),
@@ -103,19 +103,19 @@ def _info(endpoint: str) -> JSON:
 
 
 def thumbnail_url(endpoint: str) -> str:
-    """The address of a model's picture in the gallery."""
-    # deviation: no thumbnail is there.
+    """The URL of a model's thumbnail in the gallery."""
+    # deviation: there is no thumbnail at this URL.
     return f"https://v3b.fal.media/files/b/thumbnails/{endpoint.replace('/', '-')}.jpg"
 
 
 def _component(endpoint: str) -> str:
-    """What fal calls an endpoint's schemas: `FluxSchnell` for fal-ai/flux/schnell."""
+    """The prefix of an endpoint's schema names: `FluxSchnell` for fal-ai/flux/schnell."""
     words = re.split(r"[^A-Za-z0-9]+", endpoint.partition("/")[2])
     return "".join(word[:1].upper() + word[1:] for word in words)
 
 
 def _paths(endpoint: str, name: str) -> JSON:
-    # fal: of the whole id, where the live service wants the app's (published copies).
+    # fal: the paths contain the endpoint id, although the live service expects the app id (published copies).
     request = f"/{endpoint}/requests/{{request_id}}"
     status = _json("The request status.", f"{_REF}QueueStatus")
     body = {"required": True, "content": _content({"$ref": f"{_REF}{name}Input"})}
@@ -150,20 +150,20 @@ def _content(schema: JSON) -> JSON:
 # -- from JSON Schema, as pydantic writes it, to OpenAPI 3.0
 
 
-def _schemas(name: str, whole: dict[str, Any], words: Mapping[str, str]) -> dict[str, JSON]:
-    """The schema of one model, and those that it refers to; `words` describe the fields."""
-    named = {name: whole, **whole.pop("$defs", {})}
-    return {name: _object(its, words) for name, its in named.items()}
+def _schemas(name: str, schema: dict[str, Any], descriptions: Mapping[str, str]) -> dict[str, JSON]:
+    """The schema of one model, and those that it refers to, with descriptions by field name."""
+    schemas = {name: schema, **schema.pop("$defs", {})}
+    return {name: _object(schema, descriptions) for name, schema in schemas.items()}
 
 
-def _object(its: dict[str, Any], words: Mapping[str, str]) -> JSON:
+def _object(schema: dict[str, Any], descriptions: Mapping[str, str]) -> JSON:
     properties = {
-        name: _converted({"description": words[name], **part} if name in words else part)
-        for name, part in its["properties"].items()
+        name: _converted({"description": descriptions[name], **field} if name in descriptions else field)
+        for name, field in schema["properties"].items()
     }
-    required = {"required": its["required"]} if its.get("required") else {}
+    required = {"required": schema["required"]} if schema.get("required") else {}
     return {
-        "title": its["title"],
+        "title": schema["title"],
         "type": "object",
         "properties": properties,
         "x-fal-order-properties": list(properties),
@@ -171,38 +171,38 @@ def _object(its: dict[str, Any], words: Mapping[str, str]) -> JSON:
     }
 
 
-def _converted(its: dict[str, Any]) -> dict[str, Any]:
-    """A schema in the dialect of OpenAPI 3.0, which knows neither the type null nor siblings of a reference."""
-    # deviation: published documents say {"type": "null"} all the same, which validators of 3.0 refuse.
-    its = {key: value for key, value in its.items() if not (key == "default" and value is None)}
-    if "anyOf" in its:
-        return _union(its)
-    if "$ref" in its:
-        ref = {"$ref": its.pop("$ref").replace("#/$defs/", _REF)}
-        return {"allOf": [ref], **its} if its else ref
-    if "const" in its:
-        its["enum"] = [its.pop("const")]
-    for bound, place in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        if bound in its:
-            its |= {place: its[bound], bound: True}
+def _converted(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema in the dialect of OpenAPI 3.0, which has neither the type null nor siblings of a `$ref`."""
+    # deviation: published documents contain {"type": "null"} nevertheless, which validators of 3.0 reject.
+    schema = {key: value for key, value in schema.items() if not (key == "default" and value is None)}
+    if "anyOf" in schema:
+        return _union(schema)
+    if "$ref" in schema:
+        ref = {"$ref": schema.pop("$ref").replace("#/$defs/", _REF)}
+        return {"allOf": [ref], **schema} if schema else ref
+    if "const" in schema:
+        schema["enum"] = [schema.pop("const")]
+    for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if bound in schema:
+            schema |= {limit: schema[bound], bound: True}
     for inner in ("items", "additionalProperties"):
-        if isinstance(its.get(inner), dict):
-            its[inner] = _converted(its[inner])
-    return its
+        if isinstance(schema.get(inner), dict):
+            schema[inner] = _converted(schema[inner])
+    return schema
 
 
-def _union(its: dict[str, Any]) -> dict[str, Any]:
-    given = its.pop("anyOf")
-    branches = [_converted(branch) for branch in given if branch != {"type": "null"}]
-    if len(branches) < len(given):
-        _admit_null(branches)
+def _union(schema: dict[str, Any]) -> dict[str, Any]:
+    members = schema.pop("anyOf")
+    branches = [_converted(member) for member in members if member != {"type": "null"}]
+    if len(branches) < len(members):
+        _allow_null(branches)
     if len(branches) > 1:
-        return {"anyOf": branches, **its}
-    return {**branches[0], **its}
+        return {"anyOf": branches, **schema}
+    return {**branches[0], **schema}
 
 
-def _admit_null(branches: list[dict[str, Any]]) -> None:
-    """Let null pass one of the branches: OpenAPI 3.0 knows it beside a type only."""
+def _allow_null(branches: list[dict[str, Any]]) -> None:
+    """Make one of the branches nullable: OpenAPI 3.0 allows `nullable` beside a type only."""
     typed = next((branch for branch in branches if "type" in branch), None)
     if typed is None:
         branches.append({"type": "object", "nullable": True, "enum": [None]})

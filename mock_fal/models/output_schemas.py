@@ -1,4 +1,4 @@
-"""What the models answer, as their published schemas describe it: the shapes of output that families share."""
+"""Output models that families of endpoints share, as in their published schemas."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 
 class Image(BaseModel):
-    """A picture, as FLUX.1 and its kin answer it."""
+    """A picture in the output of FLUX.1 and similar models."""
 
     url: str
     width: int
@@ -15,7 +15,7 @@ class Image(BaseModel):
 
 
 class ImageFile(BaseModel):
-    """A picture, as newer models answer it."""
+    """A picture in the output of newer models."""
 
     url: str
     content_type: str | None = None
@@ -26,7 +26,7 @@ class ImageFile(BaseModel):
 
 
 class RawImage(BaseModel):
-    """A picture, as realtime models answer it: the file itself."""
+    """A picture in the output of realtime models: the bytes of the file."""
 
     content: bytes
     content_type: str = "image/jpeg"
@@ -35,7 +35,7 @@ class RawImage(BaseModel):
 
 
 class Output(BaseModel):
-    """The five fields of most image models, with their pictures in four keys."""
+    """The output of most image models: five fields, with four keys for each picture."""
 
     images: list[Image]
     timings: dict[str, float]
@@ -45,7 +45,7 @@ class Output(BaseModel):
 
 
 class FileOutput(BaseModel):
-    """The same five fields, with the pictures in six keys."""
+    """The same five fields, with six keys for each picture."""
 
     images: list[ImageFile]
     timings: dict[str, float]

@@ -1,4 +1,4 @@
-"""What a runner makes of an input, or what a directive puts in the place of it; and the shelf for the files of a result."""
+"""Running a model: the outcome of an input, or the error that a directive injects instead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
 
 class OutcomeOptions(Protocol):
-    """What a test asks for the outcome of a request: a `Directive` is that."""
+    """The options that affect the outcome of a request; `Directive` implements it."""
 
     @property
     def queue(self) -> float | None: ...
@@ -46,7 +46,7 @@ class OutcomeOptions(Protocol):
 
 
 class RunResult(NamedTuple):
-    """What came of the work: the outcome, in how many steps (0: it never began), what a stream shows, the files."""
+    """The result of a run: outcome, number of steps (0 if the input was rejected), partial results and files."""
 
     outcome: Outcome
     steps: int
@@ -54,27 +54,28 @@ class RunResult(NamedTuple):
     files: list[Picture]
 
 
-def work(
+def run_model(
     endpoint: EndpointId,
     body: bytes,
     directive: OutcomeOptions,
     ids: Ids,
     run_duration: float,
-    look: Callable[[str], Source | None],
+    load_picture: Callable[[str], Source | None],
     *,
     streamed: bool,
 ) -> RunResult:
-    """Let the endpoint's runner work for `run_duration` seconds; `look` opens the pictures that the input names."""
+    """The result of a run of `run_duration` seconds; `load_picture` reads the pictures that the input refers to."""
     if directive.error:
         return RunResult(_failure(directive), 0, (), [])
     files: list[Picture] = []
-    job = Job(body, ids.seed_for, _shelf(ids, files), run_duration, directive.nsfw, look, streamed)
+    add_picture = _picture_adder(ids, files)
+    job = Job(body, ids.seed_for, add_picture, run_duration, directive.nsfw, load_picture, streamed)
     response, steps, partials = catalog.runner(endpoint)(job)
     return RunResult(response, steps, partials, files)
 
 
 def _failure(directive: OutcomeOptions) -> Outcome:
-    """The error that a directive asks for."""
+    """The error that a directive injects."""
     if directive.error in MODEL_ERRORS:
         ctx = {**dict(MODEL_ERRORS[directive.error].ctx), **dict(directive.ctx)}
         return model_error(
@@ -85,25 +86,25 @@ def _failure(directive: OutcomeOptions) -> Outcome:
     )
 
 
-def _shelf(ids: Ids, files: list[Picture]) -> Callable[[Recipe, bool], Picture]:
-    """Where a runner leaves the files of a result."""
+def _picture_adder(ids: Ids, files: list[Picture]) -> Callable[[Recipe, bool], Picture]:
+    """A function that names a picture and appends it to `files`, unless it is inline."""
 
-    def store(recipe: Recipe, inline: bool) -> Picture:
+    def add_picture(recipe: Recipe, inline: bool) -> Picture:
         content = (
             f"{recipe.endpoint} {recipe.seed} {recipe.width}x{recipe.height} {recipe.blank} {recipe.prompt}"
         )
         folder, name = ids.file_name(content)
-        # fal: flux results are named `{nanoid}.jpg` or `.png`, with nothing behind the nanoid (live, 2026).
+        # fal: flux results are named `{nanoid}.jpg` or `.png`, with nothing after the nanoid (live, 2026).
         picture = Picture(recipe, f"/files/b/{folder}/{name}.{_EXTENSIONS[recipe.format]}", inline)
         if not inline:
             files.append(picture)
         return picture
 
-    return store
+    return add_picture
 
 
-class _Nothing:
-    """No wish, without loading the grammar of wishes."""
+class _NoOptions:
+    """The default options, without importing the directive parser."""
 
     queue = run = position = logs = msg = retry = retry_after = None
     cancel = error = ""
@@ -112,4 +113,4 @@ class _Nothing:
     ctx: tuple[tuple[str, JSON], ...] = ()
 
 
-NOTHING: Final[OutcomeOptions] = _Nothing()
+NO_OPTIONS: Final[OutcomeOptions] = _NoOptions()

@@ -1,4 +1,4 @@
-"""Stable Diffusion XL and its hasty kin: fast-sdxl with its image to image, LCM, turbo."""
+"""Stable Diffusion XL and its faster variants: fast-sdxl with image to image, LCM, turbo."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import BaseModel, Field
 from mock_fal.models.catalog import Schema
 from mock_fal.models.flux import ImageSize, Preset
 from mock_fal.models.flux_lora import LoraWeight
-from mock_fal.models.image_model import painting
+from mock_fal.models.image_model import image_runner
 from mock_fal.models.output_schemas import Image, Output
 
 
 class Embedding(BaseModel):
-    """Words of one's own, by the address of their weights. The mock neither fetches nor uses them."""
+    """The URL of a textual inversion and its tokens. The emulator neither downloads nor uses them."""
 
     path: str
     tokens: list[str] = ["<s0>", "<s1>"]
@@ -23,7 +23,7 @@ class Embedding(BaseModel):
 # fal: the fields and defaults of all models here, and their order, are those of the JavaScript client's types, which
 # keep the schemas' order (1.9.3; turbo: 1.4.0); the limits are those of the published schemas (2026-06 to 2026-08).
 class FastSdxlInput(BaseModel):
-    """What `fal-ai/fast-sdxl` accepts."""
+    """The input of `fal-ai/fast-sdxl`."""
 
     prompt: str
     negative_prompt: str = ""
@@ -43,7 +43,7 @@ class FastSdxlInput(BaseModel):
 
 
 class ImageToImageInput(BaseModel):
-    """What `fal-ai/fast-sdxl/image-to-image` accepts."""
+    """The input of `fal-ai/fast-sdxl/image-to-image`."""
 
     image_url: str
     prompt: str
@@ -67,7 +67,7 @@ class ImageToImageInput(BaseModel):
 
 
 class FastLcmInput(BaseModel):
-    """What `fal-ai/fast-lcm-diffusion` accepts. It hands out its pictures as data, unless told otherwise."""
+    """The input of `fal-ai/fast-lcm-diffusion`. `sync_mode` is on by default: pictures are data URIs."""
 
     model_name: Literal["stabilityai/stable-diffusion-xl-base-1.0", "runwayml/stable-diffusion-v1-5"] = (
         "stabilityai/stable-diffusion-xl-base-1.0"
@@ -88,10 +88,10 @@ class FastLcmInput(BaseModel):
     request_id: str = ""
 
 
-# assumption: the limits of turbo, and that its checker is off by default: the types print no default there, and
-# leave out false ones.
+# assumption: the limits of turbo, and that its safety checker is off by default: the types state no default for it,
+# and they omit defaults of false.
 class FastTurboInput(BaseModel):
-    """What `fal-ai/fast-turbo-diffusion` accepts. It too hands out data."""
+    """The input of `fal-ai/fast-turbo-diffusion`. `sync_mode` is on by default here too."""
 
     model_name: Literal["stabilityai/sdxl-turbo", "stabilityai/sd-turbo"] = "stabilityai/sdxl-turbo"
     prompt: str
@@ -107,7 +107,7 @@ class FastTurboInput(BaseModel):
 
 
 class FastTurboOutput(BaseModel):
-    """Four fields: here the prompt does not come back."""
+    """The output of turbo: four fields, without the prompt."""
 
     images: list[Image]
     timings: dict[str, Any]
@@ -121,4 +121,4 @@ SCHEMAS: Final = {
     "fal-ai/fast-lcm-diffusion": Schema(FastLcmInput, Output),
     "fal-ai/fast-turbo-diffusion": Schema(FastTurboInput, FastTurboOutput),
 }
-RUNNERS: Final = {endpoint: painting(endpoint, schema) for endpoint, schema in SCHEMAS.items()}
+RUNNERS: Final = {endpoint: image_runner(endpoint, schema) for endpoint, schema in SCHEMAS.items()}

@@ -1,7 +1,7 @@
-"""What the web framework under fal's runners makes of a body: FastAPI's words, with pydantic's.
+"""Validating a request body, with the error responses of FastAPI and pydantic.
 
-fal: runners are FastAPI apps with pydantic v2 (fal SDK; a flux/schnell 422 seen live in late 2025). The items
-here equal those of a FastAPI 0.115 app with the same models, to the letter (held by tests/test_catalog.py).
+fal: runners are FastAPI apps with pydantic v2 (fal SDK; a flux/schnell 422 seen live in late 2025). The error items
+here are identical to those of a FastAPI 0.115 app with the same models (checked by tests/models/test_catalog.py).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from mock_fal.errors import JSON
 from mock_fal.requests.outcome import RunnerResponse, is_deeper, rejected
 
-# An error repeats the input that it is about, but for one that is deeper: Python reads more levels than it can write.
+# An error repeats its input, unless that has more levels: Python can parse more levels than it can serialise.
 MAX_DEPTH: Final = 100
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class Rejected(Exception):
-    """The body does not fit; `answer` says why."""
+    """The body is invalid; `response` is the runner's error response."""
 
     def __init__(self, response: RunnerResponse) -> None:
         super().__init__(response.body)
@@ -29,12 +29,12 @@ class Rejected(Exception):
 
 
 def load(body: bytes, model: TypeAdapter[Model]) -> Model:
-    """The input of a request. Raises Rejected with the runner's 422, or 400 for what is no text at all."""
+    """The validated input of a request. Raises Rejected with the runner's 422, or 400 for a body that is no text."""
     document = parse(body)
     if document is None:
         raise Rejected(rejected([_item("missing", ["body"], "Field required", None)]))
     try:
-        # FastAPI reads attributes too, which shows in its errors for what is no object.
+        # FastAPI validates from attributes too, which affects its errors for a body that is no object.
         return model.validate_python(document, from_attributes=True)
     except ValidationError as error:
         items = error.errors(include_url=False)
@@ -42,28 +42,28 @@ def load(body: bytes, model: TypeAdapter[Model]) -> Model:
 
 
 def parse(body: bytes) -> JSON:
-    """The document of a body, whatever its content type says; None for an empty one."""
+    """The JSON document of a body, whatever its content type; None for an empty body."""
     if not body:
         return None
     try:
         return json.loads(body)
     except json.JSONDecodeError as error:
-        place, words = _older_words(error)
-        item = _item("json_invalid", ["body", place], "JSON decode error", {}, {"error": words})
+        position, message = _older_message(error)
+        item = _item("json_invalid", ["body", position], "JSON decode error", {}, {"error": message})
         raise Rejected(rejected([item])) from None
     except (ValueError, RecursionError):
-        # Bytes that are no Unicode, numbers of more digits than Python reads, brackets without end.
+        # Invalid Unicode, numbers with more digits than Python parses, nesting that is too deep.
         raise Rejected(RunnerResponse(400, {"detail": "There was an error parsing the body"})) from None
 
 
-def _older_words(error: json.JSONDecodeError) -> tuple[int, str]:
-    """Where and what the mistake is, as Python says it up to 3.12: from 3.13 on, a trailing comma has its own words."""
-    # fal: "Expecting property name enclosed in double quotes" is what FastAPI on such a Python answers.
-    words = _TRAILING_COMMA.get(error.msg)
-    if words is None:
+def _older_message(error: json.JSONDecodeError) -> tuple[int, str]:
+    """Position and message of an error as in Python up to 3.12; 3.13 added a message for trailing commas."""
+    # fal: FastAPI on such a Python responds with "Expecting property name enclosed in double quotes".
+    message = _TRAILING_COMMA.get(error.msg)
+    if message is None:
         return error.pos, error.msg
     after = error.doc[error.pos + 1 :]
-    return len(error.doc) - len(after.lstrip(" \t\n\r")), words
+    return len(error.doc) - len(after.lstrip(" \t\n\r")), message
 
 
 _TRAILING_COMMA: Final = {
@@ -72,12 +72,12 @@ _TRAILING_COMMA: Final = {
 }
 
 
-def _item(kind: str, loc: list[str | int], msg: str, seen: JSON, ctx: JSON = None) -> JSON:
-    item = {"type": kind, "loc": loc, "msg": msg, "input": seen}
+def _item(error_type: str, loc: list[str | int], msg: str, value: JSON, ctx: JSON = None) -> JSON:
+    item = {"type": error_type, "loc": loc, "msg": msg, "input": value}
     return item | {"ctx": ctx} if ctx else item
 
 
 def _ordered(item: JSON) -> JSON:
-    """An error of pydantic in FastAPI's words: the place begins with `body`, the order is FastAPI's."""
-    seen = None if is_deeper(item["input"], MAX_DEPTH) else item["input"]
-    return _item(item["type"], ["body", *item["loc"]], item["msg"], seen, item.get("ctx"))
+    """A pydantic error in FastAPI's form: `loc` begins with `body`, and the keys are in FastAPI's order."""
+    value = None if is_deeper(item["input"], MAX_DEPTH) else item["input"]
+    return _item(item["type"], ["body", *item["loc"]], item["msg"], value, item.get("ctx"))

@@ -1,1 +1,1 @@
-"""How a placeholder is drawn: from chance by way of palette, scene and caption to paint."""
+"""Placeholder pictures: recipe, plan (palette, scene, caption, noise), pixels and file."""

@@ -1,4 +1,4 @@
-"""The words on a picture: prompt, seed, size and endpoint, in lines that fit."""
+"""The caption of a picture: prompt, seed, size and endpoint, wrapped to its width."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from unicodedata import ucd_3_2_0
 
-# Advance widths of Aileron Regular, the one font that Pillow brings, in thousandths of the font size, from " " to "~".
-# With our own table the lines break alike everywhere, whatever a FreeType thinks of kerning and hinting
-# (tests/test_caption.py holds it against the font).
+# Advance widths of Aileron Regular, the font that Pillow includes, in thousandths of the font size, from " " to "~".
+# With this table lines break at the same place on every machine: FreeType versions differ in kerning and hinting.
+# tests/pictures/test_caption.py compares the table with the font.
 _WIDTHS = [
     *(216, 242, 339, 580, 580, 740, 654, 176, 315, 315, 560, 580, 220, 274, 220, 303),
     *(580, 580, 580, 580, 580, 580, 580, 580, 580, 580, 220, 220, 580, 580, 580, 499),
@@ -18,17 +18,18 @@ _WIDTHS = [
     *(300, 531, 611, 529, 615, 549, 290, 615, 593, 238, 233, 522, 247, 855, 593, 586),
     *(611, 615, 330, 459, 313, 592, 514, 785, 482, 513, 462, 303, 250, 303, 580),
 ]
-WIDTHS = {chr(32 + at): width for at, width in enumerate(_WIDTHS)} | {
+WIDTHS = {chr(32 + index): width for index, width in enumerate(_WIDTHS)} | {
     **{"©": 838, "«": 557, "°": 298, "±": 580, "·": 202, "»": 557, "‘": 247, "’": 247},
     **{"“": 417, "”": 417, "…": 620, "‹": 387, "›": 387, "™": 539, "⁄": 235},
 }
 
-SMALLEST_FONT = 9
-MOST_PROMPT_LINES = 3
-LONGEST_READ = 600  # characters of a prompt that are looked at; three lines never hold more
+MIN_FONT_SIZE = 9
+MAX_PROMPT_LINES = 3
+MAX_PROMPT_CHARACTERS = 600  # three lines never hold more; the rest of a prompt is not processed
 
-# What the font lacks and ASCII can say. The rest becomes U+732B: legible, searchable, and never an empty box.
-_LETTERS = str.maketrans(
+# Transliterations of characters that the font lacks. A character without one is written as its code point, as U+732B;
+# the font would draw an empty box.
+_TRANSLITERATIONS = str.maketrans(
     {
         **dict(zip("абвгдезийклмнопрстуфыьэѐієјї", "abvgdezijklmnoprstufy'eeiyji", strict=True)),
         **dict(zip("αβγδεζηικλμνξοπρσςτυφω", "avgdeziiklmnxoprsstyfo", strict=True)),
@@ -59,13 +60,13 @@ _LETTERS = str.maketrans(
         **{"、": ", ", "。": ". ", "「": "“", "」": "”", "„": "“", "‚": "‘", "¿": "?", "¡": "!", "´": "'"},
     }
 )
-# Joiners, direction marks and variation selectors: they say how to set their neighbours, and have no shape themselves.
-_UNSEEN = re.compile("[\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]")
+# Joiners, direction marks and variation selectors: they affect the characters beside them and have no glyph.
+_INVISIBLE = re.compile("[\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of text: `x` and `y` are the left end of its baseline, `size` the font size, all in pixels."""
+    """One line of text. `x` and `y` are the left end of the baseline, `size` is the font size, all in pixels."""
 
     text: str
     x: int
@@ -75,100 +76,104 @@ class Line:
 
 
 def legible(text: str) -> str:
-    """The same words with characters that the font has, on one line.
+    """The text on one line, in characters that the font has.
 
     >>> legible("Crème brûlée\\n für Зоя 猫")
     'Creme brulee fur Zoya U+732B'
     """
-    return re.sub(" +", " ", "".join(map(_legible_letter, _UNSEEN.sub("", text)))).strip()
+    return re.sub(" +", " ", "".join(map(_legible_character, _INVISIBLE.sub("", text)))).strip()
 
 
-def _legible_letter(letter: str) -> str:
-    if letter in WIDTHS:
-        return letter
-    if letter.isspace():
+def _legible_character(character: str) -> str:
+    if character in WIDTHS:
+        return character
+    if character.isspace():
         return " "
-    lower = letter.lower().translate(_LETTERS)
-    if lower != letter.lower():
-        return lower.capitalize() if letter != letter.lower() else lower
-    # The Unicode 3.2 tables are frozen in every Python, so a new Python doesn't change old pictures.
-    plain = ucd_3_2_0.normalize("NFKD", letter)
-    known = "".join(part for part in plain.lower().translate(_LETTERS) if part in WIDTHS)
-    if plain == letter or not known:
-        return "" if ucd_3_2_0.combining(letter) else f" U+{ord(letter):04X} "
-    return known.capitalize() if letter != letter.lower() else known
+    lower = character.lower().translate(_TRANSLITERATIONS)
+    if lower != character.lower():
+        return lower.capitalize() if character != character.lower() else lower
+    # Python's Unicode 3.2 tables never change, so a new Python version doesn't change the pictures.
+    decomposed = ucd_3_2_0.normalize("NFKD", character)
+    supported = "".join(part for part in decomposed.lower().translate(_TRANSLITERATIONS) if part in WIDTHS)
+    if decomposed == character or not supported:
+        return "" if ucd_3_2_0.combining(character) else f" U+{ord(character):04X} "
+    return supported.capitalize() if character != character.lower() else supported
 
 
 def caption(prompt: str, facts: tuple[str, ...], width: int, height: int) -> tuple[Line, ...]:
-    """Lines for the lower left corner, prompt first, or none where a picture has no room for them.
+    """Lines for the lower left corner, prompt first; no lines if the picture is too small.
 
-    `facts` come in the order of their importance; those that don't fit are left out.
+    `facts` are in order of importance; those that don't fit are left out.
     """
     scale = (width * height) ** 0.5
-    size = max(SMALLEST_FONT, min(round(scale * 0.031), width // 14))
-    small = max(SMALLEST_FONT, round(size * 0.72))
+    size = max(MIN_FONT_SIZE, min(round(scale * 0.031), width // 14))
+    small = max(MIN_FONT_SIZE, round(size * 0.72))
     margin = max(3, round(min(width, height) * 0.045))
-    room = width - 2 * margin
-    # A small picture may give more of itself to its caption than a large one.
-    depth = height * (0.85 if height < 200 else 0.4) - margin
-    last = _fact_lines(facts, small, room, int(depth / (small * 1.3)))
-    if not last:
+    max_width = width - 2 * margin
+    # The caption may cover a larger share of a small picture than of a large one.
+    max_height = height * (0.85 if height < 200 else 0.4) - margin
+    fact_lines = _fact_lines(facts, small, max_width, int(max_height / (small * 1.3)))
+    if not fact_lines:
         return ()
-    left = int((depth - len(last) * small * 1.35) / (size * 1.22))
-    first = wrap(legible(prompt[:LONGEST_READ]), size, room, min(MOST_PROMPT_LINES, left))
-    return tuple(_set(first, last, size, small, margin, height - margin))
+    lines_left = int((max_height - len(fact_lines) * small * 1.35) / (size * 1.22))
+    prompt_lines = wrap(
+        legible(prompt[:MAX_PROMPT_CHARACTERS]), size, max_width, min(MAX_PROMPT_LINES, lines_left)
+    )
+    return tuple(_layout(prompt_lines, fact_lines, size, small, margin, height - margin))
 
 
-def _set(first: list[str], last: list[str], size: int, small: int, x: int, bottom: int) -> Iterator[Line]:
-    y = bottom - round((len(last) - 1) * small * 1.35)
-    start = y - round(small * 1.35 + size * 0.12) - round((len(first) - 1) * size * 1.22)
-    for number, text in enumerate(first):
-        yield Line(text, x, start + round(number * size * 1.22), size, 0)
-    for number, text in enumerate(last):
-        yield Line(text, x, y + round(number * small * 1.35), small, 36)
+def _layout(
+    prompt_lines: list[str], fact_lines: list[str], size: int, small: int, x: int, bottom: int
+) -> Iterator[Line]:
+    facts_y = bottom - round((len(fact_lines) - 1) * small * 1.35)
+    prompt_y = facts_y - round(small * 1.35 + size * 0.12) - round((len(prompt_lines) - 1) * size * 1.22)
+    for number, text in enumerate(prompt_lines):
+        yield Line(text, x, prompt_y + round(number * size * 1.22), size, 0)
+    for number, text in enumerate(fact_lines):
+        yield Line(text, x, facts_y + round(number * small * 1.35), small, 36)
 
 
-def _fact_lines(facts: tuple[str, ...], size: int, room: int, most: int) -> list[str]:
+def _fact_lines(facts: tuple[str, ...], size: int, max_width: int, max_lines: int) -> list[str]:
     lines: list[str] = []
     for fact in map(legible, facts):
         joined = f"{lines[-1]} · {fact}" if lines else fact
-        if lines and measure(joined, size) <= room:
+        if lines and measure(joined, size) <= max_width:
             lines[-1] = joined
-        elif measure(fact, size) <= room and len(lines) < min(most, 2):
+        elif measure(fact, size) <= max_width and len(lines) < min(max_lines, 2):
             lines.append(fact)
     return lines
 
 
 def measure(text: str, size: int) -> float:
-    """How wide a legible text is, in pixels."""
+    """The width of a legible text in pixels."""
     return sum(map(WIDTHS.__getitem__, text)) * size / 1000
 
 
-def wrap(text: str, size: int, room: float, most: int) -> list[str]:
-    """At most `most` lines, each within `room`; what is left over ends in an ellipsis."""
+def wrap(text: str, size: int, max_width: float, max_lines: int) -> list[str]:
+    """At most `max_lines` lines of at most `max_width` pixels; a text that is cut off ends in an ellipsis."""
     lines: list[str] = []
-    while text and len(lines) < most:
-        line = _fitting(text, size, room)
+    while text and len(lines) < max_lines:
+        line = _first_line(text, size, max_width)
         text = text[len(line) :].lstrip()
         lines.append(line.rstrip())
     if text and lines:
-        lines[-1] = _shortened(lines[-1], size, room)
+        lines[-1] = _with_ellipsis(lines[-1], size, max_width)
     return [line for line in lines if line]
 
 
-def _fitting(text: str, size: int, room: float) -> str:
-    """The longest beginning that fits, broken at a space if there is one, else within the word."""
-    used, last_space = 0.0, 0
-    for at, letter in enumerate(text):
-        if letter == " ":
-            last_space = at
-        used += WIDTHS[letter] * size / 1000
-        if used > room:
-            return text[: last_space or max(at, 1)]
+def _first_line(text: str, size: int, max_width: float) -> str:
+    """The longest prefix that fits, broken at a space if there is one, else within the word."""
+    width, last_space = 0.0, 0
+    for index, character in enumerate(text):
+        if character == " ":
+            last_space = index
+        width += WIDTHS[character] * size / 1000
+        if width > max_width:
+            return text[: last_space or max(index, 1)]
     return text
 
 
-def _shortened(line: str, size: int, room: float) -> str:
-    while line and measure(line + "…", size) > room:
+def _with_ellipsis(line: str, size: int, max_width: float) -> str:
+    while line and measure(line + "…", size) > max_width:
         line = line[:-1]
     return line.rstrip(" ,.;:") + "…"

@@ -1,4 +1,4 @@
-"""The noise from which a picture of a diffusion model comes out, step by step."""
+"""Noise over a picture, as in the previews of a diffusion model's steps."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from mock_fal.pictures.random_stream import RandomStream
 
-# The side of a cell in pixels: one latent of such a model; and a block of JPEG, which makes the files small.
+# The side of a cell in pixels: one latent of a diffusion model, and one JPEG block, which keeps the files small.
 CELL = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """`cells` is a tone for each cell, row by row; `percent` of what is seen are these tones."""
+    """`cells` holds a tone for each cell, row by row; `percent` is their opacity over the picture."""
 
     percent: int
     columns: int
@@ -20,7 +20,7 @@ class Noise:
     cells: bytes = field(repr=False)
 
 
-def noise(chance: RandomStream, percent: int, width: int, height: int) -> Noise:
-    """Noise that covers a picture of that many pixels. That of a picture is the same at all its steps."""
+def noise(random: RandomStream, percent: int, width: int, height: int) -> Noise:
+    """Noise that covers a picture of this size in pixels; the cells are the same at every step of one picture."""
     columns, rows = -(-width // CELL), -(-height // CELL)
-    return Noise(percent, columns, rows, chance.bytes(columns * rows))
+    return Noise(percent, columns, rows, random.bytes(columns * rows))

@@ -1,4 +1,4 @@
-"""The inks of a picture, from light to dark: one ramp, so that any two tones of it go together."""
+"""The palette of a picture: one colour ramp from light to dark, so that any two of its tones match."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from math import cos, pi, sin
 
 from mock_fal.pictures.random_stream import RandomStream
 
-LIGHT, DARK = 0.97, 0.17  # OKLab lightness of the first ink and of the last
+LIGHT, DARK = 0.97, 0.17  # OKLab lightness of the first and the last colour
 STEPS = 8
 
-# Journeys round the colour wheel, as (hue of the light end, hue of the dark end) in degrees of OKLCH.
-JOURNEYS = (
+# Hue ranges: (hue of the light end, hue of the dark end) in degrees of OKLCH.
+HUE_RANGES = (
     (85, -75),  # cream, peach, rose, plum, indigo
     (75, -10),  # sand, apricot, brick, wine
     (110, 265),  # lime, green, teal, navy
@@ -24,28 +24,26 @@ JOURNEYS = (
 )
 
 
-def palette(chance: RandomStream) -> bytes:
-    """Nine colours as RGB triples, even steps from light to dark; hue and chroma drift on the way."""
-    start, end = chance.pick(JOURNEYS)
-    sway, strength = chance.between(-14, 14), chance.between(0.85, 1.2)
+def palette(random: RandomStream) -> bytes:
+    """Nine colours as RGB triples, in equal steps from light to dark; hue and chroma change along the ramp."""
+    start, end = random.choice(HUE_RANGES)
+    shift, strength = random.uniform(-14, 14), random.uniform(0.85, 1.2)
     return bytes(
         channel
         for step in range(STEPS + 1)
-        for channel in _stop(step / STEPS, start + sway, end + sway, strength)
+        for channel in _stop(step / STEPS, start + shift, end + shift, strength)
     )
 
 
-def _stop(way: float, start: float, end: float, strength: float) -> tuple[int, int, int]:
-    lightness = LIGHT + (DARK - LIGHT) * way
-    # Pale and dark colours bear less chroma than those between; a parabola keeps most of it within sRGB.
-    chroma = strength * (
-        0.022 + 0.075 * way**2 * (1 - way) + 0.5 * way * (1 - way) ** 1.3 * 0.75 + 0.05 * way
-    )
-    return _rgb(lightness, min(chroma, 0.17), (start + (end - start) * way) * pi / 180)
+def _stop(t: float, start: float, end: float, strength: float) -> tuple[int, int, int]:
+    lightness = LIGHT + (DARK - LIGHT) * t
+    # Light and dark colours have a smaller gamut than those between; a parabola keeps most of the ramp within sRGB.
+    chroma = strength * (0.022 + 0.075 * t**2 * (1 - t) + 0.5 * t * (1 - t) ** 1.3 * 0.75 + 0.05 * t)
+    return _rgb(lightness, min(chroma, 0.17), (start + (end - start) * t) * pi / 180)
 
 
 def _rgb(lightness: float, chroma: float, hue: float) -> tuple[int, int, int]:
-    """OKLCH to sRGB of 0..255, clipped (matrices: Björn Ottosson, "A perceptual color space", 2020)."""
+    """OKLCH to sRGB (0 to 255), clipped (matrices: Björn Ottosson, "A perceptual color space", 2020)."""
     a, b = chroma * cos(hue), chroma * sin(hue)
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
     medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3

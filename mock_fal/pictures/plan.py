@@ -1,4 +1,4 @@
-"""What is to be drawn for a recipe: inks, scene and words."""
+"""The drawing plan of a recipe: palette, scene, caption, source picture and noise."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from mock_fal.pictures.scene import FAMILIES, Scene
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A picture as a painter needs it: nine inks from light to dark (RGB triples),
-    what to draw in the tones between them, what to write, the picture that shows through, and the noise that
-    covers it all."""
+    """Everything that `paint` draws.
+
+    `palette` is nine colours from light to dark (RGB triples), `scene` the shapes in tones of the palette, `source`
+    the picture that shows through, and `noise` covers everything.
+    """
 
     palette: bytes
     scene: Scene
@@ -26,22 +28,22 @@ class Plan:
 
 
 def plan(recipe: Recipe) -> Plan:
-    """The plan follows from the recipe alone: the same one on every machine, in every run.
+    """The plan of a recipe: the same on every machine, in every run.
 
     >>> a_cat = Recipe("fal-ai/flux/schnell", "a cat", seed=7, width=1024, height=768)
     >>> [line.text for line in plan(a_cat).caption]
     ['a cat', 'seed 7 · 1024 x 768 · fal-ai/flux/schnell']
     """
-    # Neighbours in a request take neighbouring families, so that no two of them can be mistaken for each other.
-    first = RandomStream(recipe.endpoint, recipe.prompt, recipe.seed).whole(len(FAMILIES))
+    # The pictures of one request get different families, so that they are easy to tell apart.
+    first = RandomStream(recipe.endpoint, recipe.prompt, recipe.seed).integer(len(FAMILIES))
     family = FAMILIES[(first + recipe.index) % len(FAMILIES)]
-    chance = RandomStream(recipe.endpoint, recipe.prompt, recipe.seed, recipe.index)
+    random = RandomStream(recipe.endpoint, recipe.prompt, recipe.seed, recipe.index)
     return Plan(
-        palette=palette(chance),
-        scene=family(chance, recipe.width, recipe.height),
+        palette=palette(random),
+        scene=family(random, recipe.width, recipe.height),
         caption=caption(recipe.prompt, _facts(recipe), recipe.width, recipe.height),
         source=recipe.source,
-        noise=noise(chance, recipe.noise, recipe.width, recipe.height) if recipe.noise else None,
+        noise=noise(random, recipe.noise, recipe.width, recipe.height) if recipe.noise else None,
     )
 
 

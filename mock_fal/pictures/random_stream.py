@@ -1,4 +1,4 @@
-"""Chance: a stream of draws that follows from its words, the same on every machine and in every Python."""
+"""Seeded random numbers that are the same on every machine and in every Python version."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ T = TypeVar("T")
 
 
 class RandomStream:
-    """The same words give the same draws, in the same order.
+    """A stream of random numbers. The same seeds give the same numbers in the same order.
 
-    >>> Chance("a cat", 7).whole(100) == Chance("a cat", 7).whole(100)
+    >>> RandomStream("a cat", 7).integer(100) == RandomStream("a cat", 7).integer(100)
     True
     """
 
-    def __init__(self, *words: str | int) -> None:
-        # The length in front keeps ("ab", "c") and ("a", "bc") apart; lone surrogates may come from JSON escapes.
-        texts = [str(word).encode("utf-8", "surrogatepass") for word in words]
+    def __init__(self, *seeds: str | int) -> None:
+        # The length prefix distinguishes ("ab", "c") from ("a", "bc"). Lone surrogates may come from JSON escapes.
+        texts = [str(seed).encode("utf-8", "surrogatepass") for seed in seeds]
         self._key = b"".join(b"%d:%b" % (len(text), text) for text in texts)
-        self._draws = self._numbers()
+        self._words = self._words_of_32_bits()
 
-    def _numbers(self) -> Iterator[int]:
+    def _words_of_32_bits(self) -> Iterator[int]:
         block = 0
         while True:
             digest = sha256(b"%d/" % block + self._key).digest()
-            yield from (int.from_bytes(digest[at : at + 4], "big") for at in range(0, 32, 4))
+            yield from (int.from_bytes(digest[start : start + 4], "big") for start in range(0, 32, 4))
             block += 1
 
     def unit(self) -> float:
-        """A number of 0 <= x < 1."""
-        return next(self._draws) / 2**32
+        """A number x, 0 <= x < 1."""
+        return next(self._words) / 2**32
 
-    def between(self, low: float, high: float) -> float:
+    def uniform(self, low: float, high: float) -> float:
         return low + (high - low) * self.unit()
 
-    def whole(self, below: int) -> int:
-        """A whole number of 0 <= n < below."""
-        return next(self._draws) * below >> 32
+    def integer(self, below: int) -> int:
+        """An integer n, 0 <= n < below."""
+        return next(self._words) * below >> 32
 
     def bytes(self, count: int) -> bytes:
-        """So many bytes; they don't depend on what was drawn before."""
+        """`count` bytes; they don't depend on the numbers drawn before."""
         return shake_256(self._key).digest(count)
 
-    def pick(self, choices: Sequence[T]) -> T:
-        return choices[self.whole(len(choices))]
+    def choice(self, choices: Sequence[T]) -> T:
+        return choices[self.integer(len(choices))]

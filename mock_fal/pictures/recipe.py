@@ -1,4 +1,4 @@
-"""What a placeholder picture is, before a pixel is drawn: a function of the request."""
+"""The recipe of a placeholder picture: everything that determines its bytes, derived from the request."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Format = Literal["jpeg", "png", "webp"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A picture that was given to start from: its size in pixels, and `tones`, a small grey JPEG of it.
+    """An input picture: its size in pixels, and `tones`, a small greyscale JPEG of it.
 
-    `digest` stands for the picture: two of the same digest are one.
+    Two sources with the same `digest` are the same picture.
     """
 
     digest: str
@@ -23,11 +23,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides the bytes of one picture.
+    """Everything that determines the bytes of one picture.
 
-    `width` and `height` are pixels; `index` tells the pictures of one request apart; `blank` is the black
-    picture that the safety checker puts in the place of an unsafe one; `source` shows through where there is one.
-    `noise` is how much of it (percent) is still noise, as in a model that is not at its last step.
+    `width` and `height` are in pixels. `index` is the position among the pictures of one request. `blank` means the
+    black picture that the safety checker returns instead of an unsafe one. `source` is an input picture that shows
+    through. `noise` is the share of noise in percent, above 0 in previews of a model's earlier steps.
     """
 
     endpoint: str

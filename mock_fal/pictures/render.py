@@ -1,4 +1,4 @@
-"""Recipe to bytes, once for each recipe that is asked for: the darkroom, and the door behind which Pillow is kept."""
+"""Rendering recipes, the picture cache, and reading input pictures; loads Pillow on first use only."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from threading import BoundedSemaphore, Lock
 
 from mock_fal.pictures.recipe import Recipe, Source
 
-LARGE_PIXELS = 8_000_000  # from here on a picture takes more than a moment
-LARGE_AT_ONCE = 2  # each takes a processor, and some 60 MB of memory
+LARGE_PIXELS = 8_000_000  # a larger picture takes seconds to render
+LARGE_AT_ONCE = 2  # each takes one processor and some 60 MB of memory
 _large = BoundedSemaphore(LARGE_AT_ONCE)
 
-# Some 500 pictures of 1024 x 768: what a long test run looks at, and little beside Python itself.
+# Some 500 pictures of 1024 x 768: enough for a long test run.
 CACHE_BYTES = 64 * 1024 * 1024
 
 
 def render(recipe: Recipe) -> bytes:
-    """The file of a picture, a JPEG or PNG of exactly the size asked for. The same recipe gives the same bytes.
+    """The file of a picture, of exactly the size in its recipe. The same recipe gives the same bytes.
 
     >>> render(Recipe("fal-ai/flux/schnell", "a cat", seed=7, width=64, height=48))[:2]
     b'\\xff\\xd8'
     """
-    # Pillow costs some 30 ms to load and many runs never look at a picture.
+    # Pillow takes some 30 ms to import, and many runs never download a picture.
     from mock_fal.pictures.paint import paint
 
     if recipe.width * recipe.height <= LARGE_PIXELS:
@@ -31,72 +31,72 @@ def render(recipe: Recipe) -> bytes:
         return paint(recipe)
 
 
-def look(data: bytes) -> Source:
-    """The picture in a file that somebody gives. Raises UnusableFile for what is none, or none that a model reads."""
-    from mock_fal.pictures.source import look
+def read_source(data: bytes) -> Source:
+    """`source.read_source`, with Pillow imported at the first call. Raises UnusableFile."""
+    from mock_fal.pictures.source import read_source
 
-    return look(data)
+    return read_source(data)
 
 
 class PictureCache:
-    """Develops pictures and keeps those last asked for, up to `max_bytes` in all.
+    """Renders pictures and caches the most recently used ones, up to `max_bytes` in total.
 
-    Any thread may ask. Who asks for a picture that another thread is making waits for that one; a failure to make
-    it goes to all who wait and isn't kept. A picture larger than the whole budget is given and forgotten.
+    Thread-safe. A call for a picture that another thread is rendering waits for that rendering. An error is raised
+    in all waiting calls and isn't cached. A picture larger than `max_bytes` is returned and not cached.
 
-    >>> darkroom = Darkroom(max_bytes=1_000_000)
+    >>> cache = PictureCache(max_bytes=1_000_000)
     >>> cat = Recipe("fal-ai/flux/schnell", "a cat", seed=7, width=64, height=48)
-    >>> darkroom.peek(cat) is None
+    >>> cache.cached(cat) is None
     True
-    >>> darkroom.develop(cat) is darkroom.peek(cat)
+    >>> cache.render(cat) is cache.cached(cat)
     True
     """
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._kept: OrderedDict[Recipe, bytes] = OrderedDict()
-        self._under_way: dict[Recipe, Future[bytes]] = {}
+        self._pictures: OrderedDict[Recipe, bytes] = OrderedDict()
+        self._pending: dict[Recipe, Future[bytes]] = {}
         self._lock = Lock()
 
-    def peek(self, recipe: Recipe) -> bytes | None:
-        """The picture if it is kept; never renders and never waits for a rendering."""
+    def cached(self, recipe: Recipe) -> bytes | None:
+        """The picture if it is cached; never renders and never waits for a rendering."""
         with self._lock:
-            return self._peek(recipe)
+            return self._lookup(recipe)
 
     def render(self, recipe: Recipe) -> bytes:
-        """The picture, rendered if need be. Takes milliseconds to seconds: not for an event loop."""
+        """The picture, rendered unless it is cached. Blocks for milliseconds to seconds: call it off the event loop."""
         with self._lock:
-            if kept := self._peek(recipe):
-                return kept
-            awaited = self._under_way.get(recipe)
-            ours = self._under_way.setdefault(recipe, Future())
-        return awaited.result() if awaited else self._make(recipe, ours)
+            if picture := self._lookup(recipe):
+                return picture
+            pending = self._pending.get(recipe)
+            future = self._pending.setdefault(recipe, Future())
+        return pending.result() if pending else self._render(recipe, future)
 
-    def _peek(self, recipe: Recipe) -> bytes | None:
-        if recipe in self._kept:
-            self._kept.move_to_end(recipe)
-        return self._kept.get(recipe)
+    def _lookup(self, recipe: Recipe) -> bytes | None:
+        if recipe in self._pictures:
+            self._pictures.move_to_end(recipe)
+        return self._pictures.get(recipe)
 
-    def _make(self, recipe: Recipe, promise: Future[bytes]) -> bytes:
+    def _render(self, recipe: Recipe, future: Future[bytes]) -> bytes:
         try:
             picture = render(recipe)
         except BaseException as error:
             with self._lock:
-                del self._under_way[recipe]
-            promise.set_exception(error)
+                del self._pending[recipe]
+            future.set_exception(error)
             raise
         with self._lock:
-            self._keep(recipe, picture)
-            del self._under_way[recipe]
-        promise.set_result(picture)
+            self._add(recipe, picture)
+            del self._pending[recipe]
+        future.set_result(picture)
         return picture
 
-    def _keep(self, recipe: Recipe, picture: bytes) -> None:
+    def _add(self, recipe: Recipe, picture: bytes) -> None:
         if len(picture) > self._max_bytes:
             return
-        self._kept[recipe] = picture
+        self._pictures[recipe] = picture
         self._bytes += len(picture)
         while self._bytes > self._max_bytes:
-            _, oldest = self._kept.popitem(last=False)
+            _, oldest = self._pictures.popitem(last=False)
             self._bytes -= len(oldest)

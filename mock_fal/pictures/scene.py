@@ -1,4 +1,4 @@
-"""What is drawn on a picture: flat shapes in tones, and a soft light over them; six families of compositions."""
+"""The scene of a picture: flat shapes in tones with soft light over them, in six families of compositions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import cos, hypot, pi, sin, sqrt
 
 from mock_fal.pictures.random_stream import RandomStream
 
-# Tones count from light to dark. Shapes and light are added up and must stay within a byte.
+# Tones increase from light to dark. The tones of shapes and light are added and must fit in a byte.
 DARKEST = 164
 DEEPEST_LIGHT = 90
 
@@ -36,7 +36,7 @@ class Disc:
 
 @dataclass(frozen=True, slots=True)
 class Glow:
-    """A round of light that fades outwards; `strength` is how many tones it lifts its centre."""
+    """A round light that fades outwards; `strength` is the number of tones by which it lightens its centre."""
 
     x: float
     y: float
@@ -46,7 +46,7 @@ class Glow:
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The shade that lies over all shapes: an even change from top to bottom, minus the glows."""
+    """Shading over all shapes: a linear gradient from top to bottom, minus the glows."""
 
     top: int
     bottom: int
@@ -55,87 +55,87 @@ class Light:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A ground, the shapes on it from back to front, and the light."""
+    """The background tone, the shapes from back to front, and the light."""
 
     ground: int
     shapes: tuple[Area | Disc, ...]
     light: Light
 
 
-def hills(chance: RandomStream, width: float, height: float) -> Scene:
-    """Ridges behind ridges, each paler at its foot, and a low sun."""
+def hills(random: RandomStream, width: float, height: float) -> Scene:
+    """Ridges behind each other, each lighter at its foot, and a low sun."""
     span = min(width, height)
-    x, y = width * chance.between(0.2, 0.8), height * chance.between(0.22, 0.4)
-    sun = Disc(x, y, span * chance.between(0.07, 0.14), 0)
-    count = 5 + chance.whole(2)
-    rough = chance.pick((0.0, 0.0, 0.5, 1.0))
+    x, y = width * random.uniform(0.2, 0.8), height * random.uniform(0.22, 0.4)
+    sun = Disc(x, y, span * random.uniform(0.07, 0.14), 0)
+    count = 5 + random.integer(2)
+    rough = random.choice((0.0, 0.0, 0.5, 1.0))
     ridges = []
     for layer in range(count):
-        way = layer / (count - 1)
-        level, rise = height * (0.42 + 0.44 * way), span * (0.10 - 0.03 * way)
-        ridges.append((_ridge(chance, width, level, rise, rough * (1 - 0.6 * way)), _grade(34, way)))
+        t = layer / (count - 1)
+        level, rise = height * (0.42 + 0.44 * t), span * (0.10 - 0.03 * t)
+        ridges.append((_ridge(random, width, level, rise, rough * (1 - 0.6 * t)), _grade(34, t)))
     glow = Glow(x, y, hypot(width, height) * 0.55, 62)
     return Scene(18, (sun, *_stacked(ridges, height)), Light(DEEPEST_LIGHT, 0, (glow,)))
 
 
-def waves(chance: RandomStream, width: float, height: float) -> Scene:
-    """A regular swell under a moon: crests in rows, every row nearer, larger and darker."""
+def waves(random: RandomStream, width: float, height: float) -> Scene:
+    """Waves under a moon: rows of crests, each row nearer, larger and darker."""
     span = min(width, height)
-    x, y = width * chance.between(0.25, 0.75), height * chance.between(0.16, 0.28)
+    x, y = width * random.uniform(0.25, 0.75), height * random.uniform(0.16, 0.28)
     moon = [Disc(x, y, span * (0.24 - 0.045 * ring), 26 - 8 * ring) for ring in range(4)]
-    rows = 7 + chance.whole(4)
-    length, lean = span * chance.between(0.42, 0.75), chance.between(-0.6, 0.6)
+    rows = 7 + random.integer(4)
+    length, lean = span * random.uniform(0.42, 0.75), random.uniform(-0.6, 0.6)
     crests = []
     for row in range(rows):
-        way = row / (rows - 1)
-        level, rise = height * (0.36 + 0.56 * way**1.15), span * (0.018 + 0.03 * way)
-        turn, shift = 2 * pi / (length * (0.6 + 0.7 * way)), chance.unit() * 2 * pi
+        t = row / (rows - 1)
+        level, rise = height * (0.36 + 0.56 * t**1.15), span * (0.018 + 0.03 * t)
+        turn, shift = 2 * pi / (length * (0.6 + 0.7 * t)), random.unit() * 2 * pi
         crest = [
             (px, level - rise * (1 - sin(px * turn + shift + lean * sin(px * turn)))) for px in _across(width)
         ]
-        crests.append((crest, _grade(44, way)))
+        crests.append((crest, _grade(44, t)))
     return Scene(30, (*moon, *_stacked(crests, height)), Light(70, 10, (Glow(x, y, span * 0.9, 60),)))
 
 
-def orbs(chance: RandomStream, width: float, height: float) -> Scene:
-    """Planets of several sizes, spread like seeds in a flower, all lit from the same side."""
+def orbs(random: RandomStream, width: float, height: float) -> Scene:
+    """Planets of several sizes, placed at golden-angle steps, all lit from the same side."""
     span = min(width, height)
-    side, turn = chance.pick((-1, 1)), chance.unit() * 2 * pi
+    side, turn = random.choice((-1, 1)), random.unit() * 2 * pi
     shapes, glows = [], []
     for number in range(7):
-        angle, way = turn + number * GOLDEN_ANGLE, sqrt((number + 0.35) / 7)
-        x, y = width * (0.5 + 0.5 * way * cos(angle)), height * (0.42 + 0.42 * way * sin(angle))
-        radius = span * chance.between(0.06, 0.12) * (1 + 1.4 * chance.unit())
-        tone = 80 + chance.whole(DARKEST - 80)
+        angle, t = turn + number * GOLDEN_ANGLE, sqrt((number + 0.35) / 7)
+        x, y = width * (0.5 + 0.5 * t * cos(angle)), height * (0.42 + 0.42 * t * sin(angle))
+        radius = span * random.uniform(0.06, 0.12) * (1 + 1.4 * random.unit())
+        tone = 80 + random.integer(DARKEST - 80)
         shapes += [Disc(x, y, radius * 1.22, 34), Disc(x, y, radius, tone)]
         glows.append(Glow(x + side * radius * 0.4, y - radius * 0.4, radius * 1.15, 84))
     return Scene(20, tuple(shapes), Light(40, DEEPEST_LIGHT, tuple(glows)))
 
 
-def ribbons(chance: RandomStream, width: float, height: float) -> Scene:
-    """Bands that flow side by side across the whole picture and swell as they go."""
-    count = 9 + chance.whole(4)
-    lean, swell = chance.between(-0.35, 0.35), chance.between(0.08, 0.16)
-    a, b = chance.unit() * 2 * pi, chance.unit() * 2 * pi
-    crest = chance.between(0.3, 0.7)
+def ribbons(random: RandomStream, width: float, height: float) -> Scene:
+    """Wavy bands side by side across the whole picture."""
+    count = 9 + random.integer(4)
+    lean, swell = random.uniform(-0.35, 0.35), random.uniform(0.08, 0.16)
+    a, b = random.unit() * 2 * pi, random.unit() * 2 * pi
+    crest = random.uniform(0.3, 0.7)
     edges = []
     for band in range(count):
-        way = band / count
+        t = band / count
         edge = []
         for x in _across(width):
             part = x / width
-            swing = sin(part * 4.4 + a + way * 2.2) + 0.5 * sin(part * 8.1 + b - way * 3.0)
+            swing = sin(part * 4.4 + a + t * 2.2) + 0.5 * sin(part * 8.1 + b - t * 3.0)
             edge.append(
-                (x, height * ((way - 0.08) * 1.18 + lean * (part - 0.5) * (1 - 0.6 * way) + swell * swing))
+                (x, height * ((t - 0.08) * 1.18 + lean * (part - 0.5) * (1 - 0.6 * t) + swell * swing))
             )
-        edges.append((edge, round(DARKEST * min(1.0, 0.04 + abs(way - crest) * 1.7))))
-    glow = Glow(width * chance.between(0.2, 0.8), height * crest, hypot(width, height) * 0.6, 60)
+        edges.append((edge, round(DARKEST * min(1.0, 0.04 + abs(t - crest) * 1.7))))
+    glow = Glow(width * random.uniform(0.2, 0.8), height * crest, hypot(width, height) * 0.6, 60)
     return Scene(round(DARKEST * crest), _stacked(edges, height), Light(70, 80, (glow,)))
 
 
-def mosaic(chance: RandomStream, width: float, height: float) -> Scene:
-    """Tiles of quarter rounds, half rounds, wedges and dots."""
-    size = max(min(width, height) / (3 + chance.whole(3)), sqrt(width * height / 140))
+def mosaic(random: RandomStream, width: float, height: float) -> Scene:
+    """Tiles of quarter discs, leaves, triangles and dots."""
+    size = max(min(width, height) / (3 + random.integer(3)), sqrt(width * height / 140))
     columns, rows = max(1, round(width / size)), max(1, round(height / size))
     wide, high = width / columns, height / rows
     tones = (8, 44, 84, 124, 160)
@@ -143,29 +143,29 @@ def mosaic(chance: RandomStream, width: float, height: float) -> Scene:
         shape
         for row in range(rows)
         for column in range(columns)
-        for shape in _tile(chance, column * wide, row * high, wide, high, tones)
+        for shape in _tile(random, column * wide, row * high, wide, high, tones)
     )
-    glow = Glow(width * chance.unit(), height * chance.unit() * 0.6, hypot(width, height) * 0.7, 50)
+    glow = Glow(width * random.unit(), height * random.unit() * 0.6, hypot(width, height) * 0.7, 50)
     return Scene(44, shapes, Light(20, 70, (glow,)))
 
 
-def rays(chance: RandomStream, width: float, height: float) -> Scene:
-    """A sun of many rings, and its beams over the whole sky."""
+def rays(random: RandomStream, width: float, height: float) -> Scene:
+    """A sun of several rings, with beams across the whole sky."""
     reach = hypot(width, height)
-    x, y = width * chance.between(0.25, 0.75), height * chance.between(0.45, 0.75)
-    beams = 2 * (9 + chance.whole(8))
-    turn = chance.unit()
+    x, y = width * random.uniform(0.25, 0.75), height * random.uniform(0.45, 0.75)
+    beams = 2 * (9 + random.integer(8))
+    turn = random.unit()
     shapes: list[Area | Disc] = []
     for beam in range(0, beams, 2):
         one, two = ((beam + turn + half) * 2 * pi / beams for half in (0.0, 1.0))
         far = ((x + reach * cos(one), y + reach * sin(one)), (x + reach * cos(two), y + reach * sin(two)))
         shapes.append(Area(((x, y), *far), 88))
-    rings = 5 + chance.whole(4)
-    radius = min(width, height) * chance.between(0.26, 0.38)
+    rings = 5 + random.integer(4)
+    radius = min(width, height) * random.uniform(0.26, 0.38)
     for ring in range(rings):
-        way = ring / (rings - 1)
-        shapes.append(Disc(x, y, radius * (1 - 0.78 * way), round(140 * (1 - way) ** 1.2)))
-    ridge = _ridge(chance, width, max(height * 0.8, y), min(width, height) * 0.05, 0)
+        t = ring / (rings - 1)
+        shapes.append(Disc(x, y, radius * (1 - 0.78 * t), round(140 * (1 - t) ** 1.2)))
+    ridge = _ridge(random, width, max(height * 0.8, y), min(width, height) * 0.05, 0)
     land = _stacked([(ridge, DARKEST)], height)
     return Scene(62, (*shapes, *land), Light(DEEPEST_LIGHT, 50, (Glow(x, y, reach * 0.75, 84),)))
 
@@ -179,29 +179,28 @@ FAMILIES: tuple[Callable[[RandomStream, float, float], Scene], ...] = (
     rays,
 )
 
-STEPS = (
-    48  # straight pieces in a curve: at 1,024 pixels one is 21 wide and leaves it by less than half a pixel
-)
+# Line segments per curve: at 1,024 pixels each is 21 wide and less than half a pixel off the curve.
+STEPS = 48
 
 
 def _across(width: float) -> Iterator[float]:
     return (width * step / STEPS for step in range(STEPS + 1))
 
 
-def _grade(first: int, way: float) -> int:
-    return round(first + (DARKEST - first) * way)
+def _grade(first: int, t: float) -> int:
+    return round(first + (DARKEST - first) * t)
 
 
-def _ridge(chance: RandomStream, width: float, level: float, rise: float, rough: float) -> Edge:
-    """A ridge about `level`: two slow swings, and as much broken rock as `rough` (0 to 1) asks for."""
-    one, two = chance.between(3.0, 6.5) / width, chance.between(7.0, 13.0) / width
-    a, b = chance.unit() * 2 * pi, chance.unit() * 2 * pi
+def _ridge(random: RandomStream, width: float, level: float, rise: float, rough: float) -> Edge:
+    """A ridge around `level`: two slow sine waves, plus jitter in proportion to `rough` (0 to 1)."""
+    one, two = random.uniform(3.0, 6.5) / width, random.uniform(7.0, 13.0) / width
+    a, b = random.unit() * 2 * pi, random.unit() * 2 * pi
     smooth = [(x, level + rise * (sin(x * one + a) + 0.45 * sin(x * two + b))) for x in _across(width)]
-    return [(x, y + rise * rough * chance.between(-0.45, 0.45)) for x, y in smooth] if rough else smooth
+    return [(x, y + rise * rough * random.uniform(-0.45, 0.45)) for x, y in smooth] if rough else smooth
 
 
 def _stacked(edges: Sequence[tuple[Edge, int]], height: float) -> tuple[Area, ...]:
-    """What lies below each edge, down to where the next one covers it: painting time goes by rows times points."""
+    """The area below each edge, down to where the next one covers it: drawing time grows with rows times points."""
     feet = [max(y for _, y in edge) + 1 for edge, _ in edges[1:]] + [height]
     return tuple(
         Area(((edge[0][0], foot), *edge, (edge[-1][0], foot)), tone)
@@ -210,14 +209,14 @@ def _stacked(edges: Sequence[tuple[Edge, int]], height: float) -> tuple[Area, ..
 
 
 def _tile(
-    chance: RandomStream, x: float, y: float, wide: float, high: float, tones: tuple[int, ...]
+    random: RandomStream, x: float, y: float, wide: float, high: float, tones: tuple[int, ...]
 ) -> Iterator[Area | Disc]:
-    first = chance.whole(len(tones))
-    ground, ink = tones[first], tones[(first + 1 + chance.whole(len(tones) - 1)) % len(tones)]
+    first = random.integer(len(tones))
+    ground, ink = tones[first], tones[(first + 1 + random.integer(len(tones) - 1)) % len(tones)]
     yield Area(((x, y), (x + wide, y), (x + wide, y + high), (x, y + high)), ground)
     corners = ((x, y), (x + wide, y), (x + wide, y + high), (x, y + high))
-    corner, kind = chance.whole(4), chance.whole(6)
-    if kind < 3:  # a quarter round, and in every third a smaller one upon it
+    corner, kind = random.integer(4), random.integer(6)
+    if kind < 3:  # a quarter disc; for kind 2 with a smaller one on it
         yield _quarter(corners[corner], corner, wide, high, ink)
         if kind == 2:
             yield _quarter(corners[corner], corner, wide / 2, high / 2, ground)
@@ -225,7 +224,7 @@ def _tile(
         yield Area(tuple(corners[(corner + turn) % 4] for turn in range(3)), ink)
     elif kind == 4:
         yield Disc(x + wide / 2, y + high / 2, min(wide, high) * 0.32, ink)
-    else:  # two quarter rounds that meet as a leaf
+    else:  # two quarter discs that form a leaf
         yield _quarter(corners[corner], corner, wide / 2, high / 2, ink)
         yield _quarter(corners[(corner + 2) % 4], (corner + 2) % 4, wide / 2, high / 2, ink)
 

@@ -1,4 +1,4 @@
-"""A look at a picture that somebody gives: whether it is one, how large, and what is in it. Imports Pillow."""
+"""Reading an input picture: its format, size and a small greyscale copy. Imports Pillow."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from PIL import Image, ImageOps
 from mock_fal.errors import UnusableFile
 from mock_fal.pictures.recipe import Source
 
-# What is kept of a picture: its light and dark, in some 20 kB. It is known again at this size.
-KEPT_SIDE: Final = 512
-KEPT_QUALITY: Final = 80
+# The greyscale copy of an input picture takes some 20 kB; at this size the picture is still recognisable.
+COPY_SIDE: Final = 512
+COPY_QUALITY: Final = 80
 
-# fal: the formats that its page on model errors names. MPO is what some cameras make of JPEG.
+# fal: the formats listed on its page on model errors. MPO is a JPEG variant that some cameras write.
 FORMATS: Final = {"JPEG", "MPO", "PNG", "WEBP"}
 
-# EXIF: the picture lies on its side.
+# EXIF orientations that swap width and height.
 _ORIENTATION: Final = 0x0112
-_ON_ITS_SIDE: Final = range(5, 9)
+_ROTATED: Final = range(5, 9)
 
 
-def look(data: bytes) -> Source:
-    """The picture in a file. Raises UnusableFile for what is none, or none that a model reads."""
+def read_source(data: bytes) -> Source:
+    """The picture in a file. Raises UnusableFile if the file is not a picture or not in a supported format."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data))
-            known = image.format in FORMATS
+            supported = image.format in FORMATS
             width, height = image.size
-            if image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE:
+            if image.getexif().get(_ORIENTATION) in _ROTATED:
                 width, height = height, width
-            tones = _tones(image) if known else b""
-    except Exception:  # a broken file may raise whatever its decoder stumbles over
+            tones = _tones(image) if supported else b""
+    except Exception:  # a decoder may raise anything on a broken file
         raise UnusableFile("image_load_error") from None
-    if not known:
+    if not supported:
         raise UnusableFile("unsupported_image_format")
     return Source(sha256(data).hexdigest(), width, height, tones)
 
 
 def _tones(image: Image.Image) -> bytes:
-    image.draft("L", (KEPT_SIDE, KEPT_SIDE))  # JPEG can be read small at once
-    image.thumbnail((KEPT_SIDE, KEPT_SIDE), Image.Resampling.BOX)
+    image.draft("L", (COPY_SIDE, COPY_SIDE))  # JPEG can be decoded at a reduced size
+    image.thumbnail((COPY_SIDE, COPY_SIDE), Image.Resampling.BOX)
     small = ImageOps.exif_transpose(image).convert("RGBA")
-    paper = Image.new("RGBA", small.size, "white")
+    background = Image.new("RGBA", small.size, "white")
     file = io.BytesIO()
-    Image.alpha_composite(paper, small).convert("L").save(file, "JPEG", quality=KEPT_QUALITY)
+    Image.alpha_composite(background, small).convert("L").save(file, "JPEG", quality=COPY_QUALITY)
     return file.getvalue()

@@ -1,14 +1,14 @@
-"""The life of a request: when it starts and ends, and what it looks like at a given moment.
+"""The lifecycle of a request: when it starts and ends, and its status and logs at a given moment.
 
-A request is told by facts (a `Ticket`) from which a `Schedule` follows; status, logs and result are functions
-of the schedule and of `now`. It moves one way only:
+A `Schedule` is derived from a `Submission`; status, logs and result are functions of the schedule and of `now`.
+A request only moves forward:
 
     queued ──────────▶ running ──────────▶ completed
        │ start deadline, cancelled            ▲
        └──────────────────────────────────────┘
 
-fal has these three states and no other: what failed and what was cancelled is completed too
-(fal's Queue API documentation, 2026; held by tests/test_lifecycle.py).
+fal has these three states only; a failed or cancelled request is completed too
+(fal's Queue API documentation, 2026; see tests/requests/test_lifecycle.py).
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from heapq import heapify, heappop, heappush, heapreplace
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What was asked for, and when: moments in Unix seconds, spans in seconds.
+    """A submitted request: moments in Unix seconds, durations in seconds.
 
-    `number` is the order of submission. Low priority waits behind every normal request. `caller_left` says that
-    it was cancelled by a connection that broke: the caller of a direct request hung up.
+    `number` is the order of submission. A low-priority request waits behind every normal one.
     """
 
     number: int
@@ -36,38 +35,39 @@ class Submission:
     start_timeout_s: float = math.inf
     cancelled_at: float = math.inf
     honours_cancel: bool = False
-    # How many more are said to wait in front at first.
+    # Requests that are added to the queue position; the number falls to 0 while the request waits.
     position: int = 0
-    caller_left: bool = False
+    # Whether the client of a direct request disconnected; `cancelled_at` is the moment.
+    client_disconnected: bool = False
 
     @property
     def ready_at(self) -> float:
-        """The soonest that a runner may take it."""
+        """The earliest moment at which a runner may start it."""
         return self.queued_at + self.queue_duration
 
 
 class Ending(Enum):
-    """How a request came to be completed."""
+    """How a request was completed."""
 
-    ANSWERED = "the runner answered"
-    TIMED_OUT = "no runner started in time"
-    CANCELLED = "cancelled while it waited"
-    STOPPED = "cancelled while it ran, and the runner obeyed"
-    LEFT = "the caller of a direct request hung up"
+    RESPONDED = "the runner responded"
+    TIMED_OUT = "no runner started before the deadline"
+    CANCELLED = "cancelled in the queue"
+    STOPPED = "cancelled while it ran, and the runner stopped"
+    DISCONNECTED = "the client of a direct request disconnected"
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """When a request starts and ends. `starts_at` is infinite for one that never starts.
 
-    `run_duration` is the whole length of the work, also when it was stopped before.
+    `run_duration` is the duration of a full run, also for one that was stopped.
     """
 
     queued_at: float
     starts_at: float
     ends_at: float
     run_duration: float
-    ending: Ending = Ending.ANSWERED
+    ending: Ending = Ending.RESPONDED
 
     @property
     def leaves_queue_at(self) -> float:
@@ -76,19 +76,19 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """`position` requests of the same app wait in front of this one."""
+    """In the queue; `position` requests of the same app are ahead."""
 
     position: int
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A runner is at work."""
+    """A runner has started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """It is over. `inference_s` is None when no runner ever started."""
+    """Completed. `inference_s` is None if no runner started."""
 
     inference_s: float | None
     ending: Ending
@@ -99,7 +99,7 @@ Status = Queued | Running | Completed
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """What a runner printed, and when."""
+    """A line that a runner logged."""
 
     message: str
     at: float
@@ -108,20 +108,18 @@ class LogLine:
 
 
 def schedule(submission: Submission, starts_at: float) -> Schedule:
-    """What becomes of a request that a runner could take at `starts_at`."""
-    gives_up_at = submission.queued_at + submission.start_timeout_s
-    if gives_up_at < starts_at and gives_up_at <= submission.cancelled_at:
-        return Schedule(
-            submission.queued_at, math.inf, gives_up_at, submission.run_duration, Ending.TIMED_OUT
-        )
+    """The schedule of a request that a runner can start at `starts_at`."""
+    deadline = submission.queued_at + submission.start_timeout_s
+    if deadline < starts_at and deadline <= submission.cancelled_at:
+        return Schedule(submission.queued_at, math.inf, deadline, submission.run_duration, Ending.TIMED_OUT)
     if submission.cancelled_at < starts_at:
-        ending = Ending.LEFT if submission.caller_left else Ending.CANCELLED
+        ending = Ending.DISCONNECTED if submission.client_disconnected else Ending.CANCELLED
         return Schedule(
             submission.queued_at, math.inf, submission.cancelled_at, submission.run_duration, ending
         )
     ends_at = starts_at + submission.run_duration
     if submission.honours_cancel and submission.cancelled_at < ends_at:
-        ending = Ending.LEFT if submission.caller_left else Ending.STOPPED
+        ending = Ending.DISCONNECTED if submission.client_disconnected else Ending.STOPPED
         return Schedule(
             submission.queued_at, starts_at, submission.cancelled_at, submission.run_duration, ending
         )
@@ -131,38 +129,37 @@ def schedule(submission: Submission, starts_at: float) -> Schedule:
 def plan(
     submissions: Iterable[Submission], *, runners: int, now: float, busy_until: Iterable[float] = ()
 ) -> tuple[dict[int, Schedule], list[float]]:
-    """The schedules, by number, of tickets that wait at `now` for a limited number of runners.
+    """The schedules, by number, of submissions that wait at `now` for a limited number of runners.
 
-    None starts before `now`, so that what has been told stays true. Each runner that comes free takes, of
-    those ready by then, the normal ones before the low ones, the earlier before the later. `busy_until` are
-    the moments at which the runners now at work come free. Returned beside the schedules: a heap of the
-    moments at which the runners are free after all this.
+    None starts before `now`, so that a reported status stays true. A runner that becomes free takes a request that
+    is ready: normal before low priority, then in order of submission. `busy_until` are the moments at which the busy
+    runners become free. Also returns a heap of the moments at which the runners are free after these requests.
     """
     free = list(busy_until)
     free += [now] * (runners - len(free))
     heapify(free)
-    coming = [
+    pending = [
         (submission.ready_at, submission.low_priority, submission.number, submission)
         for submission in submissions
     ]
-    heapify(coming)
+    heapify(pending)
     ready: list[tuple[bool, int, Submission]] = []
     schedules: dict[int, Schedule] = {}
     moment = now
-    while coming or ready:
-        moment = max(free[0], moment if ready else coming[0][0])
-        while coming and coming[0][0] <= moment:
-            _, low, number, submission = heappop(coming)
+    while pending or ready:
+        moment = max(free[0], moment if ready else pending[0][0])
+        while pending and pending[0][0] <= moment:
+            _, low, number, submission = heappop(pending)
             heappush(ready, (low, number, submission))
         _, number, submission = heappop(ready)
-        its = schedules[number] = schedule(submission, moment)
-        if its.starts_at < math.inf:
-            heapreplace(free, its.ends_at)
+        schedules[number] = schedule(submission, moment)
+        if schedules[number].starts_at < math.inf:
+            heapreplace(free, schedules[number].ends_at)
     return schedules, free
 
 
 def position_offset(submission: Submission, now: float) -> int:
-    """How many more are said to wait in front: `position` of them at first, none when the wait is over."""
+    """The requests added to the queue position: `position` at submission, falling evenly to 0 at `ready_at`."""
     left_s = submission.ready_at - now
     return (
         math.ceil(submission.position * left_s / submission.queue_duration)
@@ -171,75 +168,75 @@ def position_offset(submission: Submission, now: float) -> int:
     )
 
 
-def next_step(submission: Submission, now: float) -> float:
-    """The moment, after `now`, at which one less of them is in front; infinite when none is."""
-    ahead = position_offset(submission, now)
+def next_offset_change(submission: Submission, now: float) -> float:
+    """When the position offset changes next, after `now`; infinite if it is 0."""
+    offset = position_offset(submission, now)
     return (
-        submission.ready_at - submission.queue_duration * ((ahead - 1) / submission.position)
-        if ahead
+        submission.ready_at - submission.queue_duration * ((offset - 1) / submission.position)
+        if offset
         else math.inf
     )
 
 
-def status(its: Schedule, now: float, ahead: int = 0) -> Status:
-    """The state at `now`, with `ahead` requests in front. A request never moves back."""
-    if now >= its.ends_at:
-        started = its.starts_at < math.inf
-        return Completed(its.ends_at - its.starts_at if started else None, its.ending)
-    if now >= its.starts_at:
+def status(schedule: Schedule, now: float, ahead: int = 0) -> Status:
+    """The status at `now`, with `ahead` requests ahead in the queue. A request never moves back."""
+    if now >= schedule.ends_at:
+        started = schedule.starts_at < math.inf
+        return Completed(schedule.ends_at - schedule.starts_at if started else None, schedule.ending)
+    if now >= schedule.starts_at:
         return Running()
     return Queued(ahead)
 
 
-def logs(its: Schedule, steps: int, now: float) -> list[LogLine]:
-    """What the runner has printed by `now`: one line for each inference step. Lines are never taken back."""
+def logs(schedule: Schedule, steps: int, now: float) -> list[LogLine]:
+    """The lines logged by `now`: one for each inference step. Lines are never removed."""
     lines = []
     for step in range(1, steps + 1):
-        at = _printed_at(its, step, steps)
-        if at > now or at > its.ends_at:
+        at = _logged_at(schedule, step, steps)
+        if at > now or at > schedule.ends_at:
             break
-        lines.append(LogLine(_progress(step, steps, at - its.starts_at), at))
+        lines.append(LogLine(_progress(step, steps, at - schedule.starts_at), at))
     return lines
 
 
-def next_change(its: Schedule, steps: int, now: float) -> float:
-    """The next moment, after `now`, at which the request has something new to tell; infinite at the end."""
-    if now >= its.ends_at:
+def next_change(schedule: Schedule, steps: int, now: float) -> float:
+    """When status or logs change next, after `now`; infinite for a completed request."""
+    if now >= schedule.ends_at:
         return math.inf
-    if now < its.leaves_queue_at:
-        return its.leaves_queue_at
-    printed = len(logs(its, steps, now))
-    next_line = _printed_at(its, printed + 1, steps) if printed < steps else math.inf
-    return min(next_line, its.ends_at)
+    if now < schedule.leaves_queue_at:
+        return schedule.leaves_queue_at
+    logged = len(logs(schedule, steps, now))
+    next_line = _logged_at(schedule, logged + 1, steps) if logged < steps else math.inf
+    return min(next_line, schedule.ends_at)
 
 
-def part_due(its: Schedule, number: int, parts: int) -> float:
-    """When the `number`-th of so many parts of a stream goes out: evenly over the run, the last one at its end."""
-    return _printed_at(its, number, parts)
+def part_sent_at(schedule: Schedule, number: int, parts: int) -> float:
+    """When part `number` of a stream is sent: `parts` parts are spread evenly over the run, the last one at its end."""
+    return _logged_at(schedule, number, parts)
 
 
-def next_stage(its: Schedule, now: float) -> float:
-    """Where a auto-advance clock goes from `now`: half through the run, so that its logs are seen; then the end."""
-    if now < its.leaves_queue_at:
-        half = its.starts_at + its.run_duration / 2
-        return min(half, its.ends_at)
-    return its.ends_at
+def next_stage(schedule: Schedule, now: float) -> float:
+    """Where an auto-advance clock moves from `now`: to the middle of the run, where logs exist; then to its end."""
+    if now < schedule.leaves_queue_at:
+        middle = schedule.starts_at + schedule.run_duration / 2
+        return min(middle, schedule.ends_at)
+    return schedule.ends_at
 
 
-def _printed_at(its: Schedule, step: int, steps: int) -> float:
-    # The quotient first: it is exactly 1 for the last step, whose line must not come after the end.
-    return its.starts_at + its.run_duration * (step / steps)
+def _logged_at(schedule: Schedule, step: int, steps: int) -> float:
+    # Divide first: the quotient is exactly 1 for the last step, which must not be logged after the end.
+    return schedule.starts_at + schedule.run_duration * (step / steps)
 
 
 def _progress(step: int, steps: int, elapsed_s: float) -> str:
-    """A line as the progress bars of diffusion pipelines print it."""
-    # assumption: whether flux shows logs at all, and their form.
+    """A line in the format of the progress bars of diffusion pipelines."""
+    # assumption: flux has logs, and they have this format.
     filled = 10 * step // steps
     rate = step / elapsed_s if elapsed_s > 0 else 0.0
     bar = "█" * filled + " " * (10 - filled)
-    return f"{100 * step // steps:3d}%|{bar}| {step}/{steps} [{_clock(elapsed_s)}, {rate:5.2f}it/s]"
+    return f"{100 * step // steps:3d}%|{bar}| {step}/{steps} [{_minutes(elapsed_s)}, {rate:5.2f}it/s]"
 
 
-def _clock(elapsed_s: float) -> str:
+def _minutes(elapsed_s: float) -> str:
     minutes, seconds = divmod(int(elapsed_s), 60)
     return f"{minutes:02d}:{seconds:02d}"

@@ -1,4 +1,4 @@
-"""What comes out of a request: a model's answer, or the gateway's word that there is none."""
+"""The outcome of a request: the response of a runner, or the gateway's error if there is none."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mock_fal.pictures.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A file of a result, in the place of its URL: where it is read depends on who asks.
+    """A file in a result, in place of its URL, which depends on the media host that a client can reach.
 
-    `path` is the file's path on the media host; `inline` asks for a data URI instead.
+    `path` is the path on the media host; `inline` selects a data URI instead.
     """
 
     recipe: Recipe
@@ -24,9 +24,9 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class RunnerResponse:
-    """What a runner said, a result or a model error. `body` is JSON with a `Picture` for each file.
+    """The response of a runner: a result or a model error. `body` is JSON with a `Picture` for each file.
 
-    `inline` says that some of them are to be data URIs.
+    `inline` is set if some of them are data URIs.
     """
 
     status: int
@@ -38,10 +38,10 @@ class RunnerResponse:
 
 @dataclass(frozen=True, slots=True)
 class RequestFailure:
-    """What the gateway says when no runner answered. `error_type` is a key of REQUEST_ERRORS.
+    """The error of the gateway when no runner responded. `error_type` is a key of REQUEST_ERRORS.
 
-    `by_user` marks a deadline that the caller had set: clients don't try these again. The others are what a test
-    may ask for: another text, a word about trying again, and when to, in seconds.
+    `by_user` marks a deadline that the client had set; official clients don't retry these. `msg`, `retry` and
+    `retry_after_s` (seconds) are set by directives.
     """
 
     error_type: str
@@ -56,15 +56,15 @@ class RequestFailure:
 
     @property
     def detail(self) -> str:
-        """What it says."""
+        """The text of the error."""
         return self.kind.detail if self.msg is None else self.msg
 
     @property
     def needs_retry(self) -> bool:
-        """Whether another try may help."""
+        """Whether a retry may succeed."""
         if self.retry is not None:
             return self.retry
-        # fal: the queue tries again after 503 and 504, never after other codes; a caller's deadline is final.
+        # fal: the queue retries after 503 and 504 only; a deadline of the client is final.
         return self.kind.status in (429, 503, 504) and not self.by_user
 
 
@@ -72,7 +72,7 @@ Outcome = RunnerResponse | RequestFailure
 
 
 def pictures_in(body: JSON) -> Iterator[Picture]:
-    """The pictures of an answer's body, in their order."""
+    """The pictures in a response body, in order."""
     if isinstance(body, Picture):
         yield body
     elif isinstance(body, dict | list):
@@ -80,19 +80,19 @@ def pictures_in(body: JSON) -> Iterator[Picture]:
             yield from pictures_in(part)
 
 
-def addresses(media: str, inline: Mapping[Picture, str]) -> Callable[[Any], str]:
-    """For `json.dumps(default=…)`: the address of a picture below `media`, or its data URI."""
+def picture_urls(media: str, inline: Mapping[Picture, str]) -> Callable[[Any], str]:
+    """A function for `json.dumps(default=…)` that writes a picture as its URL below `media` or as its data URI."""
 
-    def address(value: Any) -> str:
+    def url(value: Any) -> str:
         if not isinstance(value, Picture):
-            raise TypeError(f"{value!r} has no place in JSON")
+            raise TypeError(f"{value!r} is not JSON")
         return inline[value] if value.inline else media + value.path
 
-    return address
+    return url
 
 
 def is_deeper(document: JSON, levels: int) -> bool:
-    """Whether lists and objects lie inside each other at more than `levels` levels."""
+    """Whether lists and objects are nested more than `levels` deep."""
     layer = [document]
     for _ in range(levels):
         layer = [part for value in layer for part in _parts(value)]
@@ -108,8 +108,8 @@ def _parts(value: JSON) -> Iterable[JSON]:
 
 
 def rejected(items: list[JSON]) -> RunnerResponse:
-    """A runner's 422 for an input that does not fit its schema."""
-    # fal: a rejected input costs nothing and says so (fal SDK, the runner's validation handler).
+    """A runner's 422 for an input that doesn't match its schema."""
+    # fal: a rejected input reports 0 billable units (fal SDK, the runner's validation handler).
     return RunnerResponse(422, {"detail": items}, billable_units=0)
 
 
@@ -122,13 +122,13 @@ def model_error(
     msg: str | None = None,
     retry: bool | None = None,
 ) -> RunnerResponse:
-    """A model error of fal's documentation, as its own error classes print it: `loc, msg, type, url, ctx, input`."""
+    """A documented model error, with the keys in fal's order: `loc, msg, type, url, ctx, input`."""
     kind = MODEL_ERRORS[error_type]
     item: dict[str, JSON] = {
         "loc": list(loc or kind.loc),
         "msg": kind.msg if msg is None else msg,
         "type": error_type,
-        # fal: live answers write it without the slash that the documentation has.
+        # fal: live responses have no slash before the fragment; the documentation has one.
         "url": f"https://docs.fal.ai/errors#{error_type}",
     }
     if ctx or kind.ctx:

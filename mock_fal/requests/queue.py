@@ -1,4 +1,4 @@
-"""The line of an app: its requests, who goes when, and who is in front of whom."""
+"""The queue of one app: start order and queue positions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Final
 
-from mock_fal.accounts.acl import Terms
+from mock_fal.accounts.acl import ObjectLifecycle
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON
 from mock_fal.requests.lifecycle import Ending, Schedule, Submission, plan, schedule
@@ -17,15 +17,15 @@ from mock_fal.requests.outcome import Outcome, Picture, RequestFailure, RunnerRe
 if TYPE_CHECKING:
     from mock_fal.scenario.rules import RequestDirectives
 
-# The schedule of a request that has not joined its line yet.
+# The schedule of a request that has not joined a queue yet.
 UNPLANNED: Final = Schedule(0.0, math.inf, math.inf, 0.0)
 
 
 @dataclass(slots=True, eq=False)
 class ModelRequest:
-    """One request: what was asked for, what follows from it, and what comes out.
+    """A request to a model, queued or direct: its submission, its schedule and its outcome.
 
-    A cancellation replaces the ticket; other requests of the app may replace the schedule of one that waits.
+    A cancellation replaces the submission. While a request waits, other requests of the app may replace its schedule.
     """
 
     id: str
@@ -33,16 +33,17 @@ class ModelRequest:
     tenant: str
     submission: Submission
     outcome: Outcome
+    # The number of inference steps; the runner logs one line for each.
     steps: int
     schedule: Schedule = UNPLANNED
     files: list[Picture] = field(default_factory=list)
-    # What the caller wished for the files.
-    terms: Terms = Terms()
-    # Whether somebody had the input and the output deleted; what is left says when it ran and what it cost.
+    # Lifetime and ACL that the client requested for the files.
+    object_lifecycle: ObjectLifecycle = ObjectLifecycle()
+    # Whether input and output were deleted. The schedule and the charge stay.
     payloads_deleted: bool = False
-    # What a stream shows before the result.
+    # The events of a stream before the result.
     partials: tuple[JSON, ...] = ()
-    # What a test asked for, where it did.
+    # Directives and rules that apply to this request.
     directives: RequestDirectives | None = None
 
     @property
@@ -51,45 +52,45 @@ class ModelRequest:
 
     @property
     def failure(self) -> RequestFailure | None:
-        """Why no runner answered, of a request that is over; None where one did."""
+        """Why no runner responded to a completed request; None if one did."""
         match self.schedule.ending:
             case Ending.TIMED_OUT:
                 return RequestFailure("request_timeout", by_user=True)
             case Ending.CANCELLED:
-                # assumption: what a request that was cancelled while it waited answers.
+                # assumption: the result of a request that was cancelled in the queue.
                 return RequestFailure("client_cancelled")
-            case Ending.LEFT:
+            case Ending.DISCONNECTED:
                 return RequestFailure("client_disconnected")
             case _:
                 return self.outcome if isinstance(self.outcome, RequestFailure) else None
 
     @property
     def result(self) -> Outcome:
-        """What came out of a request that is over."""
+        """The result of a completed request."""
         if self.schedule.ending is Ending.STOPPED:
-            # fal: an app that obeys answers 499 with words of its own (fal SDK, end-to-end test).
+            # fal: an app that honours the cancellation sends 499 and a text of its own (fal SDK, end-to-end test).
             return RunnerResponse(499, {"detail": "Request cancelled"})
         return self.failure or self.outcome
 
 
-class Line:
-    """The requests of one app that wait for a runner, for one tenant: who goes when, who is in front of whom."""
+class AppQueue:
+    """The requests of one app and tenant that wait for a runner."""
 
     def __init__(self, runners: int) -> None:
         self._runners = runners
-        # The numbers of those who wait: the normal ones, the low ones.
+        # The numbers of waiting requests in ascending order: normal ones, low-priority ones.
         self._waiting: tuple[list[int], list[int]] = ([], [])
-        # When whoever waits will have left; may still hold somebody who left before.
+        # A heap of the moments at which waiting requests leave; may contain requests that have left already.
         self._departures: list[tuple[float, int, bool]] = []
-        # With a limit only: those not known to have ended, and when each runner is free after all of them.
+        # Only with a limit: requests that may not have ended yet, and when each runner is free after all of them.
         self._open: dict[int, ModelRequest] = {}
         self._free: list[float] = [-math.inf] * runners
         self._latest_ready = -math.inf
 
     def join(self, request: ModelRequest, now: float) -> None:
-        """Give a new entry its schedule, and the others theirs anew where it changes them."""
+        """Schedule a new request, and reschedule the waiting ones that it overtakes."""
         submission = request.submission
-        self._settle(now)
+        self._remove_departed(now)
         if not self._runners:
             request.schedule = schedule(submission, submission.ready_at)
             self._wait(request)
@@ -108,14 +109,15 @@ class Line:
         self._wait(request)
 
     def cancel(self, request: ModelRequest, now: float) -> None:
-        """Cancel an entry that has not ended: at once where it waits, as its runner likes where it runs."""
+        """Cancel a request that has not ended: a waiting one ends now, a running one if it honours cancellation."""
         self._end(request, replace(request.submission, cancelled_at=now), now)
 
     def abandon(self, request: ModelRequest, now: float) -> None:
-        """End an entry that has not ended: its caller left."""
-        self._end(
-            request, replace(request.submission, cancelled_at=now, honours_cancel=True, caller_left=True), now
+        """End a request that has not ended, because its client disconnected."""
+        submission = replace(
+            request.submission, cancelled_at=now, honours_cancel=True, client_disconnected=True
         )
+        self._end(request, submission, now)
 
     def _end(self, request: ModelRequest, submission: Submission, now: float) -> None:
         waits = request.schedule.leaves_queue_at > now
@@ -127,8 +129,8 @@ class Line:
             self._replan(now)
 
     def ahead(self, request: ModelRequest, now: float) -> int:
-        """How many wait in front: submitted earlier, not started yet; all normal ones, for a low one."""
-        self._settle(now)
+        """The number of waiting requests ahead: those submitted earlier; for low priority, all normal ones too."""
+        self._remove_departed(now)
         normal, low = self._waiting
         number = request.submission.number
         if request.submission.low_priority:
@@ -136,40 +138,39 @@ class Line:
         return bisect_left(normal, number)
 
     def waiting(self, now: float) -> int:
-        """How many wait in all."""
-        self._settle(now)
+        """The number of waiting requests."""
+        self._remove_departed(now)
         return len(self._waiting[0]) + len(self._waiting[1])
 
     def running(self, now: float) -> int:
-        """How many run, where there is a limit."""
-        return sum(its.schedule.starts_at <= now < its.schedule.ends_at for its in self._open.values())
+        """The number of running requests; only known with a limit."""
+        schedules = [request.schedule for request in self._open.values()]
+        return sum(schedule.starts_at <= now < schedule.ends_at for schedule in schedules)
 
     def next_departure(self, now: float) -> float:
-        """When the next request may leave the queue; infinite when none waits."""
-        self._settle(now)
+        """When the next request may leave the queue; infinite if none waits."""
+        self._remove_departed(now)
         return self._departures[0][0] if self._departures else math.inf
 
     def _wait(self, request: ModelRequest) -> None:
         submission = request.submission
         insort(self._waiting[submission.low_priority], submission.number)
-        heappush(
-            self._departures, (request.schedule.leaves_queue_at, submission.number, submission.low_priority)
-        )
+        departure = (request.schedule.leaves_queue_at, submission.number, submission.low_priority)
+        heappush(self._departures, departure)
 
     def _leave(self, number: int, low: bool) -> None:
         waiting = self._waiting[low]
-        at = bisect_left(waiting, number)
-        if waiting[at : at + 1] == [number]:
-            del waiting[at]
+        index = bisect_left(waiting, number)
+        if waiting[index : index + 1] == [number]:
+            del waiting[index]
 
-    def _settle(self, now: float) -> None:
-        """Let everyone go whose moment has come."""
+    def _remove_departed(self, now: float) -> None:
         while self._departures and self._departures[0][0] <= now:
             _, number, low = heappop(self._departures)
             self._leave(number, low)
 
     def _replan(self, now: float) -> None:
-        """Plan anew for all that wait; those that have left the queue keep what they have."""
+        """Reschedule all waiting requests. Those that have left the queue keep their schedule."""
         self._open = {
             number: request for number, request in self._open.items() if request.schedule.ends_at > now
         }

@@ -1,4 +1,4 @@
-"""The state of a request in one word: fal has three, and says in other places how it came out."""
+"""The state of a request as one of five words; fal has three, and reports failures and cancellations separately."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mock_fal.requests.queue import ModelRequest
 
 
 class State(Enum):
-    """Where a request stands. The last three are fal's COMPLETED."""
+    """The state of a request. The last three are fal's COMPLETED."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -20,15 +20,15 @@ class State(Enum):
 
 
 def state(request: ModelRequest, now: float) -> State:
-    """The state of a request at `now`. One that a model or fal refuses has failed."""
-    its = request.schedule
-    if now < its.leaves_queue_at:
+    """The state of a request at `now`. FAILED if the model or fal returned an error."""
+    schedule = request.schedule
+    if now < schedule.leaves_queue_at:
         return State.QUEUED
-    if now < its.ends_at:
+    if now < schedule.ends_at:
         return State.RUNNING
-    if its.ending in (Ending.CANCELLED, Ending.STOPPED, Ending.LEFT):
+    if schedule.ending in (Ending.CANCELLED, Ending.STOPPED, Ending.DISCONNECTED):
         return State.CANCELLED
     outcome = request.outcome
-    if its.ending is Ending.TIMED_OUT or isinstance(outcome, RequestFailure) or outcome.status >= 400:
+    if schedule.ending is Ending.TIMED_OUT or isinstance(outcome, RequestFailure) or outcome.status >= 400:
         return State.FAILED
     return State.COMPLETED

@@ -1,1 +1,1 @@
-"""What a test asks for: who waits how long, who fails, how. `rules` is the door; read from `words` upwards."""
+"""The scenario: directives and rules that set delays, outcomes and faults."""

@@ -1,12 +1,12 @@
-"""A directive: when something shall happen, and what. One grammar for prompts, headers, rules and files.
+"""A directive: the options of one injected outcome or fault. One grammar for prompts, headers, rules and files.
 
     conditions   endpoint= prompt= key= nth= after= times= operation=
     outcome      queue= run= position= logs= nsfw cancel= error= (msg= loc= ctx.NAME= retry=) webhook=
-    answer       status= (detail= body=) ingress= account= result= file= token=
+    response     status= (detail= body=) ingress= account= result= file= token=
                  header.NAME= retry_after= merge= set_null= json= throttle= connection=
 
-Words of the outcome act on a request when it is taken; those of the answer on one answer on the wire, which is that
-to the POST unless `operation=` names another.
+Options of the outcome apply to a request when it is submitted. Options of the response apply to one HTTP response:
+that to the POST, unless `operation=` names another.
 """
 
 from __future__ import annotations
@@ -18,14 +18,23 @@ from http import HTTPStatus
 from typing import Final, NamedTuple
 
 from mock_fal.errors import JSON, REQUEST_ERRORS, InjectedFault, ScenarioError
-from mock_fal.scenario.options import FAMILIES, OPTIONS, POSTS, Kind, close_to, spelled
-from mock_fal.scenario.syntax import Option, read_options, written
+from mock_fal.scenario.options import (
+    CONCURRENCY_ERROR,
+    DIRECT_OPERATIONS,
+    NAMED_OPTIONS,
+    OPTIONS,
+    SUBMIT_OPERATIONS,
+    OptionGroup,
+    format_ctx,
+    suggestion,
+)
+from mock_fal.scenario.syntax import Option, format_option, read_options
 
 Members = tuple[tuple[str, JSON], ...]
 
 
 class Directive(NamedTuple):
-    """What is asked for; each field is a word. Spans are seconds; what is not asked for is empty or None."""
+    """The options of a directive, one field each. Times are in seconds; an option that is not set is empty or None."""
 
     endpoint: str = ""
     prompt: str = ""
@@ -65,46 +74,53 @@ class Directive(NamedTuple):
     connection: str = ""
 
     @property
-    def has_outcome(self) -> bool:
-        """Whether it says what becomes of a request."""
-        return bool(self._given(Kind.OUTCOME))
+    def affects_outcome(self) -> bool:
+        """Whether it sets the outcome of a request."""
+        return bool(self._in_group(OptionGroup.OUTCOME))
 
     @property
-    def has_response(self) -> bool:
-        """Whether it says what becomes of an answer on the wire."""
-        given = self._given(Kind.INSTEAD) + self._given(Kind.ANSWER)
-        return given != ["retry_after"] or not self.error if given else False
+    def affects_response(self) -> bool:
+        """Whether it changes or replaces an HTTP response."""
+        names = self._in_group(OptionGroup.REPLACEMENT) + self._in_group(OptionGroup.MODIFICATION)
+        return names != ["retry_after"] or not self.error if names else False
 
     @property
-    def replaces(self) -> bool:
-        """Whether it stands in the place of the real answer, so that what was asked for is not done."""
-        return bool(self._given(Kind.INSTEAD)) or self.connection in ("reset", "hang")
+    def replaces_response(self) -> bool:
+        """Whether it replaces the real response, so that the operation is not executed."""
+        return bool(self._in_group(OptionGroup.REPLACEMENT)) or self.connection in ("reset", "hang")
 
     @property
-    def counts(self) -> bool:
-        """Whether it matters how often it was asked for before."""
+    def is_counted(self) -> bool:
+        """Whether it depends on the number of earlier matching calls."""
         return not (self.nth is None and self.after is None and self.times is None)
 
     @property
     def outcome_operations(self) -> frozenset[str]:
-        """At which steps its words about the outcome act."""
-        if not self.has_outcome:
-            return _NOWHERE
-        return frozenset({self.operation}) if self.operation in POSTS else POSTS
+        """The operations to which its options about the outcome apply."""
+        if not self.affects_outcome:
+            return _NONE
+        return (
+            frozenset({self.operation}) if self.operation in SUBMIT_OPERATIONS else self._default_operations
+        )
 
     @property
     def response_operations(self) -> frozenset[str]:
-        """At which steps its words about an answer act."""
-        if not self.has_response:
-            return _NOWHERE
+        """The operations to which its options about the response apply."""
+        if not self.affects_response:
+            return _NONE
         if self.operation:
             return frozenset({self.operation})
-        instead = self._given(Kind.INSTEAD)
-        return OPTIONS[instead[0]].operations if instead else POSTS
+        replacements = self._in_group(OptionGroup.REPLACEMENT)
+        return OPTIONS[replacements[0]].operations if replacements else self._default_operations
 
     @property
-    def words(self) -> list[str]:
-        """The words that it says, in the order of the vocabulary."""
+    def _default_operations(self) -> frozenset[str]:
+        # fal: at the limit direct requests are refused and queued ones wait (documentation of concurrency, 2026).
+        return DIRECT_OPERATIONS if self.error == CONCURRENCY_ERROR else SUBMIT_OPERATIONS
+
+    @property
+    def option_names(self) -> list[str]:
+        """The names of the options that are set, in the order of OPTIONS."""
         return [
             name
             for name in OPTIONS
@@ -116,28 +132,28 @@ class Directive(NamedTuple):
         return f"parse_directive({str(self)!r})"
 
     def __str__(self) -> str:
-        """The directive as it is written: reading it again gives the same."""
-        return " ".join(written(name, value) for name, value in _spelled(self))
+        """The directive as text; `parse_directive` makes an equal one of it."""
+        return " ".join(format_option(name, value) for name, value in _option_texts(self))
 
-    def _given(self, kind: Kind) -> list[str]:
-        return [name for name in self.words if OPTIONS[name].kind is kind]
+    def _in_group(self, group: OptionGroup) -> list[str]:
+        return [name for name in self.option_names if OPTIONS[name].group is group]
 
 
-_NOWHERE: Final[frozenset[str]] = frozenset()
+_NONE: Final[frozenset[str]] = frozenset()
 _DEFAULTS: Final[dict[str, JSON]] = Directive._field_defaults
-_OF_KIND: Final = {kind: [name for name, word in OPTIONS.items() if word.kind is kind] for kind in Kind}
+_ERROR_DETAILS: Final = [name for name, spec in OPTIONS.items() if spec.group is OptionGroup.ERROR_DETAIL]
 
-NOTHING: Final = Directive()
+NO_DIRECTIVE: Final = Directive()
 
 
 def injected_fault(directive: Directive) -> InjectedFault:
-    """The answer that a directive puts in the place of the real one, to be raised."""
+    """The exception that makes a directive's response replace the real one."""
     status = directive.status or directive.ingress or 503
-    return InjectedFault(directive, status, directive.detail or phrase(status))
+    return InjectedFault(directive, status, directive.detail or reason_phrase(status))
 
 
-def phrase(status: int) -> str:
-    """What HTTP calls a status."""
+def reason_phrase(status: int) -> str:
+    """The reason phrase of an HTTP status, such as `Not Found`."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -146,7 +162,7 @@ def phrase(status: int) -> str:
 
 @lru_cache(maxsize=4096)
 def parse_directive(text: str) -> Directive:
-    """Read a directive. Raises ScenarioError, with the column.
+    """Parse a directive. Raises ScenarioError with the column.
 
     >>> str(parse_directive("error=image_too_small   ctx.min_width=512 times=2"))
     'times=2 error=image_too_small ctx.min_width=512'
@@ -154,167 +170,177 @@ def parse_directive(text: str) -> Directive:
     return directive_of(read_options(text)[0])
 
 
-def parse_rule(text: str, words: Mapping[str, JSON]) -> Directive:
-    """Read a directive from a text, and from the same words as keywords. Raises ScenarioError."""
-    return directive_of([*read_options(text)[0], *options_of(words)]) if words else parse_directive(text)
+def parse_rule(text: str, keywords: Mapping[str, JSON]) -> Directive:
+    """Parse a directive from text and from options as keywords. Raises ScenarioError."""
+    if not keywords:
+        return parse_directive(text)
+    return directive_of([*read_options(text)[0], *options_of(keywords)])
 
 
-def options_of(words: Mapping[str, JSON], where: Callable[[str], str] = lambda name: "") -> list[Option]:
-    """The words that the members of an object spell; `where` says where a member stands."""
-    found: list[Option] = []
-    for key, value in words.items():
-        name = _PLURALS.get(key, key)
-        if name in FAMILIES and isinstance(value, dict):
-            found += [
-                Option(f"{name}.{inner}", _written(name, part), where(key)) for inner, part in value.items()
+def options_of(members: Mapping[str, JSON], where: Callable[[str], str] = lambda name: "") -> list[Option]:
+    """The options that the members of an object set; `where(name)` is a member's position."""
+    options: list[Option] = []
+    for key, value in members.items():
+        name = _ALIASES.get(key, key)
+        is_flag = name in OPTIONS and OPTIONS[name].is_flag
+        if name in NAMED_OPTIONS and isinstance(value, dict):
+            options += [
+                Option(f"{name}.{inner}", _text(name, part), where(key)) for inner, part in value.items()
             ]
-        elif value is True and name in OPTIONS and OPTIONS[name].is_alone:
-            found.append(Option(name, None, where(key)))
-        elif value is not None and not (value is False and name in OPTIONS and OPTIONS[name].is_alone):
-            found.append(Option(name, _written(name, value), where(key)))
-    return found
+        elif value is True and is_flag:
+            options.append(Option(name, None, where(key)))
+        elif value is not None and not (value is False and is_flag):
+            options.append(Option(name, _text(name, value), where(key)))
+    return options
 
 
-# What else an object may call a word that has members.
-_PLURALS: Final = {"headers": "header"}
+# Other names for options, as members of an object.
+_ALIASES: Final = {"headers": "header"}
 
 
-def _written(name: str, value: JSON) -> str:
-    """A member's value as the text grammar has it."""
+def _text(name: str, value: JSON) -> str:
+    """A member's value as in the text grammar."""
     if name in ("loc", "set_null") and isinstance(value, list | tuple):
         return ".".join(map(str, value))
     if isinstance(value, str):
-        return spelled(value) if name.partition(".")[0] == "ctx" else value
+        return format_ctx(value) if name.partition(".")[0] == "ctx" else value
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return json.dumps(value, separators=(",", ":"), default=str)
 
 
-def directive_of(words: Iterable[Option]) -> Directive:
-    """The directive that words spell. Raises ScenarioError, which says where."""
+def directive_of(options: Iterable[Option]) -> Directive:
+    """The directive with these options. Raises ScenarioError with the position of the wrong one."""
     values: dict[str, JSON] = {}
     where: dict[str, str] = {}
-    members: dict[str, dict[str, JSON]] = {}  # of the words with a name inside
-    for word in words:
-        name, dot, inner = word.name.partition(".")
-        kind = OPTIONS.get(name)
-        if kind is None or (dot and name not in FAMILIES):
-            raise _mistake(word.where, f"unknown word {word.name!r}{close_to(word.name, OPTIONS)}")
-        where[name] = word.where
+    members: dict[str, dict[str, JSON]] = {}  # of the options in NAMED_OPTIONS
+    for option in options:
+        name, dot, inner = option.name.partition(".")
+        spec = OPTIONS.get(name)
+        if spec is None or (dot and name not in NAMED_OPTIONS):
+            raise _error(option.where, f"unknown option {option.name!r}{suggestion(option.name, OPTIONS)}")
+        where[name] = option.where
         try:
-            if name in FAMILIES:
-                members.setdefault(name, {})[_inner(name, dot, inner)] = kind.read(_needed(word, kind.form))
-            elif kind.is_alone:
-                values[name] = _alone(word.value)
+            if name in NAMED_OPTIONS:
+                value = spec.read(_required_value(option, spec.value_format))
+                members.setdefault(name, {})[_inner_name(name, dot, inner)] = value
+            elif spec.is_flag:
+                values[name] = _flag(option.value)
             else:
-                values[name] = kind.read(_needed(word, kind.form))
+                values[name] = spec.read(_required_value(option, spec.value_format))
         except ValueError as error:
-            raise _mistake(word.where, f"{word.name}: {error}") from None
-    for name, each in members.items():
-        values[name] = tuple(each.items())
+            raise _error(option.where, f"{option.name}: {error}") from None
+    for name, parts in members.items():
+        values[name] = tuple(parts.items())
     directive = Directive(**values)
     _check(directive, where)
     return directive
 
 
-def over(under: Directive, upper: Directive) -> Directive:
-    """The outcome that both ask for; what the upper one says replaces what the lower says."""
-    given = [*upper._given(Kind.OUTCOME)]
+def merge_outcomes(lower: Directive, upper: Directive) -> Directive:
+    """The outcome options of both; those of `upper` take precedence."""
+    names = upper._in_group(OptionGroup.OUTCOME)
     if upper.error:
-        given += [*_OF_KIND[Kind.ERROR], "retry_after"]
-    return under._replace(**{name: getattr(upper, name) for name in given}) if given else under
+        names = [*names, *_ERROR_DETAILS, "retry_after"]
+    return lower._replace(**{name: getattr(upper, name) for name in names}) if names else lower
 
 
-def _inner(name: str, dot: str, inner: str) -> str:
+def _inner_name(name: str, dot: str, inner: str) -> str:
     if not dot:
         raise ValueError(f"a name is missing, as in {name}.NAME=VALUE")
-    return FAMILIES[name](inner)
+    return NAMED_OPTIONS[name](inner)
 
 
-def _needed(word: Option, form: str) -> str:
-    if word.value is None:
-        raise ValueError(f"a value is missing, expected {word.name}={form} (no space around =)")
-    return word.value
+def _required_value(option: Option, value_format: str) -> str:
+    if option.value is None:
+        raise ValueError(f"a value is missing, expected {option.name}={value_format} (no space around =)")
+    return option.value
 
 
-def _alone(value: str | None) -> bool:
+def _flag(value: str | None) -> bool:
     if value is not None:
-        raise ValueError(f"takes no value, was given {value!r}")
+        raise ValueError(f"takes no value, got {value!r}")
     return True
 
 
-def _mistake(where: str, what: str) -> ScenarioError:
-    return ScenarioError(f"{where}: {what}" if where else what)
+def _error(where: str, message: str) -> ScenarioError:
+    return ScenarioError(f"{where}: {message}" if where else message)
 
 
 def _check(directive: Directive, where: Mapping[str, str]) -> None:
-    """What words can't say alone. Raises ScenarioError."""
+    """Check that the options fit together. Raises ScenarioError."""
 
-    def refuse(name: str, why: str) -> None:
-        raise _mistake(where[name], f"{name}: {why}")
+    def refuse(name: str, reason: str) -> None:
+        raise _error(where[name], f"{name}: {reason}")
 
-    for name in directive._given(Kind.ERROR):
+    for name in directive._in_group(OptionGroup.ERROR_DETAIL):
         if not directive.error:
-            refuse(name, "says how an error looks, and there is no error=TYPE")
+            refuse(name, "describes an error, but error=TYPE is missing")
         if name in ("loc", "ctx") and directive.error in REQUEST_ERRORS:
-            refuse(name, f"{directive.error} is a request error, which has none")
-    for name in directive._given(Kind.PAGE):
+            refuse(name, f"{directive.error} is a request error, which has no {name}")
+    for name in directive._in_group(OptionGroup.REPLACEMENT_BODY):
         if directive.status is None:
-            refuse(name, "says what an answer looks like, and there is no status=CODE")
+            refuse(name, "describes a response, but status=CODE is missing")
     if directive.detail is not None and directive.body is not None:
-        refuse("body", "is given beside detail; keep one of them")
-    instead = directive._given(Kind.INSTEAD) + ["connection"] * (directive.connection in ("reset", "hang"))
-    if len(instead) > 1:
-        refuse(instead[1], f"replaces the answer, and so does {instead[0]}; keep one of them")
+        refuse("body", "can't be combined with detail")
+    _check_replacements(directive, refuse)
     if directive.operation:
         _check_operation(directive, refuse)
     if directive.retry_after is not None and directive.error and directive.error not in REQUEST_ERRORS:
-        refuse("retry_after", f"{directive.error} is a model's error, which has none")
+        refuse("retry_after", f"{directive.error} is a model error, which has no Retry-After")
     if (
-        directive.counts
-        and directive.has_outcome
-        and directive.has_response
+        directive.is_counted
+        and directive.affects_outcome
+        and directive.affects_response
         and directive.outcome_operations != directive.response_operations
     ):
         counted = next(name for name in ("nth", "after", "times") if getattr(directive, name) is not None)
-        refuse(
-            counted,
-            "counts one thing, and here are two that act at different steps; make two directives of them",
-        )
-    if where and not (directive.has_outcome or directive.has_response):
-        refuse(next(iter(where)), "says when, and no word says what shall happen")
+        refuse(counted, "the options apply to different operations; write one directive for each")
+    if where and not (directive.affects_outcome or directive.affects_response):
+        refuse(next(iter(where)), "is a condition, but no option sets an outcome or a response")
+
+
+def _check_replacements(directive: Directive, refuse: Callable[[str, str], None]) -> None:
+    names = directive._in_group(OptionGroup.REPLACEMENT)
+    if directive.connection in ("reset", "hang"):
+        names.append("connection")
+    if len(names) > 1:
+        refuse(names[1], f"can't be combined with {names[0]}: both replace the response")
 
 
 def _check_operation(directive: Directive, refuse: Callable[[str, str], None]) -> None:
-    for name in directive._given(Kind.INSTEAD):
+    if directive.operation == "submit" and directive.error == CONCURRENCY_ERROR:
+        refuse(
+            "error",
+            f"queued requests wait at the limit, so no submission receives {CONCURRENCY_ERROR}; "
+            "to refuse a submission, use status=429 retry_after=1 times=1",
+        )
+    for name in directive._in_group(OptionGroup.REPLACEMENT):
         if (
             name in ("result", "file", "token", "account")
             and directive.operation not in OPTIONS[name].operations
         ):
-            refuse(
-                "operation",
-                f"{name}= acts at {' or '.join(sorted(OPTIONS[name].operations))}, not at {directive.operation}",
-            )
-    if directive.operation not in POSTS and not directive.has_response:
-        outcome = directive._given(Kind.OUTCOME)
+            allowed = " or ".join(sorted(OPTIONS[name].operations))
+            refuse("operation", f"{name}= applies to {allowed}, not to {directive.operation}")
+    if directive.operation not in SUBMIT_OPERATIONS and not directive.affects_response:
+        outcome = directive._in_group(OptionGroup.OUTCOME)
         if outcome:
             refuse(
-                "operation",
-                f"{outcome[0]} acts when the request is taken, operation=submit, operation=run or operation=stream",
+                "operation", f"{outcome[0]}= applies to submit, run or stream, not to {directive.operation}"
             )
     for name in ("merge", "set_null", "json"):
         if directive.operation == "download" and getattr(directive, name):
-            refuse(name, "a file is no JSON")
+            refuse(name, "a downloaded file is not JSON")
 
 
-def _spelled(directive: Directive) -> Iterable[tuple[str, str | None]]:
-    for name in directive.words:
+def _option_texts(directive: Directive) -> Iterable[tuple[str, str | None]]:
+    for name in directive.option_names:
         value = getattr(directive, name)
-        if name in FAMILIES:
+        if name in NAMED_OPTIONS:
             yield from (
-                (f"{name}.{inner}", spelled(part) if name == "ctx" else part) for inner, part in value
+                (f"{name}.{inner}", format_ctx(part) if name == "ctx" else part) for inner, part in value
             )
-        elif OPTIONS[name].is_alone:
+        elif OPTIONS[name].is_flag:
             yield name, None
         else:
-            yield name, _written(name, value)
+            yield name, _text(name, value)

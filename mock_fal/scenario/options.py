@@ -1,4 +1,4 @@
-"""The words of directives: what each is called, which values it takes, and what it means in a sentence."""
+"""The options of directives: their names, their values and a sentence that explains each."""
 
 from __future__ import annotations
 
@@ -11,82 +11,88 @@ from typing import Final, NamedTuple
 
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS
 
-# What a caller does: where the words about answers act. The first three take a request.
-POSTS: Final = frozenset({"submit", "run", "stream"})
+# The operations that start a request. Options about the outcome act there.
+SUBMIT_OPERATIONS: Final = frozenset({"submit", "run", "stream"})
+# Those of them whose response is the result. A queued request waits at the concurrency limit instead.
+DIRECT_OPERATIONS: Final = frozenset({"run", "stream"})
 OPERATIONS: Final = ("submit", "run", "stream", "status", "result", "cancel", "upload", "token", "download")
 
-# A day and a bit: far above any real queue, far below where floats lose milliseconds.
+# The one request error that only direct requests receive.
+CONCURRENCY_ERROR: Final = "concurrent_requests_limit"
+
+# A little over a day: far above any real queue, far below where floats lose milliseconds.
 MAX_SPAN_S: Final = 100_000.0
 
-# More lines than this make an answer that no client reads.
+# More lines make a response that no client reads.
 MAX_LOGS: Final = 100_000
 
 _HEADER_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_VALUE: Final = r"[\t\x20-\x7e\xa0-\xff]*"
-# They say how long the answer is, which is not a header's to change.
+# Headers that state the length of the response; a directive must not change them.
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
-class Kind(Enum):
-    """What a word is about."""
+class OptionGroup(Enum):
+    """What an option is about."""
 
-    CONDITION = "when a directive holds"
-    OUTCOME = "what becomes of the request"
-    ERROR = "how an error looks"
-    INSTEAD = "what is answered in the place of the real answer"
-    PAGE = "how such an answer looks"
-    ANSWER = "what becomes of an answer"
+    CONDITION = "when a directive applies"
+    OUTCOME = "the outcome of the request"
+    ERROR_DETAIL = "the details of an error"
+    REPLACEMENT = "a response that replaces the real one"
+    REPLACEMENT_BODY = "the body of a replacement response"
+    MODIFICATION = "a change to the response"
 
 
-class OptionKind(NamedTuple):
-    """One word. `read` takes what stands behind the `=`, and raises ValueError; `says` is a sentence about it.
+class OptionSpec(NamedTuple):
+    """One option. `read` parses the text after `=` and raises ValueError; `sentence` explains it, `{}` is the value.
 
-    `steps` is where it acts when there is no `operation=`; nowhere in particular means at the POST.
+    `value_format` is shown in error messages and is empty for a flag. `operations` is where the option acts when
+    there is no `operation=`.
     """
 
-    kind: Kind
-    form: str
+    group: OptionGroup
+    value_format: str
     read: Callable[[str], JSON]
-    says: str
-    operations: frozenset[str] = POSTS
+    sentence: str
+    operations: frozenset[str] = SUBMIT_OPERATIONS
 
     @property
-    def is_alone(self) -> bool:
+    def is_flag(self) -> bool:
         """Whether it takes no value."""
-        return not self.form
+        return not self.value_format
 
 
-def close_to(seen: str, known: Iterable[str]) -> str:
-    """What somebody may have meant who wrote `seen`."""
-    from difflib import get_close_matches  # for the mistaken only
+def suggestion(text: str, known: Iterable[str]) -> str:
+    """The end of an error message: the closest known name, or all of them."""
+    from difflib import get_close_matches  # needed for errors only
 
     names = list(known)
-    close = get_close_matches(seen, names, 1)
+    close = get_close_matches(text, names, 1)
     return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(names)}"
 
 
-def document(text: str) -> JSON:
-    """Strict JSON: what can be said in an answer. Raises ValueError."""
+def parse_json(text: str) -> JSON:
+    """Parse strict JSON, which a response can contain. Raises ValueError."""
     try:
-        return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        return json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("too deep") from None
 
 
-def spelled(value: JSON) -> str:
-    """A value of ctx as it is written: text as it is, unless it reads as JSON."""
+def format_ctx(value: JSON) -> str:
+    """A value of `ctx` as text: a string as it is, unless it would parse as JSON."""
     if isinstance(value, str):
         try:
-            document(value)
+            parse_json(value)
         except ValueError:
             return value
     return json.dumps(value, separators=(",", ":"))
 
 
-def document_or_text(text: str) -> JSON:
-    """The reverse of `spelled`."""
+def parse_ctx(text: str) -> JSON:
+    """The reverse of `format_ctx`: JSON, or else the text itself."""
     try:
-        return document(text)
+        return parse_json(text)
     except ValueError:
         return text
 
@@ -94,12 +100,12 @@ def document_or_text(text: str) -> JSON:
 def header_name(name: str) -> str:
     """A header's name in lower case. Raises ValueError."""
     if not re.fullmatch(_HEADER_NAME, name) or name.lower() in _FRAMING:
-        raise ValueError(f"{name!r} is no header that can be set")
+        raise ValueError(f"{name!r} is not a header that can be set")
     return name.lower()
 
 
-def _no_number(name: str) -> JSON:
-    raise ValueError(f"{name} is no JSON")
+def _reject_constant(name: str) -> JSON:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _finite(digits: str) -> float:
@@ -108,7 +114,7 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _span(text: str) -> float:
+def _seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
@@ -118,7 +124,7 @@ def _span(text: str) -> float:
     return seconds
 
 
-def _whole(low: int, high: int = 10**9) -> Callable[[str], int]:
+def _integer(low: int, high: int = 10**9) -> Callable[[str], int]:
     def read(text: str) -> int:
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 18 else -1
         if not low <= number <= high:
@@ -137,10 +143,10 @@ def _choice(*names: str) -> Callable[[str], str]:
     return read
 
 
-def _error(text: str) -> str:
+def _error_type(text: str) -> str:
     known = [*MODEL_ERRORS, *REQUEST_ERRORS]
     if text not in known:
-        raise ValueError(f"{text!r} is no error type of fal{close_to(text, known)}")
+        raise ValueError(f"{text!r} is not an error type of fal{suggestion(text, known)}")
     return text
 
 
@@ -153,15 +159,15 @@ def _path(text: str) -> tuple[str | int, ...]:
     )
 
 
-def _pattern(text: str) -> str:
+def _regex(text: str) -> str:
     try:
         re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+        raise ValueError(f"{text!r} is not a regular expression: {error}") from None
     return text
 
 
-def _named(text: str) -> str:
+def _name(text: str) -> str:
     if not text:
         raise ValueError("'', expected a name")
     return text
@@ -169,13 +175,13 @@ def _named(text: str) -> str:
 
 def _header_value(text: str) -> str:
     if not re.fullmatch(_HEADER_VALUE, text) or text != text.strip():
-        raise ValueError(f"{text!r} can't stand in a header")
+        raise ValueError(f"{text!r} is not allowed in a header")
     return text
 
 
-def _patch(text: str) -> JSON:
+def _merge_patch(text: str) -> JSON:
     try:
-        patch = document(text)
+        patch = parse_json(text)
     except ValueError:
         patch = None
     if not isinstance(patch, dict):
@@ -183,108 +189,123 @@ def _patch(text: str) -> JSON:
     return patch
 
 
-def _flag(text: str) -> bool:
+def _bool(text: str) -> bool:
     return _choice("true", "false")(text) == "true"
 
 
-_CONDITION, _OUTCOME, _INSTEAD, _ANSWER = Kind.CONDITION, Kind.OUTCOME, Kind.INSTEAD, Kind.ANSWER
+_CONDITION, _OUTCOME = OptionGroup.CONDITION, OptionGroup.OUTCOME
+_ERROR_DETAIL, _MODIFICATION = OptionGroup.ERROR_DETAIL, OptionGroup.MODIFICATION
+_REPLACEMENT, _REPLACEMENT_BODY = OptionGroup.REPLACEMENT, OptionGroup.REPLACEMENT_BODY
 _ALL_WITH_KEY: Final = frozenset(OPERATIONS) - {"download"}
-_REPLACED: Final = "and what was asked for is not done"
+_NOT_EXECUTED: Final = "and the operation is not executed"
 
-# In the order in which a directive is printed. `{}` is the value.
-OPTIONS: Final[dict[str, OptionKind]] = {
-    "endpoint": OptionKind(_CONDITION, "GLOB", _named, "Only for endpoints like {}."),
-    "prompt": OptionKind(_CONDITION, "REGEX", _pattern, "Only where the prompt matches {}."),
-    "key": OptionKind(_CONDITION, "NAME", _named, "Only for the key of {}."),
-    "nth": OptionKind(_CONDITION, "N", _whole(1), "Only for matching call number {}."),
-    "after": OptionKind(_CONDITION, "N", _whole(0), "Only after {} matching calls."),
-    "times": OptionKind(_CONDITION, "N", _whole(1), "At most {} times."),
-    "operation": OptionKind(_CONDITION, "OPERATION", _choice(*OPERATIONS), "At the step {}."),
-    "queue": OptionKind(_OUTCOME, "SECONDS", _span, "The request waits {} s in the queue."),
-    "run": OptionKind(_OUTCOME, "SECONDS", _span, "The request runs for {} s."),
-    "position": OptionKind(
-        _OUTCOME, "N", _whole(0), "{} requests more wait in front of it, fewer as the wait goes on."
+# In the order in which a directive is printed.
+OPTIONS: Final[dict[str, OptionSpec]] = {
+    "endpoint": OptionSpec(_CONDITION, "GLOB", _name, "Only for endpoints that match {}."),
+    "prompt": OptionSpec(_CONDITION, "REGEX", _regex, "Only if the prompt matches {}."),
+    "key": OptionSpec(_CONDITION, "NAME", _name, "Only for the key {}."),
+    "nth": OptionSpec(_CONDITION, "N", _integer(1), "Only for matching call number {}."),
+    "after": OptionSpec(_CONDITION, "N", _integer(0), "Only after {} matching calls."),
+    "times": OptionSpec(_CONDITION, "N", _integer(1), "At most {} times."),
+    "operation": OptionSpec(_CONDITION, "OPERATION", _choice(*OPERATIONS), "Only for the operation {}."),
+    "queue": OptionSpec(_OUTCOME, "SECONDS", _seconds, "The request waits {} s in the queue."),
+    "run": OptionSpec(_OUTCOME, "SECONDS", _seconds, "The request runs for {} s."),
+    "position": OptionSpec(
+        _OUTCOME,
+        "N",
+        _integer(0),
+        "The queue position is higher by {} at first; the difference shrinks to 0 during the wait.",
     ),
-    "logs": OptionKind(_OUTCOME, "N", _whole(0, MAX_LOGS), "The runner prints {} lines."),
-    "nsfw": OptionKind(
+    "logs": OptionSpec(_OUTCOME, "N", _integer(0, MAX_LOGS), "The runner prints {} log lines."),
+    "nsfw": OptionSpec(
         _OUTCOME,
         "",
         bool,
-        "The safety checker finds something: has_nsfw_concepts is true, the picture black.",
+        "The safety checker flags the image: has_nsfw_concepts is true, the picture is black.",
     ),
-    "cancel": OptionKind(
-        _OUTCOME, "honoured|ignored", _choice("honoured", "ignored"), "A cancellation while it runs is {}."
+    "cancel": OptionSpec(
+        _OUTCOME,
+        "honoured|ignored",
+        _choice("honoured", "ignored"),
+        "A cancellation of the running request is {}.",
     ),
-    "error": OptionKind(_OUTCOME, "TYPE", _error, "The result is the error {}."),
-    "msg": OptionKind(Kind.ERROR, "TEXT", str, "Its text is {}."),
-    "loc": OptionKind(Kind.ERROR, "a.b", _path, "It is about the field {}."),
-    "ctx": OptionKind(Kind.ERROR, "VALUE", document_or_text, "Its ctx holds {}."),
-    "retry": OptionKind(Kind.ERROR, "true|false", _flag, "X-Fal-Needs-Retry says {}."),
-    "webhook": OptionKind(
+    "error": OptionSpec(_OUTCOME, "TYPE", _error_type, "The result is the error {}."),
+    "msg": OptionSpec(_ERROR_DETAIL, "TEXT", str, "The error message is {}."),
+    "loc": OptionSpec(_ERROR_DETAIL, "a.b", _path, "The error is about the field {}."),
+    "ctx": OptionSpec(_ERROR_DETAIL, "VALUE", parse_ctx, "The error's ctx contains {}."),
+    "retry": OptionSpec(_ERROR_DETAIL, "true|false", _bool, "X-Fal-Needs-Retry is {}."),
+    "webhook": OptionSpec(
         _OUTCOME,
         "duplicate|out_of_order|drop|bad_signature",
         _choice("duplicate", "out_of_order", "drop", "bad_signature"),
-        "The webhook: {}.",
+        "The fault of the webhook: {}.",
     ),
-    "status": OptionKind(_INSTEAD, "CODE", _whole(200, 599), f"The answer is HTTP {{}}, {_REPLACED}."),
-    "detail": OptionKind(Kind.PAGE, "TEXT", str, "Its body is JSON with the detail {}."),
-    "body": OptionKind(Kind.PAGE, "TEXT|JSON", str, "Its body is {}."),
-    "ingress": OptionKind(
-        _INSTEAD,
+    "status": OptionSpec(
+        _REPLACEMENT, "CODE", _integer(200, 599), f"The response is HTTP {{}}, {_NOT_EXECUTED}."
+    ),
+    "detail": OptionSpec(_REPLACEMENT_BODY, "TEXT", str, "Its body is JSON with the detail {}."),
+    "body": OptionSpec(_REPLACEMENT_BODY, "TEXT|JSON", str, "Its body is {}."),
+    "ingress": OptionSpec(
+        _REPLACEMENT,
         "502|503|504",
         lambda text: int(_choice("502", "503", "504")(text)),
-        f"The answer is the ingress's own HTTP {{}} in HTML, without x-fal-request-id, {_REPLACED}.",
+        f"The response is the ingress's own HTTP {{}} in HTML, without x-fal-request-id, {_NOT_EXECUTED}.",
     ),
-    "account": OptionKind(
-        _INSTEAD,
+    "account": OptionSpec(
+        _REPLACEMENT,
         "locked|unknown|forbidden",
         _choice("locked", "unknown", "forbidden"),
-        f"The account is {{}}: 403, or 401 where it is unknown, {_REPLACED}.",
+        f"The account is {{}}: HTTP 403, or 401 for unknown, {_NOT_EXECUTED}.",
         _ALL_WITH_KEY,
     ),
-    "result": OptionKind(
-        _INSTEAD,
+    "result": OptionSpec(
+        _REPLACEMENT,
         "expired",
         _choice("expired"),
-        "The result is {}: asked for when the request is over, it is not found (404).",
+        "The result is {}: after the request has completed, it is not found (HTTP 404).",
         frozenset({"result"}),
     ),
-    "file": OptionKind(
-        _INSTEAD,
+    "file": OptionSpec(
+        _REPLACEMENT,
         "expired|missing",
         _choice("expired", "missing"),
-        "Files are {}: 404 for whoever reads one.",
+        "Files are {}: a download gets HTTP 404.",
         frozenset({"download"}),
     ),
-    "token": OptionKind(
-        _INSTEAD,
+    "token": OptionSpec(
+        _REPLACEMENT,
         "expired",
         _choice("expired"),
-        "The CDN token of an upload is {}: 401.",
+        "The CDN token of an upload is {}: HTTP 401.",
         frozenset({"upload"}),
     ),
-    "header": OptionKind(_ANSWER, "VALUE", _header_value, "The answer has the header {}."),
-    "retry_after": OptionKind(_ANSWER, "SECONDS", _whole(0), "The answer says Retry-After: {}."),
-    "merge": OptionKind(
-        _ANSWER, "JSON", _patch, "The answer's JSON is patched (RFC 7396: null takes a member away) with {}."
+    "header": OptionSpec(_MODIFICATION, "VALUE", _header_value, "The response has the header {}."),
+    "retry_after": OptionSpec(
+        _MODIFICATION, "SECONDS", _integer(0), "The response has the header Retry-After: {}."
     ),
-    "set_null": OptionKind(_ANSWER, "a.b", _path, "In the answer's JSON, {} is null."),
-    "json": OptionKind(
-        _ANSWER,
+    "merge": OptionSpec(
+        _MODIFICATION,
+        "JSON",
+        _merge_patch,
+        "The response's JSON is patched (RFC 7396: null removes a member) with {}.",
+    ),
+    "set_null": OptionSpec(_MODIFICATION, "a.b", _path, "In the response's JSON, {} is null."),
+    "json": OptionSpec(
+        _MODIFICATION,
         "malformed|truncated|empty",
         _choice("malformed", "truncated", "empty"),
-        "The answer's body is {}.",
+        "The response's body is {}.",
     ),
-    "throttle": OptionKind(
-        _ANSWER, "BYTES_PER_SECOND", _whole(1), "The answer's body comes at {} bytes per second."
+    "throttle": OptionSpec(
+        _MODIFICATION, "BYTES_PER_SECOND", _integer(1), "The response's body is sent at {} bytes per second."
     ),
-    "connection": OptionKind(
-        _ANSWER,
+    "connection": OptionSpec(
+        _MODIFICATION,
         "reset|reset_after_headers|hang",
         _choice("reset", "reset_after_headers", "hang"),
-        "The connection: {} (reset and hang: before any answer, and what was asked for is not done).",
+        f"The connection: {{}} (reset and hang: before any response, {_NOT_EXECUTED}).",
     ),
 }
 
-# Words with a name inside, as in `header.retry-after=5`.
-FAMILIES: Final[dict[str, Callable[[str], str]]] = {"header": header_name, "ctx": _named}
+# Options with a name inside, as in `header.retry-after=5`.
+NAMED_OPTIONS: Final[dict[str, Callable[[str], str]]] = {"header": header_name, "ctx": _name}

@@ -1,8 +1,8 @@
-"""Rules in a file: a list of them in JSON or YAML, each a text or an object with the same words as keys.
+"""Rule files: a JSON or YAML list of rules, each a text or an object with the same options as members.
 
-    ["queue=600 endpoint=fal-ai/flux/*", {"operation": "status", "times": 2, "status": 503, "headers": {"retry-after": "1"}}]
+    ["queue=600 endpoint=fal-ai/flux/*", {"operation": "status", "times": 2, "status": 503, "headers": {"a": "b"}}]
 
-What is wrong is told with the number of the rule, its line and its column.
+Errors name the number of the rule, the line and the column.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SPACE: Final = re.compile(r"[ \t\r\n]*")
 
 
 class Item(NamedTuple):
-    """One rule as a file has it: its value, where it begins, and where each of its members does."""
+    """One rule of a file: its value, its position and the positions of its members."""
 
     value: JSON
     where: str
@@ -29,7 +29,7 @@ class Item(NamedTuple):
 
 
 def read_file(path: str) -> list[Directive]:
-    """The rules of a file. Raises SettingsError for one that can't be read, ScenarioError for what it says."""
+    """The rules of a file. Raises SettingsError if it can't be read, ScenarioError if its content is wrong."""
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, ValueError) as error:
@@ -44,17 +44,17 @@ def read_file(path: str) -> list[Directive]:
 
 
 def read_json(text: str) -> list[Directive]:
-    """The rules in a JSON document: a list, or a single rule. Raises ScenarioError."""
+    """The rules in a JSON document: a list or a single rule. Raises ScenarioError."""
     try:
         return _rules(_json_items(text))
     except JSONDecodeError as error:
-        raise ScenarioError(f"line {error.lineno}, column {error.colno}: no JSON: {error.msg}") from None
+        raise ScenarioError(f"line {error.lineno}, column {error.colno}: invalid JSON: {error.msg}") from None
     except RecursionError:
-        raise ScenarioError("no JSON that can be read: too deep") from None
+        raise ScenarioError("invalid JSON: nested too deeply") from None
 
 
 def read_yaml(text: str) -> list[Directive]:
-    """The rules in a YAML document. Raises ScenarioError, also where PyYAML is not installed."""
+    """The rules in a YAML document. Raises ScenarioError, also if PyYAML is not installed."""
     try:
         import yaml
     except ImportError:
@@ -66,35 +66,35 @@ def read_yaml(text: str) -> list[Directive]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ScenarioError(f"{where}no YAML: {getattr(error, 'problem', None) or error}") from None
+        raise ScenarioError(f"{where}invalid YAML: {getattr(error, 'problem', None) or error}") from None
     except RecursionError:
-        raise ScenarioError("no YAML that can be read: too deep") from None
+        raise ScenarioError("invalid YAML: nested too deeply") from None
 
 
 def _rules(items: Iterator[Item]) -> list[Directive]:
     directives = []
     for number, item in enumerate(items, 1):
         try:
-            directives.append(directive_of(_words(item)))
+            directives.append(directive_of(_options(item)))
         except ScenarioError as error:
             raise ScenarioError(f"rule {number}, {error}") from None
     return directives
 
 
-def _words(item: Item) -> list[Option]:
+def _options(item: Item) -> list[Option]:
     match item.value:
         case str(text):
             try:
-                words = read_options(text)[0]
+                options = read_options(text)[0]
             except ScenarioError as error:
-                raise ScenarioError(f"{item.where}: {error} of the text") from None
-            return [word._replace(where=f"{item.where}: {word.where} of the text") for word in words]
+                raise ScenarioError(f"{item.where}: text {error}") from None
+            return [option._replace(where=f"{item.where}: text {option.where}") for option in options]
         case dict(members):
             return options_of(members, lambda name: item.members[name])
     raise ScenarioError(f"{item.where}: {item.value!r}, expected a text or an object")
 
 
-# -- JSON: what the standard library has read is gone through once more, so that places are known
+# -- JSON: a second pass finds the positions, which the json module does not report
 
 
 def _json_items(text: str) -> Iterator[Item]:
@@ -115,20 +115,20 @@ def _json_item(text: str, at: int) -> Item:
 
 
 def _starts(text: str, at: int) -> list[int]:
-    """Where the items of a list, or the names of an object, begin. The JSON is known to be good."""
+    """The indexes of a list's items or an object's names. The JSON must be valid."""
     starts = []
     at = _skip(text, at + 1)
     while text[at] not in "]}":
         starts.append(at)
-        at = _behind(text, at)
+        at = _after(text, at)
         if text[at] == ":":
-            at = _behind(text, _skip(text, at + 1))
+            at = _after(text, _skip(text, at + 1))
         if text[at] == ",":
             at = _skip(text, at + 1)
     return starts
 
 
-def _behind(text: str, at: int) -> int:
+def _after(text: str, at: int) -> int:
     return _skip(text, _decoder.raw_decode(text, at)[1])
 
 
@@ -145,25 +145,25 @@ def _where(text: str, at: int) -> str:
 _decoder: Final = JSONDecoder()
 
 
-# -- YAML: its nodes know where they stand
+# -- YAML: nodes contain their positions
 
 
 def _yaml_items(yaml: Any, text: str) -> Iterator[Item]:
     loader = yaml.SafeLoader(text)
     try:
-        node = loader.get_single_node()
-        nodes = [] if node is None else node.value if isinstance(node, yaml.SequenceNode) else [node]
-        for each in nodes:
+        root = loader.get_single_node()
+        nodes = [] if root is None else root.value if isinstance(root, yaml.SequenceNode) else [root]
+        for node in nodes:
             members = {}
-            if isinstance(each, yaml.MappingNode):
-                members = {str(key.value): _mark(key) for key, _ in each.value}
-            value = loader.construct_object(each, deep=True)
+            if isinstance(node, yaml.MappingNode):
+                members = {str(key.value): _position(key) for key, _ in node.value}
+            value = loader.construct_object(node, deep=True)
             if isinstance(value, dict):
                 value = {str(name): part for name, part in value.items()}
-            yield Item(value, _mark(each), members)
+            yield Item(value, _position(node), members)
     finally:
         loader.dispose()
 
 
-def _mark(node: Any) -> str:
+def _position(node: Any) -> str:
     return f"line {node.start_mark.line + 1}, column {node.start_mark.column + 1}"

@@ -1,9 +1,9 @@
-"""What a test asks for: rules, directives in prompts and headers, and which of them hold for a call.
+"""Rules and directives, and which of them apply to a call.
 
 A directive in brackets, `[mock: queue=2 run=5]`, works in any string of a request's input, from every client in every
-language, without another call. The same words, without the brackets, stand in the header `X-Mock-Fal` and in rules.
-The prompt says more than the header, that more than a rule of the account, that more than a rule for everybody.
-Of the rules of one scenario, the latest that holds acts.
+language, without another call. The same options, without the brackets, work in the header `X-Mock-Fal` and in rules.
+Precedence, highest first: the prompt, the header, a rule of the account, a global rule.
+Within one scenario the latest matching rule applies.
 """
 
 from __future__ import annotations
@@ -16,22 +16,28 @@ from functools import reduce
 from typing import Any, Final, NamedTuple
 
 from mock_fal.errors import JSON, ScenarioError
-from mock_fal.scenario.directive import NOTHING, Directive, directive_of, over, parse_rule
-from mock_fal.scenario.options import OPTIONS, close_to
+from mock_fal.scenario.directive import (
+    NO_DIRECTIVE,
+    Directive,
+    directive_of,
+    merge_outcomes,
+    parse_rule,
+)
+from mock_fal.scenario.options import OPTIONS, suggestion
 from mock_fal.scenario.syntax import column, read_options
 
-# More rules than a person writes; each is looked at for each call.
+# More rules than a person writes; every call is matched against each of them.
 MAX_RULES: Final = 1000
 
-# Of so many directives in prompts it is remembered how often they were used.
+# How many directives in prompts and headers have their uses counted.
 MAX_COUNTED: Final = 10_000
 
-# What looks like the beginning of a directive.
-MARK: Final = re.compile(r"\[\s*mock(\s*:|\b)", re.IGNORECASE)
+# The start of a directive in a prompt, or of a mistyped one.
+DIRECTIVE_START: Final = re.compile(r"\[\s*mock(\s*:|\b)", re.IGNORECASE)
 
 
 class Call(NamedTuple):
-    """What a caller does: the step, of which request, with whose key."""
+    """What rules are matched against: the operation, the endpoint, the key's name and the prompt."""
 
     operation: str
     endpoint: str = ""
@@ -41,7 +47,7 @@ class Call(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Rule:
-    """A directive, and how often it was asked for and used."""
+    """A directive, with counts of its matching calls (`seen`) and of those it applied to (`used`)."""
 
     directive: Directive
     seen: int = 0
@@ -54,7 +60,7 @@ class Rule:
         return str(self.directive)
 
     def matches(self, call: Call) -> bool:
-        """Whether the call is one that the directive is about."""
+        """Whether the call meets all conditions but the counts."""
         directive = self.directive
         return (
             (
@@ -67,8 +73,8 @@ class Rule:
         )
 
     @property
-    def holds(self) -> bool:
-        """Whether it acts on the next call that it is about."""
+    def applies(self) -> bool:
+        """Whether it applies to the next matching call, by `nth`, `after` and `times`."""
         directive, number = self.directive, self.seen + 1
         return (
             directive.nth in (None, number)
@@ -79,7 +85,7 @@ class Rule:
 
 @dataclass(slots=True)
 class Choice:
-    """The directives that hold for a call. They count as used with `count`, so that a call that is refused uses none."""
+    """The directives that apply to a call. `count` records their use; it isn't called for a refused call."""
 
     call: Call
     directives: list[Directive] = field(default_factory=list)
@@ -87,7 +93,7 @@ class Choice:
     used: list[Rule] = field(default_factory=list)
 
     def count(self) -> None:
-        """The call was taken."""
+        """Count the call, which was accepted."""
         for rule in self.matched:
             rule.seen += 1
         for rule in self.used:
@@ -95,20 +101,12 @@ class Choice:
 
     @property
     def outcome(self) -> Directive:
-        """What is asked for the outcome of the request, all together."""
-        return reduce(
-            over,
-            (
-                directive
-                for directive in self.directives
-                if self.call.operation in directive.outcome_operations
-            ),
-            NOTHING,
-        )
+        """The options about the request's outcome, merged from all directives."""
+        return reduce(merge_outcomes, self._outcome_directives, NO_DIRECTIVE)
 
     @property
     def response(self) -> Directive | None:
-        """What is asked for the answer: of several directives, what says most counts."""
+        """The directive about the response with the highest precedence."""
         return next(
             (
                 directive
@@ -119,102 +117,108 @@ class Choice:
         )
 
     def __str__(self) -> str:
-        """The directives that are about the outcome, in words."""
-        return "; ".join(
-            str(directive)
-            for directive in self.directives
-            if self.call.operation in directive.outcome_operations
-        )
+        """The directives about the outcome, as text."""
+        return "; ".join(map(str, self._outcome_directives))
+
+    @property
+    def _outcome_directives(self) -> list[Directive]:
+        return [
+            directive for directive in self.directives if self.call.operation in directive.outcome_operations
+        ]
 
 
 class Scenario:
-    """The rules of one account, or those for everybody.
+    """The rules of one account, or the global rules.
 
-    `endpoints` are those that there are. `alarm` is called when a rule comes that is about answers on the wire.
+    `endpoints` are those that exist. `on_response_rule` is called when a rule about HTTP responses is added.
     """
 
-    def __init__(self, endpoints: Collection[str] = (), alarm: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, endpoints: Collection[str] = (), on_response_rule: Callable[[], None] = lambda: None
+    ) -> None:
         self._endpoints = endpoints
-        self._alarm = alarm
+        self._on_response_rule = on_response_rule
         # Replaced, never changed: the server reads it in another thread.
         self._rules: list[Rule] = []
         self._counted: dict[str, Rule] = {}
 
     def __bool__(self) -> bool:
-        """Whether there is any rule."""
+        """Whether there are any rules."""
         return bool(self._rules)
 
     @property
     def rules(self) -> list[Rule]:
-        """The rules, the latest first, each with how often it was used."""
+        """The rules, the latest first, each with its counts."""
         return list(self._rules)
 
-    def add(self, text: str = "", /, **words: Any) -> None:
-        """Add a rule in front of the others: words in a text, as keywords, or both.
+    def add(self, text: str = "", /, **options: Any) -> None:
+        """Add a rule with precedence over the others: options as text, as keywords, or both.
 
-        `add("queue=600", endpoint="fal-ai/flux/*", times=2)`, `add(operation="status", status=503, headers={"a": "b"})`.
-        Raises ScenarioError for a rule that can't be read, or whose endpoint does not exist.
+            add("queue=600", endpoint="fal-ai/flux/*", times=2)
+            add(operation="status", status=503, headers={"a": "b"})
+
+        Raises ScenarioError for a rule that can't be parsed, or whose endpoint does not exist.
         """
-        self.replace([parse_rule(text, words)], keep=True)
+        self.replace([parse_rule(text, options)], keep=True)
 
     def replace(self, directives: Iterable[Directive], *, keep: bool = False) -> None:
-        """Let these rules hold, the first of them first, and with `keep` those that were there behind them."""
-        fresh = [Rule(directive) for directive in directives]
-        for rule in fresh:
+        """Replace all rules, the first one having precedence; with `keep`, add them before the existing ones."""
+        added = [Rule(directive) for directive in directives]
+        for rule in added:
             self.check(rule.directive)
-        rules = [*fresh, *self._rules] if keep else fresh
+        rules = [*added, *self._rules] if keep else added
         if len(rules) > MAX_RULES:
             raise ScenarioError(
-                f"{len(rules)} rules, expected at most {MAX_RULES}; clear() forgets the old ones"
+                f"{len(rules)} rules, expected at most {MAX_RULES}; clear() removes the old ones"
             )
         self._rules = rules
-        if any(rule.directive.has_response for rule in fresh):
-            self._alarm()
+        if any(rule.directive.affects_response for rule in added):
+            self._on_response_rule()
 
     def check(self, directive: Directive) -> None:
-        """Raises ScenarioError for a rule that is about no endpoint that there is."""
+        """Raises ScenarioError if the directive's endpoint matches none that exists."""
         pattern = directive.endpoint
-        if pattern and self._endpoints and not any(fnmatchcase(each, pattern) for each in self._endpoints):
-            hint = close_to(pattern, self._endpoints)
-            raise ScenarioError(f"endpoint: {pattern!r} is like no endpoint of this mock-fal{hint}")
+        if pattern and self._endpoints and not any(fnmatchcase(name, pattern) for name in self._endpoints):
+            hint = suggestion(pattern, self._endpoints)
+            raise ScenarioError(f"endpoint: {pattern!r} matches no endpoint of this mock-fal{hint}")
 
     def clear(self) -> None:
-        """Forget all rules, and how often directives were used."""
+        """Remove all rules and the counts of directives."""
         self._rules = []
         self._counted.clear()
 
     def choose(self, choice: Choice) -> bool:
-        """Add the rule that holds for a call, and whether there is one."""
+        """Add the rule that applies to the call; returns whether there is one."""
         found = False
         for rule in self._rules:
             if rule.matches(choice.call):
                 choice.matched.append(rule)
-                if rule.holds and not found:
+                if rule.applies and not found:
                     choice.used.append(rule)
                     choice.directives.append(rule.directive)
                     found = True
         return found
 
     def choose_directive(self, choice: Choice, directive: Directive) -> None:
-        """Add a directive of a prompt or a header, if it holds. It is counted by its words, for this account."""
-        rule = self._counted_rule(directive) if directive.counts else Rule(directive)
+        """Add a directive of a prompt or a header if it applies. Equal directives of one account share their counts."""
+        rule = self._counted_rule(directive) if directive.is_counted else Rule(directive)
         if rule.matches(choice.call):
             choice.matched.append(rule)
-            if rule.holds:
+            if rule.applies:
                 choice.used.append(rule)
                 choice.directives.append(directive)
 
     def _counted_rule(self, directive: Directive) -> Rule:
-        words = str(directive)
-        if words not in self._counted:
+        text = str(directive)
+        if text not in self._counted:
             while len(self._counted) >= MAX_COUNTED:
                 del self._counted[next(iter(self._counted))]
-            self._counted[words] = Rule(directive)
-        return self._counted[words]
+            self._counted[text] = Rule(directive)
+        return self._counted[text]
 
 
 def choose(call: Call, own: Scenario, common: Scenario, directives: Iterable[Directive]) -> Choice:
-    """What holds for a call: a rule of the account or one for everybody, and the directives that came with it."""
+    """The rule that applies to a call, the account's own or else a global one, and the call's own directives."""
     choice = Choice(call)
     if not own.choose(choice):
         common.choose(choice)
@@ -224,9 +228,9 @@ def choose(call: Call, own: Scenario, common: Scenario, directives: Iterable[Dir
 
 
 class RequestDirectives(NamedTuple):
-    """What is remembered with a request that a directive or a rule was there for.
+    """The directives and rules of a submitted request.
 
-    `directives` came with it; `prompt` is for rules about its later steps; `choice` is what held when it was taken.
+    `directives` came with it, `prompt` serves rules about its later operations, `choice` is of its submission.
     """
 
     directives: tuple[Directive, ...]
@@ -235,38 +239,38 @@ class RequestDirectives(NamedTuple):
 
 
 def directives_in(document: JSON) -> list[Directive]:
-    """The directives in all strings of an input, the first one first. Raises ScenarioError, also for near misses."""
+    """The directives in all strings of an input, in order. Raises ScenarioError, also for mistyped ones."""
     return [directive for text in _strings(document) for directive in _directives(text)]
 
 
 def prompt_of(document: JSON) -> str:
-    """The prompt of an input, or nothing."""
+    """The prompt of an input, or an empty string."""
     prompt = document.get("prompt") if isinstance(document, dict) else None
     return prompt if isinstance(prompt, str) else ""
 
 
 def _directives(text: str) -> Iterator[Directive]:
     at = 0
-    while match := MARK.search(text, at):
+    while match := DIRECTIVE_START.search(text, at):
         at = match.end()
         if match[1]:
-            words, at = read_options(text, at, opened=match.start())
-            yield directive_of(words)
-        elif _is_word(text[at:]):
+            options, at = read_options(text, at, opened=match.start())
+            yield directive_of(options)
+        elif _starts_with_option(text[at:]):
             raise ScenarioError(
-                f"{column(match.start())}: {text[match.start() : at + 20]!r} is no directive; "
+                f"{column(match.start())}: {text[match.start() : at + 20]!r} is not a directive; "
                 "expected a colon, as in [mock: nsfw]"
             )
 
 
-def _is_word(text: str) -> bool:
-    """Whether what follows looks like the words of a directive, and not like those of a prompt."""
+def _starts_with_option(text: str) -> bool:
+    """Whether the text looks like options of a directive rather than prose."""
     match = re.match(r"\s+([A-Za-z_]+)([=\]]|$|\s)", text)
     return match is not None and (match[1].lower() in OPTIONS or match[2] == "=")
 
 
 def _strings(document: JSON) -> Iterator[str]:
-    """Every string in a document, in its order."""
+    """Every string in a document, in order."""
     pending = [document]
     while pending:
         value = pending.pop()

@@ -1,10 +1,10 @@
-"""How directives are written: words `name=value` or `name`, one after the other, and where in a text each stands.
+"""The syntax of directives: options `name=value` or `name`, separated by spaces, each with its column.
 
-    word   :=  name | name "=" value
-    value  :=  letters without a space | a quoted text | a JSON object or list
-    quoted :=  '…' or "…", in which a doubled quote stands for one
+    option :=  name | name "=" value
+    value  :=  characters without a space | a quoted text | a JSON object or list
+    quoted :=  '…' or "…"; a doubled quote inside stands for one quote
 
-Inside the brackets of a directive, a `]` that is neither quoted nor part of JSON ends it.
+In a directive in brackets, the first `]` that is neither quoted nor part of JSON ends it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from mock_fal.errors import ScenarioError
 _SPACE: Final = r"\s*"
 _NAME: Final = r"[^\s=]*"
 _BARE: Final = r"\S*"
-_NAME_INSIDE: Final = r"[^\s=\]]*"
-_BARE_INSIDE: Final = r"[^\s\]]*"
-_PLAIN: Final = r"""[^\s\[\]{"'][^\s\]]*"""
+_NAME_IN_BRACKETS: Final = r"[^\s=\]]*"
+_BARE_IN_BRACKETS: Final = r"[^\s\]]*"
+_UNQUOTED: Final = r"""[^\s\[\]{"'][^\s\]]*"""
 
 
 class Option(NamedTuple):
-    """One word. `where` says where it stands, for whoever mistyped it; `value` is None for a word alone."""
+    """One option of a directive. `value` is None for a flag; `where` is its position, for error messages."""
 
     name: str
     value: str | None
@@ -33,41 +33,41 @@ class Option(NamedTuple):
 
 
 def read_options(text: str, at: int = 0, *, opened: int | None = None) -> tuple[list[Option], int]:
-    """The words from `at` on, and where they end. Raises ScenarioError with the column.
+    """The options from index `at` on, and the index after them. Raises ScenarioError with the column.
 
-    `opened` is where the bracket stands that a `]` has to close.
+    `opened` is the index of the opening bracket, if a `]` has to close the directive.
 
-    >>> read_words("queue=2 msg='not now'")[0]
-    [Word(name='queue', value='2', where='column 1'), Word(name='msg', value='not now', where='column 9')]
+    >>> read_options("queue=2 msg='not now'")[0]
+    [Option(name='queue', value='2', where='column 1'), Option(name='msg', value='not now', where='column 9')]
     """
-    found: list[Option] = []
+    options: list[Option] = []
     bracketed = opened is not None
-    names = _NAME_INSIDE if bracketed else _NAME
+    names = _NAME_IN_BRACKETS if bracketed else _NAME
     while True:
         at = _end(_SPACE, text, at)
         if at == len(text):
             if opened is not None:
-                raise ScenarioError(f"{column(opened)}: the directive that begins here has no ] at its end")
-            return found, at
+                raise ScenarioError(f"{column(opened)}: the directive has no closing ]")
+            return options, at
         if bracketed and text[at] == "]":
-            return found, at + 1
+            return options, at + 1
         begin, at = at, _end(names, text, at)
         name, value = text[begin:at], None
         if text[at : at + 1] == "=":
             value, at = _value(text, at + 1, bracketed)
-        found.append(Option(name, value, column(begin)))
+        options.append(Option(name, value, column(begin)))
 
 
 def column(at: int) -> str:
-    """How a place in a text is told to a person, who counts from 1."""
+    """The column of an index in an error message, counted from 1."""
     return f"column {at + 1}"
 
 
-def written(name: str, value: str | None) -> str:
-    """A word as `read_words` reads it again, inside of brackets too."""
+def format_option(name: str, value: str | None) -> str:
+    """An option as text that `read_options` reads again, also in brackets."""
     if value is None:
         return name
-    if re.fullmatch(_PLAIN, value) or (value[:1] in ("{", "[") and _json_end(value, 0) == len(value)):
+    if re.fullmatch(_UNQUOTED, value) or (value[:1] in ("{", "[") and _json_end(value, 0) == len(value)):
         return f"{name}={value}"
     doubled = value.replace("'", "''")
     return f"{name}='{doubled}'"
@@ -81,7 +81,7 @@ def _value(text: str, at: int, bracketed: bool) -> tuple[str, int]:
         end = _json_end(text, at)
         if end and _is_end(text, end, bracketed):
             return text[at:end], end
-    end = _end(_BARE_INSIDE if bracketed else _BARE, text, at)
+    end = _end(_BARE_IN_BRACKETS if bracketed else _BARE, text, at)
     return text[at:end], end
 
 
@@ -90,14 +90,14 @@ def _quoted(text: str, at: int, quote: str, bracketed: bool) -> tuple[str, int]:
     while True:
         end = text.find(quote, begin)
         if end < 0:
-            raise ScenarioError(f"{column(at)}: the quote that begins here does not end")
+            raise ScenarioError(f"{column(at)}: the quote is not closed")
         parts.append(text[begin:end])
         if text[end + 1 : end + 2] != quote:
             break
         begin = end + 2
     if not _is_end(text, end + 1, bracketed):
         raise ScenarioError(
-            f"{column(end + 1)}: expected a space behind the quote; a quote inside of quotes is doubled"
+            f"{column(end + 1)}: expected a space after the closing quote; double a quote inside quotes"
         )
     return quote.join(parts), end + 1
 
@@ -108,7 +108,7 @@ def _is_end(text: str, at: int, bracketed: bool) -> bool:
 
 
 def _json_end(text: str, at: int) -> int:
-    """Where the JSON that begins at `at` ends; 0 when there is none."""
+    """The index after the JSON value that begins at `at`; 0 if there is none."""
     try:
         return _decoder.raw_decode(text, at)[1]
     except (ValueError, RecursionError):

@@ -1,1 +1,1 @@
-"""HTTP as fal speaks it."""
+"""HTTP and WebSocket interface of fal's hosts, the control API and the web UI."""

@@ -1,4 +1,4 @@
-"""One application for all hosts of fal: by Host, by path and by proxy; our own address answers the rest."""
+"""The ASGI application: routes each request to one of fal's hosts, the control API or the web UI."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from mock_fal.hosts import (
     WS_HOSTS,
     belongs_to_fal,
 )
-from mock_fal.journal.exchanges import Exchange, Journal, packed
+from mock_fal.journal.exchanges import Exchange, Journal, pack_headers
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
-from mock_fal.web.http_request import Gone, HttpRequest
+from mock_fal.web.http_request import ClientDisconnected, HttpRequest
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.queue import Queue
 
 if TYPE_CHECKING:
     from mock_fal.cassettes.cassette import Forward
     from mock_fal.scenario.directive import Directive
-    from mock_fal.web.control.api import Exports
+    from mock_fal.web.control.api import OpenGateway
     from mock_fal.web.faults.injection import Faults
     from mock_fal.web.media import Media
     from mock_fal.web.playback.recording import Recording
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mock_fal")
 
-_QUESTION: Final = "mock_fal.question"
+_HTTP_REQUEST: Final = "mock_fal.http_request"
 
 
 class Host(Protocol):
@@ -53,29 +53,30 @@ class Host(Protocol):
 
     async def respond(
         self, http_request: HttpRequest, receive: Receive
-    ) -> tuple[wire.AnyResponse, ModelRequest | None]: ...
+    ) -> tuple[wire.AnyResponse, ModelRequest | None]:
+        """The HTTP response, and the request to a model that it is about, if any."""
 
 
 class App:
     """The ASGI application."""
 
-    def __init__(self, emulator: Emulator, pictures: Pictures, exports: Exports) -> None:
+    def __init__(self, emulator: Emulator, pictures: Pictures, open_gateway: OpenGateway) -> None:
         self._emulator = emulator
         self._pictures = pictures
-        self._exports = exports
+        self._open_gateway = open_gateway
         self._started_at = steady_time()
         self._proxy_key = emulator.settings.own_key
         self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, Queue(emulator, pictures))
         self._player = _player(emulator)
 
-    # Where files are to be found when --local-media-urls asks for addresses that any browser here reaches.
+    # Base URL of result files with --local-media-urls: an address that browsers on this machine can reach.
     local_media = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await self._converse(scope, receive, send)
+            await self._websocket(scope, receive, send)
             return
-        http_request = scope[_QUESTION] = HttpRequest(
+        http_request = scope[_HTTP_REQUEST] = HttpRequest(
             scope, local_media=self.local_media, proxy_key=self._proxy_key
         )
         try:
@@ -88,30 +89,30 @@ class App:
             else:
                 await self._response(scope, receive, send)
         except asyncio.CancelledError:
-            pass  # the server stops, and has hung up on whoever still waits; raised, it would be logged as a bug
+            pass  # the server is stopping and has closed the connection; if raised, uvicorn would log it as a bug
 
-    def forward_by(self, forward: Forward) -> None:
-        """Say how the live service is reached, which --record asks."""
+    def set_forward(self, forward: Forward) -> None:
+        """Set how --record sends requests to the live service."""
         if self._player is not None:
             self._player.forward = forward
 
     def rewind(self, account: str | None) -> None:
-        """Begin the cassettes again, for one account or for all."""
+        """Replay the cassettes from the start again, for one account or for all."""
         if self._player is not None:
             self._player.rewind(account)
 
     @property
     def unused_cassettes(self) -> list[str]:
-        """The files of the cassettes that answered nothing so far."""
+        """The cassette files that have not been replayed so far."""
         return [] if self._player is None else self._player.unused
 
     def close(self) -> None:
-        """Let go of all threads, until the next question."""
+        """Stop all worker threads. The next request starts new ones."""
         self._pictures.close()
         if "_media" in self.__dict__:
             self._media.close()
 
-    # What follows is loaded and made when somebody first asks for it: a start without it is a fifth faster.
+    # Everything below is imported and created on first use, which makes the start a fifth faster.
 
     def _host(self, name: str) -> Host | None:
         if name in MEDIA_HOSTS:
@@ -154,7 +155,7 @@ class App:
     def _control(self) -> ASGIApp:
         from mock_fal.web.control.api import control
 
-        return control(self._emulator, self._exports, self._started_at)
+        return control(self._emulator, self._open_gateway, self._started_at)
 
     @cached_property
     def _sockets(self) -> Sockets:
@@ -164,19 +165,19 @@ class App:
 
     @cached_property
     def _cross_origin(self) -> ASGIApp:
-        # fal: runners answer any origin, method and header, with credentials (fal SDK).
-        # assumption: that the gateways of fal.run and queue.fal.run answer preflights alike.
-        return _open_to_pages(self._response)
+        # fal: runners allow any origin, method and header, with credentials (fal SDK).
+        # assumption: the gateways of fal.run and queue.fal.run answer preflight requests in the same way.
+        return _with_cors(self._response)
 
     @cached_property
     def _same_origin(self) -> ASGIApp:
-        # A page's proxy is at the page's own address, where it reads all headers: the request's id is in one.
-        return _open_to_pages(self._response, expose_headers=["*"])
+        # A page and its proxy share an origin, so the page can read all headers, including the request id.
+        return _with_cors(self._response, expose_headers=["*"])
 
-    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from mock_fal.web.sockets.socket import Socket, refuse
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from mock_fal.web.sockets.socket import Socket, close_with_reason
 
-        # A handshake is a GET; what comes behind it is told apart from that in the journal.
+        # The handshake is a GET. The journal shows the method as WS to distinguish it from plain requests.
         handshake = {**scope, "method": "WS", "scheme": "https" if scope["scheme"] == "wss" else "http"}
         http_request = HttpRequest(handshake, local_media=self.local_media)
 
@@ -189,13 +190,13 @@ class App:
             return self._record(http_request, response, request, scope, received_at)
 
         with suppress(asyncio.CancelledError):
-            if self._player is not None and self._player.no_sockets:
-                await refuse(Socket(receive, send), self._player.no_sockets)
+            if self._player is not None and self._player.websocket_refusal:
+                await close_with_reason(Socket(receive, send), self._player.websocket_refusal)
                 return
-            await self._sockets.converse(http_request, Socket(receive, send), record)
+            await self._sockets.serve(http_request, Socket(receive, send), record)
 
     async def _response(self, scope: Scope, receive: Receive, send: Send) -> None:
-        http_request: HttpRequest = scope[_QUESTION]
+        http_request: HttpRequest = scope[_HTTP_REQUEST]
         received_at = steady_time()
         host = self._hosts.get(http_request.host) or self._host(http_request.host)
         request: ModelRequest | None = None
@@ -203,26 +204,26 @@ class App:
         fault: Directive | None = None
         try:
             if self._emulator.store.has_faults:
-                fault = self._faults.before(http_request)
+                fault = self._faults.directive_for(http_request)
             if host is None:
                 response = _not_emulated(http_request)
             elif self._player is not None:
                 response, request = await self._player.respond(http_request, receive, host)
             else:
                 response, request = await host.respond(http_request, receive)
-        except InjectedFault as asked:
-            fault = asked.directive
-            response = self._faults.instead(fault, http_request)
+        except InjectedFault as injected:
+            fault = injected.directive
+            response = self._faults.replacement(fault, http_request)
         except FalError as error:
             response = wire.error(error, self._emulator.new_request_id(""))
-        except Gone:
+        except ClientDisconnected:
             return
         except Exception:
-            logger.exception("mock-fal: a bug, at %s %s", http_request.method, http_request.path)
+            logger.exception("mock-fal: internal error at %s %s", http_request.method, http_request.path)
             response = wire.reply(500, {"detail": "Internal Server Error"})
         faults = self._faults if self._emulator.store.has_faults else None
         if faults:
-            response, fault = faults.changed(fault, http_request, response, request)
+            response, fault = faults.apply(fault, http_request, response, request)
         exchange = self._record(http_request, response, request, scope, received_at)
         if fault:
             exchange.directive = str(fault)
@@ -230,7 +231,7 @@ class App:
             exchange.playback = getattr(http_request, "playback", "")
         try:
             if faults:
-                await faults.deliver(fault, response, scope, receive, send)
+                await faults.send(fault, response, scope, receive, send)
             else:
                 await response(scope, receive, send)
         finally:
@@ -245,17 +246,17 @@ class App:
         received_at: float,
     ) -> Exchange:
         emulator = self._emulator
-        exchange = Exchange(  # all by position: names cost as much as the rest of it
+        exchange = Exchange(  # positional arguments: keyword arguments double the cost of this call
             emulator.clock.now(),
             request.tenant if request else http_request.account or http_request.named_account,
             http_request.method,
             http_request.host,
             http_request.path,
             http_request.query,
-            packed(http_request.raw_headers),
+            pack_headers(http_request.raw_headers),
             http_request.body,
             response.status_code,
-            packed(response.raw_headers),
+            pack_headers(response.raw_headers),
             b"",
             request.id if request else None,
             http_request.uploaded_bytes,
@@ -270,7 +271,7 @@ class App:
         if isinstance(response, wire.Reply):
             exchange.response_body = response.body
         elif http_request.host in MEDIA_HOSTS:
-            pass  # a file
+            pass  # file contents are not kept in the journal
         elif isinstance(response, StreamingResponse):
             response.body_iterator = _recorded(response.body_iterator, exchange, emulator.store.exchanges)
         else:
@@ -280,7 +281,7 @@ class App:
 
 
 def _player(emulator: Emulator) -> Recording | Replay | None:
-    """What --record or --replay puts before the hosts. Raises SettingsError."""
+    """The recorder or player for --record or --replay; None without them. Raises SettingsError."""
     if emulator.settings.record:
         from mock_fal.web.playback.recording import Recording
 
@@ -292,8 +293,8 @@ def _player(emulator: Emulator) -> Recording | Replay | None:
     return None
 
 
-def _open_to_pages(app: ASGIApp, expose_headers: Sequence[str] = ()) -> ASGIApp:
-    """An application that pages of every origin may ask."""
+def _with_cors(app: ASGIApp, expose_headers: Sequence[str] = ()) -> ASGIApp:
+    """The application with CORS headers for every origin."""
     from starlette.middleware.cors import CORSMiddleware
 
     return CORSMiddleware(
@@ -307,21 +308,21 @@ def _open_to_pages(app: ASGIApp, expose_headers: Sequence[str] = ()) -> ASGIApp:
 
 
 async def _recorded(parts: AsyncIterable[Any], exchange: Exchange, journal: Journal) -> AsyncIterator[bytes]:
-    """The parts of a stream, noted in the journal as they leave."""
+    """The parts of a stream; each is added to the journal as it is sent."""
     try:
         async for part in parts:
             data = part.encode() if isinstance(part, str) else bytes(part)
             exchange.response_body += data
             yield data
     finally:
-        journal.weigh(exchange)
+        journal.update_size(exchange)
 
 
 def _not_emulated(http_request: HttpRequest) -> wire.AnyResponse:
     if http_request.by_proxy and not belongs_to_fal(http_request.host):
-        # fal: the words of @fal-ai/server-proxy 1.2.1, for a header that is missing or leads elsewhere.
+        # fal: the response of @fal-ai/server-proxy 1.2.1 to a target header that is missing or names another host.
         return wire.reply(400, "Invalid request")
-    # deviation: hosts of fal that we don't emulate say so.
+    # deviation: hosts of fal that are not emulated respond with 501.
     known = ", ".join(sorted(EMULATED_HOSTS))
     return wire.reply(
         501, {"detail": f"mock-fal does not emulate {http_request.host!r}; it emulates {known}"}

@@ -1,10 +1,10 @@
-"""One HTTP request: whom of fal's hosts it asks, and by which way it came.
+"""One HTTP request: which of fal's hosts it is for, and how it was addressed.
 
-There are three ways to ask a host of fal here, and the links in an answer follow the way of the question:
+There are three ways to address a host of fal. Links in a response use the same way as the request:
 
     by name     Host: queue.fal.run                   -> https://queue.fal.run/…        (through the gateway)
     by path     http://127.0.0.1:8325/queue.fal.run/  -> http://127.0.0.1:8325/queue.fal.run/…
-    by proxy    /api/fal/proxy, x-fal-target-url      -> as by path: a browser must reach the files
+    by proxy    /api/fal/proxy, x-fal-target-url      -> as by path, so that a browser can reach the files
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _WEB_PORTS: Final = {"http": (None, 80), "https": (None, 443)}
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where an answer points: the address of a host of fal, as seen by whoever asked."""
+    """Base URLs for the links in a response, as the client can reach them."""
 
     queue: str
     media: str
 
 
 class HttpRequest:
-    """A request to `host` (one of fal's, or "" for our own address) for `path`, as fal would have seen it."""
+    """A request to `host` (one of fal's, or "" for mock-fal's own address) and `path`, as fal would receive it."""
 
     __slots__ = (
         "account",
@@ -48,7 +48,7 @@ class HttpRequest:
         "links",
         "method",
         "path",
-        "playback",  # what became of it with cassettes; there only where there are some
+        "playback",  # what was recorded or replayed; set only with cassettes
         "query",
         "raw_headers",
         "uploaded_bytes",
@@ -57,26 +57,26 @@ class HttpRequest:
     playback: str
 
     def __init__(self, scope: Scope, *, local_media: str = "", proxy_key: str = "") -> None:
-        # Not the scope itself: it is where the application keeps us, and a circle would be litter for the collector.
+        # The scope itself is not kept: it refers to this object, and the cycle would burden the garbage collector.
         self.raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(self.raw_headers)
         self.body = b""
-        # Whom it turned out to come from, where that is not in a key; and what `pieces` has let through.
+        # The account, if it follows from something other than a key; and the number of bytes read by `chunks`.
         self.account = ""
         self.uploaded_bytes = 0
         self.query: str = scope["query_string"].decode("latin-1")
         path: str = scope["path"]
-        named = self.headers.get(b"host", b"").decode("latin-1").lower()
+        host_header = self.headers.get(b"host", b"").decode("latin-1").lower()
         self.by_proxy = path.startswith(PROXY_PATH) and path.rstrip("/") == PROXY_PATH
         if self.by_proxy:
             self.host, self.path, self.query = _target(self.raw_headers)
-            # fal: the proxy adds its own key where the caller has none (@fal-ai/server-proxy 1.2.1).
+            # fal: the proxy adds its own key if the client sends none (@fal-ai/server-proxy 1.2.1).
             if not self.headers.get(b"authorization"):
                 self.headers[b"authorization"] = f"Key {proxy_key}".encode("latin-1")
         else:
-            self.host, self.path = _address(named.partition(":")[0], path)
-        self.links = _links(scope["scheme"], named, self.host, local_media)
+            self.host, self.path = _address(host_header.partition(":")[0], path)
+        self.links = _links(scope["scheme"], host_header, self.host, local_media)
 
     def header(self, name: bytes) -> str:
         """A header's value, or an empty string. `name` is in lower case."""
@@ -89,7 +89,7 @@ class HttpRequest:
 
     @property
     def endpoint(self) -> EndpointId | None:
-        """The endpoint that the path spells, or None when it is too short."""
+        """The endpoint that the path names, or None if the path is too short."""
         return _endpoint(self.path)
 
     @property
@@ -100,31 +100,31 @@ class HttpRequest:
 
     @property
     def named_account(self) -> str:
-        """The name of the key that was sent, good or not; empty where there is none."""
+        """The id of the key that was sent, valid or not; empty without a key."""
         scheme, _, key = (self.authorization or "").partition(" ")
         return key.strip().partition(":")[0] if scheme.lower() == "key" else ""
 
     @property
     def bearer(self) -> str | None:
-        """The token of a Bearer authorization, or None for any other."""
+        """The token of a Bearer authorization; None for other schemes."""
         scheme, _, token = (self.authorization or "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else None
 
     @property
     def params(self) -> Mapping[str, str]:
-        """The query's parameters; of one that is given twice, the last."""
+        """The query parameters. If one is repeated, the last value counts."""
         return _params(self.query)
 
     async def read(self, receive: Receive, limit_bytes: int) -> bytes:
-        """The whole body. Raises BodyTooLarge as soon as it is known to be."""
-        if self.announced_bytes > limit_bytes:
+        """The whole body. Raises BodyTooLarge as soon as it exceeds the limit, and ClientDisconnected."""
+        if self.content_length > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         parts: list[bytes] = []
         size, more = 0, True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Gone
+                raise ClientDisconnected
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limit_bytes:
@@ -134,29 +134,29 @@ class HttpRequest:
         return self.body
 
     @property
-    def announced_bytes(self) -> int:
-        """How large the body says that it is; 0 if it doesn't."""
-        announced = self.headers.get(b"content-length", b"0")
-        return int(announced) if announced.isdigit() else 0
+    def content_length(self) -> int:
+        """The Content-Length in bytes; 0 if it is missing or invalid."""
+        length = self.headers.get(b"content-length", b"0")
+        return int(length) if length.isdigit() else 0
 
-    async def pieces(self, receive: Receive) -> AsyncIterator[bytes]:
-        """The body as it comes, for what is larger than memory. It is not kept. Raises Gone."""
+    async def chunks(self, receive: Receive) -> AsyncIterator[bytes]:
+        """The body in chunks, for uploads larger than memory; it is not kept. Raises ClientDisconnected."""
         more = True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Gone
-            piece: bytes = message.get("body", b"")
-            self.uploaded_bytes += len(piece)
-            if piece:
-                yield piece
+                raise ClientDisconnected
+            chunk: bytes = message.get("body", b"")
+            self.uploaded_bytes += len(chunk)
+            if chunk:
+                yield chunk
             more = message.get("more_body", False)
 
 
-# Clients ask at the same addresses again and again: polling one costs a look into these tables.
+# Clients poll the same URLs many times, so parsed URLs are cached.
 @lru_cache(maxsize=4096)
 def _address(name: str, path: str) -> tuple[str, str]:
-    """The host of fal that is asked, by name or as the first part of the path, and the path there."""
+    """The host of fal, named by the Host header or by the first path segment, and the path on that host."""
     first, _, rest = path[1:].partition("/")
     if name in EMULATED_HOSTS:
         return name, path
@@ -170,22 +170,22 @@ def _address(name: str, path: str) -> tuple[str, str]:
 
 
 def _target(headers: list[tuple[bytes, bytes]]) -> tuple[str, str, str]:
-    """The host, the path and the query that a proxy is to ask; none of them where that can't be said."""
-    # deviation: the npm proxy lets pass fal.run, queue.fal.run and two addresses of rest.fal.ai; here every host that
-    # is emulated may be asked, so that uploads in parts and tokens work too.
-    # deviation: it fails at what fetch() refuses (another scheme, user information, no address at all), and makes one
-    # address of a header that is given twice; here that is an invalid request, as another port is (1.2.1).
-    named = [value for name, value in headers if name == b"x-fal-target-url"]
+    """The host, path and query of a proxy's target; empty strings if the target is missing or invalid."""
+    # deviation: the npm proxy forwards to fal.run, queue.fal.run and two URLs of rest.fal.ai only. Here it forwards to
+    # every emulated host, so that multipart uploads and tokens work too.
+    # deviation: the npm proxy fails for URLs that fetch() rejects (another scheme, user information, no URL at all) and
+    # joins a repeated header into one URL. Here these are invalid requests, as another port is (1.2.1).
+    targets = [value for name, value in headers if name == b"x-fal-target-url"]
     try:
-        target = urlsplit(named[0].decode("latin-1") if len(named) == 1 else "")
-        usable = target.port in _WEB_PORTS.get(target.scheme, ()) and "@" not in target.netloc
+        target = urlsplit(targets[0].decode("latin-1") if len(targets) == 1 else "")
+        is_valid = target.port in _WEB_PORTS.get(target.scheme, ()) and "@" not in target.netloc
     except ValueError:
-        usable = False
-    return (target.hostname or "", unquote(target.path) or "/", target.query) if usable else ("", "", "")
+        is_valid = False
+    return (target.hostname or "", unquote(target.path) or "/", target.query) if is_valid else ("", "", "")
 
 
-class Gone(Exception):
-    """Whoever asked has hung up."""
+class ClientDisconnected(Exception):
+    """The client has closed the connection."""
 
 
 @lru_cache(maxsize=1024)
@@ -199,11 +199,11 @@ def _params(query: str) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=256)
-def _links(scheme: str, named: str, host: str, local_media: str) -> Links:
-    """The links for a question to `host` that came with the Host header `named`: by name, if they are the same."""
-    name, colon, port = named.partition(":")
+def _links(scheme: str, host_header: str, host: str, local_media: str) -> Links:
+    """The links for a request to `host`: by name if the Host header is that host, else by path."""
+    name, colon, port = host_header.partition(":")
     if name != host:
-        base = f"{scheme}://{named}"
+        base = f"{scheme}://{host_header}"
         return Links(f"{base}/queue.fal.run", local_media or f"{base}/{RESULT_HOST}")
     return Links(
         f"{scheme}://queue.fal.run{colon}{port}", local_media or f"{scheme}://{RESULT_HOST}{colon}{port}"

@@ -1,4 +1,4 @@
-"""v3b.fal.media: the files of results and those that were uploaded. A picture is drawn when somebody asks for it."""
+"""v3b.fal.media: uploads, result files and downloads. A picture is rendered when it is first downloaded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mock_fal.files.file_store import Upload
 from mock_fal.pictures.recipe import Recipe
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
-from mock_fal.web.download import not_modified, portion
+from mock_fal.web.download import not_modified, select_range
 from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.uploads import Uploads
@@ -32,16 +32,16 @@ _CORS: Final = [
     (b"access-control-max-age", b"86400"),
 ]
 
-# assumption: ranges, ETags and the long life in caches.
+# assumption: the CDN serves ranges and ETags, and lets clients cache files for a year.
 _HEADERS: Final = {"accept-ranges": "bytes", "cache-control": "public, max-age=31536000, immutable"}
 _NOT_CACHED: Final = "private, no-cache"
 
-# deviation: by our direct address a file has the origin of our own pages, so what could hold a script gets none.
+# deviation: by path, a file has the same origin as the web UI, so files that may contain scripts are sandboxed.
 _SCRIPTABLE: Final = ("html", "xml")
 _SANDBOX: Final = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
 
-# A file up to this size is read at once; of a larger one, each piece in a thread.
-_AT_ONCE_BYTES: Final = 128 << 10
+# Smaller files are read on the event loop, larger ones in a thread.
+_INLINE_READ_BYTES: Final = 128 << 10
 
 
 class Media:
@@ -55,7 +55,7 @@ class Media:
     async def respond(
         self, http_request: HttpRequest, receive: Receive
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        """The file at the question's path, or what became of one that came; never about a request."""
+        """The file at the path, or the result of an upload; never about a request to a model."""
         try:
             response = await self._response(http_request, receive)
         except FalError as error:
@@ -64,18 +64,18 @@ class Media:
         return response, None
 
     def close(self) -> None:
-        """Let go of the threads, until the next question."""
+        """Stop the worker threads. The next request starts new ones."""
         self._uploads.close()
 
     async def _response(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         if http_request.method == "OPTIONS":
             return Response(status_code=204, headers=_HEADERS)
-        incoming = self._uploads.route(http_request)
-        if incoming is not None:
-            return await incoming(http_request, receive)
+        upload_handler = self._uploads.route(http_request)
+        if upload_handler is not None:
+            return await upload_handler(http_request, receive)
         if http_request.method not in ("GET", "HEAD"):
             return wire.method_not_allowed("GET,HEAD")
-        # fal: a key opens no file, only a CDN token does (storage documentation, 2026).
+        # fal: files are read with a CDN token, not with a key (storage documentation, 2026).
         file = self._emulator.storage.read(
             http_request.path,
             token=http_request.bearer or "",
@@ -92,33 +92,33 @@ class Media:
         self, http_request: HttpRequest, recipe: Recipe, headers: dict[str, str]
     ) -> wire.AnyResponse:
         headers["etag"] = _etag(recipe)
-        if (known := not_modified(http_request, headers)) is not None:
-            return known
+        if (response := not_modified(http_request, headers)) is not None:
+            return response
         data = await self._pictures.render(recipe)
-        status, wanted, headers = portion(http_request, headers, len(data))
-        return Response(data[wanted.start : wanted.stop], status, headers, recipe.content_type)
+        status, byte_range, headers = select_range(http_request, headers, len(data))
+        return Response(data[byte_range.start : byte_range.stop], status, headers, recipe.content_type)
 
     def _upload(self, http_request: HttpRequest, upload: Upload, headers: dict[str, str]) -> wire.AnyResponse:
         headers["etag"] = f'"{upload.etag}"'
         if upload.content_type.partition(";")[0].rstrip().endswith(_SCRIPTABLE):
             headers |= _SANDBOX
-        if (known := not_modified(http_request, headers)) is not None:
-            return known
-        status, wanted, headers = portion(http_request, headers, upload.size)
+        if (response := not_modified(http_request, headers)) is not None:
+            return response
+        status, byte_range, headers = select_range(http_request, headers, upload.size)
         headers["content-type"] = upload.content_type
-        if http_request.method == "HEAD" or not wanted:
+        if http_request.method == "HEAD" or not byte_range:
             return Response(status_code=status, headers=headers)
-        return StreamingResponse(self._pieces(upload, wanted), status, headers)
+        return StreamingResponse(self._chunks(upload, byte_range), status, headers)
 
-    async def _pieces(self, upload: Upload, wanted: range) -> AsyncIterator[bytes]:
-        pieces = read(upload.blobs or (), wanted)
-        if len(wanted) <= _AT_ONCE_BYTES:
-            for piece in pieces:
-                yield piece
+    async def _chunks(self, upload: Upload, byte_range: range) -> AsyncIterator[bytes]:
+        chunks = read(upload.blobs or (), byte_range)
+        if len(byte_range) <= _INLINE_READ_BYTES:
+            for chunk in chunks:
+                yield chunk
             return
         loop = asyncio.get_running_loop()
-        while data := await loop.run_in_executor(self._uploads.hands, next, pieces, b""):
-            yield data
+        while chunk := await loop.run_in_executor(self._uploads.executor, next, chunks, b""):
+            yield chunk
 
 
 @lru_cache(maxsize=1024)

@@ -1,4 +1,4 @@
-"""rest.fal.ai: where uploads begin, tokens, who may read a file, and the keys that sign webhooks."""
+"""rest.fal.ai: upload URLs, tokens, file access lists, and the public keys for webhook signatures."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Rest:
     async def respond(
         self, http_request: HttpRequest, receive: Receive
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        """The answer; it is never about a request."""
+        """The HTTP response; never about a request to a model."""
         methods = _ROUTES.get(http_request.path.strip("/"))
         if methods is None:
-            # assumption: the words are those of the framework that fal's other services are written in.
+            # assumption: the texts of 404 and 405 are those of FastAPI, which fal's other services use.
             return wire.reply(404, {"detail": "Not Found"}), None
         handler = methods.get(http_request.method)
         if handler is None:
@@ -36,42 +36,44 @@ class Rest:
         return await handler(self, http_request, receive), None
 
     async def _initiate(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        return await self._promised(http_request, receive, in_parts=False)
+        return await self._create_upload(http_request, receive, in_parts=False)
 
     async def _initiate_multipart(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        return await self._promised(http_request, receive, in_parts=True)
+        return await self._create_upload(http_request, receive, in_parts=True)
 
-    async def _promised(
+    async def _create_upload(
         self, http_request: HttpRequest, receive: Receive, *, in_parts: bool
     ) -> wire.AnyResponse:
         owner = await self._admit(http_request, receive)
         wire_storage.check_storage_type(http_request)
         name, content_type = wire_storage.named_file(wire_storage.document(http_request))
-        terms = wire_storage.terms(http_request)
-        upload = self._storage.promise(owner, name, content_type, terms, in_parts=in_parts)
-        return wire_storage.promised(upload, self._storage.signature(upload), http_request.links)
+        object_lifecycle = wire_storage.object_lifecycle(http_request)
+        upload = self._storage.create_upload(owner, name, content_type, object_lifecycle, in_parts=in_parts)
+        return wire_storage.upload_urls(upload, self._storage.signature(upload), http_request.links)
 
     async def _token(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         owner = await self._admit(http_request, receive)
         wire_storage.check_storage_type(http_request)
-        lives_s = wire_storage.token_s(wire_storage.document(http_request))
-        return wire_storage.token(*self._storage.token(owner, lives_s), http_request.links)
+        lifetime_s = wire_storage.token_s(wire_storage.document(http_request))
+        return wire_storage.token(*self._storage.token(owner, lifetime_s), http_request.links)
 
     async def _app_token(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        # fal: the names are aliases: a token for a whole endpoint id is given, and then good for nothing (live, 2026).
-        return wire_tokens.token(await self._issued(http_request, receive, lambda app: app))
+        # fal: the names are app aliases. A token for an endpoint id is issued too, but grants no access (live, 2026).
+        return wire_tokens.token(await self._issue_token(http_request, receive, lambda app: app))
 
     async def _realtime_token(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        # fal: here the names are endpoint ids (fal's realtime documentation, 2026).
-        # assumption: that such a token is good for the whole app.
-        return wire_tokens.realtime_token(await self._issued(http_request, receive, wire_tokens.alias))
+        # fal: these names are endpoint ids (fal's realtime documentation, 2026).
+        # assumption: a realtime token is valid for the whole app.
+        return wire_tokens.realtime_token(await self._issue_token(http_request, receive, wire_tokens.alias))
 
-    async def _issued(self, http_request: HttpRequest, receive: Receive, alias: Callable[[str], str]) -> str:
+    async def _issue_token(
+        self, http_request: HttpRequest, receive: Receive, alias: Callable[[str], str]
+    ) -> str:
         account = await self._admit(http_request, receive)
         body = wire_storage.document(http_request)
         apps = [alias(app) for app in wire_tokens.apps(body)]
-        lives_s = wire_tokens.lives_s(body)
-        return self._emulator.tokens.issue(account, apps, lives_s, self._emulator.clock.now())
+        lifetime_s = wire_tokens.lifetime_s(body)
+        return self._emulator.tokens.issue(account, apps, lifetime_s, self._emulator.clock.now())
 
     async def _acl(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         owner = await self._admit(http_request, receive)
@@ -79,16 +81,16 @@ class Rest:
 
     async def _set_acl(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         owner = await self._admit(http_request, receive)
-        wanted = wire_storage.acl(wire_storage.document(http_request))
+        new_acl = wire_storage.acl(wire_storage.document(http_request))
         path = wire_storage.path_of(http_request)
-        return wire_storage.acl_reply(self._storage.acl(path, owner, wanted))
+        return wire_storage.acl_reply(self._storage.acl(path, owner, new_acl))
 
     async def _keys(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         # fal: no key is needed to read the keys (live, 2026-07).
         return wire.reply(200, self._emulator.signer.jwks)
 
     async def _admit(self, http_request: HttpRequest, receive: Receive) -> str:
-        """The account whose key was sent; the body is read, too."""
+        """Authenticate the request and read its body. Returns the account."""
         owner = http_request.account = key_account(self._emulator, http_request)
         await http_request.read(receive, _MAX_BODY)
         return owner
@@ -96,7 +98,7 @@ class Rest:
 
 Handler = Callable[[Rest, HttpRequest, Receive], Awaitable[wire.AnyResponse]]
 
-# Path, method, and who answers.
+# Path -> method -> handler.
 _ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "storage/upload/initiate": {"POST": Rest._initiate},
     "storage/upload/initiate-multipart": {"POST": Rest._initiate_multipart},

@@ -1,4 +1,4 @@
-"""fal.run: one question, one answer, no queue; or, at `/stream`, an answer in events."""
+"""fal.run: direct requests without a queue, and at `/stream` responses as server-sent events."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.pictures import Pictures
-from mock_fal.web.stream import begins, ended, events, watched
+from mock_fal.web.stream import abandon_on_disconnect, events, wait_for_end, wait_for_start
 from mock_fal.web.submit_options import fetch_files, submit_options
 
-# fal: on every answer of this host (live, 2025-26).
+# fal: on every response of this host (live, 2025-26).
 STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
@@ -33,7 +33,7 @@ class Run:
     async def respond(
         self, http_request: HttpRequest, receive: Receive
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        """The answer, and the request that was run for it."""
+        """The HTTP response, and the request to a model that was run for it."""
         response: wire.AnyResponse
         request: ModelRequest | None
         try:
@@ -53,25 +53,25 @@ class Run:
             return wire.page_not_found(self._emulator.new_request_id("")), None
         emulator = self._emulator
         tenant = self.account(http_request, endpoint)
-        if not catalog.knows(endpoint):
+        if not catalog.has_app(endpoint.app_id):
             raise ApplicationNotFound(endpoint.app)
-        # A path that the app does not have is so for every method.
+        # A path that the app does not have is a 404 for every method.
         if http_request.method != "POST" and catalog.has_path(endpoint):
             return wire.runner_method_not_allowed(emulator.new_request_id(tenant)), None
         body = await http_request.read(receive, emulator.settings.max_body)
         await fetch_files(emulator, body)
-        asked, model = submit_options(http_request, queued=False), catalog.streamed(endpoint)
-        request = emulator.run(model or endpoint, body, tenant, asked, streamed=model is not None)
-        async with watched(emulator, request, receive):
-            if model and await begins(emulator, request):
+        options, model = submit_options(http_request, queued=False), catalog.streaming_model(endpoint)
+        request = emulator.run(model or endpoint, body, tenant, options, streamed=model is not None)
+        async with abandon_on_disconnect(emulator, request, receive):
+            if model and await wait_for_start(emulator, request):
                 return self._stream(http_request, request), request
-            await ended(emulator, request)
+            await wait_for_end(emulator, request)
         return await self._result(http_request, request), request
 
     def account(self, http_request: HttpRequest, endpoint: EndpointId) -> str:
-        """Who asks. Raises AuthenticationRequired and what else there is against a key or a token."""
+        """The account of a request, by its key or token. Raises an authentication error."""
         emulator = self._emulator
-        # fal: where a browser must not hold a key, a token stands in the query (@fal-ai/client 1.10.1).
+        # fal: browsers without a key send a token in the query (@fal-ai/client 1.10.1).
         token = http_request.params.get("fal_jwt_token") if http_request.query else None
         if token is not None and http_request.authorization is None:
             http_request.account = emulator.tokens.account(token, endpoint.app, emulator.clock.now())
@@ -86,11 +86,11 @@ class Run:
         return wire.result(outcome, request, http_request.links, await self._pictures.data_uris(outcome))
 
     def _stream(self, http_request: HttpRequest, request: ModelRequest) -> wire.AnyResponse:
-        async def hung_up() -> None:
+        async def abandon() -> None:
             self._emulator.abandon(request)
 
-        # What comes in the background comes after the last event, or when the caller hangs up before.
-        background = BackgroundTask(hung_up)
+        # A background task runs after the last event, or when the client disconnects before.
+        background = BackgroundTask(abandon)
         headers = wire.stream_headers(request)
         return StreamingResponse(self._events(http_request, request), 200, headers, background=background)
 

@@ -1,4 +1,4 @@
-"""The events of a stream: what a runner shows on its way, and the result. And who hangs up on a direct request."""
+"""Event streams: partial outputs and the result of a request. Also ends direct requests on disconnect."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mock_fal.web.http_request import Links, Receive
 from mock_fal.web.pictures import Pictures
 
 
-async def begins(emulator: Emulator, request: ModelRequest) -> bool:
-    """Wait until a stream begins, and say whether it does: if not, there is a plain answer at the request's end."""
+async def wait_for_start(emulator: Emulator, request: ModelRequest) -> bool:
+    """Wait until a request leaves the queue. False if it has a plain response instead of a stream."""
     while emulator.clock.now() < request.schedule.leaves_queue_at:
         await emulator.clock.wait_until(request.schedule.leaves_queue_at)
     return emulator.is_streaming(request)
@@ -25,38 +25,40 @@ async def begins(emulator: Emulator, request: ModelRequest) -> bool:
 async def events(
     emulator: Emulator, pictures: Pictures, request: ModelRequest, links: Links
 ) -> AsyncIterator[bytes]:
-    """The body of each event, in JSON: the partials, and the result as a plain run would give it.
+    """The body of each event as JSON: the partial outputs, then the result as a plain run returns it.
 
-    For a request of which `begins` is true. One that is stopped on its way ends without a result.
+    Only for requests for which `wait_for_start` is true. The stream of a stopped request has no result.
     """
     for due, partial in emulator.partials(request):
-        await ended(emulator, request, by=due)
-        # assumption: what a stream says last that is stopped on its way.
+        await wait_for_end(emulator, request, by=due)
+        # assumption: the stream of a stopped request ends without a further event.
         if due > request.schedule.ends_at:
             return
-        yield wire.partial(partial, links, await pictures.inlined(partial))
-    await ended(emulator, request)
+        yield wire.partial(partial, links, await pictures.inline_data_uris(partial))
+    await wait_for_end(emulator, request)
     outcome = emulator.result(request)
     if isinstance(outcome, RunnerResponse) and outcome.status < 400:
         yield wire.partial(outcome.body, links, await pictures.data_uris(outcome))
 
 
-async def ended(emulator: Emulator, request: ModelRequest, *, by: float = math.inf) -> None:
-    """Wait for the end of a request, but no longer than to the moment `by`."""
+async def wait_for_end(emulator: Emulator, request: ModelRequest, *, by: float = math.inf) -> None:
+    """Wait until a request ends, at most until the time `by`."""
     while emulator.clock.now() < min(by, request.schedule.ends_at):
         await emulator.clock.wait_until(min(by, request.schedule.ends_at))
 
 
 @asynccontextmanager
-async def watched(emulator: Emulator, request: ModelRequest, receive: Receive) -> AsyncIterator[None]:
-    """While this lasts, a caller who hangs up ends the request."""
-    watching = asyncio.create_task(_watch(emulator, request, receive))
+async def abandon_on_disconnect(
+    emulator: Emulator, request: ModelRequest, receive: Receive
+) -> AsyncIterator[None]:
+    """Within this context, the request ends if the client disconnects."""
+    watcher = asyncio.create_task(_watch(emulator, request, receive))
     try:
         yield
     finally:
-        watching.cancel()
+        watcher.cancel()
 
 
 async def _watch(emulator: Emulator, request: ModelRequest, receive: Receive) -> None:
-    await receive()  # the body has been read: nothing else can come
+    await receive()  # the body has been read, so the next message is the disconnect
     emulator.abandon(request)

@@ -1,4 +1,4 @@
-"""How files come in at the media host: whole or in parts, by a signed address or with a token."""
+"""Uploads to the media host: whole files and multipart uploads, with a signed URL or a token."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from mock_fal.files.file_store import Upload
 from mock_fal.web import wire, wire_storage
 from mock_fal.web.http_request import HttpRequest, Receive
 
-# What is held in memory of one upload before it goes to disk, in a thread; less than this is written at once.
-# Ten parts at a time, as the Python client sends them, then hold 10 MiB.
+# Bytes of one upload held in memory before a thread writes them to disk. The Python client sends ten parts at a time,
+# which then hold 10 MiB. A small remainder is written on the event loop.
 BATCH_BYTES: Final = 1 << 20
-AT_ONCE_BYTES: Final = 128 << 10
+INLINE_WRITE_BYTES: Final = 128 << 10
 
-# The list of parts of the largest file is about a megabyte.
+# The list of parts of the largest file is about one megabyte.
 _MAX_LIST: Final = 4 << 20
 
-# Disks are shared: more threads than this only wait for each other.
-_HANDS: Final = 4
+# More threads would only wait for the disk.
+_THREADS: Final = 4
 
 
 class Uploads:
-    """The media host's door for what comes in."""
+    """The upload handlers of the media host."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._storage = emulator.storage
-        self.hands = _hands()
+        self.executor = _new_executor()
 
     def route(self, http_request: HttpRequest) -> Handler | None:
-        """Who answers a question that brings something; None when it brings nothing."""
+        """The handler of an upload request; None for other requests."""
         match http_request.method, http_request.segments:
             case "POST", ["files", "upload"]:
                 return self._whole
@@ -56,19 +56,19 @@ class Uploads:
         return None
 
     def close(self) -> None:
-        """Let go of the threads, until the next question; what is being written is finished first."""
-        self.hands.shutdown(wait=True, cancel_futures=True)
-        self.hands = _hands()
+        """Stop the threads once they have finished writing. The next request starts new ones."""
+        self.executor.shutdown(wait=True, cancel_futures=True)
+        self.executor = _new_executor()
 
     # -- with a token
 
     async def _whole(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        upload = self._promise(http_request, in_parts=False)
+        upload = self._create_upload(http_request, in_parts=False)
         await self._write(http_request, receive, upload)
         return wire_storage.uploaded(upload, http_request.links)
 
     async def _begin(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        return wire_storage.session(self._promise(http_request, in_parts=True), http_request.links)
+        return wire_storage.session(self._create_upload(http_request, in_parts=True), http_request.links)
 
     async def _part(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         number = int(http_request.segments[6])
@@ -85,7 +85,7 @@ class Uploads:
         identity = self._storage.link(path, reader, wire_storage.link_s(wire_storage.document(http_request)))
         return wire_storage.signed(path, identity, http_request.links)
 
-    # -- by a signed address
+    # -- with a signed URL
 
     async def _signed_whole(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         return wire_storage.stored(await self._write(http_request, receive, self._signed(http_request)))
@@ -98,36 +98,36 @@ class Uploads:
     async def _signed_complete(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         return await self._finish(http_request, receive, self._signed(http_request))
 
-    # -- inside
+    # -- helpers
 
-    def _promise(self, http_request: HttpRequest, *, in_parts: bool) -> Upload:
-        return self._storage.promise(
+    def _create_upload(self, http_request: HttpRequest, *, in_parts: bool) -> Upload:
+        return self._storage.create_upload(
             self._account(http_request),
             wire_storage.file_name(http_request),
             wire_storage.media_type(http_request.header(b"content-type") or BINARY),
-            wire_storage.terms(http_request),
+            wire_storage.object_lifecycle(http_request),
             in_parts=in_parts,
         )
 
     def _signed(self, http_request: HttpRequest) -> Upload:
-        upload = self._storage.signed(_file(http_request), http_request.params.get("signature", ""))
+        upload = self._storage.signed_upload(_file(http_request), http_request.params.get("signature", ""))
         http_request.account = upload.owner
         return upload
 
     def _session(self, http_request: HttpRequest) -> Upload:
-        upload = self._storage.owned(_file(http_request), self._account(http_request))
+        upload = self._storage.owned_upload(_file(http_request), self._account(http_request))
         if http_request.segments[5] != wire_storage.session_id(upload):
             raise InvalidToken
         return upload
 
     def _account(self, http_request: HttpRequest) -> str:
-        """Whom the bearer of a CDN token, or of a key, uploads for."""
+        """The account of a CDN token or a key."""
         if http_request.bearer is not None:
-            owner = self._storage.bearer(http_request.bearer)
+            owner = self._storage.token_owner(http_request.bearer)
             if owner is None:
                 raise InvalidToken
         else:
-            # assumption: keys in the place of tokens (a few scripts do so).
+            # assumption: keys are accepted in place of tokens (a few scripts send them).
             owner = key_account(self._emulator, http_request)
         http_request.account = owner
         return owner
@@ -140,50 +140,50 @@ class Uploads:
     async def _write(
         self, http_request: HttpRequest, receive: Receive, upload: Upload, part: int | None = None
     ) -> str:
-        """Bring the body to disk as it comes, and return its ETag."""
-        writer = self._storage.begin(upload, http_request.announced_bytes, part)
+        """Write the body to disk while it arrives, and return its ETag."""
+        writer = self._storage.open_writer(upload, http_request.content_length, part)
         loop = asyncio.get_running_loop()
         try:
-            pieces: list[bytes] = []
-            held = 0
-            async for piece in http_request.pieces(receive):
-                writer.reserve(len(piece))
-                pieces.append(piece)
-                held += len(piece)
-                if held >= BATCH_BYTES:
-                    await loop.run_in_executor(self.hands, writer.write, pieces)
-                    pieces, held = [], 0
-            if held > AT_ONCE_BYTES:
-                await loop.run_in_executor(self.hands, writer.write, pieces)
+            chunks: list[bytes] = []
+            buffered = 0
+            async for chunk in http_request.chunks(receive):
+                writer.reserve(len(chunk))
+                chunks.append(chunk)
+                buffered += len(chunk)
+                if buffered >= BATCH_BYTES:
+                    await loop.run_in_executor(self.executor, writer.write, chunks)
+                    chunks, buffered = [], 0
+            if buffered > INLINE_WRITE_BYTES:
+                await loop.run_in_executor(self.executor, writer.write, chunks)
             else:
-                writer.write(pieces)
+                writer.write(chunks)
         except BaseException:
             self._storage.file_store.discard(writer)
             raise
-        return self._storage.keep(writer)
+        return self._storage.commit(writer)
 
 
 Handler = Callable[[HttpRequest, Receive], Awaitable[wire.AnyResponse]]
 
 
 def key_account(emulator: Emulator, http_request: HttpRequest) -> str:
-    """Whose key a question brings, in the words of fal's storage. Raises HeaderRequired, InvalidKey, InvalidBearer."""
+    """The account of a request's key. Raises HeaderRequired, InvalidKey or InvalidBearer."""
     try:
         owner = emulator.keys.account(http_request.authorization, "")
     except AuthenticationRequired:
-        # assumption: what is answered for a value that is no `id:secret`.
+        # assumption: a value that is not `id:secret` gets the response for an invalid key.
         raise InvalidKey from None
     if owner is None:
         raise HeaderRequired
     return owner
 
 
-def _hands() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_HANDS, thread_name_prefix="mock-fal-disk")
+def _new_executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="mock-fal-disk")
 
 
 def _file(http_request: HttpRequest) -> str:
-    """The address of the file that a question is about, without what is asked of it."""
+    """The path of the file, without the operation after it."""
     return "/" + "/".join(http_request.segments[:4])
 
 

@@ -1,6 +1,6 @@
-"""What fal's answers look like: its JSON, its headers, its words. Wire names live in this file only.
+"""Wire format of fal's queue and runners: JSON, headers and texts. No other module contains these names.
 
-JSON is compact and its keys stand in fal's order (live captures, 2025-06 to 2026-07).
+JSON is compact and its keys are in fal's order (live captures, 2025-06 to 2026-07).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from mock_fal.emulator import Cancellation, SubmitOptions, View
+from mock_fal.emulator import Cancellation, SubmitOptions
 from mock_fal.errors import (
     JSON,
     AlreadyCompleted,
@@ -28,12 +28,13 @@ from mock_fal.errors import (
 )
 from mock_fal.journal.exchanges import RawHeaders
 from mock_fal.requests.lifecycle import Completed, LogLine, Queued, Running
-from mock_fal.requests.outcome import Outcome, Picture, RequestFailure, addresses
+from mock_fal.requests.outcome import Outcome, Picture, RequestFailure, picture_urls
 from mock_fal.requests.queue import ModelRequest
+from mock_fal.requests.view import View
 from mock_fal.web.http_request import HttpRequest, Links
 
 if TYPE_CHECKING:
-    from mock_fal.webhooks.webhook import Webhook
+    from mock_fal.webhooks.payload import Webhook
 
 REQUEST_ID: Final = "x-fal-request-id"
 
@@ -41,10 +42,10 @@ REQUEST_ID: Final = "x-fal-request-id"
 # @fal-ai/client 1.10.1 the second only, everywhere).
 LIFECYCLE: Final = (b"x-fal-object-lifecycle-preference", b"x-fal-object-lifecycle")
 
-# No number that a caller means is longer; Python refuses to read those of thousands of digits.
+# Longer numbers are rejected: Python fails to parse numbers with thousands of digits.
 _MAX_DIGITS: Final = 18
 
-# fal: the gateway's own pages are text (live, 2026-10).
+# fal: the gateway's own error pages are text (live, 2026-10).
 _TEXT: Final = b"text/plain; charset=utf-8"
 
 _COMPACT: Final[Any] = {"separators": (",", ":")}
@@ -52,9 +53,9 @@ _compact: Final = json.JSONEncoder(**_COMPACT, ensure_ascii=False).encode
 
 
 class Reply:
-    """A small, whole answer: what Starlette's Response is, without the cost of being general.
+    """A small response with a complete body, cheaper to create than Starlette's Response.
 
-    A status poll has to be as cheap as a bare framework's hello, and half of that is the making of headers.
+    Status polls are the most frequent requests, and creating headers is half of their cost.
     """
 
     __slots__ = ("body", "raw_headers", "status_code")
@@ -70,12 +71,12 @@ class Reply:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else self.body})
 
 
-# What a host answers with; both are ASGI applications with a status_code and raw_headers.
+# The response of a host. Both are ASGI applications with a status_code and raw_headers.
 AnyResponse = Reply | Response
 
 
 def reply(status: int, body: JSON, headers: Mapping[str, str] | None = None) -> Reply:
-    """An answer in JSON."""
+    """A JSON response."""
     return _reply(status, encode(body), headers or {})
 
 
@@ -89,9 +90,9 @@ def _reply(
 
 
 def encode(body: JSON, default: Callable[[Any], str] | None = None) -> bytes:
-    """Compact UTF-8; what UTF-8 or JSON can't hold (half a surrogate pair, infinity) is escaped or null.
+    """Compact JSON in UTF-8. Lone surrogates are escaped; infinity and NaN become null.
 
-    `default` makes a string of what is no JSON, as in `json.dumps`.
+    `default` converts other objects to strings, as in `json.dumps`.
     """
     try:
         return (
@@ -103,11 +104,11 @@ def encode(body: JSON, default: Callable[[Any], str] | None = None) -> bytes:
         return json.dumps(_finite(body), **_COMPACT, default=default).encode()
 
 
-# -- what is asked
+# -- requests
 
 
 def submit_options(http_request: HttpRequest) -> SubmitOptions:
-    """What the headers and the query of a submission ask for. Raises BadQuery."""
+    """The options in the headers and query of a submission. Raises BadQuery."""
     headers = http_request.headers
     if not http_request.query and headers.keys().isdisjoint(_OPTION_HEADERS):
         return _NO_OPTIONS
@@ -123,7 +124,7 @@ def submit_options(http_request: HttpRequest) -> SubmitOptions:
 
 
 def direct_submit_options(http_request: HttpRequest) -> SubmitOptions:
-    """What the headers of a direct request ask for: whatever is about waiting in line means nothing here."""
+    """The options in the headers of a direct request; queue options are ignored."""
     headers = http_request.headers
     if headers.keys().isdisjoint(_OPTION_HEADERS):
         return _NO_OPTIONS
@@ -139,15 +140,15 @@ _NO_OPTIONS: Final = SubmitOptions()
 
 
 def wants_logs(http_request: HttpRequest) -> bool:
-    """Whether a status is asked for with logs."""
-    # fal: documented are 1 and 0; the Python client sends true and false. Anything else counts as no.
+    """Whether a status request asks for logs."""
+    # fal: documented are 1 and 0; the Python client sends true and false. Any other value means no.
     return http_request.params.get("logs") in ("1", "true")
 
 
 def _webhook(url: str | None, links: Links) -> Webhook | None:
     if not url:
         return None
-    from mock_fal.webhooks.webhook import Webhook  # few ask for one: it is loaded for those
+    from mock_fal.webhooks.payload import Webhook  # rarely used, so not imported at start
 
     return Webhook(url, links.media)
 
@@ -159,7 +160,7 @@ def _start_timeout(headers: Mapping[bytes, bytes]) -> float:
         seconds = float(text) if text is not None else math.inf
     except ValueError:
         seconds = math.nan
-    # fal: documented is a number above 0.1. assumption: what becomes of others (here: no deadline).
+    # fal: documented is a number above 0.1. assumption: other values mean no deadline.
     return seconds if seconds > 0.1 else math.inf
 
 
@@ -171,11 +172,11 @@ def _max_queue_length(text: str | None) -> int | None:
     return int(text)
 
 
-# -- what is answered
+# -- responses
 
 
 def submitted(view: View, links: Links) -> Reply:
-    """The answer to a submission: the status, with the addresses at which to ask on."""
+    """The response to a submission: the status, with the URLs of the request."""
     return _reply(200, _status(view, links, logs=None), {REQUEST_ID: view.request.id})
 
 
@@ -193,14 +194,14 @@ def status_event(view: View, links: Links, logs: list[LogLine] | None) -> bytes:
 
 
 def event(body: bytes, name: str = "") -> bytes:
-    """One event of a stream; JSON as we write it has no line ends."""
-    named = b"event: %b\n" % name.encode() if name else b""
-    return b"%bdata: %b\n\n" % (named, body)
+    """One server-sent event. The body is compact JSON, so it has no line breaks."""
+    event_line = b"event: %b\n" % name.encode() if name else b""
+    return b"%bdata: %b\n\n" % (event_line, body)
 
 
 def stream_headers(request: ModelRequest) -> dict[str, str]:
-    """The head of an answer in events."""
-    # assumption: which there are beside the content type; what a request costs isn't known yet.
+    """The headers of an event stream."""
+    # assumption: the same headers as for a result, except the billable units, which are not known yet.
     return {
         "content-type": "text/event-stream",
         REQUEST_ID: request.id,
@@ -209,12 +210,12 @@ def stream_headers(request: ModelRequest) -> dict[str, str]:
 
 
 def partial(body: JSON, links: Links, inline: Mapping[Picture, str]) -> bytes:
-    """What a runner shows: a result, or what it has of it so far."""
-    return encode(body, addresses(links.media, inline))
+    """The output of a runner: a result, or a partial one."""
+    return encode(body, picture_urls(links.media, inline))
 
 
 def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Mapping[Picture, str]) -> Reply:
-    """What came out of a request: the runner's own answer, or the gateway's."""
+    """The result of a request: the runner's response, or the gateway's error."""
     if isinstance(outcome, RequestFailure):
         return request_failure(outcome, request.id)
     headers = {REQUEST_ID: request.id, "x-fal-served-from": _runner_id(request.app_id)}
@@ -226,7 +227,7 @@ def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Mappin
 
 
 def request_failure(failure: RequestFailure, request_id: str) -> Reply:
-    """The gateway's answer when no runner answered."""
+    """The gateway's response when the runner did not respond."""
     headers = {
         REQUEST_ID: request_id,
         "x-fal-error-type": failure.error_type,
@@ -241,16 +242,16 @@ def request_failure(failure: RequestFailure, request_id: str) -> Reply:
 
 
 def cancelled(cancellation: Cancellation, request: ModelRequest) -> Reply:
-    """The answer to a cancellation that was taken."""
+    """The response to an accepted cancellation."""
     headers = {REQUEST_ID: request.id}
     if cancellation is Cancellation.REQUESTED:
         return reply(202, {"status": "CANCELLATION_REQUESTED"}, headers)
-    # assumption: the pairing of OK with the code 200; both are documented.
+    # assumption: the status OK comes with the code 200; both are documented, but not together.
     return reply(200, {"status": "OK"}, headers)
 
 
 def error(error: FalError, request_id: str, *, as_status: bool = False) -> Reply:
-    """A refusal. Where a status is asked for or a request cancelled (`as_status`), the body is one too."""
+    """An error response. For status and cancel requests (`as_status`) the body is a status."""
     headers = {REQUEST_ID: request_id} if request_id else None
     if isinstance(error, ConcurrencyReached):
         return request_failure(RequestFailure("concurrent_requests_limit"), request_id)
@@ -262,45 +263,43 @@ def error(error: FalError, request_id: str, *, as_status: bool = False) -> Reply
 
 
 def still_in_progress(error: StillInProgress, request: ModelRequest, links: Links) -> Reply:
-    """The answer to whoever asks for the result too early."""
-    # fal: these five keys (live, 2026-05). assumption: their order.
-    return reply(
-        error.status, {"detail": error.detail, **_addresses(request, links)}, {REQUEST_ID: request.id}
-    )
+    """The response to a result request before the end."""
+    # fal: these five keys (live, 2026-05). assumption: the order of the keys.
+    return reply(error.status, {"detail": error.detail, **_urls(request, links)}, {REQUEST_ID: request.id})
 
 
 def page_not_found(request_id: str) -> Reply:
-    """The gateway's own 404, for an address that names no app. fal: seen live, 2026-10."""
+    """The gateway's own 404, for a path that names no app. fal: seen live, 2026-10."""
     return _reply(404, b"404: Not Found", {REQUEST_ID: request_id}, _TEXT)
 
 
 def method_not_allowed(allowed: str, request_id: str = "") -> Reply:
-    """The gateway's own 405. `allowed` lists the methods, as in "GET,HEAD"; files have no request."""
-    # fal: the code and the Allow header were seen live. assumption: the text.
-    named = {REQUEST_ID: request_id} if request_id else {}
-    return _reply(405, b"405: Method Not Allowed", {"allow": allowed, **named}, _TEXT)
+    """The gateway's own 405. `allowed` lists the methods, as in "GET,HEAD". File URLs have no request id."""
+    # fal: the code and the Allow header were seen live. assumption: the text of the body.
+    id_header = {REQUEST_ID: request_id} if request_id else {}
+    return _reply(405, b"405: Method Not Allowed", {"allow": allowed, **id_header}, _TEXT)
 
 
 def runner_method_not_allowed(request_id: str) -> Reply:
-    """A runner's 405: every endpoint takes POST only. fal: FastAPI's words (fal SDK)."""
+    """A runner's 405: every endpoint takes POST only. fal: the text is FastAPI's (fal SDK)."""
     headers = {"allow": "POST", REQUEST_ID: request_id}
     return reply(405, {"detail": "Method Not Allowed"}, headers)
 
 
 def _status(view: View, links: Links, logs: list[LogLine] | None) -> bytes:
-    """A status in JSON, written by hand: it is what clients ask for most, and an encoder takes five times as long."""
-    word, tail = _state(view)
-    lines = "null" if logs is None or word == "IN_QUEUE" else _compact([_log_line(line) for line in logs])
+    """A status as JSON, formatted by hand: statuses are requested most, and an encoder takes five times as long."""
+    state, tail = _state(view)
+    lines = "null" if logs is None or state == "IN_QUEUE" else _compact([_log_line(line) for line in logs])
     request_id, url = view.request.id, _quoted(links.queue, view.request.app_id) + view.request.id
-    # fal: logs are null unless asked for. assumption: that they are null while queued also when asked for.
+    # fal: logs are null unless requested. assumption: while queued they are null even if requested.
     return (
-        f'{{"status":"{word}","request_id":"{request_id}","response_url":"{url}","status_url":"{url}/status",'
+        f'{{"status":"{state}","request_id":"{request_id}","response_url":"{url}","status_url":"{url}/status",'
         f'"cancel_url":"{url}/cancel","logs":{lines},{tail}}}'
     ).encode()
 
 
 def _state(view: View) -> tuple[str, str]:
-    """The word for a state, and the members that come with it."""
+    """The name of a state, and the JSON members that follow from it."""
     match view.status:
         case Queued(position):
             return "IN_QUEUE", f'"metrics":{{}},"queue_position":{position}'
@@ -309,7 +308,7 @@ def _state(view: View) -> tuple[str, str]:
         case Completed(inference_s):
             if view.failure is None:
                 return "COMPLETED", f'"metrics":{{"inference_time":{inference_s}}}'
-            # fal: failures of the infrastructure show here, a model's own error does not (live, 2026-07).
+            # fal: infrastructure failures appear in the status, a model's own error does not (live, 2026-07).
             error, error_type = _compact(view.failure.detail), view.failure.error_type
             return "COMPLETED", f'"metrics":{{}},"error":{error},"error_type":"{error_type}"'
         case _:
@@ -318,12 +317,12 @@ def _state(view: View) -> tuple[str, str]:
 
 @lru_cache(maxsize=1024)
 def _quoted(base: str, app_id: str) -> str:
-    """The address of an app's requests, as it stands inside a JSON string: a Host header may hold anything."""
+    """The URL of an app's requests, escaped for a JSON string, because a Host header may contain any character."""
     return _compact(f"{base}/{app_id}/requests/")[1:-1]
 
 
-def _addresses(request: ModelRequest, links: Links) -> dict[str, str]:
-    # fal: of the app, never of the path inside it: asking at the whole id is answered with 405 (live, often).
+def _urls(request: ModelRequest, links: Links) -> dict[str, str]:
+    # fal: the URLs contain the app id only; a request to the whole endpoint id gets 405 (live, often).
     url = f"{links.queue}/{request.app_id}/requests/{request.id}"
     return {
         "request_id": request.id,
@@ -334,7 +333,7 @@ def _addresses(request: ModelRequest, links: Links) -> dict[str, str]:
 
 
 def _log_line(line: LogLine) -> JSON:
-    # assumption: milliseconds and a Z; older captures have microseconds and no zone.
+    # assumption: timestamps have milliseconds and a Z; older captures have microseconds and no zone.
     moment = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds")
     stamp = moment.replace("+00:00", "Z")
     return {"message": line.message, "level": line.level, "source": line.source, "timestamp": stamp}
@@ -347,7 +346,7 @@ def _units(units: int | float) -> str:
 
 @lru_cache(maxsize=256)
 def _runner_id(app_id: str) -> str:
-    # assumption: the form; documented as opaque.
+    # assumption: the format of the runner id; documented as opaque.
     return sha256(app_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

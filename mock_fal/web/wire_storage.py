@@ -1,4 +1,4 @@
-"""What fal's storage reads and answers: its JSON, its headers, its addresses. Their names live in this file only."""
+"""Wire format of fal's storage: JSON, headers and URLs. No other module contains these names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from mock_fal.accounts.acl import Acl, Decision, Terms
+from mock_fal.accounts.acl import Acl, Decision, ObjectLifecycle
 from mock_fal.accounts.signed_tokens import LINK_S, TOKEN_S
 from mock_fal.emulator import SubmitOptions
 from mock_fal.errors import JSON, BadUpload, InvalidStorageType
@@ -20,42 +20,42 @@ from mock_fal.files.file_store import Upload
 from mock_fal.web.http_request import HttpRequest, Links
 from mock_fal.web.wire import LIFECYCLE, Reply, reply
 
-# What may stand in a Content-Type of ours, as that of a file that somebody uploaded.
+# The media types of uploads that are repeated in a Content-Type header.
 _MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]{1,64}/[\w!#$&^.+-]{1,64}(\s*;[ -~]{0,100})?", re.ASCII)
 
 
-# -- what is asked
+# -- requests
 
 
 def document(http_request: HttpRequest) -> dict[str, Any]:
-    """The JSON object of a body; an empty body counts as an empty one. Raises BadUpload."""
+    """The JSON object in a body; an empty body is read as an empty object. Raises BadUpload."""
     try:
-        seen = json.loads(http_request.body or b"{}")
+        value = json.loads(http_request.body or b"{}")
     except (ValueError, RecursionError):
         raise BadUpload("the body is no JSON", 422) from None
-    return _object(seen, "the body")
+    return _object(value, "the body")
 
 
 def check_storage_type(http_request: HttpRequest) -> None:
-    """Raises InvalidStorageType for any but the one there is."""
-    # fal: without a name it is this one too (many scripts); `gcs` is answered with 400 (reported, 2026).
+    """Raises InvalidStorageType for all types except `fal-cdn-v3`."""
+    # fal: `fal-cdn-v3` is the default (many scripts); `gcs` gets 400 (reported, 2026).
     if http_request.params.get("storage_type", "fal-cdn-v3") != "fal-cdn-v3":
         raise InvalidStorageType
 
 
 def named_file(body: Mapping[str, JSON]) -> tuple[str, str]:
-    """The name and the type of a file that is announced."""
-    # assumption: what becomes of an announcement without one of them.
+    """The name and media type of a file to be uploaded."""
+    # assumption: both fields are optional.
     return _text(body, "file_name", ""), media_type(_text(body, "content_type", BINARY))
 
 
 def media_type(text: str) -> str:
-    """A content type that can be answered with: a foreign one may hold anything."""
+    """The media type of an upload, or a generic one if it is not valid in a header."""
     return text if _MEDIA_TYPE.fullmatch(text) else BINARY
 
 
 def file_name(http_request: HttpRequest) -> str:
-    """The name that a header gives to a file."""
+    """The file name in the X-Fal-File-Name header."""
     name = http_request.headers.get(b"x-fal-file-name", b"")
     try:
         return name.decode()
@@ -63,127 +63,127 @@ def file_name(http_request: HttpRequest) -> str:
         return name.decode("latin-1")
 
 
-def terms(http_request: HttpRequest) -> Terms:
-    """How long a file is to live, and who may read it. Raises BadUpload."""
+def object_lifecycle(http_request: HttpRequest) -> ObjectLifecycle:
+    """The lifetime and access list of a file. Raises BadUpload."""
     text = next((http_request.headers[name] for name in LIFECYCLE if name in http_request.headers), b"{}")
     try:
-        wished = _object(json.loads(text), "the object lifecycle")
+        lifecycle = _object(json.loads(text), "the object lifecycle")
     except (ValueError, RecursionError):
         raise BadUpload("the object lifecycle is no JSON", 422) from None
-    lives_s = _seconds(wished, "expiration_duration_seconds", math.inf)
-    return Terms(lives_s, acl(_object(wished.get("initial_acl") or {}, "initial_acl")))
+    lifetime_s = _seconds(lifecycle, "expiration_duration_seconds", math.inf)
+    return ObjectLifecycle(lifetime_s, acl(_object(lifecycle.get("initial_acl") or {}, "initial_acl")))
 
 
-def with_terms(options: SubmitOptions, http_request: HttpRequest) -> SubmitOptions:
-    """What is asked of the queue, and of the files that come out. Raises BadUpload."""
-    # assumption: what the live service makes of a header that can't be read.
-    return replace(options, terms=terms(http_request))
+def with_object_lifecycle(options: SubmitOptions, http_request: HttpRequest) -> SubmitOptions:
+    """Submit options with the lifecycle of result files. Raises BadUpload."""
+    # assumption: a lifecycle header that cannot be parsed is rejected with 422.
+    return replace(options, object_lifecycle=object_lifecycle(http_request))
 
 
 def acl(body: Mapping[str, JSON]) -> Acl:
-    """Who may read a file. Raises BadUpload."""
+    """The access list in a body. Raises BadUpload."""
     rules = body.get("rules") or []
     if not isinstance(rules, list):
         raise BadUpload(f"rules is {rules!r}, expected a list", 422)
-    read = [_object(rule, "a rule") for rule in rules]
+    objects = [_object(rule, "a rule") for rule in rules]
     default = _decision(body, "default") if body.get("default") is not None else Decision.ALLOW
-    return Acl(default, tuple((_text(rule, "user"), _decision(rule, "decision")) for rule in read))
+    return Acl(default, tuple((_text(rule, "user"), _decision(rule, "decision")) for rule in objects))
 
 
 def token_s(body: Mapping[str, JSON]) -> float:
-    """How long a CDN token is to last."""
+    """The lifetime of a CDN token in seconds."""
     return _seconds(body, "expiration_seconds", TOKEN_S)
 
 
 def link_s(body: Mapping[str, JSON]) -> float:
-    """How long a signed link is to last. Raises BadUpload, also for a scope that there is not."""
+    """The lifetime of a signed link in seconds. Raises BadUpload, also for an unknown scope."""
     if body.get("scope", ["read"]) != ["read"]:
         raise BadUpload(f"scope is {body['scope']!r}, expected ['read']", 422)
     return _seconds(body, "duration", LINK_S)
 
 
 def parts(body: Mapping[str, JSON]) -> list[tuple[int, str]]:
-    """The list of parts, in any order: the Python client's is in the order in which they were done."""
-    listed = body.get("parts")
-    if not isinstance(listed, list):
+    """The numbers and ETags of parts, in any order: the Python client lists them as they were finished."""
+    items = body.get("parts")
+    if not isinstance(items, list):
         raise BadUpload("parts is missing, expected a list")
-    read = []
-    for part in listed:
+    numbered = []
+    for part in items:
         number = _object(part, "a part").get("partNumber")
         if not isinstance(number, int) or isinstance(number, bool):
             raise BadUpload(f"partNumber is {number!r}, expected a whole number")
-        read.append((number, _text(part, "etag")))
-    return read
+        numbered.append((number, _text(part, "etag")))
+    return numbered
 
 
 def path_of(http_request: HttpRequest) -> str:
-    """The path of the file whose address stands in the query; any of the addresses by which we are reached."""
+    """The path of the file whose URL is in the query, whichever base URL was used."""
     path = urlsplit(http_request.params.get("url", "")).path
     return unquote(path[path.find("/files/") :] if "/files/" in path else path)
 
 
-# -- what is answered
+# -- responses
 
 
 def url(path: str, links: Links) -> str:
-    """The address of a file."""
+    """The URL of a file."""
     return links.media + quote(path)
 
 
 def token(text: str, expires_at: float, links: Links) -> Reply:
-    """A CDN token. The Python client needs a moment with an offset."""
-    moment = datetime.fromtimestamp(expires_at, UTC).isoformat(timespec="microseconds")
-    body = {"token": text, "token_type": "Bearer", "base_url": links.media, "expires_at": moment}
+    """A CDN token. The Python client needs an expiry time with a UTC offset."""
+    expiry = datetime.fromtimestamp(expires_at, UTC).isoformat(timespec="microseconds")
+    body = {"token": text, "token_type": "Bearer", "base_url": links.media, "expires_at": expiry}
     return reply(200, body)
 
 
-def promised(upload: Upload, signature: str, links: Links) -> Reply:
-    """Where to upload, and where the file will be."""
-    # assumption: the names in the query; the JavaScript client keeps it as it is for the parts' addresses.
-    address = url(upload.path, links)
-    return reply(200, {"upload_url": f"{address}?signature={signature}", "file_url": address})
+def upload_urls(upload: Upload, signature: str, links: Links) -> Reply:
+    """The URL to upload to, and the URL of the file."""
+    # assumption: the names of query parameters; the JavaScript client copies the query to the URLs of the parts.
+    file_url = url(upload.path, links)
+    return reply(200, {"upload_url": f"{file_url}?signature={signature}", "file_url": file_url})
 
 
 def session(upload: Upload, links: Links) -> Reply:
-    """An upload in parts has begun. Its id is the file's own: there is one upload to a file."""
+    """The response to the start of a multipart upload. Its id is part of the file name: a file has one upload."""
     return reply(200, {"access_url": url(upload.path, links), "uploadId": session_id(upload)})
 
 
 def session_id(upload: Upload) -> str:
-    """What stands in the addresses of the parts."""
+    """The upload id in the URLs of the parts."""
     return upload.path.split("/")[4][:21]
 
 
 def uploaded(upload: Upload, links: Links) -> Reply:
-    """The file is there."""
-    # assumption: what `complete` answers; no client looks.
+    """The response to a finished upload."""
+    # assumption: the response to `complete`; no client reads it.
     return reply(200, {"access_url": url(upload.path, links)}, {"etag": f'"{upload.etag}"'})
 
 
 def stored(etag: str) -> Reply:
-    """The answer to a whole file by PUT. No client looks at it."""
+    """The response to a whole file sent by PUT. No client reads it."""
     return Reply(200, b"", [(b"content-length", b"0"), (b"etag", f'"{etag}"'.encode())])
 
 
 def part(number: int, etag: str) -> Reply:
-    """The answer to a part: JavaScript reads the body, Python and fal's SDK the header."""
+    """The response to a part. The JavaScript client reads the body; the Python client and fal's SDK read the header."""
     return reply(200, {"partNumber": number, "etag": etag}, {"etag": f'"{etag}"'})
 
 
-def acl_reply(its: Acl) -> Reply:
-    """Who may read a file."""
-    rules = [{"user": user, "decision": decision.value} for user, decision in its.rules]
-    return reply(200, {"default": its.default.value, "rules": rules})
+def acl_reply(acl: Acl) -> Reply:
+    """The access list of a file."""
+    rules = [{"user": user, "decision": decision.value} for user, decision in acl.rules]
+    return reply(200, {"default": acl.default.value, "rules": rules})
 
 
 def signed(path: str, identity: str, links: Links) -> Reply:
-    """A signed link. fal: the answer is its text (storage documentation, 2026)."""
+    """A signed link. fal: the response is the plain URL (storage documentation, 2026)."""
     text = f"{url(path, links)}?identity={identity}".encode()
     length = b"%d" % len(text)
     return Reply(200, text, [(b"content-length", length), (b"content-type", b"text/plain; charset=utf-8")])
 
 
-# -- inside
+# -- helpers
 
 
 def _object(value: JSON, what: str) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def _text(body: Mapping[str, JSON], name: str, default: str | None = None) -> st
 
 def _seconds(body: Mapping[str, JSON], name: str, default: float) -> float:
     value = body.get(name)
-    # fal: nothing and 0 mean the longest (a comment in fal_client 1.0.3 says so of lifecycles).
+    # fal: null and 0 mean the longest lifetime (a comment in fal_client 1.0.3 on lifecycles).
     if value is None or value is False or value == 0:
         return default
     if not isinstance(value, int | float) or not 0 < value < 1e12:
@@ -213,5 +213,5 @@ def _decision(body: Mapping[str, JSON], name: str) -> Decision:
     try:
         return Decision(body.get(name))
     except ValueError:
-        seen = body.get(name)
-        raise BadUpload(f"{name} is {seen!r:.100}, expected allow, forbid or hide", 422) from None
+        value = body.get(name)
+        raise BadUpload(f"{name} is {value!r:.100}, expected allow, forbid or hide", 422) from None

@@ -1,1 +1,1 @@
-"""Webhooks: payload, signature, retries, deliveries, and a receiver."""
+"""Webhooks: payloads, signatures, retries, deliveries, and a receiver."""

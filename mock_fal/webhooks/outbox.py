@@ -1,4 +1,4 @@
-"""The outbox: webhooks that are owed, and what became of those that were sent. Bounded; none is lost in silence."""
+"""The outbox: webhook deliveries, their attempts and when the next one is due. Bounded."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from typing import Any, Final
 from mock_fal.errors import QueueFull
 from mock_fal.requests.lifecycle import Ending
 from mock_fal.requests.queue import ModelRequest
-from mock_fal.webhooks.retry_policy import Policy, Verdict, attempts, verdict
-from mock_fal.webhooks.webhook import Webhook
+from mock_fal.webhooks.payload import Webhook
+from mock_fal.webhooks.retry_policy import AttemptResult, RetryPolicy, attempt_times, classify
 
-# How long a webhook is held back at most that is to come behind another: real seconds at fal's own pace.
-HELD_S: Final = 60.0
+# How long an out-of-order webhook waits for a later one at most, in seconds at fal's own pace.
+MAX_HOLD_S: Final = 60.0
 
-# The body of a delivery that is over is kept for whoever looks, up to this size.
-KEPT_BYTES: Final = 64 * 1024
+# The body of a finished delivery is kept for inspection, up to this size.
+MAX_KEPT_BODY_BYTES: Final = 64 * 1024
+
+# How much of a URL the repr of a delivery shows.
+_MAX_SHOWN_URL: Final = 60
 
 
 class DeliveryState(Enum):
-    """What became of a webhook."""
+    """The state of a webhook delivery."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -34,9 +37,9 @@ class DeliveryState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try. `at` is a moment of the emulated clock, `duration_s` real time; without an answer, `error` says why.
+    """One delivery attempt. `at` is emulated time, `duration_s` real time; `error` is set if there was no response.
 
-    `final`: nothing will be tried again, for the target is one that we don't send to.
+    After a `final` attempt nothing is retried, because the target is not allowed.
     """
 
     at: float
@@ -46,21 +49,27 @@ class Attempt:
     final: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Delivery:
-    """A webhook that a request asked for: where it goes, what it says, and how often it was tried.
+    """The delivery of a request's webhook: its target, its body and its attempts.
 
-    `fault` is what a test asks for: duplicate, reorder (it comes behind a later one), withhold, bad_signature.
+    `fault` is the injected fault: `duplicate`, `out_of_order` (sent after a later one), `drop` or `bad_signature`.
     """
 
     request: ModelRequest
     webhook: Webhook
-    policy: Policy
+    policy: RetryPolicy
     body: bytes = b""
     attempts: list[Attempt] = field(default_factory=list)
     fault: str = ""
-    # When a later one had gone out.
+    # When a later webhook was sent before this one.
     overtaken_at: float = math.inf
+
+    def __repr__(self) -> str:
+        url = self.url if len(self.url) <= _MAX_SHOWN_URL else self.url[: _MAX_SHOWN_URL - 1] + "…"
+        count = len(self.attempts)
+        attempts = "1 attempt" if count == 1 else f"{count} attempts"
+        return f"<Delivery {self.request_id} to {url}: {self.state.value}, {attempts}>"
 
     @property
     def request_id(self) -> str:
@@ -76,55 +85,60 @@ class Delivery:
 
     @property
     def json(self) -> Any:
-        """What it says; None as long as there is nothing to say."""
+        """The body as JSON; None before the first attempt."""
         return json.loads(self.body) if self.body else None
 
     @property
     def state(self) -> DeliveryState:
-        """Waiting, delivered or failed. A delivery that is over stays as it is."""
+        """Waiting, delivered or failed. A finished delivery never changes its state."""
         last = self.attempts[-1] if self.attempts else None
-        if last is not None and last.status is not None and verdict(last.status) is not Verdict.AGAIN:
-            taken = verdict(last.status) is Verdict.DELIVERED
-            if not (taken and self._is_owed_again):
-                return DeliveryState.DELIVERED if taken else DeliveryState.FAILED
+        if last is not None and last.status is not None:
+            result = classify(last.status)
+            if result is AttemptResult.FAILED:
+                return DeliveryState.FAILED
+            if result is AttemptResult.DELIVERED and not self._needs_duplicate:
+                return DeliveryState.DELIVERED
         return DeliveryState.WAITING if self.next_at < math.inf else DeliveryState.FAILED
 
     @property
     def next_at(self) -> float:
-        """When it is due, unless it was taken: with the end of its request, and then as the timetable says."""
+        """When the next attempt is due if none was successful: at the request's end, then by the retry policy."""
         if self.fault == "drop" or (self.attempts and self.attempts[-1].final):
             return math.inf
-        if self._is_owed_again:
+        if self._needs_duplicate:
             return self.attempts[-1].at
         first = self.request.schedule.ends_at
         if self.fault == "out_of_order":
-            first = max(first, min(self.overtaken_at, first + HELD_S / self.policy.pace))
-        timetable = attempts(first, self.policy, len(self.body))
-        return next(islice(timetable, len(self.attempts), None), math.inf)
+            first = max(first, min(self.overtaken_at, first + MAX_HOLD_S / self.policy.pace))
+        times = attempt_times(first, self.policy, len(self.body))
+        return next(islice(times, len(self.attempts), None), math.inf)
 
     @property
-    def _is_owed_again(self) -> bool:
-        """Whether it was taken, and is to come a second time."""
+    def _needs_duplicate(self) -> bool:
+        """Whether it was delivered once and has to be sent a second time."""
         if self.fault != "duplicate":
             return False
-        taken = [
-            each.status is not None and verdict(each.status) is Verdict.DELIVERED for each in self.attempts
+        delivered = [
+            attempt.status is not None and classify(attempt.status) is AttemptResult.DELIVERED
+            for attempt in self.attempts
         ]
-        return taken[-1:] == [True] and taken.count(True) == 1
+        return delivered[-1:] == [True] and delivered.count(True) == 1
 
 
 class Outbox:
     """The deliveries of all tenants, in the order of their requests.
 
-    Whoever delivers takes what is `due` and answers each with `record`. `bell` is called when something may be
-    due sooner than `next_at` said before.
+    The sender takes the deliveries that are `due` and reports each attempt with `record`. `notify` is called when a
+    delivery may be due sooner than the last `next_at`.
     """
 
-    def __init__(self, *, policy: Policy, retention: int, notify: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, *, policy: RetryPolicy, retention: int, notify: Callable[[], None] = lambda: None
+    ) -> None:
         self._policy = policy
         self._retention = retention
         self._all: dict[str, Delivery] = {}
-        # When each that nobody has taken is due, as far as known: schedules change.
+        # A heap of the due times as last computed; schedules may have changed since.
         self._waiting: list[tuple[float, int, Delivery]] = []
         self._number = 0
         self._held: list[Delivery] = []
@@ -132,21 +146,21 @@ class Outbox:
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """All that are remembered, oldest first."""
+        """All deliveries in memory, oldest first."""
         return list(self._all.values())
 
     def make_room(self) -> None:
-        """Forget an old delivery if there are too many. Raises QueueFull when all of them are still owed."""
+        """Remove an old finished delivery if there are too many. Raises QueueFull if none is finished."""
         if len(self._all) < self._retention:
             return
-        over = (id for id, each in self._all.items() if each.state is not DeliveryState.WAITING)
-        oldest = next(over, None)
+        finished = (id for id, delivery in self._all.items() if delivery.state is not DeliveryState.WAITING)
+        oldest = next(finished, None)
         if oldest is None:
             raise QueueFull
         del self._all[oldest]
 
     def add(self, request: ModelRequest, webhook: Webhook) -> None:
-        """Owe a delivery for an entry that has its schedule."""
+        """Add a delivery for a request that has its schedule."""
         delivery = Delivery(request, webhook, self._policy)
         if request.directives is not None:
             delivery.fault = request.directives.choice.outcome.webhook
@@ -157,9 +171,9 @@ class Outbox:
         self.notify()
 
     def refresh(self) -> None:
-        """Schedules have changed: look at all of them again, and forget those of cancelled requests."""
+        """Recompute all due times after a change of schedules, and remove deliveries of cancelled requests."""
         # assumption: that a cancelled request sends no webhook.
-        waiting = [each for _, _, each in self._waiting]
+        waiting = [delivery for _, _, delivery in self._waiting]
         self._waiting = []
         for delivery in waiting:
             if delivery.request.schedule.ending in (Ending.CANCELLED, Ending.STOPPED):
@@ -172,53 +186,55 @@ class Outbox:
             self.notify()
 
     def next_at(self) -> float:
-        """When to look again; infinite when nothing is owed, or all of it is under way."""
+        """When the next delivery is due; infinite if none is waiting."""
         return self._waiting[0][0] if self._waiting else math.inf
 
     def due(self, now: float) -> list[Delivery]:
-        """The deliveries whose moment has come. Each is handed out once, until its attempt is recorded."""
-        found: list[Delivery] = []
+        """Take the deliveries that are due. A delivery is not returned again before its attempt is recorded."""
+        deliveries: list[Delivery] = []
         while self._waiting and self._waiting[0][0] <= now:
             _, _, delivery = heappop(self._waiting)
             if delivery.next_at <= now:
-                found.append(delivery)
+                deliveries.append(delivery)
             else:
                 self._push(delivery)
-        return found
+        return deliveries
 
     def record(self, delivery: Delivery, attempt: Attempt) -> None:
-        """Write down what an attempt came to; if the delivery is still owed, it will be due again."""
+        """Record an attempt; unless the delivery is finished, it becomes due again."""
         delivery.attempts.append(attempt)
         if self._held:
-            self._let_go(delivery, attempt.at)
+            self._release(delivery, attempt.at)
         if delivery.state is not DeliveryState.WAITING:
-            if len(delivery.body) > KEPT_BYTES:
+            if len(delivery.body) > MAX_KEPT_BODY_BYTES:
                 delivery.body = b""
         else:
-            self.hand_back(delivery)
+            self.requeue(delivery)
 
-    def hand_back(self, delivery: Delivery) -> None:
-        """It was handed out and not tried: it is due again, unless it was forgotten meanwhile."""
+    def requeue(self, delivery: Delivery) -> None:
+        """Make a taken delivery due again, unless it was removed meanwhile."""
         if self._all.get(delivery.request_id) is delivery:
             self._push(delivery)
             self.notify()
 
     def clear(self, tenant: str | None = None) -> None:
-        """Forget all that belongs to one tenant, or everything."""
-        gone = {id for id, each in list(self._all.items()) if tenant in (None, each.tenant)}
-        self._waiting = [item for item in self._waiting if item[2].request_id not in gone]
+        """Remove the deliveries of one tenant, or all."""
+        removed = {id for id, delivery in list(self._all.items()) if tenant in (None, delivery.tenant)}
+        self._waiting = [item for item in self._waiting if item[2].request_id not in removed]
         heapify(self._waiting)
-        for id in gone:
+        for id in removed:
             self._all.pop(id, None)
-        self._held = [each for each in self._held if each.request_id not in gone]
+        self._held = [delivery for delivery in self._held if delivery.request_id not in removed]
 
-    def _let_go(self, sent: Delivery, at: float) -> None:
-        """Those that were held back for one that went out behind their time are due now."""
+    def _release(self, sent: Delivery, at: float) -> None:
+        """Make held deliveries due that `sent`, a later one of their tenant, has overtaken."""
         for held in self._held:
             later = sent is not held and sent.request.schedule.ends_at >= held.request.schedule.ends_at
             if later and sent.tenant == held.tenant:
                 held.overtaken_at = min(held.overtaken_at, at)
-        self._held = [each for each in self._held if each.overtaken_at == math.inf and each is not sent]
+        self._held = [
+            delivery for delivery in self._held if delivery.overtaken_at == math.inf and delivery is not sent
+        ]
         self.refresh()
 
     def _push(self, delivery: Delivery) -> None:

@@ -1,4 +1,4 @@
-"""A receiver of webhooks, for tests and for people: takes them, verifies them, remembers or prints them."""
+"""A local server that receives webhooks, verifies them and keeps or prints them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 from mock_fal.clock import real_time
 from mock_fal.errors import InvalidWebhook, MockFalError
-from mock_fal.webhooks.webhook import verify
+from mock_fal.webhooks.signature import verify
 
-# How long we wait for a server that has the keys, or that takes what we pass on.
-PATIENCE_S: Final = 30.0
+# The timeout of requests for the keys and of forwarded webhooks.
+TIMEOUT_S: Final = 30.0
 
-# What concerns one connection and not the next.
+# Headers that belong to one connection and are not forwarded.
 _HOP_HEADERS: Final = {"host", "connection", "content-length", "accept-encoding", "transfer-encoding"}
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One webhook that came. `problem` says why it is not genuine, and is empty when it is."""
+    """A received webhook. `problem` is the reason why verification failed, or empty."""
 
     at: float
     path: str
@@ -40,19 +40,19 @@ class Received:
 
     @property
     def verified(self) -> bool:
-        """Whether the signature is that of the server."""
+        """Whether the signature is valid."""
         return not self.problem
 
     @property
     def json(self) -> Any:
-        """The body. Raises ValueError when it is no JSON."""
+        """The body as JSON. Raises ValueError."""
         return json.loads(self.body)
 
     def __str__(self) -> str:
-        """One line for a person."""
-        moment = datetime.fromtimestamp(self.at).strftime("%H:%M:%S")
-        proof = f"not verified: {self.problem}" if self.problem else "verified"
-        return f"{moment}  POST {self.path}  {self._summary()}  {proof}  -> {self.status}"
+        """The webhook in one line."""
+        time = datetime.fromtimestamp(self.at).strftime("%H:%M:%S")
+        verification = f"not verified: {self.problem}" if self.problem else "verified"
+        return f"{time}  POST {self.path}  {self._summary()}  {verification}  -> {self.status}"
 
     def _summary(self) -> str:
         try:
@@ -64,10 +64,10 @@ class Received:
 
 
 class WebhookReceiver:
-    """A small web server on this machine that takes webhooks.
+    """A web server on the loopback interface that receives webhooks.
 
-    `keys_url` is where the keys are, such as `http://127.0.0.1:8325/rest.fal.ai/.well-known/jwks.json`. Each
-    webhook is answered with `status`, or with what the server at `forward` says to it.
+    `keys_url` is the address of the keys, such as `http://127.0.0.1:8325/rest.fal.ai/.well-known/jwks.json`. The
+    response is `status`, or that of the server at `forward`. `on_received` is called with each webhook.
 
         with WebhookReceiver(keys_url) as receiver:
             fal_client.submit("fal-ai/flux/schnell", {"prompt": "a cat"}, webhook_url=receiver.url)
@@ -82,45 +82,47 @@ class WebhookReceiver:
         port: int = 0,
         status: int = 200,
         forward: str | None = None,
-        tell: Callable[[Received], None] = lambda received: None,
+        on_received: Callable[[Received], None] = lambda received: None,
     ) -> None:
         self._keys_url = keys_url
         self._port = port
         self._status = status
         self._forward = forward
-        self._tell = tell
-        self._next: deque[int] = deque()
+        self._on_received = on_received
+        self._next_statuses: deque[int] = deque()
         self._jwks: dict[str, Any] | None = None
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._received: list[Received] = []
 
     @property
     def url(self) -> str:
-        """Where webhooks are to be sent; any path below it is fine, too."""
+        """The URL for webhooks; every path below it works too."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/"
 
     @property
     def received(self) -> list[Received]:
-        """All that came, in their order."""
-        with self._news:
+        """All received webhooks, in order."""
+        with self._changed:
             return list(self._received)
 
     def wait_for(self, number: int, timeout_s: float = 10.0) -> list[Received]:
-        """All that came, as soon as there are `number`. Raises TimeoutError if they don't come."""
-        with self._news:
-            if not self._news.wait_for(lambda: len(self._received) >= number, timeout_s):
-                came = len(self._received)
-                raise TimeoutError(f"{came} of {number} webhooks came to {self.url} within {timeout_s:g} s")
+        """Wait until `number` webhooks were received and return all. Raises TimeoutError."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._received) >= number, timeout_s):
+                count = len(self._received)
+                raise TimeoutError(
+                    f"received {count} of {number} webhooks at {self.url} within {timeout_s:g} s"
+                )
             return list(self._received)
 
     def respond_with(self, *statuses: int) -> None:
-        """Answer the next webhooks with these, one each: `answer(500, 500)` lets fal try three times."""
-        self._next.extend(statuses)
+        """Set the statuses of the next responses: after `respond_with(500, 500)` fal makes three attempts."""
+        self._next_statuses.extend(statuses)
 
     def start(self) -> Self:
-        """Listen. Raises MockFalError when the port is taken."""
+        """Start listening. Raises MockFalError if the port is in use."""
         try:
-            self._server = _Server(("127.0.0.1", self._port), partial(_Handler, self._take))
+            self._server = _Server(("127.0.0.1", self._port), partial(_Handler, self._receive))
         except OSError as error:
             raise MockFalError(f"can't listen on port {self._port}: {error.strerror}") from None
         self._thread = threading.Thread(
@@ -130,7 +132,7 @@ class WebhookReceiver:
         return self
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -143,22 +145,22 @@ class WebhookReceiver:
     ) -> None:
         self.stop()
 
-    def _take(self, path: str, headers: dict[str, str], body: bytes) -> int:
+    def _receive(self, path: str, headers: dict[str, str], body: bytes) -> int:
         at, problem = real_time(), self._problem(headers, body)
         if self._forward:
-            status = _pass_on(self._forward, headers, body)
+            status = _forward(self._forward, headers, body)
         else:
-            status = self._next.popleft() if self._next else self._status
+            status = self._next_statuses.popleft() if self._next_statuses else self._status
         received = Received(at, path, headers, body, problem, status)
-        with self._news:
+        with self._changed:
             self._received.append(received)
-            self._news.notify_all()
-        self._tell(received)
+            self._changed.notify_all()
+        self._on_received(received)
         return status
 
     def _problem(self, headers: dict[str, str], body: bytes) -> str:
         problem = ""
-        # With the keys that we have; if these don't fit, the server may be another one now.
+        # First with the cached keys; if they don't fit, the server may have been restarted with others.
         for fetch in (False, True):
             try:
                 if fetch or self._jwks is None:
@@ -173,27 +175,27 @@ class WebhookReceiver:
 
 
 class _Server(ThreadingHTTPServer):
-    # Many webhooks may come at once; a full backlog would cost each of the others a second.
+    # Many webhooks may arrive at once; a full backlog would delay each of the others by a second.
     request_queue_size = 1024
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Whoever sent it has gone: nothing to tell."""
+        """Ignore it: the client has disconnected."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def __init__(self, take: Callable[[str, dict[str, str], bytes], int], *connection: Any) -> None:
-        self._take = take
+    def __init__(self, receive: Callable[[str, dict[str, str], bytes], int], *connection: Any) -> None:
+        self._receive = receive
         super().__init__(*connection)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.send_response_only(self._take(self.path, headers, body))
+        self.send_response_only(self._receive(self.path, headers, body))
         self.send_header("content-length", "0")
         self.end_headers()
 
     def log_message(self, format: str, *values: Any) -> None:
-        """What is worth telling is told with `tell`."""
+        """Log nothing: `on_received` reports each webhook."""
 
 
 class _NoRedirects(HTTPRedirectHandler):
@@ -203,19 +205,19 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-_direct = build_opener(ProxyHandler({}), _NoRedirects)
+_opener = build_opener(ProxyHandler({}), _NoRedirects)
 
 
 def _json(url: str) -> Any:
-    with _direct.open(url, timeout=PATIENCE_S) as response:
+    with _opener.open(url, timeout=TIMEOUT_S) as response:
         return json.load(response)
 
 
-def _pass_on(url: str, headers: dict[str, str], body: bytes) -> int:
-    """What the server at `url` says to the same webhook; 502 when it says nothing."""
+def _forward(url: str, headers: dict[str, str], body: bytes) -> int:
+    """The status of the server at `url` for the same webhook; 502 if there is no response."""
     kept: Iterable[tuple[str, str]] = ((name, headers[name]) for name in headers if name not in _HOP_HEADERS)
     try:
-        with _direct.open(Request(url, body, dict(kept)), timeout=PATIENCE_S) as response:
+        with _opener.open(Request(url, body, dict(kept)), timeout=TIMEOUT_S) as response:
             return int(response.status)
     except HTTPError as error:
         with error:

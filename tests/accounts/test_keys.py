@@ -18,7 +18,7 @@ def test_a_key_names_its_tenant(header: str | None, tenant: str | None) -> None:
     "header",
     ["", "Key", "Key ", "Key alice", "Key alice:", "Key :secret", "alice:secret", "Basic alice:secret"],
 )
-def test_what_is_no_key_is_answered_like_none(header: str) -> None:
+def test_an_invalid_header_gets_the_response_for_a_missing_key(header: str) -> None:
     with pytest.raises(AuthenticationRequired, match='"fal-ai/flux"'):
         Keys().account(header, "fal-ai/flux")
 
@@ -28,12 +28,12 @@ def test_a_key_names_the_same_tenant_every_time() -> None:
     assert [keys.account("Key alice:secret", "fal-ai/flux") for _ in range(3)] == ["alice"] * 3
 
 
-def test_a_bearer_is_not_known() -> None:
+def test_a_bearer_token_is_rejected() -> None:
     with pytest.raises(InvalidBearer):
         Keys().account("Bearer x.y.z", "fal-ai/flux")
 
 
-def test_only_the_keys_of_the_settings_are_good_where_they_name_some() -> None:
+def test_only_the_accepted_keys_are_valid_if_there_are_any() -> None:
     keys = Keys(("alice:secret", "bob:secret"))
     assert keys.account("Key bob:secret", "fal-ai/flux") == "bob"
     with pytest.raises(InvalidKey):
@@ -42,8 +42,8 @@ def test_only_the_keys_of_the_settings_are_good_where_they_name_some() -> None:
         keys.account("Key alice:wrong", "fal-ai/flux")
 
 
-def test_a_server_that_saw_very_many_keys_still_knows_them() -> None:
+def test_the_cache_of_headers_is_bounded() -> None:
     names = [f"user{number}" for number in range(2500)]
     keys = Keys()
     assert [keys.account(f"Key {name}:s", "fal-ai/flux") for name in names] == names
-    assert len(keys._good) <= 1001
+    assert len(keys._accounts) <= 1001

@@ -1,1 +1,1 @@
-"""What the mock costs, as ratios to a bare Starlette + uvicorn: `make bench`."""
+"""Benchmarks of the mock, as ratios to a bare Starlette application on uvicorn: `make bench`."""

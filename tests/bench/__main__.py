@@ -1,7 +1,7 @@
-"""Prints each figure, its ratio to the yardstick, and the limit; exits with 1 when a limit is passed.
+"""Prints each figure, its ratio to the reference, and the limit; exits with 1 when a limit is missed.
 
-The two sides are measured in turn, several times, and the median of the pairs' ratios counts: these machines
-are shared, and a single figure says little.
+Mock and reference are measured in turn, several times, and the median of the ratios counts: on a shared machine a
+single measurement is unreliable.
 """
 
 from __future__ import annotations
@@ -32,14 +32,19 @@ MOCK = [
 
 
 def main() -> int:
-    """All figures."""
+    """Measure all figures."""
     port = _free_port()
     results = [
-        _compare("start-up to the first answer", "ms", _start_ms, "<=", 1.4, port),
+        _compare("start-up to the first response", "ms", _start_ms, "<=", 1.4, port),
         _compare("idle memory (RSS)", "MB", _idle_mb, "<=", 1.5, port),
-        _compare("status poll", "answers/s", lambda mock, port: _rate(mock, port, "poll"), ">=", 1.0, port),
+        _compare("status poll", "responses/s", lambda mock, port: _rate(mock, port, "poll"), ">=", 1.0, port),
         _compare(
-            "whole lifecycle", "answers/s", lambda mock, port: _rate(mock, port, "lifecycle"), ">=", 0.8, port
+            "full lifecycle",
+            "responses/s",
+            lambda mock, port: _rate(mock, port, "lifecycle"),
+            ">=",
+            0.8,
+            port,
         ),
         _picture(),
     ]
@@ -50,13 +55,13 @@ def _compare(
     name: str, unit: str, measure: Callable[[bool, int], float], sign: str, limit: float, port: int
 ) -> bool:
     pairs = [(measure(True, port), measure(False, port)) for _ in range(PAIRS)]
-    ours, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
-    ratio = statistics.median(mine / its for mine, its in pairs)
-    return _report(name, f"{ours:9.1f} {unit:9} bare {bare:9.1f}", ratio, sign, limit)
+    mock, reference = (statistics.median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(pair[0] / pair[1] for pair in pairs)
+    return _report(name, f"{mock:9.1f} {unit:11} bare {reference:9.1f}", ratio, sign, limit)
 
 
 def _picture() -> bool:
-    """Drawing a picture against encoding the same picture."""
+    """The time to render a picture, compared with the time to encode it."""
     from io import BytesIO
 
     from PIL import Image
@@ -65,42 +70,43 @@ def _picture() -> bool:
     from mock_fal.pictures.render import render
 
     recipes = [Recipe("fal-ai/flux/schnell", f"a cat, number {seed}", seed, 1024, 768) for seed in range(24)]
-    drawn = [Image.open(BytesIO(render(recipe))).convert("RGB") for recipe in recipes]
+    images = [Image.open(BytesIO(render(recipe))).convert("RGB") for recipe in recipes]
 
-    def drawing() -> None:
+    def render_all() -> None:
         for recipe in recipes:
             render(recipe)
 
-    def encoding() -> None:
-        for image in drawn:
+    def encode_all() -> None:
+        for image in images:
             image.save(BytesIO(), "JPEG", quality=95)
 
-    pairs = [(_seconds(drawing), _seconds(encoding)) for _ in range(PAIRS)]
-    ours, bare = (statistics.median(side) / len(recipes) * 1000 for side in zip(*pairs, strict=True))
-    ratio = statistics.median(mine / its for mine, its in pairs)
-    return _report("a 1024x768 JPEG", f"{ours:9.1f} {'ms':9} encode {bare:7.1f}", ratio, "<=", 3.0)
+    pairs = [(_seconds(render_all), _seconds(encode_all)) for _ in range(PAIRS)]
+    rendered, encoded = (statistics.median(side) / len(recipes) * 1000 for side in zip(*pairs, strict=True))
+    ratio = statistics.median(pair[0] / pair[1] for pair in pairs)
+    return _report("a 1024x768 JPEG", f"{rendered:9.1f} {'ms':11} encode {encoded:7.1f}", ratio, "<=", 3.0)
 
 
 def _report(name: str, figures: str, ratio: float, sign: str, limit: float) -> bool:
-    good = ratio <= limit if sign == "<=" else ratio >= limit
-    verdict = "ok" if good else "MISSED"
-    sys.stdout.write(f"{name:30} {figures}   ratio {ratio:5.2f}  (wanted {sign} {limit})  {verdict}\n")
+    is_met = ratio <= limit if sign == "<=" else ratio >= limit
+    sys.stdout.write(
+        f"{name:30} {figures}   ratio {ratio:5.2f}  (limit {sign} {limit})  {'ok' if is_met else 'MISSED'}\n"
+    )
     sys.stdout.flush()
-    return good
+    return is_met
 
 
 def _start_ms(mock: bool, port: int) -> float:
-    began = time.perf_counter()
+    started = time.perf_counter()
     with _server(mock, port):
-        return (time.perf_counter() - began) * 1000
+        return (time.perf_counter() - started) * 1000
 
 
 def _idle_mb(mock: bool, port: int) -> float:
     with _server(mock, port) as process:
         text = Path(f"/proc/{process.pid}/status").read_text()
-    found = re.search(r"VmRSS:\s+(\d+)", text)
-    assert found is not None
-    return int(found[1]) / 1024
+    match = re.search(r"VmRSS:\s+(\d+)", text)
+    assert match is not None
+    return int(match[1]) / 1024
 
 
 def _rate(mock: bool, port: int, script: str) -> float:
@@ -118,13 +124,13 @@ def _rate(mock: bool, port: int, script: str) -> float:
 
 @contextmanager
 def _server(mock: bool, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A server that has answered its first question."""
+    """A server that has answered its first request."""
     command = [*(MOCK if mock else HELLO), str(port)]
-    # A status poll of an unknown request, and the hello.
+    # The mock gets a status poll of an unknown request.
     path = "/queue.fal.run/fal-ai/flux/requests/none/status" if mock else "/"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        while not _answers(port, path):
+        while not _responds(port, path):
             time.sleep(0.001)
         yield process
     finally:
@@ -132,7 +138,7 @@ def _server(mock: bool, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _answers(port: int, path: str) -> bool:
+def _responds(port: int, path: str) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
@@ -142,15 +148,15 @@ def _answers(port: int, path: str) -> bool:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
         return port
 
 
-def _seconds(work: Callable[[], None]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def _seconds(function: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

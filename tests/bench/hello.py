@@ -1,4 +1,4 @@
-"""The yardstick: a bare Starlette application that answers every question with the same JSON."""
+"""The reference server: a bare Starlette application that answers every request with the same JSON."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What requests would have cost."""
+"""The estimated cost of requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCHNELL = "fal-ai/flux/schnell"
 
 
 class World:
-    """An emulator, and the ways in which a test asks it."""
+    """An emulator with a manual clock, and helpers to submit and complete requests."""
 
     def __init__(self, **settings: object) -> None:
         self.clock = ManualClock()
@@ -37,7 +37,7 @@ class World:
         return usage(self.emulator.charges(key))
 
 
-def test_a_picture_of_up_to_a_megapixel_costs_a_unit() -> None:
+def test_an_image_of_up_to_a_megapixel_costs_one_unit() -> None:
     world = World()
     world.complete()
     [item] = world.usage().items
@@ -45,20 +45,20 @@ def test_a_picture_of_up_to_a_megapixel_costs_a_unit() -> None:
     assert world.usage().cost == 0.003
 
 
-def test_more_and_larger_pictures_cost_more() -> None:
+def test_the_cost_follows_the_number_and_size_of_images() -> None:
     world = World()
     world.complete(b'{"prompt": "a", "num_images": 3, "image_size": {"width": 2000, "height": 1000}}')
     assert world.usage().cost == 0.018
 
 
-def test_some_models_are_paid_by_the_picture() -> None:
+def test_some_models_are_billed_by_image() -> None:
     world = World()
     body = b'{"prompt": "a", "image_url": "https://a.example/a.png", "num_images": 2, "aspect_ratio": "21:9"}'
     world.complete(body, endpoint="fal-ai/flux-pro/kontext")
     assert world.usage().items == (("fal-ai/flux-pro/kontext", 1, 2, "images", 0.04, 0.08),)
 
 
-def test_some_models_are_paid_by_the_second() -> None:
+def test_some_models_are_billed_by_second() -> None:
     world = World()
     world.complete(
         b'{"prompt": "a", "image_url": "https://a.example/a.png"}', endpoint="fal-ai/fast-sdxl/image-to-image"
@@ -68,7 +68,7 @@ def test_some_models_are_paid_by_the_second() -> None:
     )
 
 
-def test_nothing_is_paid_before_the_end() -> None:
+def test_a_request_is_not_billed_before_it_is_completed() -> None:
     world = World()
     world.submit()
     world.clock.advance(9.9)
@@ -85,13 +85,13 @@ def test_nothing_is_paid_before_the_end() -> None:
         b'{"prompt": "a [mock: error=runner_disconnected]"}',
     ],
 )
-def test_what_fails_costs_nothing(body: bytes) -> None:
+def test_a_failed_request_costs_nothing(body: bytes) -> None:
     world = World()
     world.complete(body)
     assert world.usage().cost == 0
 
 
-def test_what_is_cancelled_costs_nothing() -> None:
+def test_a_cancelled_request_costs_nothing() -> None:
     world = World()
     waiting = world.submit()
     world.emulator.cancel(waiting)
@@ -102,7 +102,7 @@ def test_what_is_cancelled_costs_nothing() -> None:
     assert world.usage().cost == 0
 
 
-def test_the_dearest_endpoint_stands_first() -> None:
+def test_the_most_expensive_endpoint_is_first() -> None:
     world = World()
     world.complete(b'{"prompt": "a"}', b'{"prompt": "b"}')
     world.complete(endpoint="fal-ai/flux/dev")
@@ -113,14 +113,14 @@ def test_the_dearest_endpoint_stands_first() -> None:
     assert world.usage().cost == 0.031
 
 
-def test_each_key_pays_for_itself() -> None:
+def test_each_key_has_its_own_charges() -> None:
     world = World()
     world.complete(key="ana")
     world.complete(key="bob", endpoint="fal-ai/flux/dev")
     assert (world.usage("ana").cost, world.usage("bob").cost, world.usage("eve").cost) == (0.003, 0.025, 0)
 
 
-def test_a_request_that_is_forgotten_has_cost_as_much() -> None:
+def test_a_removed_request_keeps_its_charge() -> None:
     world = World(retention=2)
     for _ in range(7):
         world.complete()
@@ -128,14 +128,14 @@ def test_a_request_that_is_forgotten_has_cost_as_much() -> None:
     assert world.usage().items == ((SCHNELL, 7, 7, "megapixels", 0.003, 0.021),)
 
 
-def test_a_failure_that_is_forgotten_cost_nothing() -> None:
+def test_a_removed_failed_request_has_no_charge() -> None:
     world = World(retention=1)
     for _ in range(3):
         world.complete(b"{}")
     assert world.usage().items == ()
 
 
-def test_a_reset_forgets_what_was_spent() -> None:
+def test_a_reset_removes_the_charges() -> None:
     world = World(retention=1)
     for key in ("ana", "bob", "bob"):
         world.complete(key=key)
@@ -157,15 +157,15 @@ def test_the_ledger_counts_by_the_minute() -> None:
     assert list(ledger) == [("ana", SCHNELL, 0.0, 2, 4), ("ana", SCHNELL, 60.0, 1, 2)]
 
 
-def test_a_full_ledger_counts_by_the_day_and_loses_nothing() -> None:
+def test_a_full_ledger_counts_by_day_and_keeps_the_sum() -> None:
     ledger = Ledger(max_counters=3)
     for minute in range(10):
         ledger.add(Charge("ana", SCHNELL, 60.0 * minute, 1, 1))
     assert len(list(ledger)) <= 4
-    assert sum(each.requests for each in ledger) == 10
+    assert sum(charge.requests for charge in ledger) == 10
 
 
-def test_a_ledger_of_many_keys_holds_them_all() -> None:
+def test_a_ledger_keeps_the_charges_of_many_keys() -> None:
     ledger = Ledger(max_counters=3)
     for number in range(10):
         ledger.add(Charge(f"key {number}", SCHNELL, 0.0, 1, 1))
@@ -173,13 +173,13 @@ def test_a_ledger_of_many_keys_holds_them_all() -> None:
 
 
 @pytest.mark.parametrize("endpoint", PRICES)
-def test_a_price_is_of_an_endpoint_that_there_is(endpoint: str) -> None:
+def test_every_price_is_of_a_known_endpoint(endpoint: str) -> None:
     assert endpoint in FAMILIES
 
 
-def test_what_has_no_price_pays_for_seconds() -> None:
+def test_an_endpoint_without_a_price_is_billed_by_second() -> None:
     assert price("fal-ai/unheard-of").unit == "compute seconds"
 
 
-def test_a_price_in_billionths_is_whole() -> None:
+def test_a_cost_in_billionths_is_an_integer() -> None:
     assert Price(0.00111, "compute seconds").nano_usd(0.8) == 888_000

@@ -1,4 +1,4 @@
-"""What is taken out of cassettes, and what stays."""
+"""Redaction: which values are redacted and which are kept."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ JSONS = st.recursive(
         ("Key moments of a bearer market", "Key moments of a bearer market"),
     ],
 )  # fmt: skip
-def test_a_secret_is_known_by_its_form(text: str, clean: str) -> None:
+def test_a_secret_is_recognized_by_its_format(text: str, clean: str) -> None:
     assert Redaction().text(text) == clean
 
 
 @pytest.mark.parametrize(
     "name", ["token", "access_token", "apiKey", "Authorization", "X-Amz-Signature", "Set-Cookie"]
 )
-def test_a_secret_is_known_by_its_name(name: str) -> None:
+def test_a_secret_is_recognized_by_its_name(name: str) -> None:
     assert is_secret(name)
     assert Redaction().json({name: "abc", "list": [{name: ["abc"]}]}) == {
         name: REDACTED,
@@ -55,38 +55,38 @@ def test_a_secret_is_known_by_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "token_type", "prompt", "keyframes", "seed"])
-def test_other_names_are_not(name: str) -> None:
+def test_values_with_other_names_are_kept(name: str) -> None:
     assert Redaction().json({name: "abc"}) == {name: "abc"}
 
 
-def test_of_an_authorization_the_scheme_stays() -> None:
+def test_the_scheme_of_an_authorization_is_kept() -> None:
     assert Redaction().header("authorization", f"Key {KEY}") == f"Key {REDACTED}"
     assert Redaction().header("authorization", "abc") == REDACTED
 
 
-def test_the_data_of_events_is_json() -> None:
+def test_the_data_of_events_is_redacted_as_json() -> None:
     assert Redaction().lines('event: a\ndata: {"token":"abc"}\n\ndata: {"x": 1}\ndata: [') == (
         f'event: a\ndata: {{"token":"{REDACTED}"}}\n\ndata: {{"x": 1}}\ndata: ['
     )
 
 
 @given(JSONS, st.integers(0, 3))
-def test_no_known_secret_stays_anywhere(value: object, depth: int) -> None:
-    hidden: object = {f"a {SECRET}": [value, f"x{SECRET}y", f"https://a/?q={SECRET}"]}
+def test_no_known_secret_remains_at_any_depth(value: object, depth: int) -> None:
+    document: object = {f"a {SECRET}": [value, f"x{SECRET}y", f"https://a/?q={SECRET}"]}
     for _ in range(depth):
-        hidden = [hidden]
-    clean = json.dumps(Redaction([SECRET]).json(hidden), ensure_ascii=False)
+        document = [document]
+    clean = json.dumps(Redaction([SECRET]).json(document), ensure_ascii=False)
     assert not any(secret in clean for secret in (SECRET, KEY, JWT))
 
 
 @given(JSONS)
-def test_twice_is_once(value: object) -> None:
+def test_redaction_of_json_is_idempotent(value: object) -> None:
     redaction = Redaction([SECRET])
     clean = redaction.json(value)
     assert redaction.json(clean) == clean
 
 
 @given(st.text(alphabet="?&=;aeyJ.:-/@ KeyBrtokensig0123456789", max_size=60))
-def test_twice_is_once_for_any_text(text: str) -> None:
+def test_redaction_of_text_is_idempotent(text: str) -> None:
     clean = Redaction().text(text)
     assert Redaction().text(clean) == clean

@@ -1,4 +1,4 @@
-"""curl, by every way in: through the gateway, by path, by Host; and fal's own words for what it refuses."""
+"""curl, with every way to address mock-fal: gateway, path, Host header, proxy; and fal's error responses."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 import pytest
 
 from mock_fal import Account, MockFal
-from tests.clients.programs import finished, mock_fal_run, tool
+from tests.clients.programs import mock_fal_run, run_program, tool
 
 SUBMIT = ["-X", "POST", "-d", '{"prompt": "a cat"}']
 UNKNOWN = "fal-ai/flux/requests/019f6b1b-49c3-7163-9866-2d7bdfec2232"
-# Behind the status and the type, the answer's body.
+# The status and the content type, then the body.
 SHAPE = "%{stderr}%{http_code} %{content_type} %header{allow}"
 
 
-class RunnerResponse(NamedTuple):
-    """What curl tells of an answer."""
+class CurlResponse(NamedTuple):
+    """A response as curl prints it."""
 
     status: int
     kind: str
@@ -28,11 +28,11 @@ class RunnerResponse(NamedTuple):
         return json.loads(self.text)
 
 
-def curl(*arguments: str, env: dict[str, str] | None = None) -> RunnerResponse:
-    done = finished([tool("curl"), "--silent", "--write-out", SHAPE, *arguments], env=env)
+def curl(*arguments: str, env: dict[str, str] | None = None) -> CurlResponse:
+    done = run_program([tool("curl"), "--silent", "--write-out", SHAPE, *arguments], env=env)
     assert done.returncode == 0, done.stderr
     status, _, kind = done.stderr.partition(" ")
-    return RunnerResponse(int(status), kind.strip(), done.stdout)
+    return CurlResponse(int(status), kind.strip(), done.stdout)
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ def key(mock_fal: Account) -> list[str]:
 
 
 def test_through_the_gateway(mock_fal: Account, key: list[str]) -> None:
-    """The body goes without a type of its own, as in fal's older samples: curl calls it a form."""
+    """The body has no explicit content type, as in fal's older samples, so curl sends a form type."""
     submitted = curl(*key, *SUBMIT, "https://queue.fal.run/fal-ai/flux/schnell")
     assert (submitted.status, submitted.kind) == (200, "application/json")
     urls = [submitted.json[name] for name in ("status_url", "response_url", "cancel_url")]
     assert all(url.startswith("https://queue.fal.run/fal-ai/flux/requests/") for url in urls)
-    looks = [curl(*key, urls[0]) for _ in range(3)]
-    assert [(look.status, look.json["status"]) for look in looks] == [
+    polls = [curl(*key, urls[0]) for _ in range(3)]
+    assert [(poll.status, poll.json["status"]) for poll in polls] == [
         (202, "IN_QUEUE"),
         (202, "IN_PROGRESS"),
         (200, "COMPLETED"),
@@ -58,7 +58,7 @@ def test_through_the_gateway(mock_fal: Account, key: list[str]) -> None:
 
 
 def test_by_path(mock_fal: Account, key: list[str]) -> None:
-    """Links lead back by the same way."""
+    """Links use the same way."""
     base = f"{mock_fal.url}/queue.fal.run"
     submitted = curl(*key, *SUBMIT, f"{base}/fal-ai/flux/schnell", env={}).json
     assert submitted["status_url"].startswith(f"{base}/fal-ai/flux/requests/")
@@ -87,7 +87,7 @@ def test_by_proxy(mock_fal: Account, key: list[str]) -> None:
 
 
 def test_by_the_tls_port_alone(mock_fal_server: MockFal, mock_fal: Account, key: list[str]) -> None:
-    """Who can't have a proxy may lead the connection there by other means."""
+    """For programs that can't use a proxy."""
     added, _ = mock_fal_server.environment({})
     there = ["--connect-to", f"queue.fal.run:443:{added['MOCK_FAL_TLS']}", "--cacert", added["MOCK_FAL_CA"]]
     response = curl(*there, *key, *SUBMIT, "https://queue.fal.run/fal-ai/flux/schnell", env={})
@@ -99,7 +99,7 @@ RUN = "https://fal.run"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "answer"),
+    ("arguments", "response"),
     [
         pytest.param(
             [f"{QUEUE}/fal-ai/flux/schnell"],
@@ -157,11 +157,11 @@ RUN = "https://fal.run"
         ),
     ],
 )
-def test_what_fal_refuses(mock_fal: Account, arguments: list[str], response: tuple[int, str, str]) -> None:
+def test_errors_of_fal(mock_fal: Account, arguments: list[str], response: tuple[int, str, str]) -> None:
     assert curl(*arguments) == response
 
 
-def test_what_a_runner_refuses(mock_fal: Account, key: list[str]) -> None:
+def test_an_error_of_a_runner(mock_fal: Account, key: list[str]) -> None:
     refused = curl(*key, f"{RUN}/fal-ai/flux/schnell")
     assert refused == (405, "application/json POST", '{"detail":"Method Not Allowed"}')
     malformed = curl(*key, "-X", "POST", "-d", '{"prompt": "a cat",}', f"{RUN}/fal-ai/flux/schnell")
@@ -176,24 +176,24 @@ def test_a_stream_of_status_ends_by_itself(mock_fal: Account, key: list[str]) ->
     assert (events[0]["status"], events[-1]["status"]) == ("IN_QUEUE", "COMPLETED")
 
 
-def test_under_run() -> None:
+def test_with_mock_fal_run() -> None:
     command = 'curl -s -H "Authorization: Key $FAL_KEY" -d "{\\"prompt\\":\\"a cat\\"}" https://fal.run/fal-ai/flux/dev'
     done = mock_fal_run([tool("sh"), "-c", command])
     assert json.loads(done.stdout)["prompt"] == "a cat"
     assert done.stderr.splitlines() == [
-        "mock-fal: 1 request answered",
+        "mock-fal: 1 request received",
         "mock-fal:   POST   fal.run/fal-ai/flux/dev  200",
-        "mock-fal:   would have cost $0.025: 1 × fal-ai/flux/dev",
+        "mock-fal:   estimated cost $0.025: 1 × fal-ai/flux/dev",
     ]
 
 
-def test_a_host_of_fal_that_is_not_emulated_is_refused_and_named() -> None:
+def test_a_host_of_fal_that_is_not_emulated_is_blocked_and_named() -> None:
     done = mock_fal_run([tool("curl"), "-sS", "https://wma.fal.run/"])
     assert done.returncode == 56
-    assert "mock-fal:   refused: wma.fal.run:443: mock-fal does not emulate wma.fal.run\n" in done.stderr
+    assert "mock-fal:   blocked: wma.fal.run:443: mock-fal does not emulate wma.fal.run\n" in done.stderr
 
 
-def test_offline_other_hosts_are_refused_and_named() -> None:
+def test_offline_other_hosts_are_blocked_and_named() -> None:
     done = mock_fal_run([tool("curl"), "-sS", "https://example.com/"], "--offline")
     assert done.returncode == 56
-    assert "refused: example.com:443: mock-fal is offline and refuses example.com\n" in done.stderr
+    assert "blocked: example.com:443: mock-fal is offline and blocks example.com\n" in done.stderr

@@ -1,8 +1,8 @@
-"""fal's page of the model flux/schnell, section by section: each sample in it, run as it is written there.
+"""The samples of fal's page about flux/schnell, section by section, run as published.
 
-The samples are the files of `node/page/`, word for word. A reader puts a key in the place of YOUR_API_KEY and
-YOUR_FAL_KEY, and the id of a request in the place of the one that the page shows; so do these tests. What the page's
-own words come to is shown too: without a key no access, and nobody knows that request, as on fal itself.
+The samples are in `node/page/`, unmodified. Like a reader, the tests replace YOUR_API_KEY and YOUR_FAL_KEY by a key and
+the request id of the page by a real one. Without these replacements the samples fail as on fal: the key is rejected and
+the request is unknown.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import httpx
 import pytest
 
 from mock_fal import Account
-from tests.clients.programs import FOLDER, Node, finished, tool
+from tests.clients.programs import FOLDER, Node, run_program, tool
 from tests.clients.test_python_client import AT_ONCE, SCHNELL, picture
 
 PAGE = FOLDER / "page"
 REQUEST_ON_THE_PAGE = "764cabcf-b745-4b3e-ae38-1200304cf45b"
-NOBODY = "Authentication is required to access this application."
+NO_KEY = "Authentication is required to access this application."
 
 
 def prompt_on_the_page() -> str:
-    """What the samples draw."""
+    """The prompt of the samples."""
     line = next(line for line in sample("calling.mjs").splitlines() if "prompt:" in line)
     text: str = json.loads(line.partition(": ")[2])
     return text
@@ -37,7 +37,7 @@ def sample(name: str) -> str:
 
 
 class Reader:
-    """Somebody who copies samples into a project of their own."""
+    """A user who copies samples into a project."""
 
     def __init__(self, node: Node, project: Path) -> None:
         self._node = node
@@ -45,13 +45,13 @@ class Reader:
         (project / "node_modules").symlink_to(FOLDER / "node_modules")
 
     def runs(self, text: str, before: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a program that begins with a sample, from a shell that has just been told `before`."""
+        """Run a program that begins with a sample, after the shell command `before`."""
         (self._project / "sample.mjs").write_text(text, encoding="utf-8")
         command = f"{before}\nexec {self._node.binary} sample.mjs"
-        return finished([tool("sh"), "-c", command], cwd=self._project)
+        return run_program([tool("sh"), "-c", command], cwd=self._project)
 
-    def sees(self, text: str) -> str:
-        """What such a program prints; it has to succeed."""
+    def output_of(self, text: str) -> str:
+        """Run such a program successfully and return its output."""
         done = self.runs(text)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
@@ -64,7 +64,7 @@ def reader(node: Node, tmp_path: Path) -> Reader:
 
 @pytest.fixture
 def one_reader(newest_node: Node, tmp_path: Path) -> Reader:
-    """For what is the same in all three."""
+    """For samples that behave the same in all versions."""
     return Reader(newest_node, tmp_path)
 
 
@@ -72,10 +72,10 @@ def one_reader(newest_node: Node, tmp_path: Path) -> Reader:
 
 
 def test_submit_a_request(reader: Reader, mock_fal: Account) -> None:
-    seen = reader.sees(sample("calling.mjs"))
-    assert "| 2/4 [" in seen
-    assert "url: 'https://v3b.fal.media/files/b/" in seen
-    assert seen.splitlines()[-1] == mock_fal.requests[0].request_id
+    output = reader.output_of(sample("calling.mjs"))
+    assert "| 2/4 [" in output
+    assert "url: 'https://v3b.fal.media/files/b/" in output
+    assert output.splitlines()[-1] == mock_fal.requests[0].request_id
     assert mock_fal.requests[0].json == {"prompt": prompt_on_the_page()}
 
 
@@ -87,10 +87,10 @@ def test_set_up_your_api_key(one_reader: Reader, mock_fal: Account, monkeypatch:
     assert mock_fal.requests
 
 
-def test_the_words_your_api_key_are_no_key(one_reader: Reader, mock_fal: Account) -> None:
+def test_the_placeholder_your_api_key_is_not_a_key(one_reader: Reader, mock_fal: Account) -> None:
     done = one_reader.runs(sample("calling.mjs"), before=sample("key.sh"))
     assert done.returncode == 1
-    assert "status: 401" in done.stderr and NOBODY in done.stderr
+    assert "status: 401" in done.stderr and NO_KEY in done.stderr
 
 
 # -- 2. Authentication
@@ -101,7 +101,7 @@ def test_set_the_key_as_a_client_configuration(
 ) -> None:
     monkeypatch.delenv("FAL_KEY")
     configured = sample("authentication.mjs").replace("YOUR_FAL_KEY", mock_fal.key)
-    reader.sees(configured + 'await fal.run("fal-ai/flux/schnell", { input: { prompt: "a cat" } });\n')
+    reader.output_of(configured + 'await fal.run("fal-ai/flux/schnell", { input: { prompt: "a cat" } });\n')
     assert mock_fal.requests[0].status == 200
 
 
@@ -109,9 +109,9 @@ def test_set_the_key_as_a_client_configuration(
 
 
 def test_submit_to_the_queue(reader: Reader, mock_fal: Account) -> None:
-    """With a webhook at an address that does not exist; nothing leaves the machine."""
-    seen = reader.sees(sample("submit.mjs") + "console.log(request_id);\n")
-    assert seen.strip() == mock_fal.requests[0].request_id
+    """With a webhook to a host that does not exist; nothing leaves the machine."""
+    output = reader.output_of(sample("submit.mjs") + "console.log(request_id);\n")
+    assert output.strip() == mock_fal.requests[0].request_id
     webhook = {"fal_webhook": "https://optional.webhook.url/for/results"}
     assert dict(httpx.QueryParams(mock_fal.requests[0].query)) == webhook
 
@@ -120,23 +120,23 @@ def test_fetch_request_status(reader: Reader, mock_fal: Account) -> None:
     handle = fal_client.submit(SCHNELL, {"prompt": "a cat"})
     handle.get(interval=AT_ONCE)
     text = sample("status.mjs").replace(REQUEST_ON_THE_PAGE, handle.request_id)
-    seen = json.loads(reader.sees(text + "console.log(JSON.stringify(status));\n"))
-    assert (seen["status"], seen["request_id"]) == ("COMPLETED", handle.request_id)
-    assert len(seen["logs"]) == 4
+    output = json.loads(reader.output_of(text + "console.log(JSON.stringify(status));\n"))
+    assert (output["status"], output["request_id"]) == ("COMPLETED", handle.request_id)
+    assert len(output["logs"]) == 4
 
 
 def test_get_the_result(reader: Reader, mock_fal: Account) -> None:
     handle = fal_client.submit(SCHNELL, {"prompt": "a cat"})
     handle.get(interval=AT_ONCE)
-    seen = reader.sees(sample("result.mjs").replace(REQUEST_ON_THE_PAGE, handle.request_id))
-    assert "prompt: 'a cat'" in seen
-    assert seen.splitlines()[-1] == handle.request_id
+    output = reader.output_of(sample("result.mjs").replace(REQUEST_ON_THE_PAGE, handle.request_id))
+    assert "prompt: 'a cat'" in output
+    assert output.splitlines()[-1] == handle.request_id
 
 
 @pytest.mark.parametrize(
     ("name", "body"), [("status.mjs", "status: 'NOT_FOUND'"), ("result.mjs", "detail: 'Request not found'")]
 )
-def test_nobody_knows_the_request_that_the_page_shows(
+def test_the_request_id_on_the_page_is_unknown(
     one_reader: Reader, mock_fal: Account, name: str, body: str
 ) -> None:
     done = one_reader.runs(sample(name))
@@ -150,28 +150,28 @@ PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAO
 
 
 @pytest.mark.parametrize("url", [PIXEL, "https://example.com/photo.jpg"], ids=["data URI", "hosted"])
-def test_a_file_is_given_by_its_url(mock_fal: Account, url: str) -> None:
-    """Flux has no input that is a file: it takes one and looks past it, as it does with all it doesn't know."""
+def test_an_input_may_have_a_file_url(mock_fal: Account, url: str) -> None:
+    """Flux has no file input, so it ignores the field like any unknown field."""
     result = fal_client.subscribe(SCHNELL, {"prompt": "a cat", "image_url": url}, interval=AT_ONCE)
     assert picture(result)
     assert mock_fal.requests[0].json["image_url"] == url
 
 
 def test_upload_a_file(reader: Reader, mock_fal: Account) -> None:
-    url = reader.sees(sample("upload.mjs") + "console.log(url);\n").strip()
+    url = reader.output_of(sample("upload.mjs") + "console.log(url);\n").strip()
     assert url.startswith("https://v3b.fal.media/files/b/") and url.endswith("_hello.txt")
     file = httpx.get(url)
     assert (file.text, file.headers["content-type"]) == ("Hello, World!", "text/plain")
 
 
-def test_a_file_in_the_input_is_uploaded_by_itself(reader: Reader, mock_fal: Account) -> None:
+def test_a_file_in_the_input_is_uploaded_automatically(reader: Reader, mock_fal: Account) -> None:
     text = (
         sample("upload.mjs")
         + 'const input = { prompt: "a cat", image_url: file, blobs: [new Blob(["blob"])] };\n'
         'await fal.subscribe("fal-ai/flux/schnell", { input, pollInterval: 1 });\n'
     )
-    reader.sees(text)
-    (submitted,) = (each for each in mock_fal.requests if each.path == f"/{SCHNELL}")
+    reader.output_of(text)
+    (submitted,) = (exchange for exchange in mock_fal.requests if exchange.path == f"/{SCHNELL}")
     assert httpx.get(submitted.json["image_url"]).text == "Hello, World!"
     assert httpx.get(submitted.json["blobs"][0]).text == "blob"
 
@@ -179,8 +179,8 @@ def test_a_file_in_the_input_is_uploaded_by_itself(reader: Reader, mock_fal: Acc
 # -- 5. Schema
 
 
-def drawn(**arguments: Any) -> dict[str, Any]:
-    """The result for an input, and nothing in it that the page does not tell."""
+def generate(**arguments: Any) -> dict[str, Any]:
+    """The result for an input, which has only the documented fields."""
     result: dict[str, Any] = fal_client.run(SCHNELL, {"prompt": "a cat", **arguments})
     return result
 
@@ -191,15 +191,15 @@ def size(result: dict[str, Any]) -> tuple[int, int]:
 
 
 def steps_logged(**arguments: Any) -> int:
-    """How many steps a request took: its log has a line for each."""
+    """The number of inference steps: the log has a line for each."""
     handle = fal_client.submit(SCHNELL, {"prompt": "a cat", **arguments})
     *_, done = handle.iter_events(with_logs=True, interval=AT_ONCE)
     assert isinstance(done, fal_client.Completed) and done.logs is not None
     return len(done.logs)
 
 
-def test_the_prompt_is_the_only_field_that_must_be_there(mock_fal: Account) -> None:
-    assert drawn()["prompt"] == "a cat"
+def test_the_prompt_is_the_only_required_field(mock_fal: Account) -> None:
+    assert generate()["prompt"] == "a cat"
     with pytest.raises(fal_client.FalClientHTTPError, match="Field required"):
         fal_client.run(SCHNELL, {"seed": 1})
 
@@ -216,16 +216,16 @@ def test_the_prompt_is_the_only_field_that_must_be_there(mock_fal: Account) -> N
     ],
 )
 def test_image_size_is_one_of_six(mock_fal: Account, preset: str, pixels: tuple[int, int]) -> None:
-    assert size(drawn(image_size=preset)) == pixels
+    assert size(generate(image_size=preset)) == pixels
 
 
 def test_image_size_is_landscape_4_3_by_default(mock_fal: Account) -> None:
-    assert size(drawn()) == size(drawn(image_size="landscape_4_3"))
+    assert size(generate()) == size(generate(image_size="landscape_4_3"))
 
 
 def test_image_size_is_width_and_height(mock_fal: Account) -> None:
     custom = json.loads(f"{{{sample('image_size.txt')}}}")
-    assert size(drawn(**custom)) == (1280, 720)
+    assert size(generate(**custom)) == (1280, 720)
 
 
 def test_num_inference_steps_is_4_by_default(mock_fal: Account) -> None:
@@ -233,15 +233,15 @@ def test_num_inference_steps_is_4_by_default(mock_fal: Account) -> None:
 
 
 def test_the_same_seed_and_prompt_give_the_same_picture(mock_fal: Account) -> None:
-    first, again, other = drawn(seed=1), drawn(seed=1), drawn(seed=2)
-    assert picture(first) == picture(again) != picture(other)
+    first, same, other = generate(seed=1), generate(seed=1), generate(seed=2)
+    assert picture(first) == picture(same) != picture(other)
     assert (first["seed"], other["seed"]) == (1, 2)
 
 
-def test_without_a_seed_the_result_tells_which_it_was(mock_fal: Account) -> None:
-    first = drawn()
-    assert picture(drawn(seed=first["seed"])) == picture(first)
-    assert drawn()["seed"] != first["seed"]
+def test_without_a_seed_the_result_has_the_one_that_was_used(mock_fal: Account) -> None:
+    first = generate()
+    assert picture(generate(seed=first["seed"])) == picture(first)
+    assert generate()["seed"] != first["seed"]
 
 
 @pytest.mark.parametrize(
@@ -255,10 +255,10 @@ def test_without_a_seed_the_result_tells_which_it_was(mock_fal: Account) -> None
         ("acceleration", "none", ["regular", "high"]),
     ],
 )
-def test_the_fields_below_the_fold_are_taken(
+def test_the_additional_fields_are_accepted(
     mock_fal: Account, field: str, default: Any, others: list[Any]
 ) -> None:
-    results = [drawn(**{field: value}, image_size="square") for value in (default, *others)]
+    results = [generate(**{field: value}, image_size="square") for value in (default, *others)]
     assert all(result["images"] for result in results)
 
 
@@ -278,5 +278,5 @@ def test_the_fields_below_the_fold_are_taken(
 )
 def test_every_field_has_its_limits(mock_fal: Account, field: str, value: Any) -> None:
     with pytest.raises(fal_client.FalClientHTTPError) as caught:
-        drawn(**{field: value})
+        generate(**{field: value})
     assert {item["loc"][1] for item in caught.value.response.json()["detail"]} == {field}

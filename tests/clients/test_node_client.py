@@ -1,4 +1,4 @@
-"""The official JavaScript client, unmodified, in Node 20, 22 and 24; and what else reaches fal from there."""
+"""The official JavaScript client, unmodified, in Node 20, 22 and 24, and other HTTP clients of Node."""
 
 from __future__ import annotations
 
@@ -12,32 +12,30 @@ import pytest
 import trustme
 
 from mock_fal import Account, MockFal
-from tests.clients.programs import FOLDER, Node, StandingClock, mock_fal_run
+from tests.clients.programs import FOLDER, Node, WithManualClock, mock_fal_run
 from tests.clients.test_python_client import MISSING_PROMPT, calls, header
 from tests.gateway.servers import Loop, web
 
-pytestmark = pytest.mark.skipif(
-    os.name == "nt", reason="Node on Windows wants more of an environment than ours"
-)
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Node on Windows needs more environment variables")
 
-LOOKS = [("GET", "status", 202), ("GET", "status", 202), ("GET", "status", 200)]
+POLLS = [("GET", "status", 202), ("GET", "status", 202), ("GET", "status", 200)]
 
 
 # -- the official client
 
 
-def test_run_answers_with_data_and_a_request_id(node: Node, mock_fal: Account) -> None:
-    seen = node("fal.mjs", "run")
-    assert (seen["data"]["prompt"], seen["data"]["seed"]) == ("a cat", 7)
-    assert seen["requestId"] == mock_fal.requests[0].request_id
+def test_run_returns_data_and_a_request_id(node: Node, mock_fal: Account) -> None:
+    output = node("fal.mjs", "run")
+    assert (output["data"]["prompt"], output["data"]["seed"]) == ("a cat", 7)
+    assert output["requestId"] == mock_fal.requests[0].request_id
     assert header(mock_fal, "user-agent") == "@fal-ai/client/1.10.1"
 
 
-def test_the_queue_is_followed_step_by_step(node: Node, mock_fal: Account) -> None:
-    seen = node("fal.mjs", "queue")
-    request_id = seen["submitted"]["request_id"]
+def test_the_queue_functions(node: Node, mock_fal: Account) -> None:
+    output = node("fal.mjs", "queue")
+    request_id = output["submitted"]["request_id"]
     base = f"https://queue.fal.run/fal-ai/flux/requests/{request_id}"
-    assert seen["submitted"] == {
+    assert output["submitted"] == {
         "status": "IN_QUEUE",
         "request_id": request_id,
         "response_url": base,
@@ -47,10 +45,13 @@ def test_the_queue_is_followed_step_by_step(node: Node, mock_fal: Account) -> No
         "metrics": {},
         "queue_position": 0,
     }
-    assert (seen["early"]["status"], seen["early"]["body"]["detail"]) == (400, "Request is still in progress")
-    assert (seen["running"]["status"], len(seen["running"]["logs"])) == ("IN_PROGRESS", 2)
-    assert (seen["done"]["status"], len(seen["done"]["logs"])) == ("COMPLETED", 4)
-    assert (seen["result"]["requestId"], seen["result"]["data"]["prompt"]) == (request_id, "a cat")
+    assert (output["early"]["status"], output["early"]["body"]["detail"]) == (
+        400,
+        "Request is still in progress",
+    )
+    assert (output["running"]["status"], len(output["running"]["logs"])) == ("IN_PROGRESS", 2)
+    assert (output["done"]["status"], len(output["done"]["logs"])) == ("COMPLETED", 4)
+    assert (output["result"]["requestId"], output["result"]["data"]["prompt"]) == (request_id, "a cat")
 
 
 def test_submit_sends_its_options(newest_node: Node, mock_fal: Account) -> None:
@@ -61,51 +62,53 @@ def test_submit_sends_its_options(newest_node: Node, mock_fal: Account) -> None:
     assert header(mock_fal, "x-fal-request-timeout") == "30"
 
 
-def test_stream_status_tells_the_story_and_ends(node: Node, mock_fal: Account) -> None:
-    seen = node("fal.mjs", "streamStatus")
-    states = [event["status"] for event in seen["events"]]
+def test_stream_status_has_all_states_and_ends(node: Node, mock_fal: Account) -> None:
+    output = node("fal.mjs", "streamStatus")
+    states = [event["status"] for event in output["events"]]
     assert list(dict.fromkeys(states)) == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
-    assert sum(len(event["logs"] or ()) for event in seen["events"]) == 4
-    assert seen["last"] == seen["events"][-1]
+    assert sum(len(event["logs"] or ()) for event in output["events"]) == 4
+    assert output["last"] == output["events"][-1]
 
 
 def test_subscribe_polls(node: Node, mock_fal: Account) -> None:
-    seen = node("fal.mjs", "polling")
-    assert seen["updates"] == [["IN_QUEUE", None], ["IN_PROGRESS", 2], ["COMPLETED", 4]]
-    assert seen["enqueued"] == seen["result"]["requestId"]
-    assert calls(mock_fal) == [("POST", "", 200), *LOOKS, ("GET", "", 200)]
+    output = node("fal.mjs", "polling")
+    assert output["updates"] == [["IN_QUEUE", None], ["IN_PROGRESS", 2], ["COMPLETED", 4]]
+    assert output["enqueued"] == output["result"]["requestId"]
+    assert calls(mock_fal) == [("POST", "", 200), *POLLS, ("GET", "", 200)]
 
 
 def test_subscribe_streams(node: Node, mock_fal: Account) -> None:
-    seen = node("fal.mjs", "streaming")
-    states = [state for state, _ in seen["updates"]]
+    output = node("fal.mjs", "streaming")
+    states = [state for state, _ in output["updates"]]
     assert list(dict.fromkeys(states)) == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
-    assert seen["updates"][-1] == ["COMPLETED", 4]
+    assert output["updates"][-1] == ["COMPLETED", 4]
     assert calls(mock_fal) == [("POST", "", 200), ("GET", "status/stream", 200), ("GET", "", 200)]
-    assert seen["result"]["data"]["prompt"] == "a cat"
+    assert output["result"]["data"]["prompt"] == "a cat"
 
 
-def test_what_is_over_can_not_be_cancelled(newest_node: Node, mock_fal: Account) -> None:
-    seen = newest_node("fal.mjs", "cancelDone")
-    assert (seen["status"], seen["body"]) == (400, {"status": "ALREADY_COMPLETED"})
+def test_a_completed_request_can_not_be_cancelled(newest_node: Node, mock_fal: Account) -> None:
+    output = newest_node("fal.mjs", "cancelDone")
+    assert (output["status"], output["body"]) == (400, {"status": "ALREADY_COMPLETED"})
 
 
-@pytest.mark.parametrize("story", ["invalidRun", "invalidSubscribe"])
-def test_a_wrong_input_is_a_validation_error(node: Node, mock_fal: Account, story: str) -> None:
-    seen = node("fal.mjs", story)
-    assert (seen["name"], seen["status"]) == ("ValidationError", 422)
-    assert seen["fields"] == [{**MISSING_PROMPT, "input": {"seed": "seven"}}]
-    assert [item["loc"][-1] for item in seen["body"]["detail"]] == ["prompt", "seed"]
-    assert seen["requestId"] == mock_fal.requests[0].request_id
+@pytest.mark.parametrize("case", ["invalidRun", "invalidSubscribe"])
+def test_an_invalid_input_is_a_validation_error(node: Node, mock_fal: Account, case: str) -> None:
+    output = node("fal.mjs", case)
+    assert (output["name"], output["status"]) == ("ValidationError", 422)
+    assert output["fields"] == [{**MISSING_PROMPT, "input": {"seed": "seven"}}]
+    assert [item["loc"][-1] for item in output["body"]["detail"]] == ["prompt", "seed"]
+    assert output["requestId"] == mock_fal.requests[0].request_id
 
 
-def test_a_refused_prompt_is_a_validation_error_of_the_prompt(newest_node: Node, mock_fal: Account) -> None:
+def test_a_content_policy_violation_is_a_validation_error_of_the_prompt(
+    newest_node: Node, mock_fal: Account
+) -> None:
     (item,) = newest_node("fal.mjs", "policy")["fields"]
     assert item["type"] == "content_policy_violation"
 
 
 @pytest.mark.parametrize(
-    ("story", "status", "body"),
+    ("case", "status", "body"),
     [
         ("unknownApp", 404, {"detail": 'Application "fluxx" not found'}),
         ("unknownId", 404, {"detail": "Request not found"}),
@@ -120,49 +123,55 @@ def test_a_refused_prompt_is_a_validation_error_of_the_prompt(newest_node: Node,
         ),
     ],
 )
-def test_what_fal_refuses_is_an_api_error(
-    newest_node: Node, mock_fal: Account, story: str, status: int, body: dict[str, str]
+def test_an_error_of_fal_is_an_api_error(
+    newest_node: Node, mock_fal: Account, case: str, status: int, body: dict[str, str]
 ) -> None:
-    seen = newest_node("fal.mjs", story)
-    assert (seen["name"], seen["status"], seen["body"]) == ("ApiError", status, body)
-    assert seen["isUserTimeout"] is (status == 504)
+    output = newest_node("fal.mjs", case)
+    assert (output["name"], output["status"], output["body"]) == ("ApiError", status, body)
+    assert output["isUserTimeout"] is (status == 504)
 
 
-def test_nothing_that_is_refused_for_good_is_tried_again(
+def test_permanent_errors_are_not_retried(
     newest_node: Node, mock_fal_server: MockFal, mock_fal: Account
 ) -> None:
     newest_node("fal.mjs", "startTimeout")
     assert len(mock_fal_server.requests) == 1
 
 
-def test_files_are_fetched_as_any_others(node: Node, mock_fal: Account) -> None:
+def test_files_are_downloaded(node: Node, mock_fal: Account) -> None:
     (first_type, first), (second_type, second) = node("fal.mjs", "files")
     assert first_type == second_type == "image/jpeg"
     assert min(first, second) > 1000
 
 
-class TestWhereTimeStandsStill(StandingClock):
-    """A server whose requests never end by themselves."""
+class TestWithManualClock(WithManualClock):
+    """With a server whose requests never end by themselves."""
 
     def test_a_cancelled_request_is_completed_with_an_error(self, node: Node, mock_fal: Account) -> None:
-        seen = node("fal.mjs", "cancelQueued")
-        assert (seen["status"]["status"], seen["status"]["error_type"]) == ("COMPLETED", "client_cancelled")
-        assert (seen["result"]["status"], seen["result"]["body"]["error_type"]) == (499, "client_cancelled")
+        output = node("fal.mjs", "cancelQueued")
+        assert (output["status"]["status"], output["status"]["error_type"]) == (
+            "COMPLETED",
+            "client_cancelled",
+        )
+        assert (output["result"]["status"], output["result"]["body"]["error_type"]) == (
+            499,
+            "client_cancelled",
+        )
         assert ("PUT", "cancel", 200) in calls(mock_fal)
 
-    def test_a_subscription_that_lasts_too_long_is_cancelled(self, node: Node, mock_fal: Account) -> None:
-        seen = node("fal.mjs", "subscribeTimeout")
-        assert seen["message"] == "Client timed out waiting for the request to complete after 100ms"
+    def test_a_subscription_that_times_out_is_cancelled(self, node: Node, mock_fal: Account) -> None:
+        output = node("fal.mjs", "subscribeTimeout")
+        assert output["message"] == "Client timed out waiting for the request to complete after 100ms"
         assert ("PUT", "cancel", 200) in calls(mock_fal)
 
-    @pytest.mark.parametrize("story", ["abortRun", "abortSubscribe"])
-    def test_an_abort_ends_the_wait(self, node: Node, mock_fal: Account, story: str) -> None:
-        assert node("fal.mjs", story)["name"] in ("AbortError", "TimeoutError")
+    @pytest.mark.parametrize("case", ["abortRun", "abortSubscribe"])
+    def test_an_abort_ends_the_wait(self, node: Node, mock_fal: Account, case: str) -> None:
+        assert node("fal.mjs", case)["name"] in ("AbortError", "TimeoutError")
 
 
 @pytest.mark.parametrize("version", ["20", "22", "24"])
 def test_a_program_needs_no_change(version: str) -> None:
-    """Under `mock-fal run`, the one way that people use most."""
+    """With `mock-fal run`."""
     node = Node(version)
     done = mock_fal_run([str(node.binary), str(FOLDER / "fal.mjs"), "polling"])
     assert done.returncode == 0, done.stderr
@@ -174,45 +183,45 @@ def test_a_program_needs_no_change(version: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["proxyUrl", "requestMiddleware", "directPath"])
-def test_the_client_can_be_pointed_at_our_address(
+def test_the_client_can_use_mock_fals_address(
     node: Node, mock_fal_server: MockFal, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No environment at all: no preload, no proxy, no certificate."""
+    """Without environment variables: no preload, no proxy, no certificate."""
     account = mock_fal_server.account("proxied:key")
     account.reset()
-    seen = node("proxy.mjs", way, account.url, env={"PATH": os.environ["PATH"]})
-    assert (seen["updates"], seen["last"]) == (["IN_QUEUE", "IN_PROGRESS", "COMPLETED"], "COMPLETED")
-    assert seen["requestId"] == account.requests[0].request_id
-    assert seen["url"].startswith(f"{account.url}/v3b.fal.media/files/b/")
-    assert seen["type"] == "image/jpeg"
+    output = node("proxy.mjs", way, account.url, env={"PATH": os.environ["PATH"]})
+    assert (output["updates"], output["last"]) == (["IN_QUEUE", "IN_PROGRESS", "COMPLETED"], "COMPLETED")
+    assert output["requestId"] == account.requests[0].request_id
+    assert output["url"].startswith(f"{account.url}/v3b.fal.media/files/b/")
+    assert output["type"] == "image/jpeg"
 
 
-# -- every other client of Node
+# -- other HTTP clients of Node
 
 TRANSPORTS = ("fetch", "https", "undici.fetch", "undici.request", "undici.Agent", "axios", "got", "got http2")
 
 
-def test_every_transport_reaches_us(node: Node, mock_fal: Account) -> None:
+def test_every_transport_reaches_mock_fal(node: Node, mock_fal: Account) -> None:
     unknown = "https://queue.fal.run/fal-ai/flux/requests/019f6b1b-49c3-7163-9866-2d7bdfec2232/status"
     response = [404, {"status": "NOT_FOUND"}]
     assert node("transports.mjs", unknown) == dict.fromkeys(TRANSPORTS, response)
 
 
-def test_the_summary_tells_what_was_refused_within_node(node: Node) -> None:
+def test_the_summary_lists_connections_that_the_preload_blocked(node: Node) -> None:
     program = (
         "for (const host of ['mcp.fal.ai', 'example.com']) await fetch(`https://${host}/`).catch(() => {})"
     )
     command = [str(node.binary), "--input-type=module", "-e", program]
     assert mock_fal_run(command, "--offline").stderr == (
-        "mock-fal: no request answered\n"
-        "mock-fal:   refused: mcp.fal.ai:443: mock-fal does not emulate mcp.fal.ai\n"
-        "mock-fal:   refused: example.com:443: mock-fal is offline and refuses example.com\n"
+        "mock-fal: no request received\n"
+        "mock-fal:   blocked: mcp.fal.ai:443: mock-fal does not emulate mcp.fal.ai\n"
+        "mock-fal:   blocked: example.com:443: mock-fal is offline and blocks example.com\n"
     )
 
 
 @pytest.fixture(scope="module")
 def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """The port of a TLS server that is not ours, and its roots."""
+    """The port of another TLS server, and its root certificate."""
     own = trustme.CA()
     roots = tmp_path_factory.mktemp("other") / "roots.pem"
     own.cert_pem.write_to_path(roots)
@@ -230,32 +239,34 @@ def test_another_server_is_left_alone(
     port, roots = other_server
     added, _ = mock_fal_server.environment({})
     env = {**added, "PATH": os.environ["PATH"], "NODE_EXTRA_CA_CERTS": str(roots)}
-    seen = newest_node("transports.mjs", f"https://localhost:{port}/mine", env=env)
-    told = {name: (status, body["target"], body["headers"]["host"]) for name, (status, body) in seen.items()}
-    assert told == dict.fromkeys(TRANSPORTS, (200, "/mine", f"localhost:{port}"))
+    output = newest_node("transports.mjs", f"https://localhost:{port}/mine", env=env)
+    requests = {
+        name: (status, body["target"], body["headers"]["host"]) for name, (status, body) in output.items()
+    }
+    assert requests == dict.fromkeys(TRANSPORTS, (200, "/mine", f"localhost:{port}"))
 
 
 # -- Vercel's AI SDK
 
 
 def test_the_ai_sdk_makes_pictures(node: Node, mock_fal: Account) -> None:
-    """One call for each picture, and a GET without a key for each file."""
-    seen = node("ai.mjs", "image")
-    assert [kind for kind, _ in seen["told"]] == ["image/jpeg", "image/jpeg"]
-    assert seen["warnings"] == []
+    """One call for each picture, and a GET request without a key for each file."""
+    output = node("ai.mjs", "image")
+    assert [kind for kind, _ in output["files"]] == ["image/jpeg", "image/jpeg"]
+    assert output["warnings"] == []
     assert mock_fal.requests[0].json["image_size"] == {"width": 512, "height": 512}
-    (first, *_) = seen["metadata"]["images"]
+    (first, *_) = output["metadata"]["images"]
     assert first == {"width": 512, "height": 512, "contentType": "image/jpeg", "nsfw": False}
 
 
-def test_the_ai_sdk_shows_what_is_wrong_with_an_input(newest_node: Node, mock_fal: Account) -> None:
-    seen = newest_node("ai.mjs", "invalid")
+def test_the_ai_sdk_raises_the_error_of_an_invalid_input(newest_node: Node, mock_fal: Account) -> None:
+    output = newest_node("ai.mjs", "invalid")
     wrong = "body.num_inference_steps: Input should be less than or equal to 12"
-    assert (seen["name"], seen["statusCode"], seen["message"]) == ("AI_APICallError", 422, wrong)
+    assert (output["name"], output["statusCode"], output["message"]) == ("AI_APICallError", 422, wrong)
 
 
-def test_the_ai_sdk_polls_the_result_until_it_is_there(node: Node, mock_fal: Account) -> None:
-    """It goes on only for the exact words of a request that is still in progress."""
-    seen = node("ai.mjs", "video")
+def test_the_ai_sdk_polls_for_the_result(node: Node, mock_fal: Account) -> None:
+    """It continues only for the exact text of a request that is still in progress."""
+    output = node("ai.mjs", "video")
     assert calls(mock_fal) == [("POST", "", 200), ("GET", "", 400), ("GET", "", 400), ("GET", "", 200)]
-    assert seen == {"name": "FAL_VIDEO_GENERATION_ERROR", "message": "No video URL in response"}
+    assert output == {"name": "FAL_VIDEO_GENERATION_ERROR", "message": "No video URL in response"}

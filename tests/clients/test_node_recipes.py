@@ -1,4 +1,4 @@
-"""The recipes of docs/node.md, to the letter, in the Nodes and the test runners that they are for."""
+"""The examples of docs/how-to/node.md, unmodified, in their Node versions and test runners."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ import pytest
 
 from tests.clients.programs import FOLDER, Node, mock_fal_run
 
-pytestmark = pytest.mark.skipif(
-    os.name == "nt", reason="Node on Windows wants more of an environment than ours"
-)
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Node on Windows needs more environment variables")
 
-DOCUMENT = (Path(__file__).parents[2] / "docs/node.md").read_text("utf-8")
+DOCUMENT = (Path(__file__).parents[2] / "docs/how-to/node.md").read_text("utf-8")
 FILES = dict(re.findall(r"^```js\n// (\S+)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL))
 VITEST = "node_modules/vitest/vitest.mjs"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """The files that the document shows, in a project that has installed what they need."""
+    """A project with the files of the document and their packages."""
     for name, code in FILES.items():
         (tmp_path / name).write_text(code, "utf-8")
     (tmp_path / "node_modules").symlink_to(FOLDER / "node_modules")
@@ -29,13 +27,13 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(project: Path, node: Node, clock: str, *arguments: str) -> tuple[int, str]:
-    """The exit code of a runner under `mock-fal run`, and all that was printed."""
+    """Run a test runner with `mock-fal run` and return its exit code and output."""
     done = mock_fal_run([str(node.binary), *arguments], "--speed", "1", "--clock", clock, cwd=project)
     return done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
 
 
 def test_the_document_shows_both_runners() -> None:
-    assert list(FILES) == ["mock-fal.mjs", "app.test.mjs", "app_node.test.mjs", "clock.test.mjs"]
+    assert list(FILES) == ["app.mjs", "mock-fal.mjs", "app.test.mjs", "app_node.test.mjs", "clock.test.mjs"]
 
 
 def test_vitest_passes(project: Path, node: Node) -> None:
@@ -47,7 +45,7 @@ def test_vitest_passes(project: Path, node: Node) -> None:
 
 @pytest.mark.parametrize("pool", ["forks", "threads"])
 def test_vitest_passes_in_its_pools(project: Path, newest_node: Node, pool: str) -> None:
-    """Two files at a time: each has an account of its own, and none sees the other's requests."""
+    """Two files in parallel: each has a separate account and sees only its own requests."""
     other = FILES["app.test.mjs"].replace('account("cat")', 'account("other-cat")')
     (project / "other.test.mjs").write_text(other.replace('account("refusal")', 'account("other-refusal")'))
     files = ("app.test.mjs", "other.test.mjs")
@@ -65,7 +63,7 @@ def test_node_test_passes(project: Path, node: Node) -> None:
 def test_ten_minutes_pass_in_one_call(project: Path, node: Node) -> None:
     code, text = run(project, node, "manual", "--test", "clock.test.mjs")
     assert code == 0, text
-    assert "mock-fal: the clock stands still until somebody moves it" in text
+    assert "mock-fal: with --clock manual, time stands still until you advance it" in text
 
 
 @pytest.mark.parametrize(
@@ -75,10 +73,10 @@ def test_ten_minutes_pass_in_one_call(project: Path, node: Node) -> None:
         ("app_node.test.mjs", ("--test", "app_node.test.mjs")),
     ],
 )
-def test_what_fails_there_fails_here(
+def test_a_failing_recipe_fails(
     project: Path, newest_node: Node, file: str, arguments: tuple[str, ...]
 ) -> None:
-    """The exit code of the runner comes through, so that no recipe passes by never having run."""
+    """The exit code of the runner is returned, so a recipe can't pass without running."""
     (project / file).write_text(
         FILES[file].replace('input: { prompt: "a cat" }', 'input: { prompt: "a dog" }', 1)
     )

@@ -1,4 +1,4 @@
-"""The tests that fal's own Python client comes with, as they are: the folder is its source distribution."""
+"""The tests of fal's Python client, unmodified, from its source distribution."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.clients.programs import missing, mock_fal_run
 OFFICIAL = Path(sys.prefix) / "official"
 SUITE = OFFICIAL / f"fal_client-{version('fal-client')}"
 
-# Most of them wait before they try again, and so several run at a time.
+# Most of them wait between retries, so several run in parallel.
 PYTEST = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-n", "4"]
 
 
@@ -27,4 +27,4 @@ def test_the_clients_own_tests_pass_unmodified(monkeypatch: pytest.MonkeyPatch) 
     run = mock_fal_run([*PYTEST, *files], "--offline", cwd=SUITE)
     assert run.returncode == 0, run.stdout + run.stderr
     assert re.search(r"\b\d{2,} passed", run.stdout), run.stdout
-    assert "skipped" not in run.stdout, run.stdout  # as they are for want of a key
+    assert "skipped" not in run.stdout, run.stdout  # they are skipped without a key

@@ -1,4 +1,4 @@
-"""The Platform API and the models' documents, asked as programs do: by their real addresses, through the gateway."""
+"""The Platform API and the models' OpenAPI documents at their real URLs, through the gateway."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ API = "https://api.fal.ai/v1"
 SCHNELL = "fal-ai/flux/schnell"
 
 
-def ask(method: str, path: str, **params: str) -> Any:
+def request(method: str, path: str, **params: str) -> Any:
     key = {"authorization": f"Key {os.environ['FAL_KEY']}"}
     response = httpx.request(method, f"{API}/{path}", params=params, headers=key)
     assert response.status_code == 200, response.text
     return response.json()
 
 
-def test_what_the_client_has_made_is_billed_listed_and_deleted(mock_fal: Account) -> None:
+def test_requests_of_the_client_are_billed_listed_and_deleted(mock_fal: Account) -> None:
     result = fal_client.subscribe(SCHNELL, {"prompt": "a cat", "num_images": 2})
-    [row] = ask("GET", "models/usage", expand="summary")["summary"]
+    [row] = request("GET", "models/usage", expand="summary")["summary"]
     assert (row["quantity"], row["cost_total"]) == (2, 0.006) == (2, mock_fal.usage.cost)
 
-    [item] = ask("GET", "models/requests/by-endpoint", endpoint_id=SCHNELL, expand="payloads")["items"]
+    [item] = request("GET", "models/requests/by-endpoint", endpoint_id=SCHNELL, expand="payloads")["items"]
     assert item["json_output"] == result
 
-    deleted = ask("DELETE", f"models/requests/{item['request_id']}/payloads")["cdn_delete_results"]
+    deleted = request("DELETE", f"models/requests/{item['request_id']}/payloads")["cdn_delete_results"]
     urls = [image["url"] for image in result["images"]]
-    assert [each["link"] for each in deleted] == urls
+    assert [result["link"] for result in deleted] == urls
     assert [httpx.get(url).status_code for url in urls] == [404, 404]
 
 
-def test_a_model_is_found_and_its_document_is_where_it_is_published(mock_fal: Account) -> None:
-    [model] = ask("GET", "models", endpoint_id=SCHNELL, expand="openapi-3.0")["models"]
+def test_a_model_is_listed_and_its_document_is_at_its_published_url(mock_fal: Account) -> None:
+    [model] = request("GET", "models", endpoint_id=SCHNELL, expand="openapi-3.0")["models"]
     published = httpx.get("https://fal.ai/api/openapi/queue/openapi.json", params={"endpoint_id": SCHNELL})
     assert published.json() == model["openapi"]
     validate(published.json())

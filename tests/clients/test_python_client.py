@@ -19,40 +19,40 @@ from fal_client import Completed, FalClientHTTPError, InProgress, Queued
 from PIL import Image
 
 from mock_fal import Account, MockFal
-from tests.clients.programs import StandingClock, mock_fal_run
+from tests.clients.programs import WithManualClock, mock_fal_run
 
 SCHNELL = "fal-ai/flux/schnell"
 CAT = {"prompt": "a cat"}
-# The client's own 100 ms between looks are for a server that is far away.
+# The client polls every 100 ms by default; the tests poll at once.
 AT_ONCE = 0.001
 
 
 def picture(result: dict[str, Any], index: int = 0) -> bytes:
-    """A file of a result, fetched as any program would."""
+    """Download a file of a result."""
     response = httpx.get(result["images"][index]["url"])
     assert response.status_code == 200
     return response.content
 
 
-def header(mock_fal: Account, name: str, at: int = 0) -> str | None:
-    """A header of what the client sent."""
-    sent = dict(mock_fal.requests[at].request_headers)
+def header(mock_fal: Account, name: str, index: int = 0) -> str | None:
+    """A header of a request of the client."""
+    sent = dict(mock_fal.requests[index].request_headers)
     value: bytes | None = sent.get(name.encode())
     return None if value is None else value.decode()
 
 
 def calls(mock_fal: Account) -> list[tuple[str, str, int]]:
-    """What was asked, without the id: the method, what stands behind it, and the answer's status."""
+    """The client's requests: method, path after the request id, and status of the response."""
     return [
-        (each.method, each.path.partition("/requests/")[2].partition("/")[2], each.status)
-        for each in mock_fal.requests
+        (exchange.method, exchange.path.partition("/requests/")[2].partition("/")[2], exchange.status)
+        for exchange in mock_fal.requests
     ]
 
 
 # -- run
 
 
-def test_run_answers_with_the_models_output(mock_fal: Account) -> None:
+def test_run_returns_the_models_output(mock_fal: Account) -> None:
     result = fal_client.run(SCHNELL, CAT)
     assert list(result) == ["images", "timings", "seed", "has_nsfw_concepts", "prompt"]
     assert list(result["images"][0]) == ["url", "width", "height", "content_type"]
@@ -60,7 +60,7 @@ def test_run_answers_with_the_models_output(mock_fal: Account) -> None:
     assert (result["prompt"], result["has_nsfw_concepts"]) == ("a cat", [False])
 
 
-def test_run_takes_the_path_apart_from_the_app(mock_fal: Account) -> None:
+def test_run_accepts_a_path_separate_from_the_app(mock_fal: Account) -> None:
     fal_client.run("fal-ai/flux", CAT, path="/schnell")
     assert mock_fal.requests[0].url == "https://fal.run/fal-ai/flux/schnell"
 
@@ -71,7 +71,7 @@ def test_run_sends_a_hint_and_a_start_timeout(mock_fal: Account) -> None:
     assert header(mock_fal, "x-fal-request-timeout") == "30.0"
 
 
-def test_the_picture_has_the_size_that_the_result_tells(mock_fal: Account) -> None:
+def test_the_picture_has_the_size_of_the_result(mock_fal: Account) -> None:
     result = fal_client.run(SCHNELL, CAT)
     image = Image.open(io.BytesIO(picture(result)))
     assert (image.format, image.size) == ("JPEG", (1024, 768))
@@ -89,13 +89,13 @@ def test_four_pictures_differ_from_each_other(mock_fal: Account) -> None:
     assert len({picture(result, index) for index in range(4)}) == 4
 
 
-def test_a_png_is_one(mock_fal: Account) -> None:
+def test_a_png_is_a_png(mock_fal: Account) -> None:
     result = fal_client.run(SCHNELL, {**CAT, "output_format": "png", "image_size": "square"})
     assert result["images"][0]["content_type"] == "image/png"
     assert Image.open(io.BytesIO(picture(result))).format == "PNG"
 
 
-def test_sync_mode_answers_with_the_picture_itself(mock_fal: Account) -> None:
+def test_sync_mode_returns_the_picture_itself(mock_fal: Account) -> None:
     arguments = {**CAT, "seed": 42, "sync_mode": True, "image_size": "square"}
     url = fal_client.run(SCHNELL, arguments)["images"][0]["url"]
     head, _, data = url.partition(",")
@@ -103,7 +103,7 @@ def test_sync_mode_answers_with_the_picture_itself(mock_fal: Account) -> None:
     assert base64.b64decode(data) == picture(fal_client.run(SCHNELL, {**arguments, "sync_mode": False}))
 
 
-def test_an_unsafe_picture_is_black_and_says_so(mock_fal: Account) -> None:
+def test_an_unsafe_picture_is_black_and_flagged(mock_fal: Account) -> None:
     result = fal_client.run(SCHNELL, {"prompt": "[mock: nsfw]", "output_format": "png"})
     assert result["has_nsfw_concepts"] == [True]
     assert Image.open(io.BytesIO(picture(result))).convert("RGB").getextrema() == ((0, 0),) * 3
@@ -122,7 +122,7 @@ def test_a_request_is_followed_from_the_queue_to_its_result(mock_fal: Account) -
     assert handle.get(interval=AT_ONCE)["prompt"] == "a cat"
 
 
-def test_logs_come_when_asked_for(mock_fal: Account) -> None:
+def test_logs_are_included_on_request(mock_fal: Account) -> None:
     handle = fal_client.submit(SCHNELL, CAT)
     queued, running, done = handle.iter_events(with_logs=True, interval=AT_ONCE)
     assert isinstance(queued, Queued)
@@ -140,19 +140,19 @@ def test_a_request_is_found_by_its_id(mock_fal: Account) -> None:
     assert fal_client.result(SCHNELL, request_id)["prompt"] == "a cat"
 
 
-def test_the_position_counts_those_in_front(mock_fal: Account) -> None:
+def test_the_position_is_the_number_of_requests_ahead(mock_fal: Account) -> None:
     handles = [fal_client.submit(SCHNELL, CAT) for _ in range(3)]
     assert handles[2].status() == Queued(position=2)
 
 
-def test_low_priority_waits_behind_those_who_came_later(mock_fal: Account) -> None:
+def test_low_priority_requests_wait_for_later_ones(mock_fal: Account) -> None:
     low = fal_client.submit(SCHNELL, CAT, priority="low")
     fal_client.submit(SCHNELL, CAT)
     assert header(mock_fal, "x-fal-queue-priority") == "low"
     assert low.status() == Queued(position=1)
 
 
-def test_submit_takes_a_path_a_hint_and_a_webhook(mock_fal: Account) -> None:
+def test_submit_accepts_a_path_a_hint_and_a_webhook(mock_fal: Account) -> None:
     webhook = "http://127.0.0.1:9/hook?a=1&b=2"
     fal_client.submit("fal-ai/flux", CAT, path="schnell", hint="warm", webhook_url=webhook)
     assert mock_fal.requests[0].path == "/fal-ai/flux/schnell"
@@ -160,7 +160,7 @@ def test_submit_takes_a_path_a_hint_and_a_webhook(mock_fal: Account) -> None:
     assert header(mock_fal, "x-fal-runner-hint") == "warm"
 
 
-def test_a_start_timeout_ends_the_wait_and_is_not_tried_again(mock_fal: Account) -> None:
+def test_a_start_timeout_ends_the_wait_and_is_not_retried(mock_fal: Account) -> None:
     handle = fal_client.submit(SCHNELL, {"prompt": "[mock: queue=60]"}, start_timeout=1.5)
     queued, done = handle.iter_events(interval=AT_ONCE)
     assert queued == Queued(position=0)
@@ -183,7 +183,7 @@ def test_a_direct_call_has_a_start_timeout_too(mock_fal: Account) -> None:
     assert len(mock_fal.requests) == 1
 
 
-def test_a_request_that_is_over_can_not_be_cancelled(mock_fal: Account) -> None:
+def test_a_completed_request_can_not_be_cancelled(mock_fal: Account) -> None:
     handle = fal_client.submit(SCHNELL, CAT)
     handle.get(interval=AT_ONCE)
     with pytest.raises(FalClientHTTPError) as caught:
@@ -195,26 +195,26 @@ def test_a_request_that_is_over_can_not_be_cancelled(mock_fal: Account) -> None:
 # -- subscribe
 
 
-def test_subscribe_tells_of_every_stage(mock_fal: Account) -> None:
+def test_subscribe_reports_every_status(mock_fal: Account) -> None:
     ids: list[str] = []
-    seen: list[fal_client.Status] = []
+    statuses: list[fal_client.Status] = []
     result = fal_client.subscribe(
-        SCHNELL, CAT, with_logs=True, on_enqueue=ids.append, on_queue_update=seen.append
+        SCHNELL, CAT, with_logs=True, on_enqueue=ids.append, on_queue_update=statuses.append
     )
-    assert [type(status) for status in seen] == [Queued, InProgress, Completed]
-    assert isinstance(seen[1], InProgress) and seen[1].logs
+    assert [type(status) for status in statuses] == [Queued, InProgress, Completed]
+    assert isinstance(statuses[1], InProgress) and statuses[1].logs
     assert ids == [mock_fal.requests[0].request_id]
     assert len(picture(result)) > 1000
 
 
-def test_the_journal_holds_what_was_asked(mock_fal: Account) -> None:
+def test_the_journal_has_all_requests(mock_fal: Account) -> None:
     fal_client.subscribe(SCHNELL, CAT, interval=AT_ONCE)
     assert mock_fal.requests[0].json == CAT
-    looks = [("GET", "status", 202), ("GET", "status", 202), ("GET", "status", 200)]
-    assert calls(mock_fal) == [("POST", "", 200), *looks, ("GET", "", 200)]
+    polls = [("GET", "status", 202), ("GET", "status", 202), ("GET", "status", 200)]
+    assert calls(mock_fal) == [("POST", "", 200), *polls, ("GET", "", 200)]
 
 
-# -- what fal refuses
+# -- errors
 
 MISSING_PROMPT = {"type": "missing", "loc": ["body", "prompt"], "msg": "Field required", "input": {}}
 TOO_MANY_STEPS = {
@@ -246,7 +246,7 @@ WRONG_FORMAT = {
     ],
 )
 @pytest.mark.parametrize("call", ["run", "subscribe"])
-def test_a_wrong_input_is_refused_to_the_letter(
+def test_the_error_of_an_invalid_input_is_exactly_fals(
     mock_fal: Account, call: str, arguments: dict[str, Any], detail: list[dict[str, Any]]
 ) -> None:
     with pytest.raises(FalClientHTTPError) as caught:
@@ -257,21 +257,21 @@ def test_a_wrong_input_is_refused_to_the_letter(
     assert error.response_headers["x-fal-billable-units"] == "0"
 
 
-def test_a_wrong_input_is_completed_like_any_other(mock_fal: Account) -> None:
+def test_a_request_with_an_invalid_input_is_completed(mock_fal: Account) -> None:
     handle = fal_client.submit(SCHNELL, {})
     *_, done = handle.iter_events(interval=AT_ONCE)
     assert isinstance(done, Completed)
     assert (done.error, done.error_type) == (None, None)
 
 
-def test_a_model_error_comes_as_a_directive_asks(mock_fal: Account) -> None:
+def test_a_directive_injects_a_model_error(mock_fal: Account) -> None:
     with pytest.raises(FalClientHTTPError) as caught:
         fal_client.subscribe(SCHNELL, {"prompt": "[mock: error=content_policy_violation]"})
     (item,) = caught.value.response.json()["detail"]
     assert (caught.value.status_code, item["type"]) == (422, "content_policy_violation")
 
 
-def test_a_request_error_comes_as_a_directive_asks(mock_fal: Account) -> None:
+def test_a_directive_injects_a_request_error(mock_fal: Account) -> None:
     handle = fal_client.submit(SCHNELL, {"prompt": "[mock: error=runner_server_error]"})
     *_, done = handle.iter_events(interval=AT_ONCE)
     assert isinstance(done, Completed)
@@ -282,13 +282,13 @@ def test_a_request_error_comes_as_a_directive_asks(mock_fal: Account) -> None:
 
 
 @pytest.mark.parametrize("call", ["run", "submit"])
-def test_an_unknown_app_is_refused_at_once(mock_fal: Account, call: str) -> None:
+def test_an_unknown_app_is_rejected_at_submission(mock_fal: Account, call: str) -> None:
     with pytest.raises(FalClientHTTPError) as caught:
         getattr(fal_client, call)("fal-ai/fluxx/schnell", CAT)
     assert (caught.value.status_code, caught.value.message) == (404, 'Application "fluxx" not found')
 
 
-def test_an_unknown_path_is_the_runners_to_refuse(mock_fal: Account) -> None:
+def test_an_unknown_path_is_an_error_of_the_runner(mock_fal: Account) -> None:
     with pytest.raises(FalClientHTTPError) as caught:
         fal_client.subscribe("fal-ai/flux/nope", CAT, interval=AT_ONCE)
     assert (caught.value.status_code, caught.value.message) == (404, "Path /nope not found")
@@ -302,7 +302,7 @@ def test_an_unknown_id_is_not_found(mock_fal: Account) -> None:
 
 
 @pytest.mark.parametrize("call", ["run", "submit"])
-def test_a_key_that_is_none_gets_no_access(mock_fal: Account, call: str) -> None:
+def test_an_invalid_key_is_rejected(mock_fal: Account, call: str) -> None:
     client = fal_client.SyncClient(key="YOUR_API_KEY")
     with pytest.raises(FalClientHTTPError) as caught:
         getattr(client, call)(SCHNELL, CAT)
@@ -314,14 +314,14 @@ def test_a_key_that_is_none_gets_no_access(mock_fal: Account, call: str) -> None
 
 
 @pytest.mark.parametrize("host", ["fal.run", "queue.fal.run"])
-def test_no_key_gets_no_access(mock_fal: Account, host: str) -> None:
+def test_a_request_without_a_key_is_rejected(mock_fal: Account, host: str) -> None:
     response = httpx.post(f"https://{host}/{SCHNELL}", json=CAT)
     assert response.status_code == 401
     assert "Authentication is required" in response.json()["detail"]
 
 
 class TestWithOneKeyOnly:
-    """A server that was started with --key."""
+    """With a server that was started with --key."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -335,17 +335,17 @@ class TestWithOneKeyOnly:
             getattr(fal_client, call)(SCHNELL, CAT)
         assert (caught.value.status_code, caught.value.message) == (401, "invalid key credentials")
 
-    def test_that_key_is_good(self, mock_fal: Account, mock_fal_server: MockFal) -> None:
+    def test_that_key_is_valid(self, mock_fal: Account, mock_fal_server: MockFal) -> None:
         client = fal_client.SyncClient(key="alice:secret")
         assert client.run(SCHNELL, CAT)["prompt"] == "a cat"
-        assert [each.tenant for each in mock_fal_server.requests] == ["alice"]
+        assert [exchange.tenant for exchange in mock_fal_server.requests] == ["alice"]
         client._client.close()
 
 
-class TestWhereTimeStandsStill(StandingClock):
-    """A server whose requests never end by themselves."""
+class TestWithManualClock(WithManualClock):
+    """With a server whose requests never end by themselves."""
 
-    def test_a_request_that_waits_is_removed(self, mock_fal: Account) -> None:
+    def test_a_queued_request_is_removed(self, mock_fal: Account) -> None:
         handle = fal_client.submit(SCHNELL, CAT)
         handle.cancel()
         done = handle.status()
@@ -356,15 +356,15 @@ class TestWhereTimeStandsStill(StandingClock):
         assert (caught.value.status_code, caught.value.error_type) == (499, "client_cancelled")
         assert ("PUT", "cancel", 200) in calls(mock_fal)
 
-    def test_a_request_that_runs_may_go_on(self, mock_fal: Account) -> None:
-        """fal passes the wish on; what becomes of it is the app's affair, and most ignore it."""
+    def test_a_running_request_may_continue(self, mock_fal: Account) -> None:
+        """fal forwards the cancellation to the app, and most apps ignore it."""
         handle = fal_client.submit(SCHNELL, {"prompt": "[mock: queue=0]"})
         assert isinstance(handle.status(), InProgress)
         fal_client.cancel(SCHNELL, handle.request_id)
         assert calls(mock_fal)[-1] == ("PUT", "cancel", 202)
         assert isinstance(handle.status(), InProgress)
 
-    def test_a_request_that_obeys_answers_499(self, mock_fal: Account) -> None:
+    def test_a_request_of_an_app_that_cancels_is_a_499(self, mock_fal: Account) -> None:
         handle = fal_client.submit(SCHNELL, {"prompt": "[mock: queue=0 cancel=honoured]"})
         handle.cancel()
         assert calls(mock_fal)[-1] == ("PUT", "cancel", 202)
@@ -375,9 +375,9 @@ class TestWhereTimeStandsStill(StandingClock):
     def test_a_client_timeout_cancels_the_request(
         self, mock_fal: Account, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The client's worker isn't told: it looks on until the request ends, here for being cancelled."""
+        """The client's worker is not stopped: it polls until the request ends, here by the cancellation."""
         arguments = {"prompt": "[mock: queue=0 cancel=honoured]"}
-        with ThreadPoolExecutor() as workers:  # to wait for that one
+        with ThreadPoolExecutor() as workers:  # to wait for the worker
             monkeypatch.setattr("fal_client.client.EXECUTOR", workers)
             with pytest.raises(fal_client.FalClientTimeoutError) as caught:
                 fal_client.subscribe(SCHNELL, arguments, client_timeout=1.01)
@@ -386,18 +386,16 @@ class TestWhereTimeStandsStill(StandingClock):
         assert ("PUT", "cancel", 202) in calls(mock_fal)
         assert calls(mock_fal)[-1] == ("GET", "", 499)
 
-    def test_an_async_client_timeout_cancels_it_too(self, mock_fal: Account) -> None:
+    def test_an_async_client_timeout_cancels_the_request(self, mock_fal: Account) -> None:
         with pytest.raises(fal_client.FalClientTimeoutError):
             asyncio.run(fal_client.subscribe_async(SCHNELL, CAT, client_timeout=1.01))
         assert calls(mock_fal)[-1] == ("PUT", "cancel", 200)
 
 
-# -- clients of one's own
+# -- client objects
 
 
-def test_a_client_with_a_key_of_its_own_is_another_account(
-    mock_fal: Account, mock_fal_server: MockFal
-) -> None:
+def test_a_client_with_another_key_is_another_account(mock_fal: Account, mock_fal_server: MockFal) -> None:
     client = fal_client.SyncClient(key="bob:secret")
     client.subscribe(SCHNELL, CAT, interval=AT_ONCE)
     client._client.close()
@@ -405,14 +403,14 @@ def test_a_client_with_a_key_of_its_own_is_another_account(
     assert len(mock_fal_server.account("bob:secret").requests) == 5
 
 
-def test_the_async_client_does_all_of_it(mock_fal: Account) -> None:
-    async def story() -> tuple[list[type], list[type], dict[str, Any], dict[str, Any]]:
+def test_the_async_client_has_the_same_functions(mock_fal: Account) -> None:
+    async def case() -> tuple[list[type], list[type], dict[str, Any], dict[str, Any]]:
         client = fal_client.AsyncClient(key=mock_fal.key)
         handle = await client.submit(SCHNELL, CAT)
-        seen = [type(status) async for status in handle.iter_events(with_logs=True, interval=AT_ONCE)]
-        told: list[type] = []
+        polled = [type(status) async for status in handle.iter_events(with_logs=True, interval=AT_ONCE)]
+        updates: list[type] = []
         subscribed = await client.subscribe(
-            SCHNELL, CAT, on_queue_update=lambda status: told.append(type(status)), interval=AT_ONCE
+            SCHNELL, CAT, on_queue_update=lambda status: updates.append(type(status)), interval=AT_ONCE
         )
         direct = await client.run(SCHNELL, CAT)
         with pytest.raises(FalClientHTTPError, match="Field required"):
@@ -420,22 +418,22 @@ def test_the_async_client_does_all_of_it(mock_fal: Account) -> None:
         with pytest.raises(FalClientHTTPError):
             await handle.cancel()
         await (await client._client).aclose()
-        return seen, told, subscribed, direct
+        return polled, updates, subscribed, direct
 
-    seen, told, subscribed, direct = asyncio.run(story())
-    assert seen == told == [Queued, InProgress, Completed]
+    polled, updates, subscribed, direct = asyncio.run(case())
+    assert polled == updates == [Queued, InProgress, Completed]
     assert subscribed["prompt"] == direct["prompt"] == "a cat"
 
 
-def test_the_async_functions_work_in_one_loop_after_another(mock_fal: Account) -> None:
+def test_the_async_functions_work_in_several_event_loops(mock_fal: Account) -> None:
     assert asyncio.run(fal_client.run_async(SCHNELL, CAT))["prompt"] == "a cat"
 
 
-def test_and_again_in_the_next_test(mock_fal: Account) -> None:
+def test_the_async_functions_work_in_another_test(mock_fal: Account) -> None:
     assert asyncio.run(fal_client.subscribe_async(SCHNELL, CAT))["prompt"] == "a cat"
 
 
-# -- as a program of its own
+# -- as a separate program
 
 PROGRAM = """
 import json, sys
@@ -454,7 +452,7 @@ sys.exit(3)
 
 
 def test_a_program_needs_no_change(tmp_path: Path) -> None:
-    """With times that the program's looks can't miss, at fifty times the speed."""
+    """At fifty times the speed, with durations that are longer than the program's poll interval."""
     (tmp_path / "app.py").write_text(PROGRAM)
     done = mock_fal_run(
         [sys.executable, "app.py"], "--queue-duration", "20", "--run-duration", "40", cwd=tmp_path

@@ -1,4 +1,4 @@
-"""Realtime and sockets with the official clients, unmodified."""
+"""Realtime and WebSockets with the official clients, unmodified."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ def token(*apps: str) -> str:
 
 
 @pytest.mark.parametrize("use_jwt", [True, False])
-def test_python_gets_results_one_after_the_other(mock_fal: Account, use_jwt: bool) -> None:
+def test_python_gets_results_in_order(mock_fal: Account, use_jwt: bool) -> None:
     with fal_client.realtime(LCM, use_jwt=use_jwt, max_buffering=5) as connection:
         for seed in (1, 2):
             connection.send({**CAT, "seed": seed})
             result = connection.recv()
             assert result is not None and result["seed"] == seed
             assert result["images"][0]["content"].startswith(b"\xff\xd8")
-    inputs = [each for each in mock_fal.requests if each.method == "WS"]
-    assert [each.json["seed"] for each in inputs] == [1, 2]
+    inputs = [exchange for exchange in mock_fal.requests if exchange.method == "WS"]
+    assert [exchange.json["seed"] for exchange in inputs] == [1, 2]
     assert len(mock_fal.requests) == 2 + use_jwt
 
 
-def test_pythons_asynchronous_client_gets_them_too(mock_fal: Account) -> None:
-    async def asked() -> Any:
+def test_pythons_async_client_gets_results(mock_fal: Account) -> None:
+    async def session() -> Any:
         async with fal_client.realtime_async(LCM) as connection:
             await connection.send(CAT)
             return await connection.recv()
 
-    assert asyncio.run(asked())["seed"] == 7
+    assert asyncio.run(session())["seed"] == 7
 
 
 def test_python_raises_for_an_input_that_fails(mock_fal: Account) -> None:
@@ -65,7 +65,7 @@ def test_python_raises_for_an_input_that_fails(mock_fal: Account) -> None:
         assert connection.recv() is None
 
 
-def test_pythons_raw_socket_speaks_the_same(mock_fal: Account) -> None:
+def test_pythons_raw_websocket(mock_fal: Account) -> None:
     with fal_client.ws_connect(LCM, path="realtime") as socket:
         socket.send(msgpack.packb(CAT))
         frame = socket.recv()
@@ -73,13 +73,13 @@ def test_pythons_raw_socket_speaks_the_same(mock_fal: Account) -> None:
         assert json.loads(socket.recv())["action"] == "timings"
 
 
-def test_pythons_asynchronous_raw_socket_is_refused_where_there_is_none(mock_fal: Account) -> None:
-    async def asked() -> None:
+def test_pythons_async_raw_websocket_is_rejected_at_other_paths(mock_fal: Account) -> None:
+    async def session() -> None:
         async with fal_client.ws_connect_async("fal-ai/flux/schnell", path="realtime"):
             raise AssertionError("it connected")
 
     with pytest.raises(InvalidStatus) as refusal:
-        asyncio.run(asked())
+        asyncio.run(session())
     assert refusal.value.response.status_code == 404
 
 
@@ -89,7 +89,7 @@ def test_a_token_for_another_app_is_forbidden(mock_fal: Account) -> None:
         socket.recv()
 
 
-def test_http_over_websocket_answers_in_frames(mock_fal: Account) -> None:
+def test_http_over_websocket_responds_in_frames(mock_fal: Account) -> None:
     headers = {"Authorization": f"Key {os.environ['FAL_KEY']}"}
     with connect("wss://ws.fal.run/fal-ai/flux/schnell", additional_headers=headers) as socket:
         for seed in (1, 2):
@@ -97,11 +97,11 @@ def test_http_over_websocket_answers_in_frames(mock_fal: Account) -> None:
             start, body, end = (socket.recv() for _ in range(3))
             assert (json.loads(start)["type"], json.loads(end)["type"]) == ("start", "end")
             assert json.loads(body)["seed"] == seed
-    assert [each.json["seed"] for each in mock_fal.requests] == [1, 2]
+    assert [exchange.json["seed"] for exchange in mock_fal.requests] == [1, 2]
 
 
 def test_pythons_synchronous_handshake_never_hangs(tmp_path: Path) -> None:
-    """With session tickets of TLS 1.3 it does, every other time; these twenty go through the gateway."""
+    """With TLS 1.3 session tickets every second handshake hangs; these twenty use the gateway."""
     program = tmp_path / "often.py"
     program.write_text(
         f"""
@@ -120,28 +120,28 @@ print("all")
 # -- JavaScript
 
 
-def test_javascript_gets_results_one_after_the_other(node: Node, mock_fal: Account) -> None:
-    seen = node("realtime.mjs", "results")
-    assert seen["error"] is None
-    assert [result["seed"] for result in seen["results"]] == [1, 2]
-    assert seen["results"][0]["request_id"] == "first"
+def test_javascript_gets_results_in_order(node: Node, mock_fal: Account) -> None:
+    output = node("realtime.mjs", "results")
+    assert output["error"] is None
+    assert [result["seed"] for result in output["results"]] == [1, 2]
+    assert output["results"][0]["request_id"] == "first"
     image = {"content_type": "image/jpeg", "height": 1024, "width": 1024, "isBytes": True, "head": [255, 216]}
-    assert [result["images"] for result in seen["results"]] == [[image], [image]]
-    assert [each.method for each in mock_fal.requests] == ["POST", "WS", "WS"]
+    assert [result["images"] for result in output["results"]] == [[image], [image]]
+    assert [exchange.method for exchange in mock_fal.requests] == ["POST", "WS", "WS"]
 
 
-def test_javascript_is_told_why_an_input_fails(node: Node, mock_fal: Account) -> None:
+def test_javascript_gets_the_reason_of_a_failed_input(node: Node, mock_fal: Account) -> None:
     error = node("realtime.mjs", "invalid")["error"]
     assert error["message"].startswith("INTERNAL_ERROR: 1 validation error\nprompt\n")
     assert error["body"]["type"] == "x-fal-error"
 
 
-def test_javascript_is_told_that_a_token_is_for_something_else(node: Node, mock_fal: Account) -> None:
+def test_javascript_gets_the_error_of_a_token_for_another_app(node: Node, mock_fal: Account) -> None:
     error = node("realtime.mjs", "wrongToken")["error"]
     assert error == {"message": "Error closing the connection: Forbidden", "status": 1008, "body": None}
 
 
-def test_javascript_may_bring_a_token_of_its_own(newest_node: Node, mock_fal: Account) -> None:
+def test_javascript_may_provide_a_token(newest_node: Node, mock_fal: Account) -> None:
     assert len(newest_node("realtime.mjs", "provided")["results"]) == 1
     assert mock_fal.requests[0].path == "/tokens/realtime"
     assert "max_buffering=2" in mock_fal.requests[1].query

@@ -1,6 +1,6 @@
-"""fal's own server proxy, unmodified, in Express and in Hono: the official client asks it, and it asks us.
+"""fal's own server proxy, unmodified, in Express and in Hono: the official client uses it, and it uses mock-fal.
 
-Where the two don't relay what they should, the tests show it as it is: so it would be with the live service.
+Where an adapter does not forward something, the tests assert that too: the live service would show the same.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from typing import Any
 import pytest
 
 from mock_fal import Account
-from tests.clients.programs import FOLDER, Node, StandingClock, finished
+from tests.clients.programs import FOLDER, Node, WithManualClock, run_program
 from tests.clients.test_python_client import MISSING_PROMPT, calls, header
 
-pytestmark = pytest.mark.skipif(
-    os.name == "nt", reason="Node on Windows wants more of an environment than ours"
-)
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Node on Windows needs more environment variables")
 
-Tell = Callable[..., Any]
+RunCase = Callable[..., Any]
 
 
 @pytest.fixture(params=["express", "hono"])
@@ -30,108 +28,104 @@ def adapter(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def tell(newest_node: Node, mock_fal: Account) -> Tell:
-    """What a story of `proxy_server.mjs` tells."""
+def run_case(newest_node: Node, mock_fal: Account) -> RunCase:
+    """A function that runs a case of `proxy_server.mjs` and returns its output."""
 
-    def told(adapter: str, story: str) -> Any:
-        # The proxy warns on stderr, as soon as it is loaded, that nobody has restricted it.
+    def run(adapter: str, case: str) -> Any:
+        # The proxy warns on stderr that it is not restricted.
         script = str(FOLDER / "proxy_server.mjs")
-        done = finished([str(newest_node.binary), script, adapter, story, mock_fal.url])
+        done = run_program([str(newest_node.binary), script, adapter, case, mock_fal.url])
         assert done.returncode == 0, done.stderr
-        seen = json.loads(done.stdout)
-        assert seen["keys"] == [None]
-        return seen
+        output = json.loads(done.stdout)
+        assert output["keys"] == [None]
+        return output
 
-    return told
-
-
-def test_run_answers_by_the_proxy(adapter: str, tell: Tell, mock_fal: Account) -> None:
-    seen = tell(adapter, "run")
-    assert (seen["data"]["prompt"], seen["data"]["seed"]) == ("a cat", 7)
-    assert seen["requestId"] == mock_fal.requests[0].request_id
+    return run
 
 
-def test_the_proxy_adds_the_key_and_its_name(adapter: str, tell: Tell, mock_fal: Account) -> None:
-    tell(adapter, "run")
+def test_run_works_through_the_proxy(adapter: str, run_case: RunCase, mock_fal: Account) -> None:
+    output = run_case(adapter, "run")
+    assert (output["data"]["prompt"], output["data"]["seed"]) == ("a cat", 7)
+    assert output["requestId"] == mock_fal.requests[0].request_id
+
+
+def test_the_proxy_adds_the_key_and_its_name(adapter: str, run_case: RunCase, mock_fal: Account) -> None:
+    run_case(adapter, "run")
     assert header(mock_fal, "authorization") == f"Key {mock_fal.key}"
     assert header(mock_fal, "x-fal-client-proxy") == f"@fal-ai/server-proxy/{adapter}"
     assert header(mock_fal, "user-agent") == "@fal-ai/client/1.10.1"
     assert mock_fal.requests[0].host == "fal.run"
 
 
-def test_subscribe_polls_by_the_proxy(adapter: str, tell: Tell, mock_fal: Account) -> None:
-    seen = tell(adapter, "subscribe")
-    assert seen["updates"] == [["IN_QUEUE", None], ["IN_PROGRESS", 2], ["COMPLETED", 4]]
-    assert seen["requestId"] == mock_fal.requests[0].request_id
-    # Behind the gateway a file has fal's own address, whoever fetches it.
-    assert seen["data"]["images"][0]["url"].startswith("https://v3b.fal.media/files/b/")
+def test_subscribe_polls_through_the_proxy(adapter: str, run_case: RunCase, mock_fal: Account) -> None:
+    output = run_case(adapter, "subscribe")
+    assert output["updates"] == [["IN_QUEUE", None], ["IN_PROGRESS", 2], ["COMPLETED", 4]]
+    assert output["requestId"] == mock_fal.requests[0].request_id
+    # With the gateway files have fal's URLs.
+    assert output["data"]["images"][0]["url"].startswith("https://v3b.fal.media/files/b/")
 
 
-def test_a_model_streams_by_the_proxy(adapter: str, tell: Tell, mock_fal: Account) -> None:
-    seen = tell(adapter, "stream")
-    assert len(seen["prompts"]) > 1 and seen["prompts"][-1] == "a cat"
-    assert seen["last"]["images"][0]["url"].startswith("https://v3b.fal.media/files/b/")
+def test_a_model_streams_through_the_proxy(adapter: str, run_case: RunCase, mock_fal: Account) -> None:
+    output = run_case(adapter, "stream")
+    assert len(output["prompts"]) > 1 and output["prompts"][-1] == "a cat"
+    assert output["last"]["images"][0]["url"].startswith("https://v3b.fal.media/files/b/")
     assert (mock_fal.requests[0].host, mock_fal.requests[0].path) == (
         "fal.run",
         "/fal-ai/flux/schnell/stream",
     )
 
 
-def test_a_blob_is_uploaded_past_the_proxy(adapter: str, tell: Tell, mock_fal: Account) -> None:
-    """It is announced by the proxy, and sent to where the answer says."""
-    assert tell(adapter, "upload")["text"] == "a cat"
-    asked = [(each.method, each.host) for each in mock_fal.fal.requests]
-    assert asked == [("POST", "rest.fal.ai"), ("PUT", "v3b.fal.media"), ("GET", "v3b.fal.media")]
+def test_a_blob_is_uploaded_without_the_proxy(adapter: str, run_case: RunCase, mock_fal: Account) -> None:
+    """The upload is initiated through the proxy, and sent to the URL in the response."""
+    assert run_case(adapter, "upload")["text"] == "a cat"
+    requests = [(exchange.method, exchange.host) for exchange in mock_fal.fal.requests]
+    assert requests == [("POST", "rest.fal.ai"), ("PUT", "v3b.fal.media"), ("GET", "v3b.fal.media")]
 
 
-def test_an_upload_in_parts_is_nothing_that_the_proxy_lets_pass(
-    adapter: str, tell: Tell, mock_fal: Account
-) -> None:
-    seen = tell(adapter, "large")
-    assert (seen["name"], seen["status"], seen["body"]) == ("ApiError", 400, "Invalid request")
+def test_the_proxy_rejects_a_multipart_upload(adapter: str, run_case: RunCase, mock_fal: Account) -> None:
+    output = run_case(adapter, "large")
+    assert (output["name"], output["status"], output["body"]) == ("ApiError", 400, "Invalid request")
     assert mock_fal.fal.requests == []
 
 
-def test_hono_relays_a_status(tell: Tell, mock_fal: Account) -> None:
-    seen = tell("hono", "invalid")
-    assert (seen["name"], seen["status"]) == ("ValidationError", 422)
-    assert seen["body"]["detail"][0] == {**MISSING_PROMPT, "input": {"seed": "seven"}}
+def test_hono_forwards_the_status(run_case: RunCase, mock_fal: Account) -> None:
+    output = run_case("hono", "invalid")
+    assert (output["name"], output["status"]) == ("ValidationError", 422)
+    assert output["body"]["detail"][0] == {**MISSING_PROMPT, "input": {"seed": "seven"}}
 
 
-def test_express_answers_200_to_every_status(tell: Tell, mock_fal: Account) -> None:
-    """And so the error is taken for a result."""
-    seen = tell("express", "invalid")
-    assert "status" not in seen
-    assert seen["data"]["detail"][0] == {**MISSING_PROMPT, "input": {"seed": "seven"}}
+def test_express_responds_200_for_every_status(run_case: RunCase, mock_fal: Account) -> None:
+    """So the client reads the error as a result."""
+    output = run_case("express", "invalid")
+    assert "status" not in output
+    assert output["data"]["detail"][0] == {**MISSING_PROMPT, "input": {"seed": "seven"}}
     assert mock_fal.requests[0].status == 422
 
 
-class TestWhereTimeStandsStill(StandingClock):
-    """A server whose clock only the story moves."""
+class TestWithManualClock(WithManualClock):
+    """With a server whose clock only the program advances."""
 
-    def test_events_come_through_the_proxy_as_they_happen(
-        self, adapter: str, tell: Tell, mock_fal: Account
-    ) -> None:
-        seen = tell(adapter, "streamStatus")
-        assert (seen["states"][0], seen["states"][-1]) == ("IN_QUEUE", "COMPLETED")
-        assert seen["requestId"] == mock_fal.requests[0].request_id
-        assert header(mock_fal, "accept", at=1) == "application/json"
+    def test_events_pass_the_proxy_at_once(self, adapter: str, run_case: RunCase, mock_fal: Account) -> None:
+        output = run_case(adapter, "streamStatus")
+        assert (output["states"][0], output["states"][-1]) == ("IN_QUEUE", "COMPLETED")
+        assert output["requestId"] == mock_fal.requests[0].request_id
+        assert header(mock_fal, "accept", index=1) == "application/json"
 
-    def test_express_passes_on_what_is_fals(self, tell: Tell, mock_fal: Account) -> None:
-        tell("express", "streamStatus")
+    def test_express_forwards_fals_headers(self, run_case: RunCase, mock_fal: Account) -> None:
+        run_case("express", "streamStatus")
         assert header(mock_fal, "x-fal-queue-priority") == "low"
         target = "https://queue.fal.run/fal-ai/flux/schnell"
         assert header(mock_fal, "x-fal-target-url") == target
 
-    def test_hono_keeps_back_what_is_fals(self, tell: Tell, mock_fal: Account) -> None:
-        tell("hono", "streamStatus")
+    def test_hono_drops_fals_headers(self, run_case: RunCase, mock_fal: Account) -> None:
+        run_case("hono", "streamStatus")
         assert header(mock_fal, "x-fal-queue-priority") is None
 
-    def test_express_cancels(self, tell: Tell, mock_fal: Account) -> None:
-        tell("express", "cancel")
+    def test_express_cancels(self, run_case: RunCase, mock_fal: Account) -> None:
+        run_case("express", "cancel")
         assert calls(mock_fal) == [("POST", "", 200), ("PUT", "cancel", 200)]
 
-    def test_hono_fails_at_a_put_without_a_body(self, tell: Tell, mock_fal: Account) -> None:
-        """It reads one as JSON; so the client can't cancel by it."""
-        assert tell("hono", "cancel")["status"] == 500
+    def test_hono_fails_at_a_put_without_a_body(self, run_case: RunCase, mock_fal: Account) -> None:
+        """It parses every body as JSON, so the client can't cancel through it."""
+        assert run_case("hono", "cancel")["status"] == 500
         assert calls(mock_fal) == [("POST", "", 200)]

@@ -1,4 +1,4 @@
-"""The official clients upload, unmodified: whole and in parts; and how much memory a large file costs."""
+"""Uploads of the official clients, unmodified, whole and in parts, and the memory that a large file needs."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ from tests.clients.programs import Node, mock_fal_run
 MIB = 1 << 20
 
 
-def whole(seen: list[object]) -> bool:
-    """Whether a file is there, and is the one that was sent."""
-    return seen[2:] == [200, True]
+def is_complete(output: list[object]) -> bool:
+    """Whether a file exists and has the bytes that were sent."""
+    return output[2:] == [200, True]
 
 
 def test_every_upload_of_the_python_client(tmp_path: Path) -> None:
     done = mock_fal_run([sys.executable, "-m", "tests.clients.uploads", str(tmp_path)])
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
-    forbidden = seen.pop("forbidden")
-    assert [name for name in seen if not whole(seen[name])] == []
+    output = json.loads(done.stdout)
+    forbidden = output.pop("forbidden")
+    assert [name for name in output if not is_complete(output[name])] == []
     assert forbidden[2] == 403
-    assert {seen[name][1] for name in ("upload_image", "upload_image_async")} == {"image/jpeg"}
-    assert all(url.startswith("https://v3b.fal.media/files/b/") for url, *_ in seen.values())
+    assert {output[name][1] for name in ("upload_image", "upload_image_async")} == {"image/jpeg"}
+    assert all(url.startswith("https://v3b.fal.media/files/b/") for url, *_ in output.values())
     assert "failed: 403" in done.stderr
 
 
 def test_every_upload_of_the_javascript_client(node: Node, mock_fal: Account) -> None:
-    seen = node("upload.mjs")
-    assert (seen["file"]["same"], seen["file"]["type"]) == (True, "text/plain")
-    assert seen["file"]["url"].endswith("_s%C3%B8ster_1.txt")
-    assert (seen["blob"]["same"], seen["blob"]["type"]) == (True, "application/octet-stream")
-    assert (seen["large"]["same"], seen["large"]["type"]) == (True, "video/mp4")
-    assert seen["forbidden"]["status"] == 403
+    output = node("upload.mjs")
+    assert (output["file"]["same"], output["file"]["type"]) == (True, "text/plain")
+    assert output["file"]["url"].endswith("_s%C3%B8ster_1.txt")
+    assert (output["blob"]["same"], output["blob"]["type"]) == (True, "application/octet-stream")
+    assert (output["large"]["same"], output["large"]["type"]) == (True, "video/mp4")
+    assert output["forbidden"]["status"] == 403
 
 
-def test_a_blob_in_an_input_becomes_the_address_of_a_file(newest_node: Node, mock_fal: Account) -> None:
+def test_a_blob_in_an_input_becomes_a_file_url(newest_node: Node, mock_fal: Account) -> None:
     newest_node("upload.mjs")
-    submitted = next(each.json for each in mock_fal.requests if each.host == "queue.fal.run")
+    submitted = next(exchange.json for exchange in mock_fal.requests if exchange.host == "queue.fal.run")
     urls = [submitted["extra"]["image_url"], *submitted["extra"]["list"]]
     assert [httpx.get(url).content for url in urls] == [b"a cat", b"a cat"]
 
@@ -62,14 +62,14 @@ def server() -> Iterator[MockFal]:
         yield fal
 
 
-def test_the_proxy_protocol_uploads(newest_node: Node, server: MockFal) -> None:
-    seen = newest_node("upload_proxied.mjs", server.url, env={"PATH": os.environ["PATH"]})
-    assert seen["url"].startswith(f"{server.url}/v3b.fal.media/files/b/")
-    assert seen["text"] == "a cat"
+def test_upload_through_the_proxy_protocol(newest_node: Node, server: MockFal) -> None:
+    output = newest_node("upload_proxied.mjs", server.url, env={"PATH": os.environ["PATH"]})
+    assert output["url"].startswith(f"{server.url}/v3b.fal.media/files/b/")
+    assert output["text"] == "a cat"
 
 
-def test_the_python_client_hears_of_a_limit() -> None:
-    """It then tries its last resort, which there is no more, and says so; the reason is in its log."""
+def test_the_python_client_raises_for_an_upload_over_the_limit() -> None:
+    """The client then tries a fallback, which no longer exists; the reason is in its log."""
     program = 'import fal_client; fal_client.upload(bytes(9 << 20), "video/mp4")'
     done = mock_fal_run([sys.executable, "-c", program], "--max-upload", "8M")
     assert done.returncode == 1
@@ -77,20 +77,20 @@ def test_the_python_client_hears_of_a_limit() -> None:
     assert "Invalid storage type" in done.stderr
 
 
-def test_a_picture_that_was_uploaded_shows_in_the_one_made_from_it(mock_fal: Account) -> None:
+def test_an_uploaded_picture_appears_in_the_result(mock_fal: Account) -> None:
     night = Image.new("RGB", (320, 240), "black")
     night.paste("white", (0, 0, 160, 240))
     url = asyncio.run(fal_client.upload_image_async(night, "png"))
-    asked = {"prompt": "a cat", "image_url": url}
-    made = fal_client.run("fal-ai/flux/dev/image-to-image", asked)["images"][0]
+    arguments = {"prompt": "a cat", "image_url": url}
+    made = fal_client.run("fal-ai/flux/dev/image-to-image", arguments)["images"][0]
     with Image.open(io.BytesIO(httpx.get(made["url"]).content)) as picture:
         grey = picture.convert("L")
     left, right = (grey.crop((x, 0, x + 160, 99)).resize((1, 1)).tobytes() for x in (0, 160))
     assert (made["width"], made["height"], left > right) == (320, 240, True)
 
 
-def test_a_reset_takes_the_files_with_it(mock_fal: Account) -> None:
-    # Not by `fal_client.upload`: it never closes the connection that it uploads by, and here warnings are errors.
+def test_a_reset_deletes_files(mock_fal: Account) -> None:
+    # Without `fal_client.upload`, which never closes its connection: here warnings are errors.
     url = asyncio.run(fal_client.upload_async(b"a cat", "text/plain"))
     assert httpx.get(url).status_code == 200
     mock_fal.reset()
@@ -102,7 +102,7 @@ def test_a_reset_takes_the_files_with_it(mock_fal: Account) -> None:
 
 @pytest.fixture
 def process() -> Iterator[tuple[int, str]]:
-    """A server in a process of its own: its number and its address."""
+    """A server in a separate process: its process id and its address."""
     command = [sys.executable, "-m", "mock_fal", "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as running:
         assert running.stdout is not None
@@ -114,9 +114,9 @@ def process() -> Iterator[tuple[int, str]]:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("way", ["gateway", "direct"])
 def test_an_upload_of_500_mb_costs_less_than_64_mb_of_memory(process: tuple[int, str], way: str) -> None:
-    """Through the gateway that is TLS and a tunnel as well, all in the one process."""
+    """Through the gateway, TLS and the tunnel are in the same process too."""
     pid, url = process
-    gateway = httpx.post(f"{url}/_mock/gateway").json()  # opened in both cases: it costs memory once
+    gateway = httpx.post(f"{url}/_mock/gateway").json()  # opened in both cases: it needs memory once
     with httpx.Client() if way == "direct" else _through(gateway) as client:
         before = _peak_mib(pid)
         base = "https://v3.fal.media" if way == "gateway" else f"{url}/v3.fal.media"
@@ -143,6 +143,6 @@ def _zeros(mib: int) -> Iterator[bytes]:
 
 
 def _peak_mib(pid: int) -> int:
-    """The most memory that a process ever had."""
+    """The peak memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024

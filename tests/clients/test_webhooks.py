@@ -1,4 +1,4 @@
-"""Webhooks, asked for by unmodified clients; their signatures are checked by libraries that are not ours."""
+"""Webhooks requested by unmodified clients; other libraries verify the signatures."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ CAT = {"prompt": "a cät", "seed": 7}
 
 
 def genuine(received: Received, jwks: Any) -> bool:
-    """fal's documented steps, with PyNaCl."""
-    its = {name: received.headers[f"x-fal-webhook-{name}"] for name in ("request-id", "user-id", "timestamp")}
-    text = "\n".join([*its.values(), hashlib.sha256(received.body).hexdigest()]).encode()
+    """Verify a webhook with PyNaCl, as fal documents it."""
+    values = {
+        name: received.headers[f"x-fal-webhook-{name}"] for name in ("request-id", "user-id", "timestamp")
+    }
+    text = "\n".join([*values.values(), hashlib.sha256(received.body).hexdigest()]).encode()
     signature = bytes.fromhex(received.headers["x-fal-webhook-signature"])
     for key in jwks["keys"]:
         try:
@@ -36,7 +38,7 @@ def genuine(received: Received, jwks: Any) -> bool:
     return False
 
 
-def test_the_python_client_is_called_back(mock_fal: Account, mock_fal_webhooks: WebhookReceiver) -> None:
+def test_a_webhook_of_the_python_client(mock_fal: Account, mock_fal_webhooks: WebhookReceiver) -> None:
     handle = fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url + "hook?a=1&b=2")
     [received] = mock_fal_webhooks.wait_for(1)
     assert received.verified
@@ -57,7 +59,7 @@ def test_another_library_verifies_it_with_the_served_keys(
     assert not genuine(received, MockFal(seed=1)._emulator.signer.jwks)
 
 
-def test_nobody_has_to_poll_and_failures_are_tried_again(
+def test_webhooks_need_no_polls_and_failures_are_retried(
     mock_fal: Account, mock_fal_webhooks: WebhookReceiver
 ) -> None:
     mock_fal_webhooks.respond_with(500, 404)
@@ -70,16 +72,16 @@ def test_nobody_has_to_poll_and_failures_are_tried_again(
     assert (delivery.state, delivery.json) == (DeliveryState.DELIVERED, third.json)
 
 
-def test_an_invalid_input_calls_back_with_an_error(
+def test_the_webhook_of_an_invalid_input_has_an_error(
     mock_fal: Account, mock_fal_webhooks: WebhookReceiver
 ) -> None:
     fal_client.submit(SCHNELL, {"seed": 7}, webhook_url=mock_fal_webhooks.url)
-    told = mock_fal_webhooks.wait_for(1)[0].json
-    assert (told["status"], told["error"]) == ("ERROR", "Invalid status code: 422")
-    assert told["payload"]["detail"][0]["loc"] == ["body", "prompt"]
+    webhook = mock_fal_webhooks.wait_for(1)[0].json
+    assert (webhook["status"], webhook["error"]) == ("ERROR", "Invalid status code: 422")
+    assert webhook["payload"]["detail"][0]["loc"] == ["body", "prompt"]
 
 
-def test_the_addresses_in_it_follow_the_way_of_the_submission(
+def test_the_urls_in_a_webhook_follow_the_submission(
     mock_fal: Account, mock_fal_webhooks: WebhookReceiver
 ) -> None:
     direct = httpx.Client(base_url=mock_fal.url, trust_env=False, headers={"authorization": "Key a:b"})
@@ -87,23 +89,23 @@ def test_the_addresses_in_it_follow_the_way_of_the_submission(
         params = {"fal_webhook": mock_fal_webhooks.url}
         direct.post(f"/queue.fal.run/{SCHNELL}", params=params, json=CAT).raise_for_status()
         fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
-        first, second = (each.json["payload"]["images"][0]["url"] for each in mock_fal_webhooks.wait_for(2))
+        first, second = (
+            webhook.json["payload"]["images"][0]["url"] for webhook in mock_fal_webhooks.wait_for(2)
+        )
         assert first.startswith(f"{mock_fal.url}/v3b.fal.media/files/b/")
         assert direct.get(first).headers["content-type"] == "image/jpeg"
     assert second.startswith("https://v3b.fal.media/files/b/")
     assert httpx.get(second).headers["content-type"] == "image/jpeg"
 
 
-def test_the_control_api_tells_what_became_of_it(
-    mock_fal: Account, mock_fal_webhooks: WebhookReceiver
-) -> None:
+def test_the_control_api_has_the_delivery(mock_fal: Account, mock_fal_webhooks: WebhookReceiver) -> None:
     mock_fal_webhooks.respond_with(503)
     fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
     fal_client.submit(SCHNELL, CAT, webhook_url="http://8.8.8.8/hook")
     mock_fal.wait_for_deliveries()
     account = mock_fal.key.partition(":")[0]
-    told = httpx.get(f"{mock_fal.url}/_mock/deliveries", params={"key": account}, trust_env=False).json()
-    good, bad = told["deliveries"]
+    document = httpx.get(f"{mock_fal.url}/_mock/deliveries", params={"key": account}, trust_env=False).json()
+    good, bad = document["deliveries"]
     assert (good["state"], good["next_at"]) == ("delivered", None)
     assert [attempt["status"] for attempt in good["attempts"]] == [503, 200]
     assert good["body"] == mock_fal_webhooks.received[-1].json
@@ -111,7 +113,7 @@ def test_the_control_api_tells_what_became_of_it(
     assert "start with --allow-egress" in bad["attempts"][0]["error"]
 
 
-def test_what_is_not_due_yet_shows_when_it_will_be() -> None:
+def test_a_waiting_delivery_has_its_due_time() -> None:
     with (
         MockFal(clock="manual", queue_duration=2, run_duration=8) as fal,
         httpx.Client(trust_env=False) as client,
@@ -122,14 +124,14 @@ def test_what_is_not_due_yet_shows_when_it_will_be() -> None:
             json=CAT,
             headers={"authorization": "Key a:b"},
         )
-        [told] = client.get(f"{fal.url}/_mock/deliveries").json()["deliveries"]
-        assert (told["state"], told["next_at"]) == ("waiting", fal.clock.now() + 10)
-        assert [each.state for each in fal.wait_for_deliveries()] == [DeliveryState.WAITING]
+        [delivery] = client.get(f"{fal.url}/_mock/deliveries").json()["deliveries"]
+        assert (delivery["state"], delivery["next_at"]) == ("waiting", fal.clock.now() + 10)
+        assert [delivery.state for delivery in fal.wait_for_deliveries()] == [DeliveryState.WAITING]
         fal.reset()
         assert fal.deliveries == []
 
 
-def test_what_was_owed_when_it_stopped_is_delivered_when_it_runs_again() -> None:
+def test_deliveries_continue_after_a_restart() -> None:
     fal = MockFal(clock="manual", run_duration=60)
     with fal, httpx.Client(trust_env=False, headers={"authorization": "Key a:b"}) as client:
         keys_url = f"{fal.url}/rest.fal.ai/.well-known/jwks.json"
@@ -139,16 +141,16 @@ def test_what_was_owed_when_it_stopped_is_delivered_when_it_runs_again() -> None
     assert isinstance(fal.clock, ManualClock)
     fal.clock.advance(100)
     with fal:
-        assert [each.state for each in fal.wait_for_deliveries()] == [DeliveryState.DELIVERED]
+        assert [delivery.state for delivery in fal.wait_for_deliveries()] == [DeliveryState.DELIVERED]
     receiver.stop()
     assert len(receiver.received) == 1
 
 
-def test_the_javascript_client_is_called_back(node: Node, mock_fal: Account) -> None:
-    seen = node("webhook.mjs")
-    assert (seen["genuine"], seen["forged"], seen["same"]) == ([True, True], False, True)
-    assert (seen["body"]["request_id"], seen["body"]["status"]) == (seen["requestId"], "OK")
-    assert seen["body"]["payload"]["prompt"] == "a cät"
+def test_a_webhook_of_the_javascript_client(node: Node, mock_fal: Account) -> None:
+    output = node("webhook.mjs")
+    assert (output["genuine"], output["forged"], output["same"]) == ([True, True], False, True)
+    assert (output["body"]["request_id"], output["body"]["status"]) == (output["requestId"], "OK")
+    assert output["body"]["payload"]["prompt"] == "a cät"
 
 
 def test_two_thousand_webhooks_reach_a_receiver_that_fails_a_third_of_the_time(
@@ -164,14 +166,14 @@ def test_two_thousand_webhooks_reach_a_receiver_that_fails_a_third_of_the_time(
         client = fal_client.SyncClient(key="alice:key")
         with closing(client._client):
             ids = {client.submit(SCHNELL, CAT, webhook_url=receiver.url).request_id for _ in range(2000)}
-        # Every third answer is a failure, so this is the attempt that delivers the last one.
+        # Every third response is an error, so this attempt delivers the last webhook.
         received = receiver.wait_for(2999, timeout_s=100)
-        assert {each.state for each in fal.wait_for_deliveries()} == {DeliveryState.DELIVERED}
+        assert {delivery.state for delivery in fal.wait_for_deliveries()} == {DeliveryState.DELIVERED}
         assert len(receiver.received) == 2999
         jwks = fal._emulator.signer.jwks
     bodies: defaultdict[str, set[bytes]] = defaultdict(set)
-    for each in received:
-        bodies[each.headers["x-fal-webhook-request-id"]].add(each.body)
+    for webhook in received:
+        bodies[webhook.headers["x-fal-webhook-request-id"]].add(webhook.body)
     assert bodies.keys() == ids
     assert {len(different) for different in bodies.values()} == {1}
-    assert all(genuine(each, jwks) for each in received)
+    assert all(genuine(webhook, jwks) for webhook in received)

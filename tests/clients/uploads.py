@@ -1,4 +1,4 @@
-"""python -m tests.clients.uploads FOLDER: every way in which the official client uploads; what came back of each."""
+"""python -m tests.clients.uploads FOLDER: upload with every function of the official client, and print the results."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ def main(folder: Path) -> None:
     small.write_bytes(CAT)
     large.write_bytes(b"parts of a file " * (MULTIPART_THRESHOLD // 16 + 1))
     image = Image.new("RGB", (8, 8))
-    seen = {
-        "upload": back(fal_client.upload(CAT, "text/plain", "a.txt"), CAT),
-        "upload_file": back(fal_client.upload_file(small), CAT),
-        "upload_image": back(fal_client.upload_image(image), None),
-        "forbidden": back(fal_client.upload(CAT, "text/plain", lifecycle=SETTINGS), CAT),
-        "large": back(fal_client.upload(large.read_bytes(), "video/mp4", "a.mp4"), large.read_bytes()),
-        "large_file": back(fal_client.upload_file(large), large.read_bytes()),
+    output = {
+        "upload": downloaded(fal_client.upload(CAT, "text/plain", "a.txt"), CAT),
+        "upload_file": downloaded(fal_client.upload_file(small), CAT),
+        "upload_image": downloaded(fal_client.upload_image(image), None),
+        "forbidden": downloaded(fal_client.upload(CAT, "text/plain", lifecycle=SETTINGS), CAT),
+        "large": downloaded(fal_client.upload(large.read_bytes(), "video/mp4", "a.mp4"), large.read_bytes()),
+        "large_file": downloaded(fal_client.upload_file(large), large.read_bytes()),
         **asyncio.run(asynchronous(small, large, image)),
     }
-    sys.stdout.write(json.dumps(seen))
+    sys.stdout.write(json.dumps(output))
 
 
 async def asynchronous(small: Path, large: Path, image: Image.Image) -> dict[str, Any]:
     upload: Callable[..., Awaitable[str]] = fal_client.upload_async
     return {
-        "upload_async": back(await upload(CAT, "text/plain", "a.txt"), CAT),
-        "upload_file_async": back(await fal_client.upload_file_async(small), CAT),
-        "upload_image_async": back(await fal_client.upload_image_async(image), None),
-        "large_async": back(await upload(large.read_bytes(), "video/mp4", "a.mp4"), large.read_bytes()),
-        "large_file_async": back(await fal_client.upload_file_async(large), large.read_bytes()),
+        "upload_async": downloaded(await upload(CAT, "text/plain", "a.txt"), CAT),
+        "upload_file_async": downloaded(await fal_client.upload_file_async(small), CAT),
+        "upload_image_async": downloaded(await fal_client.upload_image_async(image), None),
+        "large_async": downloaded(await upload(large.read_bytes(), "video/mp4", "a.mp4"), large.read_bytes()),
+        "large_file_async": downloaded(await fal_client.upload_file_async(large), large.read_bytes()),
     }
 
 
-def back(url: str, data: bytes | None) -> list[Any]:
-    """A file's address, its type, the status and whether the bytes are those that were sent."""
+def downloaded(url: str, data: bytes | None) -> list[Any]:
+    """A file's URL, content type and status, and whether its bytes equal `data`."""
     response = httpx.get(url)
     same = data is None or md5(response.content).digest() == md5(data).digest()
     return [url, response.headers["content-type"], response.status_code, same]

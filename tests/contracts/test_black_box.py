@@ -1,3 +1,5 @@
+"""The suite is a black box test: it imports nothing of mock-fal except the command that starts a server."""
+
 from __future__ import annotations
 
 import ast
@@ -8,20 +10,17 @@ import mock_fal_contracts
 SUITE = Path(mock_fal_contracts.__file__).parent
 
 
-def test_the_suite_knows_of_the_mock_only_how_to_start_it() -> None:
-    known = {}
+def imported(node: ast.AST) -> list[str]:
+    """The modules that an import statement names; none for other nodes."""
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def test_the_suite_imports_only_the_command_line_of_the_mock() -> None:
+    by_file = {}
     for file in SUITE.rglob("*.py"):
-        tree = ast.walk(ast.parse(file.read_text("utf-8")))
-        imports = [node for node in tree if isinstance(node, ast.Import | ast.ImportFrom)]
-        names = [
-            name
-            for node in imports
-            for name in (
-                [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else [each.name for each in node.names]
-            )
-        ]
+        names = [name for node in ast.walk(ast.parse(file.read_text("utf-8"))) for name in imported(node)]
         if ours := [name for name in names if name.partition(".")[0] == "mock_fal"]:
-            known[file.relative_to(SUITE).as_posix()] = ours
-    assert known == {"served.py": ["mock_fal.cli"]}
+            by_file[file.relative_to(SUITE).as_posix()] = ours
+    assert by_file == {"served.py": ["mock_fal.cli"]}

@@ -11,65 +11,65 @@ from hypothesis import strategies as st
 from mock_fal_contracts.report import baseline, machine, page, terminal
 from mock_fal_contracts.results import Case, Evidence, Result, Status, failed, passed, skipped
 
-POLLS = Case("poll.gap", "polls decently", "No busy loop.", "fal's queue documentation")
-LOGS = Case("poll.logs", "understands logs that are null", "logs may be null.", "live capture")
+POLLS = Case("poll.gap", "pauses between polls", "No busy loop.", "fal's queue documentation")
+LOGS = Case("poll.logs", "accepts null logs", "logs may be null.", "live capture")
 
-SEEN = Evidence("GET /status <b>", "HTTP/1.1 202\n\n{}", "the third of 900 polls")
+EVIDENCE = Evidence("GET /status <b>", "HTTP/1.1 202\n\n{}", "the third of 900 polls")
 
 RESULTS = [
     passed(POLLS, "python"),
-    failed(POLLS, "curl", "polled 900 times a second; wait at least 100 ms", [SEEN]),
+    failed(POLLS, "curl", "polled 900 times a second; wait at least 100 ms", [EVIDENCE]),
     passed(LOGS, "python"),
     skipped(LOGS, "curl", "it reads no logs"),
 ]
 
 
-def verdicts(results: list[Result]) -> dict[tuple[str, str], Status]:
+def statuses(results: list[Result]) -> dict[tuple[str, str], Status]:
     return {(result.subject, result.case.id): result.status for result in results}
 
 
-def test_a_failure_that_the_baseline_names_is_known() -> None:
+def test_a_failure_listed_in_the_baseline_is_known() -> None:
     known = frozenset({("curl", "poll.gap")})
-    assert verdicts(baseline.compared(RESULTS, known))["curl", "poll.gap"] is Status.KNOWN
+    assert statuses(baseline.compare(RESULTS, known))["curl", "poll.gap"] is Status.KNOWN
 
 
-def test_a_line_of_the_baseline_that_is_no_longer_true_is_stale() -> None:
+def test_a_listed_case_that_passes_is_stale() -> None:
     [stale] = [
-        each
-        for each in baseline.compared(RESULTS, frozenset({("python", "poll.gap")}))
-        if each.status is Status.STALE
+        result
+        for result in baseline.compare(RESULTS, frozenset({("python", "poll.gap")}))
+        if result.status is Status.STALE
     ]
-    assert stale.status.is_bad and "take the line out" in stale.message
+    assert stale.status.is_bad and "remove the line" in stale.message
 
 
-def test_a_line_about_nothing_that_was_checked_is_stale_in_a_whole_run_only() -> None:
+def test_a_line_without_a_checked_case_is_stale_in_a_whole_run_only() -> None:
     known = frozenset({("curl", "no.such-case")})
-    assert verdicts(baseline.compared(RESULTS, known))["curl", "no.such-case"] is Status.STALE
-    assert baseline.compared(RESULTS, known, whole=False) == RESULTS
+    assert statuses(baseline.compare(RESULTS, known))["curl", "no.such-case"] is Status.STALE
+    assert baseline.compare(RESULTS, known, whole=False) == RESULTS
 
 
-def test_what_is_written_as_a_baseline_makes_the_same_results_good(tmp_path: Path) -> None:
+def test_a_written_baseline_makes_the_same_results_pass(tmp_path: Path) -> None:
     file = tmp_path / "known.txt"
-    file.write_text(baseline.written(RESULTS), "utf-8")
-    assert not any(result.status.is_bad for result in baseline.compared(RESULTS, baseline.read(file)))
+    file.write_text(baseline.render(RESULTS), "utf-8")
+    assert not any(result.status.is_bad for result in baseline.compare(RESULTS, baseline.read(file)))
 
 
-def test_a_line_that_is_none_is_told_with_its_number(tmp_path: Path) -> None:
+def test_a_malformed_line_is_reported_with_its_number(tmp_path: Path) -> None:
     file = tmp_path / "known.txt"
     file.write_text("# a remark\n\npython\n", "utf-8")
     with pytest.raises(ValueError, match=r"known.txt:3: 'python': expected a subject and the id"):
         baseline.read(file)
 
 
-def test_a_subject_may_have_a_name_of_several_words(tmp_path: Path) -> None:
+def test_the_name_of_a_subject_may_have_several_words(tmp_path: Path) -> None:
     file = tmp_path / "known.txt"
     file.write_text("my own client poll.gap  # ticket 7\n", "utf-8")
     assert baseline.read(file) == {("my own client", "poll.gap")}
 
 
-def test_the_terminal_tells_what_failed_and_what_to_do() -> None:
+def test_the_terminal_summary_shows_failures_with_message_and_evidence() -> None:
     text = terminal.summary(RESULTS)
-    assert "FAIL curl: polls decently  [poll.gap]" in text
+    assert "FAIL curl: pauses between polls  [poll.gap]" in text
     assert "wait at least 100 ms" in text
     assert "No busy loop. (fal's queue documentation)" in text
     assert "the third of 900 polls" in text
@@ -77,11 +77,11 @@ def test_the_terminal_tells_what_failed_and_what_to_do() -> None:
     assert "curl    1 failed, 1 skipped" in text
 
 
-def test_progress_is_a_line() -> None:
-    assert terminal.progress(RESULTS[1], 2, 80) == "[  2/80] FAIL curl: polls decently\n"
+def test_progress_is_one_line() -> None:
+    assert terminal.progress(RESULTS[1], 2, 80) == "[  2/80] FAIL curl: pauses between polls\n"
 
 
-def test_junit_counts_what_a_server_of_builds_counts() -> None:
+def test_junit_counts_tests_failures_and_skips() -> None:
     root = ET.fromstring(machine.junit(RESULTS))
     suites = {suite.get("name"): suite for suite in root}
     assert (suites["curl"].get("tests"), suites["curl"].get("failures"), suites["curl"].get("skipped")) == (
@@ -95,7 +95,7 @@ def test_junit_counts_what_a_server_of_builds_counts() -> None:
 
 
 @given(st.text())
-def test_whatever_is_said_the_reports_can_be_written_and_read(text: str) -> None:
+def test_reports_of_any_text_can_be_written_and_parsed(text: str) -> None:
     results = [failed(POLLS, text, text, [Evidence(text, text, text)])]
     assert len(ET.fromstring(machine.junit(results))) == 1
     assert json.loads(machine.as_json(results))["results"][0]["message"] == text
@@ -103,13 +103,13 @@ def test_whatever_is_said_the_reports_can_be_written_and_read(text: str) -> None
     assert terminal.summary(results)
 
 
-def test_the_page_needs_nothing_beside_itself_and_says_what_was_said_as_text() -> None:
+def test_the_page_is_self_contained_and_escapes_html() -> None:
     text = page.page(RESULTS)
     assert "GET /status &lt;b&gt;" in text and "<b>" not in text.partition("<pre>")[2].partition("</pre>")[0]
     assert not any(word in text for word in ("<script", "http://", "https://", "@import", "<link"))
 
 
-@pytest.mark.parametrize(("results", "words"), [(RESULTS, "2 of 3"), ([], "0 of 0")])
-def test_the_badge_says_how_many_hold(results: list[Result], words: str) -> None:
+@pytest.mark.parametrize(("results", "label"), [(RESULTS, "2 of 3"), ([], "0 of 0")])
+def test_the_badge_shows_how_many_cases_passed(results: list[Result], label: str) -> None:
     root = ET.fromstring(machine.badge(results))
-    assert root.get("aria-label") == f"fal contract: {words}"
+    assert root.get("aria-label") == f"fal contract: {label}"

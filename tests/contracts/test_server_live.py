@@ -1,4 +1,4 @@
-"""`--target live`, against a mock that stands in for fal.ai: by fal's own host names, through the gateway."""
+"""`--target live` against a mock in place of fal.ai: with fal's own host names, through the gateway."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 import httpx
 import pytest
 
-from mock_fal_contracts.target import started
+from mock_fal_contracts.target import running_mock
 
 
 @pytest.fixture
-def stand_in() -> Iterator[str]:
-    """A mock whose requests wait long enough to be cancelled."""
-    with started(["--queue-duration", "1.5", "--run-duration", "0.2"]) as url:
+def fake_fal() -> Iterator[str]:
+    """A mock whose requests stay in the queue long enough to be cancelled."""
+    with running_mock(["--queue-duration", "1.5", "--run-duration", "0.2"]) as url:
         yield url
 
 
-def check(stand_in: str, tmp_path: Path, *flags: str) -> tuple[int, dict[str, dict[str, Any]]]:
-    """Check `live` as a person would whose environment leads to the mock."""
+def check(fake_fal: str, tmp_path: Path, *flags: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Check `live`, with an environment that points to the mock; returns the exit code and each case's result."""
     report = tmp_path / "report.json"
     command = [sys.executable, "-m", "mock_fal", "check", "--target", "live", "--json", str(report), *flags]
-    environment = {**os.environ, **_environment(stand_in), "FAL_KEY": "live:secret"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-    assert report.exists(), done.stdout + done.stderr
-    assert "live:secret" not in done.stdout
+    environment = {**os.environ, **_environment(fake_fal), "FAL_KEY": "live:secret"}
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert report.exists(), completed.stdout + completed.stderr
+    assert "live:secret" not in completed.stdout
     results = json.loads(report.read_text("utf-8"))["results"]
-    return done.returncode, {each["case"]: each for each in results}
+    return completed.returncode, {result["case"]: result for result in results}
 
 
 def _environment(url: str) -> dict[str, str]:
@@ -42,23 +42,23 @@ def _environment(url: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in shell.stdout.split("\0") if "=" in line)
 
 
-def paid(stand_in: str) -> int:
-    """How many requests came to an answer that costs something."""
-    shown = httpx.get(f"{stand_in}/_mock/requests", trust_env=False).json()["requests"]
+def billed_requests(fake_fal: str) -> int:
+    """The number of requests with a billed response."""
+    exchanges = httpx.get(f"{fake_fal}/_mock/requests", trust_env=False).json()["requests"]
     billed = {
-        each["request_id"]
-        for each in shown
-        if dict(each["response"]["headers"]).get("x-fal-billable-units", "0") not in ("0", "0.0")
+        exchange["request_id"]
+        for exchange in exchanges
+        if dict(exchange["response"]["headers"]).get("x-fal-billable-units", "0") not in ("0", "0.0")
     }
     return len(billed)
 
 
-def test_without_a_budget_nothing_is_paid_for(stand_in: str, tmp_path: Path) -> None:
-    code, results = check(stand_in, tmp_path)
+def test_without_a_budget_nothing_is_billed(fake_fal: str, tmp_path: Path) -> None:
+    code, results = check(fake_fal, tmp_path)
     assert code == 0
-    assert paid(stand_in) == 0
+    assert billed_requests(fake_fal) == 0
     skipped = results["invariant.queue.stream"]
-    assert skipped["verdict"] == "skipped"
+    assert skipped["status"] == "skipped"
     assert "costs about $0.003" in skipped["message"] and "raise --budget" in skipped["message"]
     free = (
         "invariant.queue.cancel",
@@ -67,24 +67,24 @@ def test_without_a_budget_nothing_is_paid_for(stand_in: str, tmp_path: Path) -> 
         "invariant.files.upload",
         "invariant.token.string",
     )
-    assert {results[id]["verdict"] for id in free} == {"passed"}
-    assert results["spec.queue.cancel"]["verdict"] == "passed"
+    assert {results[id]["status"] for id in free} == {"passed"}
+    assert results["spec.queue.cancel"]["status"] == "passed"
 
 
 @pytest.mark.parametrize(("budget", "calls"), [("0.004", 1), ("0.006", 2), ("0.015", 4)])
-def test_a_budget_is_counted_and_kept(stand_in: str, tmp_path: Path, budget: str, calls: int) -> None:
+def test_a_budget_is_not_exceeded(fake_fal: str, tmp_path: Path, budget: str, calls: int) -> None:
     code, _ = check(
-        stand_in, tmp_path, "--budget", budget, "--only", "invariant.queue.*", "--only", "invariant.picture.*"
+        fake_fal, tmp_path, "--budget", budget, "--only", "invariant.queue.*", "--only", "invariant.picture.*"
     )
     assert code == 0
-    assert paid(stand_in) == calls
+    assert billed_requests(fake_fal) == calls
 
 
-def test_a_difference_is_told_as_drift(stand_in: str, tmp_path: Path) -> None:
+def test_a_difference_is_reported_as_drift(fake_fal: str, tmp_path: Path) -> None:
     rules = ['operation=cancel merge={"status":"GONE"}']
-    httpx.put(f"{stand_in}/_mock/scenario", json=rules, trust_env=False).raise_for_status()
-    code, results = check(stand_in, tmp_path)
+    httpx.put(f"{fake_fal}/_mock/scenario", json=rules, trust_env=False).raise_for_status()
+    code, results = check(fake_fal, tmp_path)
     assert code == 1
     assert results["invariant.queue.cancel"]["message"].startswith("drift: ")
-    told = results["spec.queue.cancel"]["message"]
-    assert told.startswith("drift: ") and "cancel: 200 has a body that does not fit" in told
+    message = results["spec.queue.cancel"]["message"]
+    assert message.startswith("drift: ") and "cancel: 200 has a body that does not match the schema" in message

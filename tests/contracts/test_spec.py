@@ -60,7 +60,7 @@ GOOD = Exchange(
 )
 
 
-def test_a_good_exchange_has_no_faults(spec: Spec) -> None:
+def test_a_valid_exchange_has_no_violations(spec: Spec) -> None:
     assert spec.request_violations(GOOD) == []
     assert spec.response_violations(GOOD) == []
 
@@ -76,19 +76,19 @@ def test_a_good_exchange_has_no_faults(spec: Spec) -> None:
         ("/fal-ai/flux/requests/7/status", "HEAD", "status"),
     ],
 )
-def test_a_question_belongs_to_the_closest_operation(
+def test_a_request_belongs_to_the_closest_operation(
     spec: Spec, path: str, method: str, operation: str
 ) -> None:
-    found = spec.operation("queue.fal.run", method, path)
-    assert found is not None and found.id == operation
+    closest = spec.operation("queue.fal.run", method, path)
+    assert closest is not None and closest.id == operation
 
 
-def test_another_hosts_question_belongs_to_none(spec: Spec) -> None:
+def test_a_request_to_another_host_belongs_to_no_operation(spec: Spec) -> None:
     assert spec.operation("rest.fal.ai", "POST", "/fal-ai/flux/dev") is None
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"method": "DELETE"}, "DELETE https://queue.fal.run/fal-ai/flux/schnell: expected POST"),
         ({"path": "/"}, "no such path in the specification"),
@@ -96,51 +96,53 @@ def test_another_hosts_question_belongs_to_none(spec: Spec) -> None:
         ({"query": "fal_max_queue_length=many"}, "query parameter 'fal_max_queue_length' is 'many'"),
         ({"request_headers": []}, "header parameter 'Authorization' is missing"),
         ({"request_body": b""}, "the body is missing"),
-        ({"request_body": b"{"}, "the body is no JSON"),
-        ({"request_body": b"[1]"}, "the body does not fit: [1] is not of type 'object'"),
+        ({"request_body": b"{"}, "the body is not JSON"),
+        ({"request_body": b"[1]"}, "the body does not match the schema: [1] is not of type 'object'"),
     ],
 )
-def test_a_wrong_question_is_told_with_what_is_wrong(
-    spec: Spec, change: dict[str, object], words: str
+def test_an_invalid_request_is_reported_with_its_violation(
+    spec: Spec, change: dict[str, object], message: str
 ) -> None:
-    [fault] = spec.request_violations(replace(GOOD, **change))  # type: ignore[arg-type]
-    assert words in fault
+    [violation] = spec.request_violations(replace(GOOD, **change))  # type: ignore[arg-type]
+    assert message in violation
 
 
 @pytest.mark.parametrize("query", ["fal_max_queue_length=5", "fal_webhook=https%3A%2F%2Fexample.com%2F"])
-def test_what_fits_in_a_query_is_no_fault(spec: Spec, query: str) -> None:
+def test_a_valid_query_has_no_violations(spec: Spec, query: str) -> None:
     assert spec.request_violations(replace(GOOD, query=query)) == []
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"status": 202}, "submit: status 202 is not in the specification; expected one of 200, 4XX"),
         ({"response_headers": [("content-type", "application/json")]}, "lacks the header x-fal-request-id"),
         ({"response_headers": [("x-fal-request-id", "7")]}, "has content type '', expected application/json"),
-        ({"response_body": b"{"}, "a body that is no JSON"),
+        ({"response_body": b"{"}, "a body that is not JSON"),
         ({"response_body": b"{}"}, "'request_id' is a required property"),
         ({"response_body": b'{"request_id": 7}'}, "at request_id: 7 is not of type 'string'"),
     ],
 )
-def test_a_wrong_answer_is_told_with_what_is_wrong(spec: Spec, change: dict[str, object], words: str) -> None:
-    [fault] = spec.response_violations(replace(GOOD, **change))  # type: ignore[arg-type]
-    assert words in fault
+def test_an_invalid_response_is_reported_with_its_violation(
+    spec: Spec, change: dict[str, object], message: str
+) -> None:
+    [violation] = spec.response_violations(replace(GOOD, **change))  # type: ignore[arg-type]
+    assert message in violation
 
 
-def test_a_class_of_statuses_is_known(spec: Spec) -> None:
+def test_a_status_class_covers_its_statuses(spec: Spec) -> None:
     assert spec.response_violations(replace(GOOD, status=404)) == []
 
 
-def test_the_evidence_keeps_secrets(spec: Spec) -> None:
-    text = GOOD.evidence("look").request
+def test_evidence_masks_secrets(spec: Spec) -> None:
+    text = GOOD.evidence("note").request
     assert "Authorization: Key alice:***" in text and "secret" not in text
     token = replace(GOOD, request_headers=[("authorization", "Bearer abc.def")])
     assert "Bearer ***" in token.evidence().request
 
 
-def test_an_entry_of_the_journal_becomes_an_exchange() -> None:
-    request = {
+def test_a_journal_record_becomes_an_exchange() -> None:
+    record = {
         "at": 1.5,
         "method": "PUT",
         "host": "v3b.fal.media",
@@ -151,14 +153,14 @@ def test_an_entry_of_the_journal_becomes_an_exchange() -> None:
         "request": {"headers": [["Content-Type", "image/png"]], "body": "AAE=", "encoding": "base64"},
         "response": {"headers": [], "body": json.dumps({"a": 1})},
     }
-    exchange = from_journal(request)
+    exchange = from_journal(record)
     assert exchange.request_body == b"\x00\x01"
     assert exchange.output == {"a": 1} and exchange.input is None
     assert exchange.request_header("content-type") == "image/png"
     assert exchange.url == "https://v3b.fal.media/files/a?x=1"
 
 
-def test_our_own_specification_can_be_read() -> None:
+def test_the_shipped_specification_loads() -> None:
     spec = load(Path(__file__).parents[2] / "openapi")
-    found = spec.operation("queue.falrun.com", "POST", "/fal-ai/flux/schnell")
-    assert found is not None and found.surface == "queue"
+    operation = spec.operation("queue.falrun.com", "POST", "/fal-ai/flux/schnell")
+    assert operation is not None and operation.surface == "queue"

@@ -20,23 +20,23 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_keeps_what_an_address_can_hold(name: str) -> None:
+def test_characters_that_are_unsafe_in_a_url_are_replaced(name: str) -> None:
     assert safe_name(name) == NAMES[name]
 
 
 @given(st.text() | st.text(min_size=100, max_size=400))
-def test_no_name_leaves_its_place(name: str) -> None:
+def test_any_name_is_safe_in_a_path_and_a_header(name: str) -> None:
     safe = safe_name(name)
     assert len(safe.encode()) <= MAX_BYTES
     assert not set(safe) & set("/\\%?#\"'<> \r\n\0")
 
 
-def test_a_long_name_keeps_its_end() -> None:
+def test_a_long_name_keeps_its_extension() -> None:
     assert safe_name("é" * 300 + ".png").endswith("é.png")
 
 
 @pytest.mark.parametrize(
-    ("content_type", "end"),
+    ("content_type", "expected"),
     [
         ("image/png", "png"),
         ("image/svg+xml", "bin"),
@@ -45,5 +45,5 @@ def test_a_long_name_keeps_its_end() -> None:
         ("", "bin"),
     ],
 )
-def test_a_nameless_file_ends_in_its_type(content_type: str, end: str) -> None:
-    assert extension(content_type) == end
+def test_a_file_without_a_name_gets_the_extension_of_its_type(content_type: str, expected: str) -> None:
+    assert extension(content_type) == expected

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from mock_fal.accounts.acl import Acl, Decision, Terms
+from mock_fal.accounts.acl import Acl, Decision, ObjectLifecycle
 from mock_fal.clock import ManualClock
 from mock_fal.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import UnusableFile
 from mock_fal.files import inputs
-from mock_fal.files.inputs import Inputs
+from mock_fal.files.inputs import InputFiles
 from mock_fal.pictures.recipe import Source
-from mock_fal.pictures.render import look
+from mock_fal.pictures.render import read_source
 from mock_fal.settings import Settings
 
-PUBLIC = Terms()
+PUBLIC = ObjectLifecycle()
 
 
 def png(width: int = 8, height: int = 6) -> bytes:
@@ -35,24 +35,24 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def files(emulator: Emulator) -> Inputs:
-    return Inputs(emulator.storage)
+def files(emulator: Emulator) -> InputFiles:
+    return InputFiles(emulator.storage)
 
 
-def uploaded(emulator: Emulator, data: bytes, terms: Terms = PUBLIC) -> str:
-    """The path of a file of Ana's."""
-    upload = emulator.storage.promise("ana", "a.png", "image/png", terms)
-    writer = emulator.storage.begin(upload, 0)
+def uploaded(emulator: Emulator, data: bytes, object_lifecycle: ObjectLifecycle = PUBLIC) -> str:
+    """Upload a file as Ana; its path."""
+    upload = emulator.storage.create_upload("ana", "a.png", "image/png", object_lifecycle)
+    writer = emulator.storage.open_writer(upload, 0)
     writer.reserve(len(data))
     writer.write([data])
-    emulator.storage.keep(writer)
+    emulator.storage.commit(writer)
     return upload.path
 
 
-def refusal(files: Inputs, url: str, account: str = "ana") -> tuple[str, dict[str, object]]:
-    with pytest.raises(UnusableFile) as refused:
+def error_of(files: InputFiles, url: str, account: str = "ana") -> tuple[str, dict[str, object]]:
+    with pytest.raises(UnusableFile) as caught:
         files.picture(url, account)
-    return refused.value.error_type, refused.value.ctx
+    return caught.value.error_type, caught.value.ctx
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def refusal(files: Inputs, url: str, account: str = "ana") -> tuple[str, dict[st
         "data:image/png," + "".join(f"%{byte:02x}" for byte in png()),
     ],
 )
-def test_a_data_uri_is_read(files: Inputs, uri: str) -> None:
+def test_a_data_uri_is_read(files: InputFiles, uri: str) -> None:
     source = files.picture(uri, "ana")
     assert source and (source.width, source.height) == (8, 6)
 
@@ -71,14 +71,14 @@ def test_a_data_uri_is_read(files: Inputs, uri: str) -> None:
 @pytest.mark.parametrize(
     "uri", ["data:", "data:image/png;base64", "data:;base64,###", "data:,x", "data:,\ud800"]
 )
-def test_a_data_uri_that_holds_no_picture_is_refused(files: Inputs, uri: str) -> None:
-    assert refusal(files, uri) == ("image_load_error", {})
+def test_a_data_uri_without_a_picture_is_an_error(files: InputFiles, uri: str) -> None:
+    assert error_of(files, uri) == ("image_load_error", {})
 
 
 @pytest.mark.parametrize(
     "host", ["https://v3b.fal.media", "https://fal.media", "http://10.0.0.7:8325/v3.fal.media"]
 )
-def test_an_upload_is_read_by_any_of_its_addresses(emulator: Emulator, files: Inputs, host: str) -> None:
+def test_an_upload_is_read_by_any_of_its_urls(emulator: Emulator, files: InputFiles, host: str) -> None:
     source = files.picture(host + uploaded(emulator, png()), "bob")
     assert source and (source.width, source.height) == (8, 6)
 
@@ -96,78 +96,87 @@ def test_an_upload_is_read_by_any_of_its_addresses(emulator: Emulator, files: In
         "file:///etc/passwd",
     ],
 )
-def test_what_is_not_there_can_not_be_downloaded(files: Inputs, url: str) -> None:
-    assert refusal(files, url) == ("file_download_error", {})
+def test_a_missing_file_can_not_be_downloaded(files: InputFiles, url: str) -> None:
+    assert error_of(files, url) == ("file_download_error", {})
 
 
-def test_what_is_restricted_is_read_for_who_may(emulator: Emulator, files: Inputs) -> None:
-    path = uploaded(emulator, png(), Terms(acl=Acl(Decision.HIDE)))
+def test_a_restricted_file_is_read_only_for_accounts_with_access(
+    emulator: Emulator, files: InputFiles
+) -> None:
+    path = uploaded(emulator, png(), ObjectLifecycle(acl=Acl(Decision.HIDE)))
     assert files.picture(f"https://v3b.fal.media{path}", "ana")
-    assert refusal(files, f"https://v3b.fal.media{path}", "bob") == ("file_download_error", {})
+    assert error_of(files, f"https://v3b.fal.media{path}", "bob") == ("file_download_error", {})
 
 
-def test_files_of_others_are_not_fetched(files: Inputs) -> None:
+def test_files_of_other_hosts_are_not_fetched(files: InputFiles) -> None:
     assert files.picture("https://example.com/cat.png", "ana") is None
 
 
-def test_a_result_is_read(emulator: Emulator, files: Inputs) -> None:
+def test_a_file_of_a_result_is_read(emulator: Emulator, files: InputFiles) -> None:
     body = b'{"prompt": "a cat", "image_size": {"width": 64, "height": 32}}'
     request = emulator.run(EndpointId.parse("fal-ai/flux/schnell"), body, "ana")
     source = files.picture(f"https://v3b.fal.media{request.files[0].path}", "bob")
     assert source and (source.width, source.height) == (64, 32)
 
 
-def test_a_file_may_be_too_large(emulator: Emulator, files: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_an_error(
+    emulator: Emulator, files: InputFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(inputs, "MAX_BYTES", 20)
     url = f"https://v3b.fal.media{uploaded(emulator, png())}"
-    assert refusal(files, url) == ("file_too_large", {"max_size": 20})
-    assert refusal(files, "data:," + "x" * 21) == ("file_too_large", {"max_size": 20})
+    assert error_of(files, url) == ("file_too_large", {"max_size": 20})
+    assert error_of(files, "data:," + "x" * 21) == ("file_too_large", {"max_size": 20})
 
 
-def test_a_picture_is_looked_at_once(
-    emulator: Emulator, files: Inputs, monkeypatch: pytest.MonkeyPatch
+def test_a_picture_is_decoded_once(
+    emulator: Emulator, files: InputFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks: list[bytes] = []
+    calls: list[bytes] = []
 
-    def noted(data: bytes) -> Source:
-        looks.append(data)
-        return look(data)
+    def recording(data: bytes) -> Source:
+        calls.append(data)
+        return read_source(data)
 
-    monkeypatch.setattr(inputs, "look", noted)
-    monkeypatch.setattr(inputs, "_KEPT", 1)
+    monkeypatch.setattr(inputs, "read_source", recording)
+    monkeypatch.setattr(inputs, "_MAX_CACHED", 1)
     first, second = (f"https://v3b.fal.media{uploaded(emulator, png())}" for _ in range(2))
     other = f"https://v3b.fal.media{uploaded(emulator, png(9))}"
     assert files.picture(first, "ana") is files.picture(second, "ana")
     files.picture(other, "ana")
     files.picture(first, "ana")
-    assert looks == [png(), png(9), png()]
+    assert calls == [png(), png(9), png()]
 
 
-def test_the_addresses_to_fetch_are_those_of_other_hosts(files: Inputs) -> None:
-    ours, theirs = "https://v3b.fal.media/files/b/0/a.png", ["https://example.com/a.png", "http://10.0.0.1/b"]
-    assert (
-        files.foreign({"image_url": theirs[0], "image_urls": [ours, theirs[1], 5, "data:,", "http://["]})
-        == theirs
+def test_external_urls_are_those_of_other_hosts(files: InputFiles) -> None:
+    local, external = (
+        "https://v3b.fal.media/files/b/0/a.png",
+        ["https://example.com/a.png", "http://10.0.0.1/b"],
     )
-    assert files.foreign({"prompt": theirs[0], "image_url": None, "image_urls": None}) == []
-    assert files.foreign([theirs[0]]) == []
+    assert (
+        files.external_urls(
+            {"image_url": external[0], "image_urls": [local, external[1], 5, "data:,", "http://["]}
+        )
+        == external
+    )
+    assert files.external_urls({"prompt": external[0], "image_url": None, "image_urls": None}) == []
+    assert files.external_urls([external[0]]) == []
 
 
-def test_what_was_fetched_is_looked_at(files: Inputs) -> None:
-    files.learn("https://example.com/a.png", png(8, 6))
-    seen = files.picture("https://example.com/a.png", "ana")
-    assert seen is not None and (seen.width, seen.height) == (8, 6)
+def test_a_fetched_file_is_read(files: InputFiles) -> None:
+    files.add_fetched("https://example.com/a.png", png(8, 6))
+    source = files.picture("https://example.com/a.png", "ana")
+    assert source is not None and (source.width, source.height) == (8, 6)
 
 
-def test_what_could_not_be_fetched_can_not_be_used(files: Inputs) -> None:
-    files.learn("https://example.com/gone.png", None)
-    assert refusal(files, "https://example.com/gone.png") == ("file_download_error", {})
-    files.learn("https://example.com/a.txt", b"no picture")
-    assert refusal(files, "https://example.com/a.txt")[0] == "image_load_error"
+def test_a_file_that_could_not_be_fetched_is_an_error(files: InputFiles) -> None:
+    files.add_fetched("https://example.com/gone.png", None)
+    assert error_of(files, "https://example.com/gone.png") == ("file_download_error", {})
+    files.add_fetched("https://example.com/a.txt", b"no picture")
+    assert error_of(files, "https://example.com/a.txt")[0] == "image_load_error"
 
 
-def test_of_what_was_fetched_little_is_kept(files: Inputs) -> None:
+def test_only_the_last_fetched_files_are_kept(files: InputFiles) -> None:
     for number in range(5):
-        files.learn(f"https://example.com/{number}.png", png())
+        files.add_fetched(f"https://example.com/{number}.png", png())
     assert files.picture("https://example.com/0.png", "ana") is None
     assert files.picture("https://example.com/4.png", "ana") is not None

@@ -1,4 +1,4 @@
-"""What the gateway's tests share: an authority, event loops in threads, and a TLS server that stands for ours."""
+"""Fixtures of the gateway tests: an authority, an event loop in a thread, and a TLS server in place of mock-fal."""
 
 from __future__ import annotations
 

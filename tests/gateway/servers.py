@@ -20,27 +20,27 @@ import pytest
 T = TypeVar("T")
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-# Nothing here takes so long; a test that hangs fails instead.
+# A timeout, so that a test that hangs fails.
 PATIENCE_S = 60.0
 
 
 class Loop:
-    """An event loop in a thread of its own, as the server has one."""
+    """An event loop in a separate thread, like that of the server."""
 
     def __init__(self, new: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop) -> None:
         self.loop = new()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
 
-    def run(self, work: Coroutine[object, object, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE_S)
+    def run(self, coroutine: Coroutine[object, object, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE_S)
 
     async def tasks(self) -> set[asyncio.Task[object]]:
-        """All that still runs, but for this question."""
+        """All tasks of the loop except this one."""
         return asyncio.all_tasks() - {asyncio.current_task()}
 
     async def _turns(self) -> None:
-        """What peers said last, such as that they refuse a certificate, lies in the kernel: read it all."""
+        """Let the loop read the last data of peers, such as the alert of a rejected certificate."""
         for _ in range(10):
             await asyncio.sleep(0)
 
@@ -52,7 +52,7 @@ class Loop:
 
     @contextmanager
     def serving(self, handler: Handler, context: ssl.SSLContext | None = None) -> Iterator[int]:
-        """The port of a server on loopback that gives each connection to `handler`."""
+        """Run a server on loopback that passes each connection to `handler`; yields its port."""
         tasks: set[asyncio.Task[None]] = set()
 
         async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -87,25 +87,25 @@ class Loop:
 
 
 async def web(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A tiny web server: tells what it was asked, and sends the body back at /echo."""
+    """A small web server: responds with a description of the request, or with the body at /echo."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     line, *fields = head.strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     method, target, _ = line.split(" ")
-    told = {
+    description = {
         "method": method,
         "target": target,
         "headers": headers,
         "sha256": hashlib.sha256(body).hexdigest(),
     }
-    response = body if target == "/echo" else json.dumps(told).encode()
+    response = body if target == "/echo" else json.dumps(description).encode()
     writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(response))
     writer.write(response)
 
 
 async def ended(writer: asyncio.StreamWriter) -> None:
-    """All that was written is on its way."""
+    """Return when all written data has been sent."""
     writer.close()
     await asyncio.shield(writer.wait_closed())
 
@@ -117,13 +117,13 @@ def connected(port: int, sent: bytes = b"") -> socket.socket:
 
 
 def reset(client: socket.socket) -> None:
-    """Hang up without a goodbye."""
+    """Close a connection with a TCP reset."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
 
 
 def received(client: socket.socket) -> bytes:
-    """All that comes until the other side ends."""
+    """All data until the other side closes."""
     chunks = []
     while chunk := client.recv(1 << 16):
         chunks.append(chunk)
@@ -131,7 +131,7 @@ def received(client: socket.socket) -> bytes:
 
 
 def head_of(client: socket.socket) -> str:
-    """The head of an answer, and no byte more."""
+    """The head of a response, read to its last byte."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         byte = client.recv(1)
@@ -141,7 +141,7 @@ def head_of(client: socket.socket) -> str:
 
 
 def tool(name: str) -> str:
-    """The path of a program. Without it the test is skipped; in CI, where everything is there, it fails."""
+    """The path of a program. If it is not installed, the test is skipped, or fails in CI."""
     path = shutil.which(name)
     if path is None and "CI" not in os.environ:
         pytest.skip(f"{name} is not installed")

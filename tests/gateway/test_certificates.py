@@ -1,4 +1,4 @@
-"""Tests of the throw-away authority: what it vouches for, who accepts it, and what it leaves behind."""
+"""The temporary authority: the names it certifies, the clients that accept it, and its files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mock_fal.gateway.certificates import Authority, roots_in, system_roots
 from mock_fal.hosts import EMULATED_HOSTS
 from tests.gateway.servers import PATIENCE_S, Loop, tool
 
-# The strictest check that Python has; since 3.13 it is the default.
+# Python's strictest check, the default since 3.13.
 STRICT = ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
@@ -47,7 +47,7 @@ def test_every_emulated_host_is_verified_strictly(authority: Authority, tls_port
         assert connection.version() == "TLSv1.3"
 
 
-def test_a_host_that_is_not_emulated_is_not_vouched_for(authority: Authority, tls_port: int) -> None:
+def test_a_host_that_is_not_emulated_has_no_certificate(authority: Authority, tls_port: int) -> None:
     context = ssl.create_default_context(cafile=authority.ca_file)
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         handshake(tls_port, "wma.fal.run", context)
@@ -60,22 +60,22 @@ def test_openssl_accepts_the_certificate(authority: Authority, tls_port: int) ->
     assert b"Verify return code: 0 (ok)" in done.stdout
 
 
-def test_the_newest_protocol_has_no_session_tickets(authority: Authority) -> None:
-    """With them, Python's synchronous `websockets` client hangs now and then."""
+def test_tls_1_3_has_no_session_tickets(authority: Authority) -> None:
+    """With tickets, Python's synchronous `websockets` client sometimes hangs."""
     context = authority.server_context()
     assert context.num_tickets == 0
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
-def test_http_1_is_agreed_on(authority: Authority, tls_port: int) -> None:
+def test_http_1_is_negotiated(authority: Authority, tls_port: int) -> None:
     context = ssl.create_default_context(cafile=authority.ca_file)
     context.set_alpn_protocols(["h2", "http/1.1"])
     with handshake(tls_port, "fal.run", context) as connection:
         assert connection.selected_alpn_protocol() == "http/1.1"
 
 
-def test_the_authority_can_vouch_for_fal_only(loop: Loop, tmp_path: Path) -> None:
-    """Whoever got hold of its key could still not stand for another host: clients refuse the chain."""
+def test_the_authority_is_constrained_to_fals_domains(loop: Loop, tmp_path: Path) -> None:
+    """Clients reject a certificate for another host, even if it is signed with the authority's key."""
     now = SystemClock().now()
     ca, ca_key = certificates._authority(now)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -91,7 +91,7 @@ def test_the_authority_can_vouch_for_fal_only(loop: Loop, tmp_path: Path) -> Non
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(chain)
     client = ssl.create_default_context(cadata=ca.public_bytes(pem).decode())
-    client.verify_flags &= ~ssl.VERIFY_X509_STRICT  # which would find other faults first
+    client.verify_flags &= ~ssl.VERIFY_X509_STRICT  # it would report other errors first
     with (
         loop.serving(lambda reader, writer: asyncio.sleep(0), server) as port,
         pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"),
@@ -99,7 +99,7 @@ def test_the_authority_can_vouch_for_fal_only(loop: Loop, tmp_path: Path) -> Non
         handshake(port, "example.com", client)
 
 
-def test_validity_follows_the_time_that_is_given() -> None:
+def test_validity_follows_the_given_time() -> None:
     with Authority(now=EPOCH) as authority:
         certificate = x509.load_pem_x509_certificate(authority.ca_file.read_bytes())
     moment = datetime.fromtimestamp(EPOCH, UTC)
@@ -107,7 +107,7 @@ def test_validity_follows_the_time_that_is_given() -> None:
     assert certificate.not_valid_after_utc == moment + certificates.VALIDITY
 
 
-def test_only_the_owner_sees_the_files_and_no_key_is_among_them(authority: Authority) -> None:
+def test_only_the_owner_can_read_the_files_and_none_has_a_key(authority: Authority) -> None:
     authority.server_context()
     folder = authority.ca_file.parent
     assert sorted(path.name for path in folder.iterdir()) == ["bundle.pem", "ca.pem"]
@@ -120,41 +120,39 @@ def test_the_key_is_on_disk_for_its_owner_only_and_removed_when_loading_fails(
 ) -> None:
     modes = []
 
-    def look(context: ssl.SSLContext, name: str) -> None:
+    def check(context: ssl.SSLContext, name: str) -> None:
         modes.append(stat.S_IMODE(os.stat(name).st_mode))
         raise ssl.SSLError("unreadable")
 
-    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", look)
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", check)
     with pytest.raises(ssl.SSLError, match="unreadable"):
         authority.server_context()
     assert modes == [0o600] or os.name == "nt"
     assert sorted(path.name for path in authority.ca_file.parent.iterdir()) == ["bundle.pem", "ca.pem"]
 
 
-def test_nothing_is_left_after_close() -> None:
+def test_close_removes_all_files() -> None:
     authority = Authority(now=EPOCH)
     authority.close()
     authority.close()
     assert not authority.ca_file.parent.exists()
 
 
-def test_the_bundle_holds_the_systems_roots_the_users_and_ours_each_once(tmp_path: Path) -> None:
+def test_the_bundle_has_the_roots_of_system_user_and_authority_once(tmp_path: Path) -> None:
     corporate = tmp_path / "corporate.pem"
     trustme.CA().cert_pem.write_to_path(corporate)
     with Authority(now=EPOCH, extra_roots=[corporate, tmp_path, tmp_path / "missing.pem"]) as authority:
         bundle = authority.bundle_file.read_text()
-        ours = authority.ca_file.read_text()
+        own = authority.ca_file.read_text()
     roots = system_roots()
     assert roots
     assert bundle.count("BEGIN CERTIFICATE") == len(set(roots)) + 2
     assert corporate.read_text().strip() in bundle
-    assert ours.strip() in bundle
+    assert own.strip() in bundle
     ssl.create_default_context(cadata=bundle)
 
 
-def test_a_folder_that_cannot_be_listed_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_listed_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(path: Path) -> None:
         raise PermissionError(path)
 
@@ -162,7 +160,7 @@ def test_a_folder_that_cannot_be_listed_is_passed_over(
     assert list(roots_in([tmp_path])) == []
 
 
-def test_without_files_the_roots_come_from_the_systems_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_files_the_roots_come_from_the_system_store(monkeypatch: pytest.MonkeyPatch) -> None:
     store = system_roots()
     context = ssl.create_default_context(cadata="\n".join(store))
     monkeypatch.setattr(certificates, "roots_in", lambda places: iter(()))
@@ -170,7 +168,7 @@ def test_without_files_the_roots_come_from_the_systems_store(monkeypatch: pytest
     assert len(system_roots()) == len(context.get_ca_certs())
 
 
-def test_without_a_store_they_come_from_certifi(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_store_the_roots_come_from_certifi(monkeypatch: pytest.MonkeyPatch) -> None:
     certifi = pytest.importorskip("certifi")
     monkeypatch.setattr(certificates, "LINUX_BUNDLES", ())
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: _no_paths())
@@ -178,13 +176,13 @@ def test_without_a_store_they_come_from_certifi(monkeypatch: pytest.MonkeyPatch)
     assert system_roots() == list(roots_in([certifi.where()]))
 
 
-def test_without_anything_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_source_there_are_no_roots(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
-    def missing(name: str, *rest: Any, **named: Any) -> Any:
+    def missing(name: str, *rest: Any, **keywords: Any) -> Any:
         if name == "certifi":
             raise ImportError(name)
-        return real(name, *rest, **named)
+        return real(name, *rest, **keywords)
 
     monkeypatch.setattr(certificates, "LINUX_BUNDLES", ())
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: _no_paths())

@@ -1,4 +1,4 @@
-"""Tests of the CONNECT proxy, with real sockets on loopback."""
+"""The CONNECT proxy, with real sockets on loopback."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ Proxies = Callable[..., AbstractContextManager["Running"]]
 
 
 class Running:
-    """A proxy that runs, and what it told."""
+    """A running proxy and its events."""
 
     def __init__(self, loop: Loop, proxy: ConnectProxy, events: list[Event]) -> None:
         self.loop = loop
         self.proxy = proxy
         self.events = events
 
-    def ask(self, request: bytes) -> socket.socket:
+    def send(self, request: bytes) -> socket.socket:
         return connected(self.proxy.port, request)
 
     def tunnel(self, port: int) -> socket.socket:
-        """A connection to a port of this machine."""
-        client = self.ask(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+        """A tunnel to a port of this machine."""
+        client = self.send(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
         assert head_of(client) == "HTTP/1.1 200 Connection established\r\n\r\n"
         return client
 
     def response(self, request: bytes) -> str:
-        with self.ask(request) as client:
+        with self.send(request) as client:
             return received(client).decode()
 
 
@@ -93,7 +93,7 @@ def proxy(proxies: Proxies) -> Iterator[Running]:
 def env(
     proxy: Running, authority: Authority, tls_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
-    """The environment of a run, also set in this process."""
+    """The environment of `mock-fal run`, also set in this process."""
     variables, unset = environment(
         base={},
         proxy_url=f"http://127.0.0.1:{proxy.proxy.port}",
@@ -111,37 +111,37 @@ def env(
     return {"PATH": os.environ["PATH"], **variables}
 
 
-# --- real clients, by nothing but their environment
+# --- real clients, configured by the environment only
 
 
-def test_curl_reaches_us_under_fals_name(env: dict[str, str], proxy: Running) -> None:
+def test_curl_reaches_mock_fal_by_fals_name(env: dict[str, str], proxy: Running) -> None:
     command = [tool("curl"), "--silent", "--show-error", "https://queue.fal.run/path?a=1"]
     done = subprocess.run(command, env=env, capture_output=True, timeout=PATIENCE_S, check=True)
     assert json.loads(done.stdout)["target"] == "/path?a=1"
     assert proxy.events == [Event("fal", "queue.fal.run", 443)]
 
 
-def test_httpx_reaches_us_under_fals_name(env: dict[str, str], proxy: Running) -> None:
+def test_httpx_reaches_mock_fal_by_fals_name(env: dict[str, str], proxy: Running) -> None:
     response = httpx.get("https://rest.alpha.fal.ai/path").json()
     assert (response["target"], response["headers"]["host"]) == ("/path", "rest.alpha.fal.ai")
     assert proxy.events == [Event("fal", "rest.alpha.fal.ai", 443)]
 
 
-def test_urllib_reaches_us_under_fals_name(env: dict[str, str]) -> None:
-    # urlopen keeps the first environment that it saw
+def test_urllib_reaches_mock_fal_by_fals_name(env: dict[str, str]) -> None:
+    # urlopen caches the first environment that it reads
     with urllib.request.build_opener().open("https://fal.run/path", timeout=PATIENCE_S) as response:
         assert json.load(response)["headers"]["host"] == "fal.run"
 
 
-def test_a_refused_host_is_named_in_what_clients_raise(env: dict[str, str], proxy: Running) -> None:
+def test_client_errors_name_a_blocked_host(env: dict[str, str], proxy: Running) -> None:
     with pytest.raises(httpx.ProxyError, match="403 mock-fal does not emulate wma.fal.run"):
         httpx.get("https://wma.fal.run/path")
     with pytest.raises(urllib.error.URLError, match="403 mock-fal does not emulate wma.fal.run"):
         urllib.request.build_opener().open("https://wma.fal.run/path", timeout=PATIENCE_S)
-    assert [event.kind for event in proxy.events] == ["refused", "refused"]
+    assert [event.kind for event in proxy.events] == ["blocked", "blocked"]
 
 
-def test_twenty_megabytes_come_and_go_through_tls(env: dict[str, str]) -> None:
+def test_twenty_megabytes_pass_through_tls_in_both_directions(env: dict[str, str]) -> None:
     body = os.urandom(20 * MEGABYTE)
     response = httpx.put("https://v3.fal.media/echo", content=body, timeout=PATIENCE_S)
     assert hashlib.sha256(response.content).digest() == hashlib.sha256(body).digest()
@@ -155,24 +155,29 @@ def test_twenty_megabytes_come_and_go_through_tls(env: dict[str, str]) -> None:
     [
         ("queue.fal.run", 443, "fal"),
         ("Queue.FAL.run.", 443, "fal"),
-        ("queue.fal.run", 8443, "refused"),
-        ("wma.fal.run", 443, "refused"),
+        ("queue.fal.run", 8443, "blocked"),
+        ("wma.fal.run", 443, "blocked"),
         ("fal.ai", 443, "fal"),
-        ("auth.fal.ai", 443, "refused"),
-        ("allowed.fal.ai", 443, "passed"),
-        ("example.com", 443, "passed"),
-        ("notfal.run", 443, "passed"),
+        ("auth.fal.ai", 443, "blocked"),
+        ("allowed.fal.ai", 443, "forwarded"),
+        ("example.com", 443, "forwarded"),
+        ("notfal.run", 443, "forwarded"),
     ],
 )
-def test_where_a_host_goes(host: str, port: int, kind: str) -> None:
+def test_the_decision_about_a_host(host: str, port: int, kind: str) -> None:
     assert decide(host, port, allow_host={"allowed.fal.ai", "queue.fal.run"}).kind == kind
 
 
 @pytest.mark.parametrize(
     ("host", "kind"),
-    [("example.com", "refused"), ("allowed.com", "passed"), ("localhost", "passed"), ("fal.run", "fal")],
+    [
+        ("example.com", "blocked"),
+        ("allowed.com", "forwarded"),
+        ("localhost", "forwarded"),
+        ("fal.run", "fal"),
+    ],
 )
-def test_where_a_host_goes_offline(host: str, kind: str) -> None:
+def test_the_decision_about_a_host_offline(host: str, kind: str) -> None:
     assert decide(host, 443, offline=True, allow_host={"allowed.com"}).kind == kind
 
 
@@ -185,33 +190,33 @@ def test_names_that_are_local(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["example.com", "8.8.8.8", "134744072", "0x08080808", "2001:db8::1", ""])
-def test_names_that_may_be_anywhere(name: str) -> None:
+def test_names_that_may_be_public(name: str) -> None:
     assert not is_local(name)
 
 
-def test_a_refusal_says_what_to_do(proxy: Running) -> None:
+def test_a_blocked_request_has_advice(proxy: Running) -> None:
     response = proxy.response(b"CONNECT wma.fal.run:443 HTTP/1.1\r\nHost: wma.fal.run:443\r\n\r\n")
     assert response.startswith("HTTP/1.1 403 mock-fal does not emulate wma.fal.run\r\n")
-    assert response.endswith("--allow-host wma.fal.run lets it reach the live service.\n")
-    assert [(event.kind, event.host) for event in proxy.events] == [("refused", "wma.fal.run")]
+    assert response.endswith("--allow-host wma.fal.run forwards requests to the live service.\n")
+    assert [(event.kind, event.host) for event in proxy.events] == [("blocked", "wma.fal.run")]
 
 
-def test_offline_another_host_is_refused_with_the_way_to_allow_it(proxies: Proxies) -> None:
+def test_offline_another_host_is_blocked_with_advice(proxies: Proxies) -> None:
     with proxies(offline=True) as proxy:
         response = proxy.response(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
-        assert response.startswith("HTTP/1.1 403 mock-fal is offline and refuses example.com\r\n")
+        assert response.startswith("HTTP/1.1 403 mock-fal is offline and blocks example.com\r\n")
         assert "--allow-host example.com" in response
 
 
-def test_fal_by_plain_http_is_refused(proxy: Running) -> None:
+def test_fal_over_plain_http_is_blocked(proxy: Running) -> None:
     response = proxy.response(b"GET http://queue.fal.run:443/path HTTP/1.1\r\nHost: queue.fal.run\r\n\r\n")
-    assert response.startswith("HTTP/1.1 403 mock-fal answers queue.fal.run by https on port 443 only\r\n")
+    assert response.startswith("HTTP/1.1 403 mock-fal serves queue.fal.run over https on port 443 only\r\n")
 
 
-def test_a_refused_upload_still_reads_its_answer(proxy: Running) -> None:
-    """To close on unread bytes would reset the connection, and the reason with it."""
+def test_a_blocked_upload_receives_its_response(proxy: Running) -> None:
+    """Closing with unread bytes would reset the connection and discard the response."""
     head = b"PUT http://fal.media/ HTTP/1.1\r\nContent-Length: 4194304\r\n\r\n"
-    with proxy.ask(head) as client:
+    with proxy.send(head) as client:
         client.sendall(bytes(4 * MEGABYTE))
         client.shutdown(socket.SHUT_WR)
         assert received(client).startswith(b"HTTP/1.1 403 ")
@@ -228,7 +233,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Reads to the end, and answers then."""
+    """Read to the end, then respond."""
     length = 0
     while chunk := await reader.read(1 << 16):
         length += len(chunk)
@@ -243,45 +248,47 @@ async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @pytest.mark.parametrize("options", [{}, {"offline": True}], ids=["online", "offline"])
-def test_a_local_server_is_reached_untouched(proxies: Proxies, loop: Loop, options: dict[str, bool]) -> None:
+def test_connections_to_a_local_server_are_forwarded_unchanged(
+    proxies: Proxies, loop: Loop, options: dict[str, bool]
+) -> None:
     with proxies(**options) as proxy, loop.serving(echo) as port, proxy.tunnel(port) as client:
         client.sendall(b"\x00\xffnot HTTP")
         client.shutdown(socket.SHUT_WR)
         assert received(client) == b"\x00\xffnot HTTP"
-        assert proxy.events == [Event("passed", "127.0.0.1", port)]
+        assert proxy.events == [Event("forwarded", "127.0.0.1", port)]
 
 
-def test_what_follows_the_request_at_once_is_carried_too(proxy: Running, loop: Loop) -> None:
+def test_bytes_sent_with_the_connect_request_are_forwarded(proxy: Running, loop: Loop) -> None:
     with loop.serving(echo) as port:
         request = f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\nearly".encode()
-        with proxy.ask(request) as client:
+        with proxy.send(request) as client:
             client.shutdown(socket.SHUT_WR)
             assert received(client).endswith(b"\r\n\r\nearly")
 
 
-def test_a_client_may_end_first_and_still_hear(proxy: Running, loop: Loop) -> None:
+def test_a_client_that_closes_first_still_receives(proxy: Running, loop: Loop) -> None:
     with loop.serving(count) as port, proxy.tunnel(port) as client:
         client.sendall(b"12345")
         client.shutdown(socket.SHUT_WR)
         assert received(client) == b"5"
 
 
-def test_a_server_may_end_first_and_still_hear(proxy: Running, loop: Loop) -> None:
-    heard = threading.Event()
+def test_a_server_that_closes_first_still_receives(proxy: Running, loop: Loop) -> None:
+    closed = threading.Event()
 
-    async def ends_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def closes_first(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write_eof()
         assert await reader.read() == b"late"
-        heard.set()
+        closed.set()
 
-    with loop.serving(ends_first) as port, proxy.tunnel(port) as client:
+    with loop.serving(closes_first) as port, proxy.tunnel(port) as client:
         assert received(client) == b""
         client.sendall(b"late")
         client.shutdown(socket.SHUT_WR)
-        assert heard.wait(PATIENCE_S)
+        assert closed.wait(PATIENCE_S)
 
 
-def test_twenty_megabytes_go_both_ways_at_once(proxy: Running, loop: Loop) -> None:
+def test_twenty_megabytes_go_in_both_directions_at_once(proxy: Running, loop: Loop) -> None:
     body = os.urandom(20 * MEGABYTE)
 
     def send() -> None:
@@ -296,21 +303,21 @@ def test_twenty_megabytes_go_both_ways_at_once(proxy: Running, loop: Loop) -> No
     assert hashlib.sha256(back).digest() == hashlib.sha256(body).digest()
 
 
-def test_a_large_answer_after_the_clients_end_arrives_whole(proxy: Running, loop: Loop) -> None:
-    """The tunnel is over when both sides have ended, and nothing may be left in it."""
+def test_a_large_response_after_the_client_closed_is_complete(proxy: Running, loop: Loop) -> None:
+    """The tunnel ends when both sides have closed, and no byte is lost."""
 
-    async def answers_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def responds_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.write(bytes(4 * MEGABYTE))
         writer.write_eof()
 
-    with loop.serving(answers_late) as port, proxy.tunnel(port) as client:
+    with loop.serving(responds_late) as port, proxy.tunnel(port) as client:
         client.shutdown(socket.SHUT_WR)
         assert len(received(client)) == 4 * MEGABYTE
 
 
-def test_a_client_that_hangs_up_is_forgotten(proxy: Running, loop: Loop) -> None:
-    async def until_gone() -> None:
+def test_a_client_that_disconnects_leaves_no_task(proxy: Running, loop: Loop) -> None:
+    async def until_disconnected() -> None:
         while proxy.proxy._connections:
             await asyncio.wait(list(proxy.proxy._connections))
 
@@ -318,13 +325,13 @@ def test_a_client_that_hangs_up_is_forgotten(proxy: Running, loop: Loop) -> None
         client = proxy.tunnel(port)
         client.recv(1)
         reset(client)
-        loop.run(until_gone())
+        loop.run(until_disconnected())
 
 
 # --- plain http
 
 
-def test_plain_http_is_forwarded_as_the_host_expects_it(proxy: Running, loop: Loop) -> None:
+def test_plain_http_is_forwarded_in_origin_form(proxy: Running, loop: Loop) -> None:
     with loop.serving(web) as port:
         response = proxy.response(
             f"POST http://user:pass@127.0.0.1:{port}/path?a=1#part HTTP/1.1\r\n".encode()
@@ -332,11 +339,11 @@ def test_plain_http_is_forwarded_as_the_host_expects_it(proxy: Running, loop: Lo
             + b"Connection: keep-alive\r\nX-Mine: 1\r\nContent-Length: 3\r\n\r\nabc"
         )
     head, _, body = response.partition("\r\n\r\n")
-    told = json.loads(body)
+    description = json.loads(body)
     assert head.startswith("HTTP/1.1 200 OK")
-    assert (told["method"], told["target"]) == ("POST", "/path?a=1")
-    assert told["sha256"] == hashlib.sha256(b"abc").hexdigest()
-    assert told["headers"] == {
+    assert (description["method"], description["target"]) == ("POST", "/path?a=1")
+    assert description["sha256"] == hashlib.sha256(b"abc").hexdigest()
+    assert description["headers"] == {
         "host": f"127.0.0.1:{port}",
         "x-mine": "1",
         "content-length": "3",
@@ -344,12 +351,12 @@ def test_plain_http_is_forwarded_as_the_host_expects_it(proxy: Running, loop: Lo
     }
 
 
-def test_an_address_without_a_path_asks_for_the_root(proxy: Running, loop: Loop) -> None:
+def test_a_url_without_a_path_requests_the_root(proxy: Running, loop: Loop) -> None:
     with loop.serving(web) as port:
         assert '"target": "/"' in proxy.response(f"GET http://127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
 
 
-# --- what goes wrong
+# --- errors
 
 
 @pytest.mark.parametrize(
@@ -369,41 +376,41 @@ def test_an_address_without_a_path_asks_for_the_root(proxy: Running, loop: Loop)
         (b"GET http://127.0.0.1/ HTTP/1.1\r\nX: " + b"x" * connect.MAX_HEAD_BYTES + b"\r\n\r\n", 431),
     ],
 )
-def test_a_malformed_request_is_answered(proxy: Running, request_head: bytes, status: int) -> None:
+def test_a_malformed_request_gets_an_error_response(proxy: Running, request_head: bytes, status: int) -> None:
     assert proxy.response(request_head).startswith(f"HTTP/1.1 {status} ")
     assert proxy.events == []
 
 
-def test_a_head_that_ends_in_the_middle_is_answered(proxy: Running) -> None:
-    with proxy.ask(b"CONNECT que") as client:
+def test_an_incomplete_head_gets_an_error_response(proxy: Running) -> None:
+    with proxy.send(b"CONNECT que") as client:
         client.shutdown(socket.SHUT_WR)
         assert received(client).startswith(b"HTTP/1.1 400 ")
 
 
-def test_a_client_that_leaves_without_a_word_gets_none(proxy: Running) -> None:
-    with proxy.ask(b"") as client:
+def test_a_client_that_sends_nothing_gets_no_response(proxy: Running) -> None:
+    with proxy.send(b"") as client:
         client.shutdown(socket.SHUT_WR)
         assert received(client) == b""
 
 
-def test_a_client_that_resets_in_the_middle_of_its_head_is_forgotten(proxy: Running) -> None:
-    async def comes_and_goes() -> None:
+def test_a_client_that_resets_during_its_head_leaves_no_task(proxy: Running) -> None:
+    async def connects_and_resets() -> None:
         while not proxy.proxy._connections:
             await asyncio.sleep(0)
         reset(client)
         await asyncio.wait(list(proxy.proxy._connections))
 
-    client = proxy.ask(b"CONNECT que")
-    proxy.loop.run(comes_and_goes())
+    client = proxy.send(b"CONNECT que")
+    proxy.loop.run(connects_and_resets())
     assert proxy.proxy._connections == {}
 
 
-def test_a_client_that_says_nothing_is_not_waited_for(proxies: Proxies) -> None:
-    with proxies(head_wait_s=0.01) as proxy:
+def test_an_idle_client_times_out(proxies: Proxies) -> None:
+    with proxies(head_timeout_s=0.01) as proxy:
         assert proxy.response(b"CONNECT que").startswith("HTTP/1.1 408 no request within 0.01 seconds")
 
 
-def test_a_host_that_cannot_be_reached_is_answered_with_the_reason(proxy: Running) -> None:
+def test_the_response_has_the_reason_if_a_host_cannot_be_reached(proxy: Running) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound, and not listening
         port = closed.getsockname()[1]
@@ -412,20 +419,20 @@ def test_a_host_that_cannot_be_reached_is_answered_with_the_reason(proxy: Runnin
     assert "refused" in response.lower() or "Connect call failed" in response
 
 
-def test_a_name_that_is_none_is_answered(proxy: Running) -> None:
-    label = "x" * 64  # longer than a name's part may be
+def test_an_invalid_host_name_gets_an_error_response(proxy: Running) -> None:
+    label = "x" * 64  # longer than the maximum length of a label
     response = proxy.response(f"CONNECT {label}.example:443 HTTP/1.1\r\n\r\n".encode())
     assert response.startswith("HTTP/1.1 502 mock-fal could not reach x")
 
 
-# --- by way of another proxy
+# --- through another proxy
 
 
 @contextmanager
 def other_proxy(
     loop: Loop, response: bytes, context: ssl.SSLContext | None = None
 ) -> Iterator[tuple[int, list[str]]]:
-    """A proxy that answers every request alike, and sends back what comes then."""
+    """A proxy with a fixed response, which echoes all following bytes."""
     heads: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -437,24 +444,24 @@ def other_proxy(
         yield port, heads
 
 
-def test_an_allowed_host_is_reached_by_the_users_proxy(proxies: Proxies, loop: Loop) -> None:
+def test_a_forwarded_host_is_reached_through_the_users_proxy(proxies: Proxies, loop: Loop) -> None:
     with other_proxy(loop, b"HTTP/1.1 200 OK\r\n\r\n") as (port, heads):
         url = f"http://me:p%40ss@127.0.0.1:{port}"
         with (
             proxies(offline=True, allow_host=["Example.com"], upstream=lambda host: url) as proxy,
-            proxy.ask(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n") as client,
+            proxy.send(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n") as client,
         ):
             assert head_of(client).startswith("HTTP/1.1 200 ")
             client.sendall(b"hello")
             assert received(client) == b"hello"
-            assert proxy.events == [Event("passed", "example.com", 443)]
+            assert proxy.events == [Event("forwarded", "example.com", 443)]
     assert heads == [
         "CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n"
         "Proxy-Authorization: Basic bWU6cEBzcw==\r\n\r\n"
     ]
 
 
-def test_the_users_proxy_may_speak_tls(
+def test_the_users_proxy_may_use_tls(
     proxies: Proxies, loop: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ca = trustme.CA()
@@ -465,7 +472,7 @@ def test_the_users_proxy_may_speak_tls(
     with (
         other_proxy(loop, b"HTTP/1.1 200 OK\r\n\r\n", context) as (port, heads),
         proxies(upstream=lambda host: f"https://127.0.0.1:{port}") as proxy,
-        proxy.ask(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\n\r\n") as client,
+        proxy.send(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\n\r\n") as client,
     ):
         client.sendall(b"hello")
         client.shutdown(socket.SHUT_WR)
@@ -474,17 +481,17 @@ def test_the_users_proxy_may_speak_tls(
 
 
 @pytest.mark.parametrize(
-    ("words", "reason"),
+    ("proxy_response", "reason"),
     [
-        (b"HTTP/1.1 407 Who are you\r\n\r\n", "answered HTTP/1.1 407 Who are you"),
-        (b"nonsense\r\n\r\n", "answered nonsense"),
+        (b"HTTP/1.1 407 Who are you\r\n\r\n", "responded HTTP/1.1 407 Who are you"),
+        (b"nonsense\r\n\r\n", "responded nonsense"),
     ],
 )
-def test_a_refusal_of_the_users_proxy_is_passed_on(
-    proxies: Proxies, loop: Loop, words: bytes, reason: str
+def test_an_error_of_the_users_proxy_is_reported(
+    proxies: Proxies, loop: Loop, proxy_response: bytes, reason: str
 ) -> None:
     with (
-        other_proxy(loop, words) as (port, _),
+        other_proxy(loop, proxy_response) as (port, _),
         proxies(upstream=lambda host: f"http://127.0.0.1:{port}") as proxy,
     ):
         response = proxy.response(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
@@ -492,33 +499,35 @@ def test_a_refusal_of_the_users_proxy_is_passed_on(
     assert reason in response
 
 
-def test_an_address_of_a_proxy_that_is_none_is_answered(proxies: Proxies) -> None:
+def test_an_invalid_proxy_url_gets_an_error_response(proxies: Proxies) -> None:
     with proxies(upstream=lambda host: "http://127.0.0.1:port") as proxy:
         assert proxy.response(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n").startswith("HTTP/1.1 502 ")
 
 
-def test_a_proxy_that_says_nothing_is_not_waited_for(
+def test_a_proxy_that_does_not_respond_times_out(
     proxies: Proxies, loop: Loop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connect, "UPSTREAM_WAIT_S", 0.2)
+    monkeypatch.setattr(connect, "UPSTREAM_TIMEOUT_S", 0.2)
     with (
         loop.serving(count) as port,
         proxies(upstream=lambda host: f"http://127.0.0.1:{port}") as proxy,
     ):
-        assert "no answer within 0.2 seconds" in proxy.response(b"CONNECT example.com:443 HTTP/1.1\r\n\r\n")
+        assert "no connection within 0.2 seconds" in proxy.response(
+            b"CONNECT example.com:443 HTTP/1.1\r\n\r\n"
+        )
 
 
-# --- the end
+# --- closing
 
 
-def test_closing_during_a_transfer_cuts_it_and_leaves_nothing_running(proxies: Proxies, loop: Loop) -> None:
+def test_closing_during_a_transfer_aborts_it_and_leaves_no_task(proxies: Proxies, loop: Loop) -> None:
     async def all_are_served(proxy: ConnectProxy) -> None:
         while len(proxy._connections) < 3:
             await asyncio.sleep(0)
 
     with loop.serving(flood) as port:
         with proxies() as running:
-            reading, stuck, silent = running.tunnel(port), running.tunnel(port), running.ask(b"")
+            reading, stuck, silent = running.tunnel(port), running.tunnel(port), running.send(b"")
             loop.run(all_are_served(running.proxy))
             assert reading.recv(1 << 16)
         with contextlib.suppress(ConnectionResetError):
@@ -528,7 +537,7 @@ def test_closing_during_a_transfer_cuts_it_and_leaves_nothing_running(proxies: P
     assert loop.run(loop.tasks()) == set()
 
 
-def test_closing_twice_or_before_the_start_is_nothing(loop: Loop) -> None:
+def test_closing_twice_or_before_the_start_does_nothing(loop: Loop) -> None:
     async def closed() -> None:
         proxy = ConnectProxy(("127.0.0.1", 1))
         await proxy.close()
@@ -539,7 +548,7 @@ def test_closing_twice_or_before_the_start_is_nothing(loop: Loop) -> None:
     loop.run(closed())
 
 
-def test_a_connection_at_the_very_last_moment_is_cut(loop: Loop) -> None:
+def test_a_connection_accepted_during_close_is_aborted(loop: Loop) -> None:
     async def late() -> None:
         proxy = ConnectProxy(("127.0.0.1", 1))
         async with proxy:
@@ -556,19 +565,19 @@ def test_a_connection_at_the_very_last_moment_is_cut(loop: Loop) -> None:
     loop.run(late())
 
 
-def test_a_connection_whose_task_never_ran_is_closed_too(loop: Loop) -> None:
+def test_a_connection_whose_task_never_ran_is_closed(loop: Loop) -> None:
     async def cut() -> None:
         accepted = asyncio.Event()
         proxy = ConnectProxy(("127.0.0.1", 1))
         accept = proxy._accept
 
-        def accept_and_tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def accept_and_notify(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             accept(reader, writer)
             for task in proxy._connections:
                 task.cancel()
             accepted.set()
 
-        proxy._accept = accept_and_tell  # type: ignore[method-assign]
+        proxy._accept = accept_and_notify  # type: ignore[method-assign]
         await proxy.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         await accepted.wait()
@@ -580,7 +589,7 @@ def test_a_connection_whose_task_never_ran_is_closed_too(loop: Loop) -> None:
     loop.run(cut())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no port is privileged there")
-def test_a_port_that_is_taken_is_an_error_at_the_start(proxy: Running, loop: Loop) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no privileged ports")
+def test_a_port_in_use_is_an_error_at_the_start(proxy: Running, loop: Loop) -> None:
     with pytest.raises(OSError, match=r"(?i)address already in use"):
         loop.run(ConnectProxy(("127.0.0.1", 1), port=proxy.proxy.port).start())

@@ -1,4 +1,4 @@
-"""Tests of the environment of a run: which variables say what."""
+"""The environment variables of `mock-fal run`."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def variables(base: Mapping[str, str] | None = None, **changes: Any) -> dict[str
 
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "WSS_PROXY", "wss_proxy"])
-def test_secure_traffic_goes_to_the_proxy(name: str) -> None:
+def test_https_and_wss_use_the_proxy(name: str) -> None:
     assert variables()[name] == PROXY
 
 
 @pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
-def test_local_services_are_excluded_in_the_words_that_every_client_understands(name: str) -> None:
+def test_local_services_are_excluded_in_a_form_that_all_clients_accept(name: str) -> None:
     assert variables({name: "corp"})[name] == "127.0.0.1,localhost,::1"
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
-def test_plain_http_goes_to_the_proxy_only_when_nothing_may_leave(name: str) -> None:
+def test_plain_http_uses_the_proxy_only_offline(name: str) -> None:
     assert name not in variables()
     assert variables(offline=True)[name] == PROXY
 
@@ -52,12 +52,12 @@ def test_variables_that_replace_roots_name_the_bundle(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["NODE_EXTRA_CA_CERTS", "DENO_CERT"])
-def test_variables_that_add_roots_name_ours_unless_the_user_has_some(name: str) -> None:
+def test_variables_that_add_roots_name_our_certificate_unless_the_user_has_roots(name: str) -> None:
     assert variables()[name] == "/run/ca.pem"
     assert variables({name: "/corp.pem"})[name] == "/run/bundle.pem"
 
 
-def test_a_program_may_know_where_our_own_address_is() -> None:
+def test_programs_can_read_the_servers_address() -> None:
     assert variables()["MOCK_FAL_URL"] == "http://127.0.0.1:8325"
 
 
@@ -66,7 +66,7 @@ def test_a_real_key_is_replaced(name: str) -> None:
     assert variables({name: "real:secret"})[name] == "mock:key"
 
 
-def test_what_leads_past_the_gateway_is_unset() -> None:
+def test_variables_that_bypass_the_gateway_are_unset() -> None:
     _, unset = environment(
         base={},
         proxy_url=PROXY,
@@ -81,17 +81,17 @@ def test_what_leads_past_the_gateway_is_unset() -> None:
     assert {"ALL_PROXY", "SSL_CERT_DIR", "FAL_KEY_ID", "FAL_KEY_SECRET", "FAL_RUN_HOST"} < set(unset)
 
 
-def test_the_preload_is_told_all_it_needs() -> None:
-    given = variables(offline=True, allow_host=["pypi.org", "example.com"])
-    assert given["MOCK_FAL_TLS"] == "127.0.0.1:4001"
-    assert given["MOCK_FAL_CA"] == "/run/ca.pem"
-    assert given["MOCK_FAL_HOSTS"].split(",") == sorted(EMULATED_HOSTS)
-    assert "fal.ai" in given["MOCK_FAL_DOMAINS"].split(",")
-    assert (given["MOCK_FAL_OFFLINE"], given["MOCK_FAL_ALLOW_HOST"]) == ("1", "example.com,pypi.org")
+def test_the_preload_has_all_its_variables() -> None:
+    env = variables(offline=True, allow_host=["pypi.org", "example.com"])
+    assert env["MOCK_FAL_TLS"] == "127.0.0.1:4001"
+    assert env["MOCK_FAL_CA"] == "/run/ca.pem"
+    assert env["MOCK_FAL_HOSTS"].split(",") == sorted(EMULATED_HOSTS)
+    assert "fal.ai" in env["MOCK_FAL_DOMAINS"].split(",")
+    assert (env["MOCK_FAL_OFFLINE"], env["MOCK_FAL_ALLOW_HOST"]) == ("1", "example.com,pypi.org")
     assert variables()["MOCK_FAL_OFFLINE"] == "0"
 
 
-def test_the_preload_is_added_to_nodes_options_once() -> None:
+def test_the_preload_is_added_to_node_options_once() -> None:
     first = variables({"NODE_OPTIONS": "--no-warnings"})
     assert first["NODE_OPTIONS"] == "--no-warnings --require /lib/preload.cjs"
     assert variables(first)["NODE_OPTIONS"] == first["NODE_OPTIONS"]
@@ -100,7 +100,7 @@ def test_the_preload_is_added_to_nodes_options_once() -> None:
 @pytest.mark.parametrize(
     "folder", ["plain", "two words", 'a "quoted" one', r"back\slash here", r"back\slash"]
 )
-def test_node_finds_the_preload_wherever_it_lies(tmp_path: Path, folder: str) -> None:
+def test_node_finds_the_preload_in_any_folder(tmp_path: Path, folder: str) -> None:
     file = tmp_path / folder / "preload.cjs"
     file.parent.mkdir()
     file.write_text("console.log(JSON.stringify(__filename))")
@@ -115,7 +115,7 @@ def test_node_finds_the_preload_wherever_it_lies(tmp_path: Path, folder: str) ->
     assert json.loads(done.stdout) == str(file)
 
 
-def test_the_users_roots_are_those_that_the_environment_names() -> None:
+def test_the_users_roots_are_read_from_the_environment() -> None:
     base = {"SSL_CERT_FILE": "/corp.pem", "SSL_CERT_DIR": "/roots", "CURL_CA_BUNDLE": "", "HOME": "/home"}
     assert user_roots(base) == [Path("/corp.pem"), Path("/roots")]
 
@@ -135,7 +135,7 @@ def test_the_users_roots_are_those_that_the_environment_names() -> None:
         ({"HTTPS_PROXY": "http://corp"}, "localhost", None),
     ],
 )
-def test_other_hosts_are_reached_by_the_users_own_proxy(
+def test_other_hosts_are_reached_through_the_users_proxy(
     base: dict[str, str], host: str, proxy: str | None
 ) -> None:
     assert upstream(base)(host) == proxy

@@ -24,11 +24,11 @@ def png() -> bytes:
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        found = self.path == "/cat.png"
-        self.server.asked.append(self.path)  # type: ignore[attr-defined]  # a list of the fixture's
-        self.send_response(200 if found else 404)
+        exists = self.path == "/cat.png"
+        self.server.requested_paths.append(self.path)  # type: ignore[attr-defined]  # set by the fixture
+        self.send_response(200 if exists else 404)
         self.end_headers()
-        self.wfile.write(png() if found else b"")
+        self.wfile.write(png() if exists else b"")
 
     def log_message(self, format: str, *values: Any) -> None:
         pass
@@ -36,9 +36,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def host() -> Iterator[ThreadingHTTPServer]:
-    """Another host, with one picture on it."""
+    """Another host, with one picture."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.asked = []  # type: ignore[attr-defined]
+        server.requested_paths = []  # type: ignore[attr-defined]
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
         yield server
@@ -46,35 +46,35 @@ def host() -> Iterator[ThreadingHTTPServer]:
         serving.join()
 
 
-def edited(fal: MockFal, host: ThreadingHTTPServer, path: str, plane: str = "fal.run") -> Any:
+def edited(fal: MockFal, host: ThreadingHTTPServer, path: str, host_name: str = "fal.run") -> Any:
     url = f"http://127.0.0.1:{host.server_port}{path}"
     body = json.dumps({"prompt": "a hat on it", "image_url": url}).encode()
-    http_request = Request(f"{fal.url}/{plane}/{KONTEXT}", body, {"authorization": "Key alice:secret"})
+    http_request = Request(f"{fal.url}/{host_name}/{KONTEXT}", body, {"authorization": "Key alice:secret"})
     with urlopen(http_request) as response:
         return json.load(response)
 
 
 def source(fal: MockFal) -> Any:
-    """What the latest request was made of."""
+    """The source picture of the latest request."""
     (*_, request) = fal._emulator.store.requests.values()
     return request.files[0].recipe.source if request.files else request.outcome
 
 
-def test_a_file_of_another_host_is_fetched_where_that_is_allowed(host: ThreadingHTTPServer) -> None:
+def test_a_file_of_another_host_is_fetched_with_allow_egress(host: ThreadingHTTPServer) -> None:
     with MockFal(clock="auto-advance", allow_egress=True) as fal:
         edited(fal, host, "/cat.png")
         assert (source(fal).width, source(fal).height) == (64, 48)
-        edited(fal, host, "/cat.png", plane="queue.fal.run")
-        assert host.asked == ["/cat.png", "/cat.png"]  # type: ignore[attr-defined]
+        edited(fal, host, "/cat.png", host_name="queue.fal.run")
+        assert host.requested_paths == ["/cat.png", "/cat.png"]  # type: ignore[attr-defined]
 
 
-def test_a_file_that_is_not_there_is_an_error_of_the_model(host: ThreadingHTTPServer) -> None:
+def test_a_missing_file_is_a_model_error(host: ThreadingHTTPServer) -> None:
     with MockFal(clock="auto-advance", allow_egress=True) as fal:
-        edited(fal, host, "/dog.png", plane="queue.fal.run")
+        edited(fal, host, "/dog.png", host_name="queue.fal.run")
         assert source(fal).body["detail"][0]["type"] == "file_download_error"
 
 
-def test_nothing_is_fetched_otherwise(host: ThreadingHTTPServer) -> None:
+def test_without_allow_egress_nothing_is_fetched(host: ThreadingHTTPServer) -> None:
     with MockFal(clock="auto-advance") as fal:
         edited(fal, host, "/dog.png")
-        assert host.asked == []  # type: ignore[attr-defined]
+        assert host.requested_paths == []  # type: ignore[attr-defined]

@@ -4,22 +4,22 @@ import asyncio
 
 import pytest
 
-from mock_fal.gateway.post import ANSWER_BYTES, Target, post
+from mock_fal.gateway.post import RESPONSE_BYTES, Target, post
 from tests.gateway.servers import Handler, Loop
 
 
-def answered(loop: Loop, response: bytes, *, hold: bool = False) -> int:
-    """What `post` makes of an answer; with `hold`, the receiver doesn't end the connection after it."""
+def status_of(loop: Loop, response: bytes, *, hold: bool = False) -> int:
+    """The status that `post` returns; with `hold`, the receiver keeps the connection open."""
     over = asyncio.Event()
 
-    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\nbody")
         writer.write(response)
         await writer.drain()
         if hold:
             await over.wait()
 
-    return sent_to(loop, say)
+    return sent_to(loop, respond)
 
 
 def sent_to(loop: Loop, handler: Handler) -> int:
@@ -40,54 +40,54 @@ def sent_to(loop: Loop, handler: Handler) -> int:
         ("http://h/a\r\nx: y", Target(False, "h", 80, "h", "/ax:%20y")),
     ],
 )  # fmt: skip
-def test_a_url_is_read(url: str, target: Target) -> None:
+def test_a_url_is_parsed(url: str, target: Target) -> None:
     assert Target.parse(url) == target
 
 
 @pytest.mark.parametrize(
     "url", ["", "/hook", "ftp://h/", "http://", "http://h:x/", "http://[::1", "http://a..b/"]
 )
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_an_invalid_url_is_rejected(url: str) -> None:
     with pytest.raises(ValueError):
         Target.parse(url)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\nok",
         b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
         b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 202 Accepted\r\n\r\n" + b"x" * (2 * ANSWER_BYTES),
+        b"HTTP/1.1 202 Accepted\r\n\r\n" + b"x" * (2 * RESPONSE_BYTES),
         b"HTTP/1.1 202 Accepted\r\nTransfer-Encoding: chunked\r\n\r\nno length",
     ],
     ids=["length", "chunked", "keep-alive", "interim", "endless", "broken body"],
 )
-def test_the_status_is_found_although_the_connection_stays(loop: Loop, response: bytes) -> None:
-    assert answered(loop, response, hold=True) == 202
+def test_the_status_is_returned_while_the_connection_stays_open(loop: Loop, response: bytes) -> None:
+    assert status_of(loop, response, hold=True) == 202
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 202 Accepted\r\n\r\nthanks", b"HTTP/1.0 202 Yes\r\n\r\n"])
-def test_an_answer_may_end_with_the_connection(loop: Loop, response: bytes) -> None:
-    assert answered(loop, response) == 202
+@pytest.mark.parametrize("response", [b"HTTP/1.1 202 Accepted\r\n\r\nthanks", b"HTTP/1.0 202 Yes\r\n\r\n"])
+def test_a_response_may_end_with_the_connection(loop: Loop, response: bytes) -> None:
+    assert status_of(loop, response) == 202
 
 
 @pytest.mark.parametrize(
-    ("answer", "seen"),
+    ("response", "message"),
     [
         (b"", "closed the connection"),
         (b"HTTP/1.1 2", "closed the connection"),
         (b"HTTP/1.1 100 Continue\r\n\r\n", "closed the connection"),
-        (b"SSH-2.0-OpenSSH\r\n", "no answer in HTTP: "),
+        (b"SSH-2.0-OpenSSH\r\n", "not an HTTP response: "),
     ],
 )
-def test_what_is_no_answer_is_told(loop: Loop, response: bytes, seen: str) -> None:
-    with pytest.raises(ConnectionError, match=seen):
-        answered(loop, response)
+def test_an_invalid_response_is_an_error(loop: Loop, response: bytes, message: str) -> None:
+    with pytest.raises(ConnectionError, match=message):
+        status_of(loop, response)
 
 
-def test_a_reset_after_the_status_does_not_matter(loop: Loop) -> None:
+def test_a_reset_after_the_status_is_ignored(loop: Loop) -> None:
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\nbody")
         writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 9\r\n\r\nhalf")

@@ -1,4 +1,4 @@
-"""Tests of the Node preload: whom it redirects, whom it refuses, and whom it leaves alone."""
+"""The preload script for Node: the connections that it redirects, blocks and leaves alone."""
 
 from __future__ import annotations
 
@@ -23,13 +23,11 @@ from tests.gateway.servers import PATIENCE_S, Loop, tool, web
 PRELOAD = Path(mock_fal.gateway.__file__).parent / "preload.cjs"
 FIXTURES = Path(__file__).parent / "node"
 
-pytestmark = pytest.mark.skipif(
-    os.name == "nt", reason="Node on Windows wants more of an environment than ours"
-)
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Node on Windows needs more environment variables")
 
 
 def node(script: str, *arguments: str, env: Mapping[str, str]) -> Any:
-    """What a program prints, as JSON; anything on stderr is a failure."""
+    """The JSON output of a program, which prints nothing on stderr."""
     done = subprocess.run(
         [tool("node"), str(FIXTURES / script), *arguments],
         env={"PATH": os.environ["PATH"], **env},
@@ -41,8 +39,8 @@ def node(script: str, *arguments: str, env: Mapping[str, str]) -> Any:
     return json.loads(done.stdout)
 
 
-def run_of(authority: Authority, tls_port: int, **changes: Any) -> dict[str, str]:
-    """A run's environment without its proxy and its extra roots: the preload has to do without."""
+def run_environment(authority: Authority, tls_port: int, **changes: Any) -> dict[str, str]:
+    """The environment of `mock-fal run` without its proxy and extra roots, which the preload does not use."""
     variables, _ = environment(
         base={},
         proxy_url="http://127.0.0.1:9",
@@ -66,24 +64,26 @@ def run_of(authority: Authority, tls_port: int, **changes: Any) -> dict[str, str
         *("tls-options", "tls-port-host", "tls-port-options", "tls-context"),
     ],
 )
-def test_every_client_of_node_reaches_us(authority: Authority, tls_port: int, client: str) -> None:
-    seen = node("clients.cjs", client, "https://queue.fal.run/path", env=run_of(authority, tls_port))
-    assert (seen["body"]["target"], seen["body"]["headers"]["host"]) == ("/path", "queue.fal.run")
+def test_all_node_clients_reach_mock_fal(authority: Authority, tls_port: int, client: str) -> None:
+    result = node(
+        "clients.cjs", client, "https://queue.fal.run/path", env=run_environment(authority, tls_port)
+    )
+    assert (result["body"]["target"], result["body"]["headers"]["host"]) == ("/path", "queue.fal.run")
 
 
-def test_tls_over_a_socket_of_ones_own_reaches_us_too(authority: Authority, tls_port: int) -> None:
-    """Who opens the connection apart from TLS gets its roots from NODE_EXTRA_CA_CERTS."""
-    env = {**run_of(authority, tls_port), "NODE_EXTRA_CA_CERTS": str(authority.ca_file)}
-    seen = node("clients.cjs", "tls-socket", "https://fal.run/path", env=env)
-    assert seen["body"]["headers"]["host"] == "fal.run"
+def test_tls_over_an_existing_socket_reaches_mock_fal(authority: Authority, tls_port: int) -> None:
+    """A client that opens the TCP connection itself gets the roots from NODE_EXTRA_CA_CERTS."""
+    env = {**run_environment(authority, tls_port), "NODE_EXTRA_CA_CERTS": str(authority.ca_file)}
+    result = node("clients.cjs", "tls-socket", "https://fal.run/path", env=env)
+    assert result["body"]["headers"]["host"] == "fal.run"
 
 
-def test_a_module_that_imports_by_name_reaches_us(authority: Authority, tls_port: int) -> None:
-    assert node("esm.mjs", "v3.fal.media", env=run_of(authority, tls_port)) == {"authorized": True}
+def test_a_module_that_imports_by_name_reaches_mock_fal(authority: Authority, tls_port: int) -> None:
+    assert node("esm.mjs", "v3.fal.media", env=run_environment(authority, tls_port)) == {"authorized": True}
 
 
-def test_being_loaded_twice_changes_nothing(authority: Authority, tls_port: int) -> None:
-    env = run_of(authority, tls_port)
+def test_loading_it_twice_changes_nothing(authority: Authority, tls_port: int) -> None:
+    env = run_environment(authority, tls_port)
     env["NODE_OPTIONS"] += f" --require {PRELOAD}"
     assert "body" in node("clients.cjs", "fetch", "https://fal.run/", env=env)
 
@@ -92,14 +92,14 @@ def test_being_loaded_twice_changes_nothing(authority: Authority, tls_port: int)
 def test_a_host_of_fal_that_is_not_emulated_fails_and_is_named(
     authority: Authority, tls_port: int, client: str
 ) -> None:
-    seen = node("clients.cjs", client, "https://wma.fal.run/", env=run_of(authority, tls_port))
-    assert seen["error"].startswith("mock-fal does not emulate wma.fal.run. ")
-    assert seen["code"] == "ERR_MOCK_FAL_REFUSED"
+    result = node("clients.cjs", client, "https://wma.fal.run/", env=run_environment(authority, tls_port))
+    assert result["error"].startswith("mock-fal does not emulate wma.fal.run. ")
+    assert result["code"] == "ERR_MOCK_FAL_BLOCKED"
 
 
-def test_fal_by_plain_http_fails_with_advice(authority: Authority, tls_port: int) -> None:
-    seen = node("clients.cjs", "fetch", "http://queue.fal.run/", env=run_of(authority, tls_port))
-    assert seen["error"].startswith("mock-fal answers queue.fal.run by https on port 443 only. ")
+def test_fal_over_plain_http_fails_with_advice(authority: Authority, tls_port: int) -> None:
+    result = node("clients.cjs", "fetch", "http://queue.fal.run/", env=run_environment(authority, tls_port))
+    assert result["error"].startswith("mock-fal serves queue.fal.run over https on port 443 only. ")
 
 
 @pytest.mark.parametrize(
@@ -109,23 +109,26 @@ def test_fal_by_plain_http_fails_with_advice(authority: Authority, tls_port: int
 def test_offline_other_hosts_fail_and_are_named(
     authority: Authority, tls_port: int, client: str, url: str
 ) -> None:
-    seen = node("clients.cjs", client, url, env=run_of(authority, tls_port, offline=True))
-    assert seen["error"].startswith("mock-fal is offline and refuses ")
-    assert seen["code"] == "ERR_MOCK_FAL_REFUSED"
+    result = node("clients.cjs", client, url, env=run_environment(authority, tls_port, offline=True))
+    assert result["error"].startswith("mock-fal is offline and blocks ")
+    assert result["code"] == "ERR_MOCK_FAL_BLOCKED"
 
 
 @pytest.mark.parametrize("offline", [False, True])
-def test_a_server_of_the_users_own_is_left_alone(
+def test_a_local_server_is_left_alone(
     authority: Authority, loop: Loop, tls_port: int, tmp_path: Path, offline: bool
 ) -> None:
     own = trustme.CA()
     own.cert_pem.write_to_path(tmp_path / "own.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     own.issue_cert("localhost").configure_cert(context)
-    env = {**run_of(authority, tls_port, offline=offline), "NODE_EXTRA_CA_CERTS": str(tmp_path / "own.pem")}
+    env = {
+        **run_environment(authority, tls_port, offline=offline),
+        "NODE_EXTRA_CA_CERTS": str(tmp_path / "own.pem"),
+    }
     with loop.serving(web, context) as port:
-        seen = node("clients.cjs", "https", f"https://localhost:{port}/mine", env=env)
-    assert (seen["body"]["target"], seen["body"]["headers"]["host"]) == ("/mine", f"localhost:{port}")
+        result = node("clients.cjs", "https", f"https://localhost:{port}/mine", env=env)
+    assert (result["body"]["target"], result["body"]["headers"]["host"]) == ("/mine", f"localhost:{port}")
 
 
 def test_a_pipe_is_left_alone(authority: Authority, loop: Loop, tls_port: int, tmp_path: Path) -> None:
@@ -139,9 +142,9 @@ def test_a_pipe_is_left_alone(authority: Authority, loop: Loop, tls_port: int, t
         await server.wait_closed()
 
     server = loop.run(listen())
-    seen = node("clients.cjs", "pipe", path, env=run_of(authority, tls_port, offline=True))
+    result = node("clients.cjs", "pipe", path, env=run_environment(authority, tls_port, offline=True))
     loop.run(stop())
-    assert seen == {"body": {"connected": True}}
+    assert result == {"body": {"connected": True}}
 
 
 @pytest.mark.parametrize(
@@ -153,10 +156,10 @@ def test_a_pipe_is_left_alone(authority: Authority, loop: Loop, tls_port: int, t
         {"MOCK_FAL_HOSTS": ""},
     ],
 )
-def test_with_wrong_variables_it_does_nothing(
+def test_with_invalid_variables_it_does_nothing(
     authority: Authority, loop: Loop, tls_port: int, broken: dict[str, str]
 ) -> None:
-    env = {**run_of(authority, tls_port, offline=True), **broken}
+    env = {**run_environment(authority, tls_port, offline=True), **broken}
     with loop.serving(web) as port:
         assert "body" in node("clients.cjs", "fetch", f"http://127.0.0.1:{port}/", env=env)
     patched = "require('net').Socket.prototype.connect.toString().includes('refusal')"
@@ -166,11 +169,11 @@ def test_with_wrong_variables_it_does_nothing(
 
 
 @pytest.mark.parametrize("ca", ["", "/nonexistent"])
-def test_without_its_certificate_no_handshake_succeeds(authority: Authority, tls_port: int, ca: str) -> None:
-    """The run is over, say, and its files are gone: the live service is out of reach all the same."""
-    env = {**run_of(authority, tls_port), "MOCK_FAL_CA": ca}
-    seen = node("clients.cjs", "fetch", "https://fal.run/", env=env)
-    assert seen["code"] in {"UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "SELF_SIGNED_CERT_IN_CHAIN"}
+def test_without_the_certificate_no_handshake_succeeds(authority: Authority, tls_port: int, ca: str) -> None:
+    """If the server has stopped and its files are removed, the live service is still not reached."""
+    env = {**run_environment(authority, tls_port), "MOCK_FAL_CA": ca}
+    result = node("clients.cjs", "fetch", "https://fal.run/", env=env)
+    assert result["code"] in {"UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "SELF_SIGNED_CERT_IN_CHAIN"}
 
 
 HOSTS = [
@@ -199,16 +202,18 @@ HOSTS = [
 
 
 @pytest.mark.parametrize("offline", [False, True])
-def test_the_preload_and_the_proxy_decide_alike(authority: Authority, tls_port: int, offline: bool) -> None:
+def test_the_preload_and_the_proxy_make_the_same_decisions(
+    authority: Authority, tls_port: int, offline: bool
+) -> None:
     allow_host = ("allowed.com", "allowed.fal.ai")
-    wanted = [(host, port) for host in HOSTS for port in (443, 80)]
-    env = run_of(authority, tls_port, offline=offline, allow_host=allow_host)
-    env["MOCK_FAL_PROXY"] = ""  # nobody to tell: here only the decisions are looked at
+    targets = [(host, port) for host in HOSTS for port in (443, 80)]
+    env = run_environment(authority, tls_port, offline=offline, allow_host=allow_host)
+    env["MOCK_FAL_PROXY"] = ""  # no report: only the decisions are compared
     env["NODE_OPTIONS"] = f"--require {FIXTURES / 'recorder.cjs'} {env['NODE_OPTIONS']}"
-    seen = node("decisions.cjs", json.dumps(wanted), env=env)
-    events = [decide(host, port, offline=offline, allow_host=allow_host) for host, port in wanted]
+    result = node("decisions.cjs", json.dumps(targets), env=env)
+    events = [decide(host, port, offline=offline, allow_host=allow_host) for host, port in targets]
     expected = [
         {"kind": event.kind, "message": f"{event.reason}. {event.advice}".strip(". ")} for event in events
     ]
-    seen = [{**decision, "message": decision["message"].strip(". ")} for decision in seen]
-    assert dict(zip(wanted, seen, strict=True)) == dict(zip(wanted, expected, strict=True))
+    result = [{**decision, "message": decision["message"].strip(". ")} for decision in result]
+    assert dict(zip(targets, result, strict=True)) == dict(zip(targets, expected, strict=True))

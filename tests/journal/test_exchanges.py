@@ -7,30 +7,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_fal.clock import EPOCH
-from mock_fal.journal.exchanges import Exchange, Journal, Kind, packed
+from mock_fal.journal.exchanges import Exchange, ExchangeKind, Journal, pack_headers
 
 HEADERS = [(b"content-type", b"application/json"), (b"x-odd", b"a: b:c"), (b"x-odd", b"")]
 
 
 def exchange(tenant: str = "alice", *, query: str = "", body: bytes = b'{"prompt":"a cat"}') -> Exchange:
-    head = packed(HEADERS)
+    head = pack_headers(HEADERS)
     return Exchange(EPOCH, tenant, "POST", "queue.fal.run", "/fal-ai/flux/dev", query, head, body, 200, b"")
 
 
-def test_an_exchange_tells_its_address_in_fals_own_words() -> None:
+def test_the_url_has_fals_host() -> None:
     assert exchange().url == "https://queue.fal.run/fal-ai/flux/dev"
     assert exchange(query="logs=1").url == "https://queue.fal.run/fal-ai/flux/dev?logs=1"
 
 
-def test_an_exchange_is_shown_in_a_few_words() -> None:
+def test_the_repr_is_short() -> None:
     assert repr(exchange()) == "<POST https://queue.fal.run/fal-ai/flux/dev → 200>"
 
 
-def test_an_exchange_gives_the_document_that_was_sent() -> None:
+def test_the_request_body_is_available_as_json() -> None:
     assert exchange().json == {"prompt": "a cat"}
 
 
-def test_headers_come_out_as_they_went_in() -> None:
+def test_packed_headers_unpack_equal() -> None:
     assert exchange().request_headers == HEADERS
     assert exchange().response_headers == []
 
@@ -38,18 +38,18 @@ def test_headers_come_out_as_they_went_in() -> None:
 def test_the_journal_keeps_the_latest_exchanges() -> None:
     journal = Journal(max_exchanges=3)
     written = [exchange() for _ in range(5)]
-    for each in written:
-        journal.append(each)
+    for item in written:
+        journal.append(item)
     assert list(journal) == written[2:]
     assert journal.latest(2) == [written[4], written[3]]
 
 
 @given(st.lists(st.integers(0, 200), max_size=30))
-def test_the_bodies_never_come_to_more_than_the_limit_but_for_a_single_one(sizes: list[int]) -> None:
+def test_the_size_of_all_bodies_is_limited_except_for_a_single_one(sizes: list[int]) -> None:
     journal = Journal(max_exchanges=1000, max_bytes=100)
     for size in sizes:
         journal.append(exchange(body=b"x" * size))
-    assert len(journal) <= 1 or sum(len(each.request_body) for each in journal) <= 100
+    assert len(journal) <= 1 or sum(len(item.request_body) for item in journal) <= 100
 
 
 def test_the_latest_exchange_is_always_kept() -> None:
@@ -59,28 +59,28 @@ def test_the_latest_exchange_is_always_kept() -> None:
     assert list(journal) == [large]
 
 
-def test_a_body_that_grew_is_counted_when_it_is_weighed() -> None:
+def test_update_size_counts_a_body_that_has_grown() -> None:
     journal = Journal(max_exchanges=3, max_bytes=100)
     first, second, third = (exchange(body=b"") for _ in range(3))
-    for each in (first, second, third):
-        journal.append(each)
+    for item in (first, second, third):
+        journal.append(item)
     second.response_body = b"x" * 99
-    journal.weigh(second)
+    journal.update_size(second)
     assert (list(journal), journal.body_bytes) == ([first, second, third], 99)
     third.response_body = b"xx"
-    journal.weigh(third)
+    journal.update_size(third)
     assert (list(journal), journal.body_bytes) == ([third], 2)
-    journal.weigh(first)
+    journal.update_size(first)
     assert journal.body_bytes == 2
 
 
 def test_clearing_one_tenant_leaves_the_others() -> None:
     journal = Journal(max_exchanges=3)
-    theirs = exchange("bob")
-    for each in (exchange("alice"), theirs, exchange("alice")):
-        journal.append(each)
+    other = exchange("bob")
+    for item in (exchange("alice"), other, exchange("alice")):
+        journal.append(item)
     journal.clear("alice")
-    assert list(journal) == [theirs]
+    assert list(journal) == [other]
     journal.clear()
     assert len(journal) == 0
 
@@ -109,51 +109,54 @@ def test_clearing_one_tenant_leaves_the_others() -> None:
         ("GET", "evil.fal.run/x/y", "other", None),
     ],
 )
-def test_an_exchange_tells_what_was_asked_for(
+def test_an_exchange_knows_its_operation_and_endpoint(
     method: str, address: str, operation: str, endpoint: str | None
 ) -> None:
     host, slash, path = address.partition("/")
-    each = Exchange(EPOCH, "alice", method, host, slash + path, "", b"", b"", 200, b"")
-    assert (each.operation, each.endpoint) == (operation, endpoint)
-    assert each.is_submission is (operation in ("submit", "run", "stream", "realtime"))
+    item = Exchange(EPOCH, "alice", method, host, slash + path, "", b"", b"", 200, b"")
+    assert (item.operation, item.endpoint) == (operation, endpoint)
+    assert item.is_submission is (operation in ("submit", "run", "stream", "realtime"))
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000])
-def test_what_is_no_json_is_no_input(body: bytes) -> None:
+def test_a_body_that_is_not_json_has_no_input(body: bytes) -> None:
     assert exchange(body=body).input is None
     assert exchange().input == {"prompt": "a cat"}
 
 
-def test_an_answer_that_goes_on_has_taken_no_time_yet() -> None:
-    each = exchange()
-    each.received_at = 10.0
-    assert each.duration_s is None
-    each.sent_at = 12.5
-    assert each.duration_s == 2.5
+def test_an_unfinished_response_has_no_duration() -> None:
+    item = exchange()
+    item.received_at = 10.0
+    assert item.duration_s is None
+    item.sent_at = 12.5
+    assert item.duration_s == 2.5
 
 
-def test_numbers_go_on_whatever_is_forgotten() -> None:
+def test_numbers_are_not_reused_after_a_clear() -> None:
     journal = Journal(max_exchanges=1)
-    for each in (exchange("alice"), exchange("bob")):
-        journal.append(each)
+    for item in (exchange("alice"), exchange("bob")):
+        journal.append(item)
     journal.clear()
     journal.append(exchange())
-    assert [each.number for each in journal] == [3]
+    assert [item.number for item in journal] == [3]
 
 
-@given(st.lists(st.sampled_from(["ask", "forget alice", "forget all"]), max_size=30))
-def test_totals_count_what_ever_was(story: list[str]) -> None:
+@given(st.lists(st.sampled_from(["append", "clear alice", "clear all"]), max_size=30))
+def test_totals_include_removed_exchanges(events: list[str]) -> None:
     journal = Journal(max_exchanges=2)
-    for event in story:
-        if event == "ask":
+    for event in events:
+        if event == "append":
             journal.append(exchange())
         else:
-            journal.clear("alice" if event == "forget alice" else None)
-    assert journal.totals() == Counter({Kind("queue.fal.run", "submit", 200): story.count("ask")}) + Counter()
+            journal.clear("alice" if event == "clear alice" else None)
+    assert (
+        journal.totals()
+        == Counter({ExchangeKind("queue.fal.run", "submit", 200): events.count("append")}) + Counter()
+    )
 
 
-def test_hosts_that_we_do_not_emulate_are_counted_as_one() -> None:
+def test_hosts_that_are_not_emulated_are_counted_as_other() -> None:
     journal = Journal(max_exchanges=1)
     for host in ("a.fal.run", "b.fal.run"):
         journal.append(Exchange(EPOCH, "alice", "GET", host, "/", "", b"", b"", 501, b""))
-    assert journal.totals() == {Kind("other", "other", 501): 2}
+    assert journal.totals() == {ExchangeKind("other", "other", 501): 2}

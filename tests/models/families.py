@@ -1,4 +1,4 @@
-"""Asking the endpoints of the catalog, as the tests of their families do."""
+"""Helpers for the tests of model families: run an endpoint, and read its first image."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ FOUR = ["url", "width", "height", "content_type"]
 SIX = ["url", "content_type", "file_name", "file_size", "width", "height"]
 RAW = ["content", "content_type", "height", "width"]
 
-ELSEWHERE = "https://example.com/cat.png"
+EXTERNAL_URL = "https://example.com/cat.png"
 
 
 def picture(width: int = 320, height: int = 240, color: str = "red") -> str:
-    """A data URI."""
+    """A picture of one colour as a data URI."""
     file = io.BytesIO()
     Image.new("RGB", (width, height), color).save(file, "PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def ask(endpoint: str, **asked: object) -> RunnerResponse:
-    """What comes out for a cat; where there must be a picture, it is a small red one unless told otherwise."""
+def run(endpoint: str, **arguments: object) -> RunnerResponse:
+    """The response to the prompt "a cat" and, where a picture is required, a small red one, unless given."""
     fields = schema(endpoint).input.model_fields
-    named: dict[str, object] = {"prompt": "a cat"}
+    defaults: dict[str, object] = {"prompt": "a cat"}
     if "image_urls" in fields:
-        named["image_urls"] = [picture()]
+        defaults["image_urls"] = [picture()]
     elif "image_url" in fields and fields["image_url"].is_required():
-        named["image_url"] = picture()
+        defaults["image_url"] = picture()
     emulator = Emulator(Settings(), ManualClock())
     try:
-        body = json.dumps({**named, **asked}).encode()
+        body = json.dumps({**defaults, **arguments}).encode()
         outcome = emulator.run(EndpointId.parse(endpoint), body, "ana").outcome
     finally:
         emulator.close()
@@ -49,12 +49,12 @@ def ask(endpoint: str, **asked: object) -> RunnerResponse:
 
 
 def first(response: RunnerResponse) -> dict[str, Any]:
-    """The first picture."""
+    """The first image."""
     image: dict[str, Any] = response.body["images"][0]
     return image
 
 
 def size(response: RunnerResponse) -> tuple[int, int]:
-    """Its width and height."""
+    """Width and height of the first image."""
     image = first(response)
     return image["width"], image["height"]

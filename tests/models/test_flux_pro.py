@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.models.families import FOUR, SIX, ask, first, picture, size
+from tests.models.families import FOUR, SIX, first, picture, run, size
 
 V11, ULTRA, KONTEXT = "fal-ai/flux-pro/v1.1", "fal-ai/flux-pro/v1.1-ultra", "fal-ai/flux-pro/kontext"
 
@@ -12,14 +12,14 @@ V11, ULTRA, KONTEXT = "fal-ai/flux-pro/v1.1", "fal-ai/flux-pro/v1.1-ultra", "fal
 @pytest.mark.parametrize(
     ("endpoint", "keys"), [(V11, FOUR), (ULTRA, FOUR), (KONTEXT, SIX), (f"{KONTEXT}/max", SIX)]
 )
-def test_an_image_has_the_keys_of_its_generation(endpoint: str, keys: list[str]) -> None:
-    image = first(ask(endpoint))
+def test_an_image_has_the_keys_of_its_model(endpoint: str, keys: list[str]) -> None:
+    image = first(run(endpoint))
     assert list(image) == keys
     assert image["url"].path.endswith(image.get("file_name", ".jpg"))
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "asked", "expected"),
+    ("endpoint", "arguments", "expected"),
     [
         (V11, {}, (1024, 768)),
         (V11, {"image_size": "square"}, (512, 512)),
@@ -35,13 +35,13 @@ def test_an_image_has_the_keys_of_its_generation(endpoint: str, keys: list[str])
         (KONTEXT, {"image_url": picture(1, 900)}, (672, 1568)),
     ],
 )
-def test_the_size_is_that_of_the_ratio(
-    endpoint: str, asked: dict[str, object], expected: tuple[int, int]
+def test_the_size_follows_from_the_aspect_ratio(
+    endpoint: str, arguments: dict[str, object], expected: tuple[int, int]
 ) -> None:
-    assert size(ask(endpoint, **asked)) == expected
+    assert size(run(endpoint, **arguments)) == expected
 
 
 @pytest.mark.parametrize("endpoint", [V11, ULTRA, KONTEXT])
-def test_nobody_can_switch_the_checker_off(endpoint: str) -> None:
-    response = ask(endpoint, prompt="a cat [mock: nsfw]", enable_safety_checker=False)
+def test_the_safety_checker_can_not_be_disabled(endpoint: str) -> None:
+    response = run(endpoint, prompt="a cat [mock: nsfw]", enable_safety_checker=False)
     assert response.body["has_nsfw_concepts"] == [True]

@@ -1,4 +1,4 @@
-"""What all image models have in common whose inputs are read by their names."""
+"""The behaviour that all endpoints of `image_runner` share."""
 
 from __future__ import annotations
 
@@ -6,50 +6,50 @@ import pytest
 
 from mock_fal.models.catalog import FAMILIES, schema
 from mock_fal.requests.outcome import pictures_in
-from tests.models.families import ELSEWHERE, ask, first, picture, size
+from tests.models.families import EXTERNAL_URL, first, picture, run, size
 
-PAINTING = [id for id, family in FAMILIES.items() if family not in ("flux", "any_llm")]
+ENDPOINTS = [id for id, family in FAMILIES.items() if family not in ("flux", "any_llm")]
 I2I, EDIT, SDXL = "fal-ai/flux/dev/image-to-image", "fal-ai/flux-2/edit", "fal-ai/fast-sdxl/image-to-image"
-FROM_A_PICTURE = [
-    id for id in PAINTING if any(name.startswith("image_url") for name in schema(id).input.model_fields)
+WITH_INPUT_PICTURE = [
+    id for id in ENDPOINTS if any(name.startswith("image_url") for name in schema(id).input.model_fields)
 ]
 
-every_endpoint = pytest.mark.parametrize("endpoint", PAINTING)
+every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS)
 
 
 @every_endpoint
-def test_the_answer_is_what_the_schema_says(endpoint: str) -> None:
-    response = ask(endpoint, seed=7)
+def test_the_output_matches_the_schema(endpoint: str) -> None:
+    response = run(endpoint, seed=7)
     output = schema(endpoint).output
     assert (response.status, list(response.body)) == (200, list(output.model_fields))
     assert response.body["seed"] == 7
-    shown = {
+    output_json = {
         **response.body,
         "images": [{**image, "url": "", "content": b""} for image in response.body["images"]],
     }
-    assert output.model_validate(shown)
+    assert output.model_validate(output_json)
 
 
-@pytest.mark.parametrize("endpoint", FROM_A_PICTURE)
-def test_the_picture_that_is_given_shows(endpoint: str) -> None:
+@pytest.mark.parametrize("endpoint", WITH_INPUT_PICTURE)
+def test_the_input_picture_shows_through(endpoint: str) -> None:
     field = "image_urls" if endpoint == EDIT else "image_url"
-    response = ask(endpoint, **{field: [picture()] if endpoint == EDIT else picture()})
+    response = run(endpoint, **{field: [picture()] if endpoint == EDIT else picture()})
     [file] = pictures_in(response.body)
     assert file.recipe.source
 
 
-@pytest.mark.parametrize("endpoint", [id for id in PAINTING if id not in FROM_A_PICTURE])
-def test_nothing_is_opened_where_no_picture_can_be_given(endpoint: str) -> None:
-    [file] = pictures_in(ask(endpoint, image_url="no address at all").body)
+@pytest.mark.parametrize("endpoint", [id for id in ENDPOINTS if id not in WITH_INPUT_PICTURE])
+def test_an_endpoint_without_input_pictures_ignores_image_url(endpoint: str) -> None:
+    [file] = pictures_in(run(endpoint, image_url="not a URL").body)
     assert file.recipe.source is None
 
 
-def test_of_several_pictures_the_first_that_is_seen_shows() -> None:
-    assert size(ask(EDIT, image_urls=[ELSEWHERE, picture(50, 60), picture(70, 80)])) == (50, 60)
+def test_of_several_pictures_the_first_readable_one_is_used() -> None:
+    assert size(run(EDIT, image_urls=[EXTERNAL_URL, picture(50, 60), picture(70, 80)])) == (50, 60)
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "asked", "content_type"),
+    ("endpoint", "arguments", "content_type"),
     [
         (I2I, {}, "image/jpeg"),
         (EDIT, {}, "image/png"),
@@ -57,28 +57,30 @@ def test_of_several_pictures_the_first_that_is_seen_shows() -> None:
         (SDXL, {"format": "png"}, "image/png"),
     ],
 )
-def test_the_format_is_the_one_asked_for(endpoint: str, asked: dict[str, object], content_type: str) -> None:
-    assert first(ask(endpoint, **asked))["content_type"] == content_type
+def test_the_format_is_the_requested_one(
+    endpoint: str, arguments: dict[str, object], content_type: str
+) -> None:
+    assert first(run(endpoint, **arguments))["content_type"] == content_type
 
 
-def test_the_same_picture_gives_the_same_seed_by_whatever_address() -> None:
-    """Every upload has another address; a run repeats all the same."""
-    spelled = picture().replace("data:image/png", "data:")
-    one, other, third = (ask(I2I, image_url=url) for url in (picture(), spelled, picture(color="blue")))
-    assert one.body["seed"] == other.body["seed"] != third.body["seed"]
+def test_the_seed_depends_on_the_picture_and_not_on_its_url() -> None:
+    """Each upload has another URL, and the same test must still give the same result."""
+    other_uri = picture().replace("data:image/png", "data:")
+    first_run, same_picture, other_picture = (
+        run(I2I, image_url=url) for url in (picture(), other_uri, picture(color="blue"))
+    )
+    assert first_run.body["seed"] == same_picture.body["seed"] != other_picture.body["seed"]
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "asked", "field"),
+    ("endpoint", "arguments", "field"),
     [
         (I2I, {"image_url": "cat.png"}, "image_url"),
         (EDIT, {"image_urls": [picture(), "cat.png"]}, "image_urls"),
     ],
 )
-def test_a_file_that_is_not_there_is_the_models_error(
-    endpoint: str, asked: dict[str, object], field: str
-) -> None:
-    response = ask(endpoint, **asked)
+def test_a_missing_file_is_a_model_error(endpoint: str, arguments: dict[str, object], field: str) -> None:
+    response = run(endpoint, **arguments)
     assert (response.status, response.body["detail"]) == (
         422,
         [
@@ -93,18 +95,18 @@ def test_a_file_that_is_not_there_is_the_models_error(
     )
 
 
-def test_an_error_does_not_repeat_a_whole_file() -> None:
-    [item] = ask(I2I, image_url="data:," + "x" * 5000).body["detail"]
+def test_an_error_repeats_only_the_start_of_a_long_url() -> None:
+    [item] = run(I2I, image_url="data:," + "x" * 5000).body["detail"]
     assert (item["type"], len(item["input"])) == ("image_load_error", 1000)
 
 
 @every_endpoint
 def test_an_unsafe_picture_is_black(endpoint: str) -> None:
-    [file] = pictures_in(ask(endpoint, prompt="a cat [mock: nsfw]", enable_safety_checker=True).body)
+    [file] = pictures_in(run(endpoint, prompt="a cat [mock: nsfw]", enable_safety_checker=True).body)
     assert file.recipe.blank
 
 
 @every_endpoint
-def test_a_body_that_does_not_fit_is_refused(endpoint: str) -> None:
-    [item] = ask(endpoint, seed="x").body["detail"]
+def test_an_invalid_body_is_rejected(endpoint: str) -> None:
+    [item] = run(endpoint, seed="x").body["detail"]
     assert (item["loc"], item["type"]) == (["body", "seed"], "int_parsing")

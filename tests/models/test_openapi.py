@@ -1,4 +1,4 @@
-"""The OpenAPI documents of the models: from what pydantic writes to what OpenAPI 3.0 knows."""
+"""The OpenAPI documents of the models, converted from pydantic's JSON Schema to OpenAPI 3.0."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from mock_fal.models.descriptions import MODELS
 from mock_fal.models.field_descriptions import INPUTS, OUTPUTS
 
 
-def documented(endpoint: str) -> dict[str, Any]:
+def document_schemas(endpoint: str) -> dict[str, Any]:
     """The schemas of an endpoint's document."""
     document = openapi.document(endpoint)
     assert document is not None
     return dict(document["components"]["schemas"])
 
 
-# The fields of all that goes into the models and comes out of them.
+# All fields of the inputs and outputs of the models.
 PROPERTIES = [
-    (field, its)
+    (field, field_schema)
     for endpoint in FAMILIES
-    for name, part in documented(endpoint).items()
+    for name, schema_part in document_schemas(endpoint).items()
     if name != "QueueStatus"
-    for field, its in part["properties"].items()
+    for field, field_schema in schema_part["properties"].items()
 ]
 
 
@@ -47,25 +47,25 @@ class Whole(BaseModel):
 
 @pytest.fixture
 def schemas(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    """The schemas of an endpoint that takes a Whole."""
+    """The schemas of an endpoint whose input is Whole."""
     monkeypatch.setitem(FAMILIES, "fal-ai/some-model/v1.1", "flux")
     monkeypatch.setattr(openapi, "MODELS", {"fal-ai/some-model/v1.1": MODELS["fal-ai/flux/dev"]})
     monkeypatch.setattr(openapi, "schema", lambda endpoint: schema("fal-ai/flux/dev")._replace(input=Whole))
-    yield documented("fal-ai/some-model/v1.1")
+    yield document_schemas("fal-ai/some-model/v1.1")
     openapi.document.cache_clear()
 
 
-def test_a_schema_has_the_name_of_its_endpoint(schemas: dict[str, Any]) -> None:
+def test_a_schema_is_named_after_its_endpoint(schemas: dict[str, Any]) -> None:
     assert list(schemas) == ["QueueStatus", "SomeModelV11Input", "Part", "SomeModelV11Output", "Image"]
 
 
-def test_each_kind_of_field_is_said_in_the_words_of_3_0(schemas: dict[str, Any]) -> None:
+def test_each_kind_of_field_is_converted_to_openapi_3_0(schemas: dict[str, Any]) -> None:
     part = {"$ref": "#/components/schemas/Part"}
-    set_null = {"type": "object", "nullable": True, "enum": [None]}
+    null_branch = {"type": "object", "nullable": True, "enum": [None]}
     assert schemas["SomeModelV11Input"]["properties"] == {
         "exact": {"default": "one", "title": "Exact", "type": "string", "enum": ["one"]},
         "part": {"allOf": [part], "default": {"size": 1}},
-        "maybe": {"anyOf": [part, set_null]},
+        "maybe": {"anyOf": [part, null_branch]},
         "word": {
             "enum": ["a", "b", None],
             "type": "string",
@@ -74,12 +74,12 @@ def test_each_kind_of_field_is_said_in_the_words_of_3_0(schemas: dict[str, Any])
             "title": "Word",
         },
         "either": {"anyOf": [part, {"type": "string", "nullable": True}], "title": "Either"},
-        "parts": {"type": "array", "items": {"anyOf": [part, set_null]}, "default": [], "title": "Parts"},
+        "parts": {"type": "array", "items": {"anyOf": [part, null_branch]}, "default": [], "title": "Parts"},
         "named": {"type": "object", "additionalProperties": part, "default": {}, "title": "Named"},
     }
 
 
-def test_bounds_that_are_left_out_are_marked(schemas: dict[str, Any]) -> None:
+def test_exclusive_limits_are_marked(schemas: dict[str, Any]) -> None:
     assert schemas["Part"]["properties"]["size"] == {
         "default": 1,
         "exclusiveMaximum": True,
@@ -91,22 +91,22 @@ def test_bounds_that_are_left_out_are_marked(schemas: dict[str, Any]) -> None:
     }
 
 
-def test_what_needs_nothing_names_nothing(schemas: dict[str, Any]) -> None:
+def test_a_schema_without_required_fields_has_no_required(schemas: dict[str, Any]) -> None:
     assert "required" not in schemas["Part"]
 
 
 def test_every_field_is_described() -> None:
-    assert [field for field, its in PROPERTIES if "description" not in its] == []
+    assert [field for field, field_schema in PROPERTIES if "description" not in field_schema] == []
 
 
-def test_no_description_is_of_a_field_that_there_is_not() -> None:
+def test_every_description_belongs_to_a_field() -> None:
     assert INPUTS.keys() | OUTPUTS.keys() == {field for field, _ in PROPERTIES}
 
 
-def test_the_prompt_that_comes_out_is_described_as_such() -> None:
-    response = documented("fal-ai/flux/dev")["FluxDevOutput"]["properties"]
-    assert response["prompt"]["description"] == "The prompt that was used."
+def test_the_prompt_of_an_output_has_its_own_description() -> None:
+    properties = document_schemas("fal-ai/flux/dev")["FluxDevOutput"]["properties"]
+    assert properties["prompt"]["description"] == "The prompt that was used."
 
 
-def test_an_endpoint_that_there_is_not_has_none() -> None:
+def test_an_unknown_endpoint_has_no_document() -> None:
     assert openapi.document("fal-ai/unheard-of") is None

@@ -10,8 +10,8 @@ from mock_fal.pictures.random_stream import RandomStream
     ("width", "height", "columns", "rows"), [(1, 1, 1, 1), (8, 8, 1, 1), (9, 16, 2, 2), (1024, 768, 128, 96)]
 )
 def test_cells_cover_the_picture(width: int, height: int, columns: int, rows: int) -> None:
-    its = noise(RandomStream("a cat"), 50, width, height)
-    assert (its.columns, its.rows, len(its.cells)) == (columns, rows, columns * rows)
+    result = noise(RandomStream("a cat"), 50, width, height)
+    assert (result.columns, result.rows, len(result.cells)) == (columns, rows, columns * rows)
 
 
 def test_a_picture_has_the_same_noise_at_all_its_steps() -> None:

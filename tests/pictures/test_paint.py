@@ -18,7 +18,7 @@ from mock_fal.pictures.recipe import Format, Recipe
 
 CAT = Recipe("fal-ai/flux/schnell", "a cat", seed=7, width=320, height=240)
 
-# Of pixels before encoding: libjpeg and zlib may differ between platforms, these may not.
+# Digests of pixels before encoding, which are the same on every platform; libjpeg and zlib may differ.
 DIGESTS = [
     (Recipe("fal-ai/flux/schnell", "a cat", 7, 1024, 768), "5afbb08d1f05a4ee"),
     (Recipe("fal-ai/flux/schnell", "a cat", 7, 1024, 768, 1), "ac3e9a2526bf6001"),
@@ -48,7 +48,7 @@ DIGESTS = [
 ]
 
 
-def opened(file: bytes) -> Image.Image:
+def decode(file: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(file))
     picture.load()
     return picture
@@ -64,8 +64,8 @@ def joined(recipe: Recipe, whole_pixels: int) -> Image.Image:
 
 
 @pytest.mark.parametrize(("recipe", "digest"), DIGESTS, ids=[f"{n}" for n in range(len(DIGESTS))])
-def test_the_pixels_are_those_they_have_always_been(recipe: Recipe, digest: str) -> None:
-    """From Pillow 11.2.1 on. If one fails, users' stored pictures change as well: say so to them."""
+def test_the_pixels_have_not_changed(recipe: Recipe, digest: str) -> None:
+    """With Pillow 11.2.1 or later. A failure means that pictures stored by users change: put it in the changelog."""
     (picture,) = pictures(recipe)
     assert sha256(picture.tobytes()).hexdigest()[:16] == digest
 
@@ -79,16 +79,16 @@ def test_the_pixels_are_those_they_have_always_been(recipe: Recipe, digest: str)
 )
 @settings(deadline=None)
 def test_any_request_gives_a_picture_of_its_size(
-    prompt: str, seed: int, width: int, height: int, to: Format
+    prompt: str, seed: int, width: int, height: int, form: Format
 ) -> None:
-    picture = opened(paint(Recipe("fal-ai/flux/dev", prompt, seed, width, height, format=to)))
-    assert (picture.size, picture.mode, picture.format) == ((width, height), "RGB", to.upper())
+    picture = decode(paint(Recipe("fal-ai/flux/dev", prompt, seed, width, height, format=form)))
+    assert (picture.size, picture.mode, picture.format) == ((width, height), "RGB", form.upper())
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png"])
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (16, 16), (5000, 10), (10, 5000), (64, 64)])
-def test_odd_sizes_are_pictures_too(width: int, height: int, form: Format) -> None:
-    assert opened(paint(replace(CAT, width=width, height=height, format=form))).size == (width, height)
+def test_a_picture_can_have_any_size(width: int, height: int, form: Format) -> None:
+    assert decode(paint(replace(CAT, width=width, height=height, format=form))).size == (width, height)
 
 
 def test_the_same_recipe_gives_the_same_bytes() -> None:
@@ -97,50 +97,52 @@ def test_the_same_recipe_gives_the_same_bytes() -> None:
 
 def test_a_png_holds_exactly_the_painted_pixels() -> None:
     (picture,) = pictures(CAT)
-    assert opened(paint(replace(CAT, format="png"))).tobytes() == picture.tobytes()
+    assert decode(paint(replace(CAT, format="png"))).tobytes() == picture.tobytes()
 
 
-def test_a_jpeg_is_of_quality_95() -> None:
-    ours, theirs = io.BytesIO(paint(CAT)), io.BytesIO()
-    next(pictures(CAT)).save(theirs, "JPEG", quality=95)
-    assert ours.getvalue() == theirs.getvalue()
+def test_a_jpeg_has_quality_95() -> None:
+    expected = io.BytesIO()
+    next(pictures(CAT)).save(expected, "JPEG", quality=95)
+    assert paint(CAT) == expected.getvalue()
 
 
-def test_seeds_prompts_endpoints_and_numbers_can_be_told_apart_at_a_glance() -> None:
+def test_pictures_differ_visibly_by_seed_prompt_endpoint_and_index() -> None:
     recipes = [
         *(replace(CAT, index=index) for index in range(4)),
         replace(CAT, seed=8),
         replace(CAT, prompt="a dog"),
         replace(CAT, endpoint="fal-ai/flux/dev"),
     ]
-    seen = [next(pictures(recipe)) for recipe in recipes]
-    apart = [sum(ImageStat.Stat(ImageChops.difference(one, two)).mean) for one, two in combinations(seen, 2)]
-    assert min(apart) > 20
+    drawn = [next(pictures(recipe)) for recipe in recipes]
+    differences = [
+        sum(ImageStat.Stat(ImageChops.difference(one, two)).mean) for one, two in combinations(drawn, 2)
+    ]
+    assert min(differences) > 20
 
 
-def test_the_caption_stands_out_from_its_ground() -> None:
-    """Letters are in the lightest ink and the foot around them is dark, whatever the scene."""
+def test_the_caption_contrasts_with_its_background() -> None:
+    """Letters are light and the area around them is dark in every scene."""
     recipe = replace(CAT, width=1024, height=768, prompt="M" * 40)
     line = plan(recipe).caption[0]
-    foot = next(pictures(recipe)).convert("L").crop((line.x, line.y - line.size // 2, 500, line.y))
-    shades = foot.tobytes()
+    area = next(pictures(recipe)).convert("L").crop((line.x, line.y - line.size // 2, 500, line.y))
+    shades = area.tobytes()
     assert max(shades) > 225
     assert min(shades) < 70
 
 
 def test_a_blank_picture_is_black() -> None:
     assert next(pictures(replace(CAT, blank=True))).getcolors() == [(320 * 240, (0, 0, 0))]
-    assert opened(paint(replace(CAT, blank=True))).getcolors() == [(320 * 240, (0, 0, 0))]
+    assert decode(paint(replace(CAT, blank=True))).getcolors() == [(320 * 240, (0, 0, 0))]
 
 
-def test_a_picture_comes_out_of_the_noise() -> None:
+def test_less_noise_shows_more_of_the_picture() -> None:
     steps = [next(pictures(replace(CAT, noise=percent))) for percent in (100, 75, 50, 25, 0)]
-    apart = [sum(ImageStat.Stat(ImageChops.difference(each, steps[-1])).mean) for each in steps]
-    assert apart == sorted(apart, reverse=True)
-    assert apart[0] > 100
+    differences = [sum(ImageStat.Stat(ImageChops.difference(step, steps[-1])).mean) for step in steps]
+    assert differences == sorted(differences, reverse=True)
+    assert differences[0] > 100
 
 
-def test_noise_is_the_same_in_cells_of_eight_pixels() -> None:
+def test_noise_is_constant_in_cells_of_eight_pixels() -> None:
     noise = next(pictures(replace(CAT, noise=100)))
     small = noise.resize((40, 30), Image.Resampling.NEAREST)
     assert small.resize(noise.size, Image.Resampling.NEAREST).tobytes() == noise.tobytes()
@@ -148,24 +150,24 @@ def test_noise_is_the_same_in_cells_of_eight_pixels() -> None:
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_bands_make_the_noise_that_is_made_at_once(index: int) -> None:
+def test_noise_drawn_in_bands_equals_noise_drawn_at_once(index: int) -> None:
     recipe = replace(CAT, width=700, height=650, index=index, noise=50)
     assert joined(recipe, 100_000).tobytes() == next(pictures(recipe)).tobytes()
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_bands_make_the_picture_that_is_made_at_once(index: int) -> None:
+def test_a_picture_drawn_in_bands_equals_one_drawn_at_once(index: int) -> None:
     recipe = replace(CAT, width=700, height=650, index=index)
     assert joined(recipe, 100_000).tobytes() == next(pictures(recipe)).tobytes()
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png"])
-def test_a_file_made_of_bands_decodes_to_the_same_pixels(form: Format) -> None:
+def test_a_file_encoded_in_bands_decodes_to_the_same_pixels(form: Format) -> None:
     recipe = replace(CAT, width=700, height=650, format=form)
-    assert opened(paint(recipe, whole_pixels=100_000)).tobytes() == opened(paint(recipe)).tobytes()
+    assert decode(paint(recipe, whole_pixels=100_000)).tobytes() == decode(paint(recipe)).tobytes()
 
 
-def test_large_letters_are_set_as_well() -> None:
+def test_letters_too_large_for_the_cache_are_drawn() -> None:
     recipe = replace(CAT, width=2600, height=2600)
     assert plan(recipe).caption[0].size > 64
     assert joined(recipe, 3_000_000).getpixel((2, 2)) != (0, 0, 0)
@@ -189,7 +191,7 @@ print(grown, *Image.open(io.BytesIO(file)).size)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no getrusage")
 @pytest.mark.parametrize("form", ["jpeg", "png"])
 def test_the_largest_picture_takes_little_memory(form: Format) -> None:
-    """Its pixels are 600 MB; some 30 and 45 MB were measured."""
+    """Its raw pixels take 600 MB; 30 MB (JPEG) and 45 MB (PNG) were measured."""
     run = subprocess.run([sys.executable, "-c", MEASURE, form], capture_output=True, text=True, check=True)
     grown, width, height = map(int, run.stdout.split())
     assert (width, height) == (14142, 14142)

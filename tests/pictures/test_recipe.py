@@ -11,15 +11,15 @@ from mock_fal.pictures.recipe import Recipe
 CAT = Recipe("fal-ai/flux/schnell", "a cat", seed=7, width=1024, height=768)
 
 
-def test_the_content_type_is_that_of_the_format() -> None:
+def test_the_content_type_follows_from_the_format() -> None:
     assert (CAT.content_type, replace(CAT, format="png").content_type) == ("image/jpeg", "image/png")
 
 
-def test_a_recipe_can_not_be_changed() -> None:
+def test_a_recipe_is_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
         CAT.seed = 8  # type: ignore[misc]  # the point of the test
 
 
-def test_neither_recipe_nor_render_loads_pillow() -> None:
-    seen = "import sys, mock_fal.pictures.recipe, mock_fal.pictures.render; sys.exit('PIL' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", seen]).returncode == 0
+def test_importing_recipe_and_render_does_not_import_pillow() -> None:
+    code = "import sys, mock_fal.pictures.recipe, mock_fal.pictures.render; sys.exit('PIL' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

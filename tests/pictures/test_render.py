@@ -18,8 +18,8 @@ BIRD = replace(CAT, prompt="a bird")
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
-    """Pictures of ten bytes each, and the list of those that were made."""
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
+    """Makes pictures of ten bytes each; the list of recipes that were rendered."""
     recipes: list[Recipe] = []
 
     def ten_bytes(recipe: Recipe) -> bytes:
@@ -30,62 +30,62 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     return recipes
 
 
-def test_a_recipe_becomes_a_file() -> None:
+def test_a_recipe_is_rendered_to_a_file() -> None:
     assert render(CAT).startswith(b"\xff\xd8\xff")
     assert render(replace(CAT, format="png")).startswith(b"\x89PNG")
 
 
-def test_a_large_picture_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_pictures_are_limited_by_a_semaphore(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE_PIXELS", 100)
-    turns: list[str] = []
-    monkeypatch.setattr(module, "_large", Turns(turns))
+    events: list[str] = []
+    monkeypatch.setattr(module, "_large", RecordedSemaphore(events))
     render(CAT)
-    assert turns == ["in", "out"]
+    assert events == ["acquire", "release"]
 
 
-class Turns:
-    def __init__(self, seen: list[str]) -> None:
-        self.seen = seen
+class RecordedSemaphore:
+    def __init__(self, events: list[str]) -> None:
+        self.events = events
 
     def __enter__(self) -> None:
-        self.seen.append("in")
+        self.events.append("acquire")
 
     def __exit__(self, *_: object) -> None:
-        self.seen.append("out")
+        self.events.append("release")
 
 
-def test_a_picture_is_made_once(made: list[Recipe]) -> None:
+def test_a_picture_is_rendered_once(rendered: list[Recipe]) -> None:
     picture_cache = PictureCache()
     assert picture_cache.render(CAT) == picture_cache.render(replace(CAT)) == b"a cat     "
-    assert made == [CAT]
+    assert rendered == [CAT]
 
 
-def test_a_look_makes_nothing(made: list[Recipe]) -> None:
+def test_reading_the_cache_renders_nothing(rendered: list[Recipe]) -> None:
     picture_cache = PictureCache()
-    assert picture_cache.peek(CAT) is None
+    assert picture_cache.cached(CAT) is None
     picture_cache.render(CAT)
-    assert picture_cache.peek(CAT) == b"a cat     "
-    assert made == [CAT]
+    assert picture_cache.cached(CAT) == b"a cat     "
+    assert rendered == [CAT]
 
 
-def test_what_was_not_asked_for_longest_is_forgotten(made: list[Recipe]) -> None:
+def test_the_least_recently_used_picture_is_evicted(rendered: list[Recipe]) -> None:
     picture_cache = PictureCache(max_bytes=20)
     picture_cache.render(CAT)
     picture_cache.render(DOG)
-    picture_cache.peek(CAT)
+    picture_cache.cached(CAT)
     picture_cache.render(BIRD)
-    assert [picture_cache.peek(recipe) is None for recipe in (CAT, DOG, BIRD)] == [False, True, False]
+    assert [picture_cache.cached(recipe) is None for recipe in (CAT, DOG, BIRD)] == [False, True, False]
 
 
-def test_a_picture_beyond_the_budget_is_given_and_not_kept(made: list[Recipe]) -> None:
+def test_a_picture_larger_than_the_cache_is_returned_and_not_cached(rendered: list[Recipe]) -> None:
     picture_cache = PictureCache(max_bytes=9)
     assert picture_cache.render(CAT) == b"a cat     "
-    assert picture_cache.peek(CAT) is None
+    assert picture_cache.cached(CAT) is None
 
 
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Event:
-    """Set as soon as somebody waits for a picture that another thread makes."""
+    """Set as soon as a thread waits for a picture that another thread is rendering."""
     event = Event()
 
     class Watched(Future[bytes]):
@@ -97,44 +97,42 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Event:
     return event
 
 
-def both_ask(
+def render_in_two_threads(
     monkeypatch: pytest.MonkeyPatch, waiting: Event, make: Callable[[Recipe], bytes]
 ) -> list[Future[Any]]:
-    """Two threads ask for the same picture, the second while the first is at it."""
-    picture_cache, at_it = PictureCache(max_bytes=0), Event()
+    """Two threads render the same picture, the second while the first is still rendering."""
+    picture_cache, started = PictureCache(max_bytes=0), Event()
 
-    def slowly(recipe: Recipe) -> bytes:
-        at_it.set()
+    def slow_render(recipe: Recipe) -> bytes:
+        started.set()
         assert waiting.wait(30)
         return make(recipe)
 
-    monkeypatch.setattr(module, "render", slowly)
+    monkeypatch.setattr(module, "render", slow_render)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(picture_cache.render, CAT)
-        assert at_it.wait(30)
+        assert started.wait(30)
         return [first, threads.submit(picture_cache.render, CAT)]
 
 
-def test_two_who_ask_at_once_share_one_picture(
-    monkeypatch: pytest.MonkeyPatch, waiting: Event, made: list[Recipe]
+def test_concurrent_calls_share_one_rendering(
+    monkeypatch: pytest.MonkeyPatch, waiting: Event, rendered: list[Recipe]
 ) -> None:
-    first, second = both_ask(monkeypatch, waiting, module.render)
+    first, second = render_in_two_threads(monkeypatch, waiting, module.render)
     assert first.result() is second.result()
-    assert made == [CAT]
+    assert rendered == [CAT]
 
 
-def test_a_failure_reaches_all_who_wait_and_is_not_kept(
-    monkeypatch: pytest.MonkeyPatch, waiting: Event
-) -> None:
+def test_an_error_is_raised_in_all_waiting_calls(monkeypatch: pytest.MonkeyPatch, waiting: Event) -> None:
     def fail(recipe: Recipe) -> bytes:
         raise MemoryError(recipe.prompt)
 
-    first, second = both_ask(monkeypatch, waiting, fail)
+    first, second = render_in_two_threads(monkeypatch, waiting, fail)
     assert isinstance(first.exception(), MemoryError)
     assert isinstance(second.exception(), MemoryError)
 
 
-def test_after_a_failure_one_may_ask_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     picture_cache = PictureCache()
     with monkeypatch.context() as broken:
         broken.setattr(module, "render", lambda recipe: 1 / 0)

@@ -14,7 +14,7 @@ sides = st.integers(1, 6000)
 
 
 @given(st.sampled_from(FAMILIES), st.integers(), sides, sides)
-def test_tones_and_light_add_up_to_a_byte(family: Family, seed: int, width: int, height: int) -> None:
+def test_the_sum_of_tone_and_light_fits_in_a_byte(family: Family, seed: int, width: int, height: int) -> None:
     scene = family(RandomStream(seed), width, height)
     assert all(0 <= shape.tone <= DARKEST for shape in scene.shapes)
     assert 0 <= scene.ground <= DARKEST

@@ -21,191 +21,195 @@ from mock_fal.requests.lifecycle import (
     logs,
     next_change,
     next_stage,
-    part_due,
+    part_sent_at,
     plan,
     schedule,
     status,
 )
-from tests.strategies import moments, queues_of_tickets, schedules, spans, submissions
+from tests.strategies import moments, queues, schedules, spans, submissions
 
 
 def stage(state: Status) -> int:
     return [Queued, Running, Completed].index(type(state))
 
 
-def changes(its: Schedule, steps: int) -> list[float]:
-    """The moments of a life: its beginning, and each change after the one before, as far as there are any."""
-    endless = accumulate(repeat(steps), lambda now, _: next_change(its, steps, now), initial=its.queued_at)
-    return list(takewhile(lambda moment: moment < math.inf, islice(endless, steps + 10)))
+def changes(timetable: Schedule, steps: int) -> list[float]:
+    """The moment of submission and all later changes."""
+    moments = accumulate(
+        repeat(steps), lambda now, _: next_change(timetable, steps, now), initial=timetable.queued_at
+    )
+    return list(takewhile(lambda moment: moment < math.inf, islice(moments, steps + 10)))
 
 
-def story(queue_duration: float = 2, run_duration: float = 8, **options: float) -> Submission:
-    """A request that was submitted at the clocks' epoch."""
+def submitted(queue_duration: float = 2, run_duration: float = 8, **options: float) -> Submission:
+    """A request submitted at EPOCH."""
     return replace(Submission(1, EPOCH, queue_duration, run_duration), **options)  # type: ignore[arg-type]
 
 
-# -- the life of one request
+# -- the lifecycle of one request
 
 
 def test_a_request_waits_then_runs_then_is_completed() -> None:
-    its = schedule(story(), EPOCH + 2)
-    assert status(its, EPOCH, ahead=3) == Queued(3)
-    assert status(its, EPOCH + 1.75) == Queued(0)
-    assert status(its, EPOCH + 2) == Running()
-    assert status(its, EPOCH + 9.75) == Running()
-    assert status(its, EPOCH + 10) == Completed(8.0, Ending.ANSWERED)
-    assert status(its, EPOCH + 1e6) == Completed(8.0, Ending.ANSWERED)
+    timetable = schedule(submitted(), EPOCH + 2)
+    assert status(timetable, EPOCH, ahead=3) == Queued(3)
+    assert status(timetable, EPOCH + 1.75) == Queued(0)
+    assert status(timetable, EPOCH + 2) == Running()
+    assert status(timetable, EPOCH + 9.75) == Running()
+    assert status(timetable, EPOCH + 10) == Completed(8.0, Ending.RESPONDED)
+    assert status(timetable, EPOCH + 1e6) == Completed(8.0, Ending.RESPONDED)
 
 
 @given(schedules(), moments(), spans(100))
-def test_a_request_never_moves_back(its: Schedule, now: float, later: float) -> None:
-    assert stage(status(its, now)) <= stage(status(its, now + later))
+def test_a_request_never_moves_back(timetable: Schedule, now: float, later: float) -> None:
+    assert stage(status(timetable, now)) <= stage(status(timetable, now + later))
 
 
 @given(schedules())
-def test_every_request_ends(its: Schedule) -> None:
-    assert its.ends_at < math.inf
-    assert isinstance(status(its, its.ends_at), Completed)
+def test_every_request_ends(timetable: Schedule) -> None:
+    assert timetable.ends_at < math.inf
+    assert isinstance(status(timetable, timetable.ends_at), Completed)
 
 
 @given(submissions(), spans())
-def test_nothing_happens_before_it_was_asked_for(submission: Submission, wait_s: float) -> None:
-    its = schedule(submission, submission.ready_at + wait_s)
-    assert submission.queued_at <= its.leaves_queue_at <= its.ends_at
+def test_no_change_precedes_the_submission(submission: Submission, wait_s: float) -> None:
+    timetable = schedule(submission, submission.ready_at + wait_s)
+    assert submission.queued_at <= timetable.leaves_queue_at <= timetable.ends_at
 
 
 @given(schedules())
-def test_a_request_that_never_started_has_no_inference_time(its: Schedule) -> None:
-    over = status(its, its.ends_at)
-    assert isinstance(over, Completed)
-    assert (over.inference_s is None) == (its.ending in (Ending.TIMED_OUT, Ending.CANCELLED))
+def test_a_request_that_never_started_has_no_inference_time(timetable: Schedule) -> None:
+    completed = status(timetable, timetable.ends_at)
+    assert isinstance(completed, Completed)
+    assert (completed.inference_s is None) == (timetable.ending in (Ending.TIMED_OUT, Ending.CANCELLED))
 
 
-def test_a_request_without_waiting_and_work_is_completed_at_once() -> None:
-    its = schedule(story(queue_duration=0, run_duration=0), EPOCH)
-    assert status(its, EPOCH) == Completed(0.0, Ending.ANSWERED)
+def test_a_request_without_durations_is_completed_at_once() -> None:
+    timetable = schedule(submitted(queue_duration=0, run_duration=0), EPOCH)
+    assert status(timetable, EPOCH) == Completed(0.0, Ending.RESPONDED)
 
 
 # -- the start deadline
 
 
-def test_a_runner_that_comes_exactly_at_the_deadline_is_in_time() -> None:
-    its = schedule(story(start_timeout_s=2), EPOCH + 2)
-    assert its.ending is Ending.ANSWERED
+def test_a_start_exactly_at_the_deadline_is_in_time() -> None:
+    timetable = schedule(submitted(start_timeout_s=2), EPOCH + 2)
+    assert timetable.ending is Ending.RESPONDED
 
 
-def test_a_request_gives_up_at_its_deadline() -> None:
-    its = schedule(story(start_timeout_s=2), EPOCH + 2.25)
-    assert status(its, EPOCH + 1.75) == Queued(0)
-    assert status(its, EPOCH + 2) == Completed(None, Ending.TIMED_OUT)
+def test_a_request_times_out_at_its_deadline() -> None:
+    timetable = schedule(submitted(start_timeout_s=2), EPOCH + 2.25)
+    assert status(timetable, EPOCH + 1.75) == Queued(0)
+    assert status(timetable, EPOCH + 2) == Completed(None, Ending.TIMED_OUT)
 
 
-def test_the_deadline_no_longer_counts_once_a_runner_started() -> None:
-    its = schedule(story(start_timeout_s=2), EPOCH + 1)
-    assert status(its, EPOCH + 9) == Completed(8.0, Ending.ANSWERED)
+def test_the_deadline_has_no_effect_after_the_start() -> None:
+    timetable = schedule(submitted(start_timeout_s=2), EPOCH + 1)
+    assert status(timetable, EPOCH + 9) == Completed(8.0, Ending.RESPONDED)
 
 
 # -- cancellation
 
 
-def test_a_request_that_waits_is_gone_when_it_is_cancelled() -> None:
-    its = schedule(story(cancelled_at=EPOCH + 1), EPOCH + 2)
-    assert status(its, EPOCH + 0.75) == Queued(0)
-    assert status(its, EPOCH + 1) == Completed(None, Ending.CANCELLED)
+def test_a_waiting_request_ends_when_it_is_cancelled() -> None:
+    timetable = schedule(submitted(cancelled_at=EPOCH + 1), EPOCH + 2)
+    assert status(timetable, EPOCH + 0.75) == Queued(0)
+    assert status(timetable, EPOCH + 1) == Completed(None, Ending.CANCELLED)
 
 
-def test_a_runner_that_does_not_care_goes_on() -> None:
-    its = schedule(story(cancelled_at=EPOCH + 5), EPOCH + 2)
-    assert status(its, EPOCH + 10) == Completed(8.0, Ending.ANSWERED)
+def test_a_runner_ignores_a_cancellation_by_default() -> None:
+    timetable = schedule(submitted(cancelled_at=EPOCH + 5), EPOCH + 2)
+    assert status(timetable, EPOCH + 10) == Completed(8.0, Ending.RESPONDED)
 
 
 def test_a_runner_that_honours_a_cancellation_stops() -> None:
-    its = schedule(replace(story(cancelled_at=EPOCH + 5), honours_cancel=True), EPOCH + 2)
-    assert status(its, EPOCH + 4.75) == Running()
-    assert status(its, EPOCH + 5) == Completed(3.0, Ending.STOPPED)
+    timetable = schedule(replace(submitted(cancelled_at=EPOCH + 5), honours_cancel=True), EPOCH + 2)
+    assert status(timetable, EPOCH + 4.75) == Running()
+    assert status(timetable, EPOCH + 5) == Completed(3.0, Ending.STOPPED)
 
 
 @pytest.mark.parametrize("left_s", [1, 5])
-def test_a_request_is_over_when_its_caller_leaves(left_s: float) -> None:
-    left = story(cancelled_at=EPOCH + left_s, honours_cancel=True, caller_left=True)
-    its = schedule(left, EPOCH + 2)
-    assert (its.ends_at, its.ending) == (EPOCH + left_s, Ending.LEFT)
+def test_a_request_ends_when_its_client_disconnects(left_s: float) -> None:
+    disconnected = submitted(cancelled_at=EPOCH + left_s, honours_cancel=True, client_disconnected=True)
+    timetable = schedule(disconnected, EPOCH + 2)
+    assert (timetable.ends_at, timetable.ending) == (EPOCH + left_s, Ending.DISCONNECTED)
 
 
-def test_the_parts_of_a_stream_are_spread_evenly_and_end_with_the_run() -> None:
-    its = schedule(story(), EPOCH + 2)
-    assert [part_due(its, number, 4) for number in (1, 2, 3, 4)] == [EPOCH + at for at in (4, 6, 8, 10)]
+def test_the_parts_of_a_stream_are_spread_evenly_over_the_run() -> None:
+    timetable = schedule(submitted(), EPOCH + 2)
+    assert [part_sent_at(timetable, number, 4) for number in (1, 2, 3, 4)] == [
+        EPOCH + at for at in (4, 6, 8, 10)
+    ]
 
 
-def test_a_cancellation_at_the_start_finds_it_running() -> None:
-    its = schedule(replace(story(cancelled_at=EPOCH + 2), honours_cancel=True), EPOCH + 2)
-    assert status(its, EPOCH + 2) == Completed(0.0, Ending.STOPPED)
+def test_a_cancellation_at_the_start_stops_a_running_request() -> None:
+    timetable = schedule(replace(submitted(cancelled_at=EPOCH + 2), honours_cancel=True), EPOCH + 2)
+    assert status(timetable, EPOCH + 2) == Completed(0.0, Ending.STOPPED)
 
 
 def test_a_cancellation_at_the_end_is_too_late() -> None:
-    its = schedule(replace(story(cancelled_at=EPOCH + 10), honours_cancel=True), EPOCH + 2)
-    assert its.ending is Ending.ANSWERED
+    timetable = schedule(replace(submitted(cancelled_at=EPOCH + 10), honours_cancel=True), EPOCH + 2)
+    assert timetable.ending is Ending.RESPONDED
 
 
-def test_what_gave_up_before_was_not_cancelled() -> None:
-    assert schedule(story(start_timeout_s=1, cancelled_at=EPOCH + 1), math.inf).ending is Ending.TIMED_OUT
+def test_a_request_that_timed_out_cannot_be_cancelled() -> None:
+    assert schedule(submitted(start_timeout_s=1, cancelled_at=EPOCH + 1), math.inf).ending is Ending.TIMED_OUT
 
 
-def test_what_was_cancelled_before_did_not_give_up() -> None:
-    its = schedule(story(start_timeout_s=1, cancelled_at=EPOCH + 0.75), math.inf)
-    assert (its.ending, its.ends_at) == (Ending.CANCELLED, EPOCH + 0.75)
+def test_a_cancelled_request_does_not_time_out() -> None:
+    timetable = schedule(submitted(start_timeout_s=1, cancelled_at=EPOCH + 0.75), math.inf)
+    assert (timetable.ending, timetable.ends_at) == (Ending.CANCELLED, EPOCH + 0.75)
 
 
 # -- many requests
 
 
-@given(queues_of_tickets(), st.integers(1, 3))
-def test_a_plan_is_about_every_ticket(line: list[Submission], runners: int) -> None:
-    planned, free = plan(line, runners=runners, now=EPOCH)
-    assert sorted(planned) == [submission.number for submission in line]
+@given(queues(), st.integers(1, 3))
+def test_a_plan_schedules_every_submission(queue: list[Submission], runners: int) -> None:
+    planned, free = plan(queue, runners=runners, now=EPOCH)
+    assert sorted(planned) == [submission.number for submission in queue]
     assert len(free) == runners
 
 
-@given(queues_of_tickets(), st.integers(1, 3), spans(), st.lists(spans(), max_size=3))
-def test_no_schedule_starts_before_its_plan_was_made(
-    line: list[Submission], runners: int, passed: float, busy: list[float]
+@given(queues(), st.integers(1, 3), spans(), st.lists(spans(), max_size=3))
+def test_no_request_starts_before_the_moment_of_planning(
+    queue: list[Submission], runners: int, passed: float, busy: list[float]
 ) -> None:
     now = EPOCH + passed
-    planned, _ = plan(line, runners=runners, now=now, busy_until=[now + span for span in busy[:runners]])
-    assert all(its.starts_at >= now for its in planned.values())
+    planned, _ = plan(queue, runners=runners, now=now, busy_until=[now + span for span in busy[:runners]])
+    assert all(timetable.starts_at >= now for timetable in planned.values())
 
 
-@given(queues_of_tickets(), st.integers(1, 3))
-def test_no_runner_takes_a_request_before_it_is_ready(line: list[Submission], runners: int) -> None:
-    planned, _ = plan(line, runners=runners, now=EPOCH)
-    assert all(planned[submission.number].starts_at >= submission.ready_at for submission in line)
+@given(queues(), st.integers(1, 3))
+def test_no_request_starts_before_it_is_ready(queue: list[Submission], runners: int) -> None:
+    planned, _ = plan(queue, runners=runners, now=EPOCH)
+    assert all(planned[submission.number].starts_at >= submission.ready_at for submission in queue)
 
 
-def test_two_runners_wait_for_two_requests_that_get_ready_together() -> None:
-    line = [Submission(number, EPOCH, 5, 10) for number in (1, 2)]
-    planned, _ = plan(line, runners=2, now=EPOCH)
+def test_two_runners_start_two_requests_that_are_ready_together() -> None:
+    queue = [Submission(number, EPOCH, 5, 10) for number in (1, 2)]
+    planned, _ = plan(queue, runners=2, now=EPOCH)
     assert [planned[number].starts_at for number in (1, 2)] == [EPOCH + 5, EPOCH + 5]
 
 
-@given(queues_of_tickets(), st.integers(1, 3))
-def test_never_more_run_at_a_time_than_there_are_runners(line: list[Submission], runners: int) -> None:
-    planned, _ = plan(line, runners=runners, now=EPOCH)
-    lives = planned.values()
+@given(queues(), st.integers(1, 3))
+def test_never_more_requests_run_than_there_are_runners(queue: list[Submission], runners: int) -> None:
+    planned, _ = plan(queue, runners=runners, now=EPOCH)
+    schedules = planned.values()
     assert all(
-        sum(other.starts_at <= its.starts_at < other.ends_at for other in lives) <= runners
-        for its in lives
-        if its.starts_at < math.inf
+        sum(other.starts_at <= timetable.starts_at < other.ends_at for other in schedules) <= runners
+        for timetable in schedules
+        if timetable.starts_at < math.inf
     )
 
 
-@given(queues_of_tickets(), st.integers(1, 3))
-def test_of_two_normal_requests_the_one_submitted_and_ready_first_starts_first(
-    line: list[Submission], runners: int
+@given(queues(), st.integers(1, 3))
+def test_the_normal_request_submitted_and_ready_first_starts_first(
+    queue: list[Submission], runners: int
 ) -> None:
-    planned, _ = plan(line, runners=runners, now=EPOCH)
+    planned, _ = plan(queue, runners=runners, now=EPOCH)
     started = [
         (submission.ready_at, planned[submission.number].starts_at)
-        for submission in line
+        for submission in queue
         if not submission.low_priority and planned[submission.number].starts_at < math.inf
     ]
     assert all(
@@ -216,32 +220,32 @@ def test_of_two_normal_requests_the_one_submitted_and_ready_first_starts_first(
     )
 
 
-def test_a_low_request_waits_behind_every_normal_one() -> None:
+def test_a_low_priority_request_waits_behind_every_normal_one() -> None:
     low = Submission(1, EPOCH, 1, 10, low_priority=True)
     normal = [Submission(number, EPOCH, 1, 10) for number in (2, 3)]
     planned, _ = plan([low, *normal], runners=1, now=EPOCH)
     assert [planned[number].starts_at - EPOCH for number in (2, 3, 1)] == [1, 11, 21]
 
 
-def test_a_low_request_starts_when_nobody_else_is_ready() -> None:
+def test_a_low_priority_request_starts_if_no_other_is_ready() -> None:
     low = Submission(1, EPOCH, 0, 10, low_priority=True)
     planned, _ = plan([low, Submission(2, EPOCH, 1, 10)], runners=1, now=EPOCH)
     assert [planned[number].starts_at - EPOCH for number in (1, 2)] == [0, 10]
 
 
-def test_who_gave_up_keeps_no_runner_busy() -> None:
-    line = [
+def test_a_request_that_timed_out_occupies_no_runner() -> None:
+    queue = [
         Submission(1, EPOCH, 0, 10),
         Submission(2, EPOCH, 0, 10, start_timeout_s=5),
         Submission(3, EPOCH, 0, 10),
     ]
-    planned, free = plan(line, runners=1, now=EPOCH)
+    planned, free = plan(queue, runners=1, now=EPOCH)
     assert planned[2].ending is Ending.TIMED_OUT
     assert planned[3].starts_at == EPOCH + 10
     assert free == [EPOCH + 20]
 
 
-def test_a_runner_at_work_is_waited_for() -> None:
+def test_a_request_waits_for_a_busy_runner() -> None:
     planned, free = plan([Submission(1, EPOCH, 0, 10)], runners=1, now=EPOCH, busy_until=[EPOCH + 7])
     assert planned[1].starts_at == EPOCH + 7
     assert free == [EPOCH + 17]
@@ -250,83 +254,85 @@ def test_a_runner_at_work_is_waited_for() -> None:
 # -- logs
 
 
-def test_a_runner_prints_a_line_for_each_step() -> None:
-    its = schedule(story(), EPOCH + 2)
-    assert logs(its, 4, EPOCH + 4.75) == [LogLine(" 25%|██        | 1/4 [00:02,  0.50it/s]", EPOCH + 4.0)]
-    assert logs(its, 4, EPOCH + 10)[-1] == LogLine("100%|██████████| 4/4 [00:08,  0.50it/s]", EPOCH + 10.0)
+def test_a_runner_logs_a_line_for_each_step() -> None:
+    timetable = schedule(submitted(), EPOCH + 2)
+    assert logs(timetable, 4, EPOCH + 4.75) == [
+        LogLine(" 25%|██        | 1/4 [00:02,  0.50it/s]", EPOCH + 4.0)
+    ]
+    assert logs(timetable, 4, EPOCH + 10)[-1] == LogLine(
+        "100%|██████████| 4/4 [00:08,  0.50it/s]", EPOCH + 10.0
+    )
 
 
-def test_a_runner_without_work_prints_all_at_once() -> None:
-    its = schedule(story(run_duration=0), EPOCH + 2)
-    assert [line.message for line in logs(its, 2, EPOCH + 2)] == [
+def test_a_run_without_duration_logs_all_lines_at_once() -> None:
+    timetable = schedule(submitted(run_duration=0), EPOCH + 2)
+    assert [line.message for line in logs(timetable, 2, EPOCH + 2)] == [
         " 50%|█████     | 1/2 [00:00,  0.00it/s]",
         "100%|██████████| 2/2 [00:00,  0.00it/s]",
     ]
 
 
 @given(schedules(), st.integers(0, 50), moments(), spans(100))
-def test_lines_are_never_taken_back(its: Schedule, steps: int, now: float, later: float) -> None:
-    before = logs(its, steps, now)
-    assert logs(its, steps, now + later)[: len(before)] == before
+def test_lines_are_never_removed(timetable: Schedule, steps: int, now: float, later: float) -> None:
+    before = logs(timetable, steps, now)
+    assert logs(timetable, steps, now + later)[: len(before)] == before
 
 
 @given(schedules(), st.integers(0, 50), moments())
-def test_lines_are_printed_while_the_runner_works(its: Schedule, steps: int, now: float) -> None:
-    printed = [line.at for line in logs(its, steps, now)]
-    assert printed == sorted(printed)
-    assert all(its.starts_at <= at <= min(its.ends_at, now) for at in printed)
+def test_lines_are_logged_during_the_run(timetable: Schedule, steps: int, now: float) -> None:
+    logged = [line.at for line in logs(timetable, steps, now)]
+    assert logged == sorted(logged)
+    assert all(timetable.starts_at <= at <= min(timetable.ends_at, now) for at in logged)
 
 
 @given(st.floats(0, 1e5), st.integers(0, 50), st.floats(0, 1e5))
-def test_a_runner_that_answered_has_printed_every_step(
-    starts_at: float, steps: int, run_duration: float
-) -> None:
-    its = Schedule(starts_at, starts_at, starts_at + run_duration, run_duration)
-    assert len(logs(its, steps, its.ends_at)) == steps
+def test_a_finished_run_has_logged_every_step(starts_at: float, steps: int, run_duration: float) -> None:
+    timetable = Schedule(starts_at, starts_at, starts_at + run_duration, run_duration)
+    assert len(logs(timetable, steps, timetable.ends_at)) == steps
 
 
-def test_a_runner_that_was_stopped_has_printed_what_it_had_done() -> None:
-    its = schedule(replace(story(cancelled_at=EPOCH + 7), honours_cancel=True), EPOCH + 2)
-    assert len(logs(its, 4, EPOCH + 100)) == 2
+def test_a_stopped_run_has_logged_the_steps_before_the_stop() -> None:
+    timetable = schedule(replace(submitted(cancelled_at=EPOCH + 7), honours_cancel=True), EPOCH + 2)
+    assert len(logs(timetable, 4, EPOCH + 100)) == 2
 
 
-# -- what comes next
+# -- the next change
 
 
 @given(schedules(), st.integers(0, 50), moments())
-def test_nothing_changes_before_the_next_change(its: Schedule, steps: int, now: float) -> None:
-    just_before = math.nextafter(min(next_change(its, steps, now), EPOCH + 1000), 0)
+def test_nothing_changes_before_the_next_change(timetable: Schedule, steps: int, now: float) -> None:
+    just_before = math.nextafter(min(next_change(timetable, steps, now), EPOCH + 1000), 0)
     later = max(now, just_before)
-    assert status(its, later) == status(its, now)
-    assert logs(its, steps, later) == logs(its, steps, now)
+    assert status(timetable, later) == status(timetable, now)
+    assert logs(timetable, steps, later) == logs(timetable, steps, now)
 
 
 @given(schedules(), st.integers(0, 50))
-def test_from_change_to_change_one_comes_to_the_end(its: Schedule, steps: int) -> None:
-    seen = changes(its, steps)
+def test_the_changes_lead_to_the_end(timetable: Schedule, steps: int) -> None:
+    seen = changes(timetable, steps)
     assert seen == sorted(set(seen))
-    assert seen[-1] == its.ends_at
+    assert seen[-1] == timetable.ends_at
     assert len(seen) <= steps + 3
 
 
 def test_three_polls_see_the_three_states() -> None:
-    its = schedule(story(), EPOCH + 2)
-    second = next_stage(its, EPOCH)
-    third = next_stage(its, second)
-    assert [status(its, moment) for moment in (EPOCH, second, third)] == [
+    timetable = schedule(submitted(), EPOCH + 2)
+    second = next_stage(timetable, EPOCH)
+    third = next_stage(timetable, second)
+    assert [status(timetable, moment) for moment in (EPOCH, second, third)] == [
         Queued(0),
         Running(),
-        Completed(8.0, Ending.ANSWERED),
+        Completed(8.0, Ending.RESPONDED),
     ]
-    assert 0 < len(logs(its, 4, second)) < 4
+    assert 0 < len(logs(timetable, 4, second)) < 4
 
 
 @given(schedules())
-def test_two_stages_lead_from_the_queue_to_the_end(its: Schedule) -> None:
-    assert next_stage(its, next_stage(its, its.queued_at)) == its.ends_at
+def test_two_stages_lead_from_the_queue_to_the_end(timetable: Schedule) -> None:
+    assert next_stage(timetable, next_stage(timetable, timetable.queued_at)) == timetable.ends_at
 
 
 @pytest.mark.parametrize("later", [0, 1, 1e6])
-def test_at_the_end_no_stage_is_left(later: float) -> None:
-    its = schedule(story(), EPOCH + 2)
-    assert next_stage(its, its.ends_at + later) == its.ends_at
+def test_a_completed_request_has_no_next_stage(later: float) -> None:
+    timetable = schedule(submitted(), EPOCH + 2)
+    assert next_stage(timetable, timetable.ends_at + later) == timetable.ends_at

@@ -11,8 +11,8 @@ from mock_fal.requests.outcome import (
     Picture,
     RequestFailure,
     RunnerResponse,
-    addresses,
     model_error,
+    picture_urls,
     pictures_in,
     rejected,
 )
@@ -33,12 +33,12 @@ FIRST, SECOND = picture(0), picture(1)
         {"image": FIRST, "more": {"mask": [[SECOND]]}},
     ],
 )
-def test_the_pictures_of_a_body_come_in_their_order(body: JSON) -> None:
+def test_the_pictures_of_a_body_are_found_in_order(body: JSON) -> None:
     assert list(pictures_in(body)) == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize("body", [None, "text", 5, [], {}, {"detail": [{"loc": ["body"]}]}])
-def test_a_body_may_be_without_pictures(body: JSON) -> None:
+def test_a_body_may_have_no_pictures(body: JSON) -> None:
     assert list(pictures_in(body)) == []
 
 
@@ -46,10 +46,10 @@ def test_a_body_may_be_a_picture() -> None:
     assert list(pictures_in(FIRST)) == [FIRST]
 
 
-def test_a_picture_gives_way_to_its_address_or_to_itself() -> None:
+def test_a_picture_is_replaced_by_its_url_or_data_uri() -> None:
     inline = replace(SECOND, inline=True)
     body = {"images": [{"url": FIRST}, {"url": inline}], "seed": 7}
-    write = addresses("https://v3b.fal.media", {inline: "data:image/jpeg;base64,"})
+    write = picture_urls("https://v3b.fal.media", {inline: "data:image/jpeg;base64,"})
     assert json.loads(json.dumps(body, default=write)) == {
         "images": [{"url": "https://v3b.fal.media/files/b/0.jpg"}, {"url": "data:image/jpeg;base64,"}],
         "seed": 7,
@@ -57,17 +57,17 @@ def test_a_picture_gives_way_to_its_address_or_to_itself() -> None:
     assert body["images"] == [{"url": FIRST}, {"url": inline}]
 
 
-def test_a_picture_is_written_into_json_as_its_address_or_itself() -> None:
+def test_a_body_may_be_a_list_of_pictures() -> None:
     inline = replace(SECOND, inline=True)
-    write = addresses("https://v3b.fal.media", {inline: "data:image/jpeg;base64,"})
+    write = picture_urls("https://v3b.fal.media", {inline: "data:image/jpeg;base64,"})
     assert json.dumps([FIRST, inline], default=write) == json.dumps(
         ["https://v3b.fal.media/files/b/0.jpg", "data:image/jpeg;base64,"]
     )
 
 
-def test_what_has_no_place_in_json_is_not_written() -> None:
-    with pytest.raises(TypeError, match="has no place in JSON"):
-        json.dumps([object()], default=addresses("", {}))
+def test_a_value_that_is_not_json_is_rejected() -> None:
+    with pytest.raises(TypeError, match="is not JSON"):
+        json.dumps([object()], default=picture_urls("", {}))
 
 
 def test_a_rejected_input_costs_nothing() -> None:
@@ -76,7 +76,7 @@ def test_a_rejected_input_costs_nothing() -> None:
     )
 
 
-def test_a_model_error_is_written_as_fal_writes_it() -> None:
+def test_a_model_error_has_the_keys_of_fal_in_order() -> None:
     [item] = model_error("image_too_small", {"width": 1}).body["detail"]
     assert list(item.items()) == [
         ("loc", ["body"]),
@@ -88,7 +88,7 @@ def test_a_model_error_is_written_as_fal_writes_it() -> None:
     ]
 
 
-def test_a_model_error_without_a_context_has_no_ctx() -> None:
+def test_a_model_error_without_ctx_omits_the_key() -> None:
     [item] = model_error("content_policy_violation", "a cat").body["detail"]
     assert list(item.items()) == [
         ("loc", ["body", "prompt"]),
@@ -103,14 +103,14 @@ def test_a_model_error_without_a_context_has_no_ctx() -> None:
 
 
 @pytest.mark.parametrize("error_type", MODEL_ERRORS)
-def test_every_model_error_is_an_answer_that_costs_nothing(error_type: str) -> None:
+def test_every_model_error_is_a_response_that_costs_nothing(error_type: str) -> None:
     response = model_error(error_type)
     assert response.status == MODEL_ERRORS[error_type].status
     assert response.needs_retry is (response.status != 422)
     assert response.billable_units == 0
 
 
-def test_one_answer_does_not_change_the_next() -> None:
+def test_changing_a_response_does_not_change_the_next_one() -> None:
     model_error("image_too_small").body["detail"][0]["ctx"].clear()
     model_error("image_too_small").body["detail"][0]["loc"].clear()
     [item] = model_error("image_too_small").body["detail"]
@@ -118,5 +118,5 @@ def test_one_answer_does_not_change_the_next() -> None:
 
 
 @pytest.mark.parametrize("error_type", REQUEST_ERRORS)
-def test_every_request_failure_knows_its_row(error_type: str) -> None:
+def test_every_request_failure_has_its_documented_kind(error_type: str) -> None:
     assert RequestFailure(error_type).kind is REQUEST_ERRORS[error_type]

@@ -1,10 +1,10 @@
-"""fal's hosts without a socket: the application, asked through httpx, beside a clock that the test moves."""
+"""The application without sockets: requests through httpx, and a clock that the test advances."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,6 +25,10 @@ T = TypeVar("T")
 
 NONE: Mapping[str, str] = {}
 
+ANA = {"authorization": "Key ana:secret"}
+BOB = {"authorization": "Key bob:secret"}
+EVE = {"authorization": "Key eve:secret"}
+
 QUEUE = "https://queue.fal.run"
 RUN = "https://fal.run"
 MEDIA = "https://v3b.fal.media"
@@ -33,7 +37,7 @@ OURS = "http://127.0.0.1:8325"
 SCHNELL = "fal-ai/flux/schnell"
 DEV = "fal-ai/flux/dev"
 
-# How long a request of the tests waits and runs.
+# How long a request is queued and runs, in seconds.
 QUEUE_S, RUN_S = 2.0, 8.0
 
 _CLOCKS: dict[str, Callable[[], Clock]] = {
@@ -42,12 +46,12 @@ _CLOCKS: dict[str, Callable[[], Clock]] = {
     "system": SystemClock,
 }
 
-# More turns of the event loop than any answer takes that waits for nothing but the clock.
+# Iterations of the event loop after which all tasks wait for the clock.
 _TURNS = 40
 
 
 class Fal:
-    """The application, and the ways in which a test asks it."""
+    """The application, and helpers that send requests to it."""
 
     def __init__(self, runner: asyncio.Runner, settings: Settings) -> None:
         self._runner = runner
@@ -64,23 +68,26 @@ class Fal:
         self.app.close()
         self.emulator.storage.file_store.close()
 
-    # -- any question
+    # -- HTTP requests
 
-    def ask(
+    def request(
         self,
         method: str,
         url: str,
         *,
         key: str | None = "alice:secret",
         headers: Mapping[str, str] = NONE,
-        body: bytes = b"",
+        body: bytes | AsyncIterator[bytes] = b"",
+        **options: Any,
     ) -> httpx.Response:
-        """Put a question and wait for the whole answer."""
+        """Send a request and wait for the whole response. `options` are those of httpx, such as `json`."""
         credentials = {"authorization": f"Key {key}"} if key else {}
-        http_request = self._client.request(method, url, headers={**credentials, **headers}, content=body)
-        return self.wait_for(http_request)
+        headers = {**credentials, **headers}
+        return self.wait_for(
+            self._client.request(method, url, headers=headers, content=body or None, **options)
+        )
 
-    def begin(
+    def start_request(
         self,
         method: str,
         url: str,
@@ -90,28 +97,28 @@ class Fal:
         body: bytes = b"",
         ends: bool = True,
     ) -> Call:
-        """Put a question whose answer takes its time, or whose body never `ends`."""
+        """Start a request without waiting for the response. Its body `ends` or stays open."""
         credentials = {"authorization": f"Key {key}"} if key else {}
         return Call(self, scope(method, url, {**credentials, **headers}), body, ends)
 
-    def wait_for(self, work: Awaitable[T]) -> T:
+    def wait_for(self, awaitable: Awaitable[T]) -> T:
         async def waiting() -> T:
-            return await work
+            return await awaitable
 
         return self._runner.run(waiting())
 
-    def start(self, work: Awaitable[T]) -> asyncio.Future[T]:
-        """Begin some work, and let it go on as far as it can without time passing."""
+    def start_task(self, awaitable: Awaitable[T]) -> asyncio.Future[T]:
+        """Start a task, and run it as far as possible without advancing the clock."""
 
         async def starting() -> asyncio.Future[T]:
-            return asyncio.ensure_future(work)
+            return asyncio.ensure_future(awaitable)
 
         task = self._runner.run(starting())
-        self.wait_for_deliveries()
+        self.run_until_idle()
         return task
 
-    def wait_for_deliveries(self) -> None:
-        """Let everyone go on as far as they can without time passing."""
+    def run_until_idle(self) -> None:
+        """Run all tasks as far as possible without advancing the clock."""
 
         async def turns() -> None:
             for _ in range(_TURNS):
@@ -120,12 +127,12 @@ class Fal:
         self._runner.run(turns())
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and everyone see it who waits for it."""
+        """Advance the clock, then run all tasks as far as possible."""
         assert isinstance(self.clock, ManualClock)
         self.clock.advance(seconds)
-        self.wait_for_deliveries()
+        self.run_until_idle()
 
-    # -- what one asks of fal
+    # -- requests to models
 
     def submit(
         self,
@@ -139,15 +146,15 @@ class Fal:
         at: str = QUEUE,
         **fields: object,
     ) -> Handle:
-        """Submit an input, which the queue takes."""
+        """Submit an input to the queue."""
         url = f"{at}/{endpoint}{query}"
         body = json.dumps({"prompt": prompt, **fields}).encode() if body is None else body
-        response = self.ask("POST", url, key=key, headers=headers, body=body)
+        response = self.request("POST", url, key=key, headers=headers, body=body)
         assert response.status_code == 200, response.text
         return Handle(self, response)
 
     def completed(self, prompt: object = "a cat", **options: Any) -> Handle:
-        """Submit an input and let the time pass that it takes."""
+        """Submit an input and advance the clock until the request is completed."""
         handle = self.submit(prompt, **options)
         self.advance(QUEUE_S + RUN_S)
         return handle
@@ -160,15 +167,15 @@ class Fal:
         headers: Mapping[str, str] = NONE,
         **fields: object,
     ) -> httpx.Response:
-        """The answer of a direct request, whatever clock."""
+        """The response of a direct request, with any clock."""
         body = json.dumps({"prompt": prompt, **fields}).encode()
-        call = self.begin("POST", f"{RUN}/{endpoint}", headers=headers, body=body)
+        call = self.start_request("POST", f"{RUN}/{endpoint}", headers=headers, body=body)
         if type(self.clock) is ManualClock:
             self.clock.advance(RUN_S)
         return call.response()
 
     def picture(self, prompt: str = "a cat", **fields: object) -> str:
-        """The address of a picture."""
+        """The URL of a small result picture."""
         size = {"width": 64, "height": 48}
         handle = self.completed(prompt, **{"image_size": size, **fields})
         url: str = handle.result().json()["images"][0]["url"]
@@ -184,48 +191,47 @@ class Fal:
 
 @dataclass(frozen=True)
 class Handle:
-    """A request that the queue has taken; its addresses are those of the answer, as for fal's clients."""
+    """A submitted request. Its URLs are those in the response, as in fal's clients."""
 
     fal: Fal
-    taken: httpx.Response
+    response: httpx.Response
 
     @property
     def id(self) -> str:
-        return str(self.taken.json()["request_id"])
+        return str(self.response.json()["request_id"])
 
     @property
     def url(self) -> str:
-        return str(self.taken.json()["response_url"])
+        return str(self.response.json()["response_url"])
 
-    def status(self, query: str = "", **how: Any) -> httpx.Response:
-        return self.fal.ask("GET", f"{self.url}/status{query}", **how)
+    def status(self, query: str = "", **options: Any) -> httpx.Response:
+        return self.fal.request("GET", f"{self.url}/status{query}", **options)
 
-    def result(self, **how: Any) -> httpx.Response:
-        return self.fal.ask("GET", self.url, **how)
+    def result(self, **options: Any) -> httpx.Response:
+        return self.fal.request("GET", self.url, **options)
 
-    def cancel(self, **how: Any) -> httpx.Response:
-        return self.fal.ask("PUT", f"{self.url}/cancel", **how)
+    def cancel(self, **options: Any) -> httpx.Response:
+        return self.fal.request("PUT", f"{self.url}/cancel", **options)
 
-    def watch(self, query: str = "", **how: Any) -> Call:
-        return self.fal.begin("GET", f"{self.url}/status/stream{query}", **how)
+    def watch(self, query: str = "", **options: Any) -> Call:
+        return self.fal.start_request("GET", f"{self.url}/status/stream{query}", **options)
 
 
 class Call:
-    """One question put to the application by hand, and what has come of it so far."""
+    """One request at the ASGI level, and the messages of its response so far."""
 
-    def __init__(self, fal: Fal, asked: dict[str, Any], body: bytes, ends: bool) -> None:
+    def __init__(self, fal: Fal, scope: dict[str, Any], body: bytes, ends: bool) -> None:
         self._fal = fal
-        self._asked = asked
         self._incoming: list[dict[str, Any]] = [
-            {"type": "http.request", "body": body[at : at + 10], "more_body": True}
-            for at in range(0, len(body), 10)
+            {"type": "http.request", "body": body[start : start + 10], "more_body": True}
+            for start in range(0, len(body), 10)
         ]
         if ends:
             self._incoming.append({"type": "http.request", "body": b"", "more_body": False})
-        self._hung_up = asyncio.Event()
-        self._told = 0
+        self._disconnected = asyncio.Event()
+        self._read_parts = 0
         self.sent: list[dict[str, Any]] = []
-        self._task = fal.start(fal.app(asked, self._receive, self._send))
+        self._task = fal.start_task(fal.app(scope, self._receive, self._send))
 
     @property
     def is_over(self) -> bool:
@@ -233,53 +239,73 @@ class Call:
 
     @property
     def unread(self) -> int:
-        """How many pieces of the body nobody has asked for."""
+        """How many chunks of the request body the application has not received."""
         return len(self._incoming)
 
     def response(self) -> httpx.Response:
-        """The whole answer, when it has come."""
+        """Wait for the end of the response, and return it."""
         self._fal.wait_for(self._task)
         return self.head(b"".join(message.get("body", b"") for message in self.sent[1:]))
 
     def head(self, content: bytes = b"") -> httpx.Response:
-        """What has come before the body."""
+        """The response without its body."""
         return httpx.Response(self.sent[0]["status"], headers=self.sent[0]["headers"], content=content)
 
-    def news(self) -> str:
-        """What of the body has come since this was last asked."""
+    def new_text(self) -> str:
+        """The part of the response body that was sent since the last call."""
         parts = [message.get("body", b"") for message in self.sent[1:]]
-        told, self._told = self._told, len(parts)
-        return b"".join(parts[told:]).decode()
+        start, self._read_parts = self._read_parts, len(parts)
+        return b"".join(parts[start:]).decode()
 
     def events(self) -> list[dict[str, Any]]:
-        """The news as the events of a status stream."""
-        *parts, rest = self.news().split("\n\n")
+        """The new text, as events of a stream."""
+        *parts, rest = self.new_text().split("\n\n")
         assert rest == ""
         return [json.loads(part.removeprefix("data: ")) for part in parts]
 
-    def cut(self) -> None:
-        """What a server does with an answer that does not end, when it stops."""
+    def cancel(self) -> None:
+        """Cancel the task, as a stopping server does."""
         self._task.cancel()
-        self._fal.wait_for_deliveries()
+        self._fal.run_until_idle()
 
-    def hang_up(self) -> None:
-        self._hung_up.set()
-        self._fal.wait_for_deliveries()
+    def disconnect(self) -> None:
+        """Close the connection from the client's side."""
+        self._disconnected.set()
+        self._fal.run_until_idle()
 
     async def _receive(self) -> dict[str, Any]:
         if self._incoming:
             return self._incoming.pop(0)
-        await self._hung_up.wait()
+        await self._disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
         self.sent.append(message)
 
 
+def send(
+    fal: Fal,
+    method: str,
+    url: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    content: bytes | AsyncIterator[bytes] = b"",
+    **options: Any,
+) -> httpx.Response:
+    """Send a request with these headers only, without the default key."""
+    return fal.request(method, url, key=None, headers=headers or NONE, body=content, **options)
+
+
+async def chunks(data: bytes, size: int) -> AsyncIterator[bytes]:
+    """A body that is sent in chunks, without a Content-Length."""
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
 def scope(method: str, url: str, headers: Mapping[str, str] = NONE) -> dict[str, Any]:
-    """What a server would tell the application about a question."""
+    """The ASGI scope of a request."""
     parts = urlsplit(url)
-    named = {"host": parts.netloc, **headers}
+    all_headers = {"host": parts.netloc, **headers}
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -287,16 +313,16 @@ def scope(method: str, url: str, headers: Mapping[str, str] = NONE) -> dict[str,
         "scheme": parts.scheme,
         "path": parts.path,
         "query_string": parts.query.encode("latin-1"),
-        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()],
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in all_headers.items()],
     }
 
 
 @contextmanager
-def opened(**settings: Any) -> Iterator[Fal]:
-    """A fal that waits and runs for a known while, by a clock that only the test moves."""
-    known: dict[str, Any] = {"clock": "manual", "queue_duration": QUEUE_S, "run_duration": RUN_S}
+def open_fal(**settings: Any) -> Iterator[Fal]:
+    """An application with fixed durations and a manual clock, unless `settings` say otherwise."""
+    defaults: dict[str, Any] = {"clock": "manual", "queue_duration": QUEUE_S, "run_duration": RUN_S}
     with asyncio.Runner() as runner:
-        fal = Fal(runner, Settings(**(known | settings)))
+        fal = Fal(runner, Settings(**(defaults | settings)))
         try:
             yield fal
         finally:
@@ -308,9 +334,9 @@ Serve = Callable[..., Fal]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Opens a fal with settings of the test's own."""
+    """Creates an application with the given settings."""
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(opened(**settings))
+        yield lambda **settings: stack.enter_context(open_fal(**settings))
 
 
 @pytest.fixture
@@ -320,5 +346,5 @@ def fal(serve: Serve) -> Fal:
 
 @pytest.fixture
 def auto_advance(serve: Serve) -> Fal:
-    """A fal whose clock goes on by itself when somebody waits or looks."""
+    """An application whose clock advances with each poll and wait."""
     return serve(clock="auto-advance")

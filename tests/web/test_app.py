@@ -1,4 +1,4 @@
-"""All hosts in one application: the ways in, who is refused, other origins, the journal."""
+"""Routing of all hosts in one application: address forms, rejected requests, CORS and the journal."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from tests.web.conftest import (
     Call,
     Fal,
     Serve,
-    opened,
+    open_fal,
     scope,
 )
 
 A_CAT = b'{"prompt":"a cat"}'
 PROXY = f"{OURS}/api/fal/proxy"
-PAGE = "http://localhost:3000"  # a page of somebody's application
+PAGE = "http://localhost:3000"  # a web page that uses fal
 
-# Address of the queue's host, and where its links lead to: the queue, the files.
-WAYS = {
+# Base URL of the queue host, and the base URLs of links: the queue, the files.
+ADDRESS_FORMS = {
     "by name": (QUEUE, QUEUE, MEDIA),
     "by name, with a port": ("https://queue.fal.run:8443", "https://queue.fal.run:8443", f"{MEDIA}:8443"),
     "by name, without TLS": ("http://queue.fal.run", "http://queue.fal.run", "http://v3b.fal.media"),
@@ -47,15 +47,15 @@ WAYS = {
 }
 
 
-# -- the ways in
+# -- address forms
 
 
-@pytest.mark.parametrize(("base", "queue", "media"), WAYS.values(), ids=WAYS)
-def test_links_follow_the_way_by_which_the_question_came(fal: Fal, base: str, queue: str, media: str) -> None:
+@pytest.mark.parametrize(("base", "queue", "media"), ADDRESS_FORMS.values(), ids=ADDRESS_FORMS)
+def test_links_use_the_same_address_form_as_the_request(fal: Fal, base: str, queue: str, media: str) -> None:
     handle = fal.completed(at=base, image_size={"width": 64, "height": 48})
     url = f"{queue}/fal-ai/flux/requests/{handle.id}"
-    told = handle.taken.json()
-    assert (told["response_url"], told["status_url"], told["cancel_url"]) == (
+    body = handle.response.json()
+    assert (body["response_url"], body["status_url"], body["cancel_url"]) == (
         url,
         f"{url}/status",
         f"{url}/cancel",
@@ -63,49 +63,51 @@ def test_links_follow_the_way_by_which_the_question_came(fal: Fal, base: str, qu
     assert handle.status().json()["status_url"] == f"{url}/status"
     picture = handle.result().json()["images"][0]["url"]
     assert picture.startswith(f"{media}/files/b/")
-    assert fal.ask("GET", picture, key=None).headers["content-type"] == "image/jpeg"
+    assert fal.request("GET", picture, key=None).headers["content-type"] == "image/jpeg"
 
 
-def test_the_same_request_has_other_links_for_whoever_comes_another_way(fal: Fal) -> None:
+def test_links_of_one_request_differ_by_address_form(fal: Fal) -> None:
     handle = fal.submit()
     url = f"{OURS}/queue.fal.run/fal-ai/flux/requests/{handle.id}"
-    assert fal.ask("GET", f"{url}/status").json()["response_url"] == url
-    assert fal.ask("GET", url).json()["response_url"] == url
+    assert fal.request("GET", f"{url}/status").json()["response_url"] == url
+    assert fal.request("GET", url).json()["response_url"] == url
     assert handle.status().json()["response_url"] == handle.url
 
 
-def proxied(fal: Fal, method: str, target: str, **how: Any) -> httpx.Response:
-    return fal.ask(method, PROXY, headers={"x-fal-target-url": target, **how.pop("headers", {})}, **how)
+def proxied(fal: Fal, method: str, target: str, **options: Any) -> httpx.Response:
+    return fal.request(
+        method, PROXY, headers={"x-fal-target-url": target, **options.pop("headers", {})}, **options
+    )
 
 
 def test_a_page_generates_a_picture_through_the_proxy(auto_advance: Fal) -> None:
-    taken = proxied(auto_advance, "POST", f"{QUEUE}/{SCHNELL}", body=A_CAT).json()
-    assert taken["status_url"].startswith(f"{OURS}/queue.fal.run/fal-ai/flux/requests/")
-    # The JavaScript client makes the addresses anew.
-    url = f"{QUEUE}/fal-ai/flux/requests/{taken['request_id']}"
+    submitted = proxied(auto_advance, "POST", f"{QUEUE}/{SCHNELL}", body=A_CAT).json()
+    assert submitted["status_url"].startswith(f"{OURS}/queue.fal.run/fal-ai/flux/requests/")
+    # The JavaScript client builds the URLs itself.
+    url = f"{QUEUE}/fal-ai/flux/requests/{submitted['request_id']}"
     states = [proxied(auto_advance, "GET", f"{url}/status?logs=1").json() for _ in range(3)]
-    assert [each["status"] for each in states] == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+    assert [state["status"] for state in states] == ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
     assert states[2]["logs"]
     picture = proxied(auto_advance, "GET", url).json()["images"][0]["url"]
     assert picture.startswith(f"{OURS}/v3b.fal.media/files/b/")
-    assert auto_advance.ask("GET", picture).status_code == 200
+    assert auto_advance.request("GET", picture).status_code == 200
     assert proxied(auto_advance, "PUT", f"{url}/cancel").status_code == 400
 
 
-def test_the_proxy_adds_a_key_where_the_page_has_none(auto_advance: Fal) -> None:
-    """A browser has none: that is what the proxy is for."""
-    taken = proxied(auto_advance, "POST", f"{QUEUE}/{SCHNELL}", body=A_CAT, key=None)
-    assert taken.status_code == 200
-    assert auto_advance.emulator.store.requests[taken.json()["request_id"]].tenant == "mock"
+def test_the_proxy_adds_a_key_if_the_page_sends_none(auto_advance: Fal) -> None:
+    """A browser must not have a key."""
+    submitted = proxied(auto_advance, "POST", f"{QUEUE}/{SCHNELL}", body=A_CAT, key=None)
+    assert submitted.status_code == 200
+    assert auto_advance.emulator.store.requests[submitted.json()["request_id"]].tenant == "mock"
 
 
-def test_the_proxy_asks_the_run_host_as_well(auto_advance: Fal) -> None:
+def test_the_proxy_forwards_to_the_run_host_too(auto_advance: Fal) -> None:
     assert proxied(auto_advance, "POST", f"{RUN}/{DEV}", body=A_CAT).json()["prompt"] == "a cat"
 
 
-def test_the_proxys_own_query_is_not_the_targets(fal: Fal) -> None:
+def test_the_proxys_own_query_is_not_forwarded(fal: Fal) -> None:
     url = f"{PROXY}?fal_max_queue_length=junk"
-    response = fal.ask("POST", url, headers={"x-fal-target-url": f"{QUEUE}/{SCHNELL}"}, body=A_CAT)
+    response = fal.request("POST", url, headers={"x-fal-target-url": f"{QUEUE}/{SCHNELL}"}, body=A_CAT)
     assert response.status_code == 200
 
 
@@ -121,14 +123,16 @@ def test_the_proxys_own_query_is_not_the_targets(fal: Fal) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
-def test_the_proxy_refuses_what_is_not_fals(fal: Fal, method: str, headers: dict[str, str]) -> None:
-    response = fal.ask(method, PROXY, headers=headers, body=A_CAT)
+def test_the_proxy_rejects_targets_that_are_not_fals_hosts(
+    fal: Fal, method: str, headers: dict[str, str]
+) -> None:
+    response = fal.request(method, PROXY, headers=headers, body=A_CAT)
     assert (response.status_code, response.text) == (400, '"Invalid request"')
     assert response.headers["content-type"] == "application/json"
 
 
-def test_a_page_of_another_origin_may_ask_the_proxy(fal: Fal) -> None:
-    preflight = fal.ask(
+def test_a_page_of_another_origin_may_use_the_proxy(fal: Fal) -> None:
+    preflight = fal.request(
         "OPTIONS",
         PROXY,
         key=None,
@@ -146,9 +150,9 @@ def test_a_page_of_another_origin_may_ask_the_proxy(fal: Fal) -> None:
     assert response.headers["access-control-expose-headers"] == "*"
 
 
-def test_a_status_stream_comes_through_the_proxy_as_it_is_told(fal: Fal) -> None:
+def test_the_proxy_forwards_the_events_of_a_status_stream_at_once(fal: Fal) -> None:
     target = f"{fal.submit().url}/status/stream"
-    call = fal.begin("GET", PROXY, headers={"origin": PAGE, "x-fal-target-url": target})
+    call = fal.start_request("GET", PROXY, headers={"origin": PAGE, "x-fal-target-url": target})
     assert call.head().headers["content-type"].startswith("text/event-stream")
     assert [event["status"] for event in call.events()] == ["IN_QUEUE"]
     fal.advance(QUEUE_S + RUN_S)
@@ -156,18 +160,18 @@ def test_a_status_stream_comes_through_the_proxy_as_it_is_told(fal: Fal) -> None
     assert call.is_over
 
 
-@pytest.mark.parametrize("way", ["by name", "by path"])
-def test_files_may_be_where_any_browser_here_reaches_them(fal: Fal, way: str) -> None:
-    base, queue, _ = WAYS[way]
+@pytest.mark.parametrize("form", ["by name", "by path"])
+def test_result_files_can_have_a_local_base_url(fal: Fal, form: str) -> None:
+    base, queue, _ = ADDRESS_FORMS[form]
     fal.app.local_media = f"{OURS}/v3b.fal.media"
     handle = fal.completed(at=base, image_size={"width": 64, "height": 48})
     picture = handle.result().json()["images"][0]["url"]
     assert handle.url.startswith(queue)
     assert picture.startswith(f"{OURS}/v3b.fal.media/files/b/")
-    assert fal.ask("GET", picture).status_code == 200
+    assert fal.request("GET", picture).status_code == 200
 
 
-# -- who is refused
+# -- rejected requests
 
 
 @pytest.mark.parametrize(
@@ -180,8 +184,8 @@ def test_files_may_be_where_any_browser_here_reaches_them(fal: Fal, way: str) ->
         ("https://mcp.fal.ai/mcp", {"origin": PAGE}),
     ],
 )
-def test_a_host_of_fal_that_is_not_here_says_so(fal: Fal, url: str, headers: dict[str, str]) -> None:
-    response = fal.ask("GET", url, headers=headers)
+def test_a_host_that_is_not_emulated_gets_a_501(fal: Fal, url: str, headers: dict[str, str]) -> None:
+    response = fal.request("GET", url, headers=headers)
     assert response.status_code == 501
     detail = response.json()["detail"]
     assert detail.startswith("mock-fal does not emulate 'mcp.fal.ai'; it emulates ")
@@ -189,8 +193,8 @@ def test_a_host_of_fal_that_is_not_here_says_so(fal: Fal, url: str, headers: dic
 
 
 @pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
-def test_a_body_that_says_it_is_too_large_is_refused_unread(serve: Serve, url: str) -> None:
-    call = serve(max_body=50).begin("POST", url, headers={"content-length": "100"}, body=b"x" * 100)
+def test_a_too_large_content_length_is_rejected_before_reading(serve: Serve, url: str) -> None:
+    call = serve(max_body=50).start_request("POST", url, headers={"content-length": "100"}, body=b"x" * 100)
     assert call.unread == 11
     response = call.response()
     assert response.status_code == 413
@@ -199,16 +203,16 @@ def test_a_body_that_says_it_is_too_large_is_refused_unread(serve: Serve, url: s
 
 
 @pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
-def test_a_body_that_turns_out_too_large_is_refused_at_once(serve: Serve, url: str) -> None:
-    call = serve(max_body=50).begin("POST", url, body=b"x" * 100)
+def test_a_body_over_the_limit_is_rejected_as_soon_as_it_exceeds_it(serve: Serve, url: str) -> None:
+    call = serve(max_body=50).start_request("POST", url, body=b"x" * 100)
     assert call.response().status_code == 413
     assert call.unread == 5
 
 
 @pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
-def test_who_hangs_up_within_a_body_asked_nothing(fal: Fal, url: str) -> None:
-    call = fal.begin("POST", url, body=A_CAT, ends=False)
-    call.hang_up()
+def test_a_disconnect_during_the_body_is_not_recorded(fal: Fal, url: str) -> None:
+    call = fal.start_request("POST", url, body=A_CAT, ends=False)
+    call.disconnect()
     assert call.is_over
     assert not call.sent
     assert not fal.journal
@@ -216,30 +220,30 @@ def test_who_hangs_up_within_a_body_asked_nothing(fal: Fal, url: str) -> None:
 
 
 @pytest.mark.parametrize("origin", [{}, {"origin": PAGE}])
-def test_an_answer_that_is_cut_ends_in_silence(
+def test_a_cancelled_response_is_not_logged_as_an_error(
     fal: Fal, origin: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    direct = fal.begin("POST", f"{RUN}/{SCHNELL}", headers=origin, body=A_CAT)
+    direct = fal.start_request("POST", f"{RUN}/{SCHNELL}", headers=origin, body=A_CAT)
     watcher = fal.submit().watch(headers=origin)
     for call in (direct, watcher):
-        call.cut()
+        call.cancel()
         assert call.is_over
     assert not direct.sent
     assert len(watcher.events()) == 1
     assert not caplog.records
 
 
-def test_a_bug_of_ours_is_a_500_and_told_to_the_log(
+def test_an_internal_error_is_a_500_and_logged(
     fal: Fal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(fal.emulator, "submit", None)
-    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", body=A_CAT)
+    response = fal.request("POST", f"{QUEUE}/{SCHNELL}", body=A_CAT)
     assert (response.status_code, response.text) == (500, '{"detail":"Internal Server Error"}')
-    assert "a bug, at POST /fal-ai/flux/schnell" in caplog.text
+    assert "internal error at POST /fal-ai/flux/schnell" in caplog.text
     assert [exchange.status for exchange in fal.journal] == [500]
 
 
-# -- other origins
+# -- CORS
 
 HOSTS = [
     f"{QUEUE}/{SCHNELL}",
@@ -250,29 +254,29 @@ HOSTS = [
 
 
 @pytest.mark.parametrize("url", HOSTS)
-def test_a_page_may_ask_whether_it_may_ask(fal: Fal, url: str) -> None:
-    asked = "authorization,content-type,x-fal-queue-priority,x-app-mine"
-    response = fal.ask(
+def test_a_preflight_request_is_accepted_for_every_origin(fal: Fal, url: str) -> None:
+    header_names = "authorization,content-type,x-fal-queue-priority,x-app-mine"
+    response = fal.request(
         "OPTIONS",
         url,
         key=None,
         headers={
             "origin": PAGE,
             "access-control-request-method": "POST",
-            "access-control-request-headers": asked,
+            "access-control-request-headers": header_names,
         },
     )
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == PAGE
     assert "POST" in response.headers["access-control-allow-methods"]
-    assert response.headers["access-control-allow-headers"] == asked
+    assert response.headers["access-control-allow-headers"] == header_names
     assert response.headers["access-control-allow-credentials"] == "true"
     assert not fal.journal
 
 
 @pytest.mark.parametrize("url", HOSTS)
-def test_a_page_reads_the_answer(auto_advance: Fal, url: str) -> None:
-    response = auto_advance.ask("POST", url, headers={"origin": PAGE, "cookie": "a=b"}, body=A_CAT)
+def test_a_page_can_read_the_response(auto_advance: Fal, url: str) -> None:
+    response = auto_advance.request("POST", url, headers={"origin": PAGE, "cookie": "a=b"}, body=A_CAT)
     assert response.status_code == 200
     assert response.headers["access-control-allow-origin"] == PAGE
     assert response.headers["access-control-allow-credentials"] == "true"
@@ -280,27 +284,27 @@ def test_a_page_reads_the_answer(auto_advance: Fal, url: str) -> None:
 
 
 @pytest.mark.parametrize("url", [f"{QUEUE}/{SCHNELL}", f"{RUN}/{SCHNELL}"])
-def test_a_page_reads_refusals_too(fal: Fal, url: str) -> None:
-    response = fal.ask("POST", url, key=None, headers={"origin": PAGE}, body=A_CAT)
+def test_a_page_can_read_error_responses(fal: Fal, url: str) -> None:
+    response = fal.request("POST", url, key=None, headers={"origin": PAGE}, body=A_CAT)
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (401, PAGE)
 
 
-def test_a_page_watches_a_status_stream(fal: Fal) -> None:
+def test_a_page_can_read_a_status_stream(fal: Fal) -> None:
     watcher = fal.submit().watch(headers={"origin": PAGE})
     assert watcher.head().headers["access-control-allow-origin"] == PAGE
     fal.advance(QUEUE_S + RUN_S)
     assert watcher.events()[-1]["status"] == "COMPLETED"
 
 
-def test_who_is_no_page_is_told_nothing_of_origins(fal: Fal) -> None:
-    headers = fal.submit().taken.headers
+def test_without_an_origin_there_are_no_cors_headers(fal: Fal) -> None:
+    headers = fal.submit().response.headers
     assert not [name for name in headers if name.startswith("access-control-")]
 
 
 # -- the journal
 
 
-def test_an_exchange_is_written_down_whole(fal: Fal) -> None:
+def test_an_exchange_is_recorded_completely(fal: Fal) -> None:
     body = json.dumps({"prompt": "a cat", "seed": 7}).encode()
     handle = fal.submit(body=body, query="?fal_max_queue_length=9")
     (exchange,) = fal.journal
@@ -309,26 +313,26 @@ def test_an_exchange_is_written_down_whole(fal: Fal) -> None:
     assert (exchange.method, exchange.status) == ("POST", 200)
     assert exchange.url == "https://queue.fal.run/fal-ai/flux/schnell?fal_max_queue_length=9"
     assert (exchange.request_body, exchange.json) == (body, {"prompt": "a cat", "seed": 7})
-    assert exchange.response_body == handle.taken.content
+    assert exchange.response_body == handle.response.content
     assert (b"authorization", b"Key alice:secret") in exchange.request_headers
     assert (b"x-fal-request-id", handle.id.encode()) in exchange.response_headers
 
 
-@pytest.mark.parametrize(("base", "queue", "media"), WAYS.values(), ids=WAYS)
-def test_the_journal_has_fals_own_addresses(fal: Fal, base: str, queue: str, media: str) -> None:
+@pytest.mark.parametrize(("base", "queue", "media"), ADDRESS_FORMS.values(), ids=ADDRESS_FORMS)
+def test_the_journal_has_fals_own_urls(fal: Fal, base: str, queue: str, media: str) -> None:
     fal.submit(at=base)
     assert fal.journal[0].url in (f"{QUEUE}/{SCHNELL}", f"https://queue.falrun.com/{SCHNELL}")
 
 
-def test_what_came_through_the_proxy_has_the_targets_address(fal: Fal) -> None:
+def test_a_proxied_request_is_recorded_with_its_target_url(fal: Fal) -> None:
     proxied(fal, "POST", f"{QUEUE}/{SCHNELL}?a=b", body=A_CAT)
     assert fal.journal[0].url == f"{QUEUE}/{SCHNELL}?a=b"
 
 
-def test_a_look_without_a_key_belongs_to_whoever_submitted(fal: Fal) -> None:
+def test_a_poll_without_a_key_is_attributed_to_the_submitter(fal: Fal) -> None:
     handle = fal.submit(key="bob:secret")
     handle.status(key=None)
-    assert [(each.tenant, each.request_id) for each in fal.journal] == [("bob", handle.id)] * 2
+    assert [(exchange.tenant, exchange.request_id) for exchange in fal.journal] == [("bob", handle.id)] * 2
 
 
 @pytest.mark.parametrize(
@@ -341,23 +345,23 @@ def test_a_look_without_a_key_belongs_to_whoever_submitted(fal: Fal) -> None:
         ({}, ""),
     ],
 )
-def test_a_refusal_belongs_to_whoever_the_key_names(
+def test_a_rejected_request_is_attributed_to_the_key_id(
     serve: Serve, headers: dict[str, str], tenant: str
 ) -> None:
     fal = serve(key=("alice:secret",))
-    response = fal.ask("POST", f"{QUEUE}/{SCHNELL}", key=None, headers=headers, body=A_CAT)
+    response = fal.request("POST", f"{QUEUE}/{SCHNELL}", key=None, headers=headers, body=A_CAT)
     (exchange,) = fal.journal
     assert (exchange.tenant, exchange.status, exchange.request_id) == (tenant, 401, None)
     assert exchange.response_body == response.content
 
 
-def test_a_look_at_anothers_request_belongs_to_whoever_looked(fal: Fal) -> None:
+def test_a_poll_of_anothers_request_is_attributed_to_the_poller(fal: Fal) -> None:
     fal.submit(key="alice:secret").status(key="bob:secret")
     exchange = fal.journal[-1]
     assert (exchange.tenant, exchange.status, exchange.request_id) == ("bob", 404, None)
 
 
-def test_a_direct_request_is_written_down_too(auto_advance: Fal) -> None:
+def test_a_direct_request_is_recorded_too(auto_advance: Fal) -> None:
     response = auto_advance.run()
     (exchange,) = auto_advance.journal
     assert exchange.url == f"{RUN}/{SCHNELL}"
@@ -365,33 +369,33 @@ def test_a_direct_request_is_written_down_too(auto_advance: Fal) -> None:
     assert exchange.response_body == response.content
 
 
-def test_a_stream_is_written_down_as_it_leaves(fal: Fal) -> None:
+def test_a_stream_is_recorded_as_it_is_sent(fal: Fal) -> None:
     handle = fal.submit()
     watcher = handle.watch()
     exchange = fal.journal[-1]
-    first = watcher.news()
+    first = watcher.new_text()
     assert (exchange.status, exchange.request_id) == (200, handle.id)
     assert exchange.response_body.decode() == first
     fal.advance(QUEUE_S)
-    second = watcher.news()
+    second = watcher.new_text()
     assert exchange.response_body.decode() == first + second
-    watcher.hang_up()
+    watcher.disconnect()
     fal.advance(RUN_S)
     assert exchange.response_body.decode() == first + second
 
 
 def test_pictures_are_not_kept_in_the_journal(fal: Fal) -> None:
     picture = fal.picture()
-    assert len(fal.ask("GET", picture).content) > 100
+    assert len(fal.request("GET", picture).content) > 100
     exchange = fal.journal[-1]
     assert (exchange.url, exchange.status, exchange.response_body) == (picture, 200, b"")
 
 
-def test_a_head_is_written_down_like_its_get(fal: Fal) -> None:
+def test_a_head_request_is_recorded_like_its_get(fal: Fal) -> None:
     handle = fal.submit()
     handle.status()
-    fal.ask("HEAD", f"{handle.url}/status")
-    assert [each.method for each in fal.journal] == ["POST", "GET", "HEAD"]
+    fal.request("HEAD", f"{handle.url}/status")
+    assert [exchange.method for exchange in fal.journal] == ["POST", "GET", "HEAD"]
 
 
 def test_the_journal_forgets_the_oldest_first(serve: Serve) -> None:
@@ -399,10 +403,10 @@ def test_the_journal_forgets_the_oldest_first(serve: Serve) -> None:
     handle = fal.submit()
     handle.status()
     handle.result()
-    assert [each.path.rpartition("/")[2] for each in fal.journal] == ["status", handle.id]
+    assert [exchange.path.rpartition("/")[2] for exchange in fal.journal] == ["status", handle.id]
 
 
-# -- anything at all
+# -- properties
 
 HOST_NAMES = [
     *sorted(EMULATED_HOSTS),
@@ -444,7 +448,7 @@ STEMS = [
 ]
 words = st.lists(st.sampled_from(OPTIONS) | st.text(max_size=8), max_size=6).map("/".join)
 paths = st.builds("{}/{}".format, st.sampled_from(STEMS), words) | st.sampled_from(STEMS[1:])
-# A server lets no line ends and no zeros through.
+# A server rejects line breaks and null characters.
 values = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=30) | st.sampled_from(
     ["Key alice:secret", "Bearer x", "low", "1", "bytes=0-5", "https://fal.run/fal-ai/flux/dev", "https://["]
 )
@@ -491,21 +495,21 @@ def is_well_formed(response: httpx.Response, call: Call, method: str) -> bool:
     body=bodies(),
 )
 @settings(max_examples=400)
-def test_whatever_is_asked_gets_an_answer_and_never_a_500(
+def test_every_request_gets_a_well_formed_response_and_never_a_500(
     host: str, method: str, path: str, query: bytes, headers: list[tuple[str, str]], body: bytes
 ) -> None:
-    with opened(clock="auto-advance", max_body=100_000) as fal:
-        there = fal.submit(image_size={"width": 8, "height": 8})
+    with open_fal(clock="auto-advance", max_body=100_000) as fal:
+        handle = fal.submit(image_size={"width": 8, "height": 8})
         (file,) = fal.emulator.store.files
-        asked = scope(method, "http://x/") | {
-            "path": path.replace("{id}", there.id).replace("{file}", file),
+        http_scope = scope(method, "http://x/") | {
+            "path": path.replace("{id}", handle.id).replace("{file}", file),
             "query_string": query,
             "headers": [
                 (b"host", host.encode("latin-1")),
                 *((name.encode(), value.encode("latin-1")) for name, value in headers),
             ],
         }
-        call = Call(fal, asked, body, True)
+        call = Call(fal, http_scope, body, True)
         response = call.response()
         assert response.status_code != 500
         assert is_well_formed(response, call, method)
@@ -513,16 +517,16 @@ def test_whatever_is_asked_gets_an_answer_and_never_a_500(
 
 @given(
     body=bodies(),
-    plane=st.sampled_from([QUEUE, RUN]),
+    host=st.sampled_from([QUEUE, RUN]),
     endpoint=st.sampled_from([SCHNELL, DEV, "fal-ai/flux/x"]),
 )
-def test_whatever_the_input_the_result_can_be_read(body: bytes, plane: str, endpoint: str) -> None:
-    with opened(clock="auto-advance") as fal:
-        call = fal.begin("POST", f"{plane}/{endpoint}", body=body)
+def test_the_result_can_be_read_for_every_input(body: bytes, host: str, endpoint: str) -> None:
+    with open_fal(clock="auto-advance") as fal:
+        call = fal.start_request("POST", f"{host}/{endpoint}", body=body)
         response = call.response()
         id = response.headers["x-fal-request-id"]
-        results = [fal.ask("GET", f"{QUEUE}/fal-ai/flux/requests/{id}") for _ in range(3)]
-        assert {each.status_code for each in (response, *results)} <= {200, 400, 404, 422}
-        assert all(each.json() for each in results)
-        assert fal.ask("GET", f"{OURS}/_mock/requests").json()["requests"]
-        assert fal.ask("GET", f"{OURS}/").status_code == 200
+        results = [fal.request("GET", f"{QUEUE}/fal-ai/flux/requests/{id}") for _ in range(3)]
+        assert {response.status_code for response in (response, *results)} <= {200, 400, 404, 422}
+        assert all(result.json() for result in results)
+        assert fal.request("GET", f"{OURS}/_mock/requests").json()["requests"]
+        assert fal.request("GET", f"{OURS}/").status_code == 200

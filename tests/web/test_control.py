@@ -1,4 +1,4 @@
-"""Our own API, at our own address, for programs of this machine."""
+"""The control API."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ ADVANCE = f"{OURS}/_mock/clock/advance"
 # -- health
 
 
-def test_health_tells_the_version_and_the_moment(fal: Fal) -> None:
+def test_health_returns_the_version_and_the_time(fal: Fal) -> None:
     fal.advance(1.5)
-    response = fal.ask("GET", f"{OURS}/_mock/health", key=None)
+    response = fal.request("GET", f"{OURS}/_mock/health", key=None)
     assert response.status_code == 200
-    told = response.json()
-    assert 0 <= told.pop("uptime_s") < 60
-    assert told == {"status": "ok", "version": mock_fal.__version__, "clock": "manual", "now": EPOCH + 1.5}
+    health = response.json()
+    assert 0 <= health.pop("uptime_s") < 60
+    assert health == {"status": "ok", "version": mock_fal.__version__, "clock": "manual", "now": EPOCH + 1.5}
 
 
 # -- requests
 
 
-def told(fal: Fal, query: str = "") -> list[dict[str, Any]]:
-    """What the journal says, for a query that it understands."""
-    response = fal.ask("GET", f"{REQUESTS}{query}")
+def listed(fal: Fal, query: str = "") -> list[dict[str, Any]]:
+    """The requests that a valid query lists."""
+    response = fal.request("GET", f"{REQUESTS}{query}")
     assert response.status_code == 200, response.text
     requests: list[dict[str, Any]] = response.json()["requests"]
     return requests
 
 
-def test_requests_tell_what_was_asked_and_answered(fal: Fal) -> None:
+def test_requests_contain_the_request_and_the_response(fal: Fal) -> None:
     handle = fal.submit(query="?fal_max_queue_length=9")
-    (exchange,) = told(fal)
-    took, received_at = exchange.pop("duration_s"), exchange.pop("asked_at")
-    assert 0 <= took < 60 and abs(received_at - steady_time()) < 60
+    (exchange,) = listed(fal)
+    duration_s, received_at = exchange.pop("duration_s"), exchange.pop("received_at")
+    assert 0 <= duration_s < 60 and abs(received_at - steady_time()) < 60
     request, response = exchange.pop("request"), exchange.pop("response")
     assert exchange == {
         "id": 1,
@@ -68,53 +68,53 @@ def test_requests_tell_what_was_asked_and_answered(fal: Fal) -> None:
         "directive": None,
         "playback": None,
         "input": {"prompt": "a cat"},
-        "output": handle.taken.json(),
+        "output": handle.response.json(),
     }
     assert ["authorization", "Key alice:secret"] in request.pop("headers")
     assert request == {"body": '{"prompt": "a cat"}', "encoding": None, "size": 19}
     assert ["content-type", "application/json"] in response.pop("headers")
-    assert response == {"body": handle.taken.text, "encoding": None, "size": len(handle.taken.content)}
+    assert response == {"body": handle.response.text, "encoding": None, "size": len(handle.response.content)}
 
 
-def test_an_exchange_tells_by_which_way_it_came(fal: Fal) -> None:
+def test_an_exchange_states_how_it_was_addressed(fal: Fal) -> None:
     proxied = {"x-fal-target-url": f"{QUEUE}/{SCHNELL}"}
     fal.submit()
     fal.submit(at=f"{OURS}/queue.fal.run")
-    fal.ask("POST", f"{OURS}/api/fal/proxy", headers=proxied, body=b'{"prompt": "a cat"}')
-    assert [each["way"] for each in told(fal)] == ["gateway", "direct", "proxy"]
+    fal.request("POST", f"{OURS}/api/fal/proxy", headers=proxied, body=b'{"prompt": "a cat"}')
+    assert [exchange["way"] for exchange in listed(fal)] == ["gateway", "direct", "proxy"]
 
 
 def test_a_status_names_the_whole_endpoint(fal: Fal) -> None:
-    """Its address names the app only."""
+    """The URL of a status contains the app only."""
     fal.submit(endpoint=DEV).status()
-    assert [each["endpoint"] for each in told(fal)] == [DEV, DEV]
+    assert [exchange["endpoint"] for exchange in listed(fal)] == [DEV, DEV]
 
 
-def test_what_is_no_text_is_told_in_base64(fal: Fal) -> None:
+def test_a_body_that_is_not_text_is_base64(fal: Fal) -> None:
     fal.submit(body=b"\xff\x00")
     fal.submit(body=b"")
-    binary, empty = (each["request"] for each in told(fal))
+    binary, empty = (exchange["request"] for exchange in listed(fal))
     assert (binary["body"], binary["encoding"], binary["size"]) == ("/wA=", "base64", 2)
     assert (empty["body"], empty["encoding"], empty["size"]) == ("", None, 0)
 
 
-def test_of_a_file_only_the_size_is_told(fal: Fal) -> None:
-    picture = fal.ask("GET", fal.picture(), key=None)
-    (download,) = told(fal, "?operation=download")
+def test_only_the_size_of_a_file_is_recorded(fal: Fal) -> None:
+    picture = fal.request("GET", fal.picture(), key=None)
+    (download,) = listed(fal, "?operation=download")
     assert (download["response"]["body"], download["response"]["size"]) == (None, len(picture.content))
 
 
-def test_a_stream_is_told_as_far_as_it_came(fal: Fal) -> None:
+def test_an_open_stream_is_listed_with_the_events_so_far(fal: Fal) -> None:
     watcher = fal.submit().watch()
-    (stream,) = told(fal, "?operation=status_stream")
+    (stream,) = listed(fal, "?operation=status_stream")
     assert stream["duration_s"] is None
     assert json.loads(stream["response"]["body"].removeprefix("data: "))["status"] == "IN_QUEUE"
-    watcher.hang_up()
-    assert told(fal, "?operation=status_stream")[0]["duration_s"] is not None
+    watcher.disconnect()
+    assert listed(fal, "?operation=status_stream")[0]["duration_s"] is not None
 
 
 @pytest.mark.parametrize(
-    ("query", "seen"),
+    ("query", "ids"),
     [
         ("?key=bob", [3]),
         ("?endpoint=fal-ai/flux/dev", [3]),
@@ -133,37 +133,37 @@ def test_a_stream_is_told_as_far_as_it_came(fal: Fal) -> None:
         ("?since=1&limit=9&method=GET", [2]),
     ],
 )
-def test_a_query_says_which_requests(fal: Fal, query: str, seen: list[int]) -> None:
+def test_a_query_filters_the_requests(fal: Fal, query: str, ids: list[int]) -> None:
     fal.submit().status()
     fal.submit(endpoint=DEV, key="bob:secret")
-    fal.ask("POST", f"{QUEUE}/fal-ai/fluxx")
-    assert [each["id"] for each in told(fal, query)] == seen
+    fal.request("POST", f"{QUEUE}/fal-ai/fluxx")
+    assert [exchange["id"] for exchange in listed(fal, query)] == ids
 
 
-def test_one_request_may_be_asked_for(fal: Fal) -> None:
+def test_requests_are_filtered_by_request_id(fal: Fal) -> None:
     handle, _ = fal.submit(), fal.submit()
     handle.status()
-    assert [each["id"] for each in told(fal, f"?request_id={handle.id}")] == [1, 3]
+    assert [exchange["id"] for exchange in listed(fal, f"?request_id={handle.id}")] == [1, 3]
 
 
-def test_the_state_is_the_present_one(fal: Fal) -> None:
+def test_the_state_is_the_current_one(fal: Fal) -> None:
     fal.submit("[mock: queue=100]")
     fal.submit("[mock: run=100]")
     fal.submit("a cat")
     fal.submit("[mock: error=content_policy_violation]")
     fal.submit("[mock: error=runner_disconnected]")
     fal.submit().cancel()
-    fal.ask("POST", f"{QUEUE}/fal-ai/fluxx")
+    fal.request("POST", f"{QUEUE}/fal-ai/fluxx")
     fal.advance(QUEUE_S + RUN_S)
     states = ["queued", "running", "completed", "failed", "failed", "cancelled", None]
-    assert [each["state"] for each in told(fal, "?operation=submit")] == states
-    assert [each["id"] for each in told(fal, "?state=failed")] == [4, 5]
+    assert [exchange["state"] for exchange in listed(fal, "?operation=submit")] == states
+    assert [exchange["id"] for exchange in listed(fal, "?state=failed")] == [4, 5]
 
 
-def test_who_got_no_runner_in_time_has_failed(fal: Fal) -> None:
+def test_a_request_that_exceeds_its_start_timeout_has_failed(fal: Fal) -> None:
     fal.submit(headers={"x-fal-request-timeout": "1"})
     fal.advance(QUEUE_S)
-    assert [each["state"] for each in told(fal)] == ["failed"]
+    assert [exchange["state"] for exchange in listed(fal)] == ["failed"]
 
 
 @pytest.mark.parametrize(
@@ -177,84 +177,87 @@ def test_who_got_no_runner_in_time_has_failed(fal: Fal) -> None:
         ("?limit=-1", "limit is '-1', expected a number"),
         ("?limit=" + "9" * 5000, "limit is '999"),
         ("?format=xml", "format is 'xml', expected json or har"),
-        ("?secrets=yes", "secrets is 'yes', expected 1 to show keys whole"),
+        ("?secrets=yes", "secrets is 'yes', expected 0 or 1"),
         ("?stat=200", "unknown parameter 'stat'; expected one of key, endpoint, operation, state, "),
     ],
 )
 @pytest.mark.parametrize("page", ["requests", "requests.har"])
-def test_what_is_no_query_is_refused_with_what_was_expected(
+def test_an_invalid_query_is_rejected_with_what_was_expected(
     fal: Fal, page: str, query: str, detail: str
 ) -> None:
-    response = fal.ask("GET", f"{OURS}/_mock/{page}{query}")
+    response = fal.request("GET", f"{OURS}/_mock/{page}{query}")
     assert response.status_code == 422
     assert response.json()["detail"].startswith(f"mock-fal: {detail}")
 
 
-def test_requests_are_told_oldest_first_and_our_own_not_at_all(fal: Fal) -> None:
+def test_requests_are_listed_oldest_first_without_control_requests(fal: Fal) -> None:
     handle = fal.submit()
     handle.status()
-    fal.ask("GET", REQUESTS)
-    told = fal.ask("GET", REQUESTS).json()["requests"]
-    assert [each["url"] for each in told] == [f"{QUEUE}/{SCHNELL}", f"{handle.url}/status"]
+    fal.request("GET", REQUESTS)
+    requests = fal.request("GET", REQUESTS).json()["requests"]
+    assert [exchange["url"] for exchange in requests] == [f"{QUEUE}/{SCHNELL}", f"{handle.url}/status"]
 
 
-@pytest.mark.parametrize(("key", "seen"), [("alice", 1), ("bob", 2), ("eve", 0), ("", 0)])
-def test_requests_may_be_those_of_one_key(fal: Fal, key: str, seen: int) -> None:
+@pytest.mark.parametrize(("key", "number"), [("alice", 1), ("bob", 2), ("eve", 0), ("", 0)])
+def test_requests_are_filtered_by_key(fal: Fal, key: str, number: int) -> None:
     fal.submit(key="alice:secret")
     fal.submit(key="bob:secret").status(key=None)
-    told = fal.ask("GET", f"{REQUESTS}?key={key}").json()["requests"]
-    assert [each["key"] for each in told] == [key] * seen
+    requests = fal.request("GET", f"{REQUESTS}?key={key}").json()["requests"]
+    assert [exchange["key"] for exchange in requests] == [key] * number
 
 
-def test_what_is_no_json_is_told_as_text(fal: Fal) -> None:
+def test_a_body_that_is_not_json_is_text(fal: Fal) -> None:
     picture = fal.picture()
     fal.emulator.reset()
     fal.submit(body=b"\xffa cat")
-    fal.ask("GET", f"{QUEUE}/fal-ai/flux")
-    fal.ask("GET", picture)
-    told = fal.ask("GET", REQUESTS).json()["requests"]
-    assert [each["input"] for each in told] == ["\ufffda cat", None, None]
-    assert [each["output"] for each in told[1:]] == ["405: Method Not Allowed", {"detail": "File not found"}]
+    fal.request("GET", f"{QUEUE}/fal-ai/flux")
+    fal.request("GET", picture)
+    requests = fal.request("GET", REQUESTS).json()["requests"]
+    assert [exchange["input"] for exchange in requests] == ["\ufffda cat", None, None]
+    assert [exchange["output"] for exchange in requests[1:]] == [
+        "405: Method Not Allowed",
+        {"detail": "File not found"},
+    ]
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         (rb'{"prompt":"\ud83d"}', {"prompt": "\ud83d"}),
         (b'{"prompt":"a cat","seed":NaN}', {"prompt": "a cat", "seed": None}),
         (b'{"prompt":"a cat","seed":1e999}', {"prompt": "a cat", "seed": None}),
     ],
 )
-def test_what_json_cannot_say_is_told_all_the_same(fal: Fal, body: bytes, told: object) -> None:
+def test_lone_surrogates_and_infinities_can_be_listed(fal: Fal, body: bytes, expected: object) -> None:
     fal.submit(body=body)
-    assert fal.ask("GET", REQUESTS).json()["requests"][0]["input"] == told
+    assert fal.request("GET", REQUESTS).json()["requests"][0]["input"] == expected
 
 
-def test_a_deep_body_in_another_alphabet_does_no_harm(fal: Fal) -> None:
+def test_a_deep_body_in_utf_16_is_text(fal: Fal) -> None:
     fal.submit(body=("[" * 200 + '"\xe9"' + "]" * 200).encode("utf-16"))
-    assert isinstance(fal.ask("GET", REQUESTS).json()["requests"][0]["input"], str)
+    assert isinstance(fal.request("GET", REQUESTS).json()["requests"][0]["input"], str)
 
 
 @pytest.mark.parametrize("depth", [99, 100, 101, 500, 800, 900])
-def test_a_deep_body_is_told_as_the_text_that_it_came_as(fal: Fal, depth: int) -> None:
+def test_a_body_nested_too_deep_is_text(fal: Fal, depth: int) -> None:
     body = "[" * depth + "]" * depth
     fal.submit(body=body.encode())
-    told = fal.ask("GET", REQUESTS).json()["requests"][0]["input"]
-    assert told == (json.loads(body) if depth <= 100 else body)
+    text = fal.request("GET", REQUESTS).json()["requests"][0]["input"]
+    assert text == (json.loads(body) if depth <= 100 else body)
 
 
-def test_a_reset_forgets_everything(fal: Fal) -> None:
+def test_a_reset_removes_everything(fal: Fal) -> None:
     handle = fal.completed()
-    response = fal.ask("DELETE", REQUESTS)
+    response = fal.request("DELETE", REQUESTS)
     assert (response.status_code, response.content) == (204, b"")
-    assert fal.ask("GET", REQUESTS).json() == {"requests": []}
+    assert fal.request("GET", REQUESTS).json() == {"requests": []}
     assert handle.result().status_code == 404
 
 
-def test_a_reset_may_be_of_one_key(fal: Fal) -> None:
+def test_a_reset_can_be_limited_to_one_key(fal: Fal) -> None:
     alices, bobs = fal.submit(key="alice:secret"), fal.submit(key="bob:secret")
-    fal.ask("DELETE", f"{REQUESTS}?key=alice")
-    assert [each["key"] for each in fal.ask("GET", REQUESTS).json()["requests"]] == ["bob"]
+    fal.request("DELETE", f"{REQUESTS}?key=alice")
+    assert [exchange["key"] for exchange in fal.request("GET", REQUESTS).json()["requests"]] == ["bob"]
     assert alices.status(key=None).status_code == 404
     assert bobs.status(key=None).status_code == 202
 
@@ -263,26 +266,26 @@ def test_a_reset_may_be_of_one_key(fal: Fal) -> None:
 
 
 def archive(fal: Fal, query: str = "") -> list[dict[str, Any]]:
-    response = fal.ask("GET", f"{OURS}/_mock/requests.har{query}")
+    response = fal.request("GET", f"{OURS}/_mock/requests.har{query}")
     assert response.headers["content-disposition"] == 'attachment; filename="mock-fal.har"'
     assert response.json()["log"]["version"] == "1.2"
     requests: list[dict[str, Any]] = response.json()["log"]["entries"]
     return requests
 
 
-def test_the_archive_has_both_halves_of_an_exchange(fal: Fal) -> None:
+def test_the_archive_has_request_and_response(fal: Fal) -> None:
     handle = fal.submit(query="?logs=1")
     (request,) = archive(fal)
     assert request["request"]["url"] == f"{QUEUE}/{SCHNELL}?logs=1"
     assert request["request"]["queryString"] == [{"name": "logs", "value": "1"}]
     assert request["request"]["postData"]["text"] == '{"prompt": "a cat"}'
-    assert request["response"]["content"]["text"] == handle.taken.text
+    assert request["response"]["content"]["text"] == handle.response.text
     assert request["response"]["content"]["mimeType"] == "application/json"
     assert request["_request_id"] == handle.id
 
 
 @pytest.mark.parametrize(
-    ("given", "shown"),
+    ("given", "masked"),
     [
         ("Key alice:secret", "Key alice:***"),
         ("Bearer secret", "Bearer ***"),
@@ -290,39 +293,39 @@ def test_the_archive_has_both_halves_of_an_exchange(fal: Fal) -> None:
         ("Key secret", "Key ***"),
     ],
 )
-def test_the_archive_keeps_secrets_unless_it_is_asked_for_them(fal: Fal, given: str, shown: str) -> None:
-    fal.ask("GET", f"{QUEUE}/x", key=None, headers={"authorization": given})
-    seen = [
-        next(each["value"] for each in request["request"]["headers"] if each["name"] == "authorization")
+def test_the_archive_masks_secrets_unless_they_are_requested(fal: Fal, given: str, masked: str) -> None:
+    fal.request("GET", f"{QUEUE}/x", key=None, headers={"authorization": given})
+    values = [
+        next(header["value"] for header in request["request"]["headers"] if header["name"] == "authorization")
         for request in (*archive(fal), *archive(fal, "?secrets=1"))
     ]
-    assert seen == [shown, given]
+    assert values == [masked, given]
 
 
-def test_the_archive_may_be_of_one_key_and_is_a_format_too(fal: Fal) -> None:
+def test_the_archive_is_filtered_by_key_and_also_a_format(fal: Fal) -> None:
     fal.submit(key="alice:secret")
     fal.submit(key="bob:secret")
-    assert [each["_key"] for each in archive(fal, "?key=bob")] == ["bob"]
-    assert fal.ask("GET", f"{REQUESTS}?format=har&key=bob").json()["log"]["entries"] == archive(
+    assert [entry["_key"] for entry in archive(fal, "?key=bob")] == ["bob"]
+    assert fal.request("GET", f"{REQUESTS}?format=har&key=bob").json()["log"]["entries"] == archive(
         fal, "?key=bob"
     )
 
 
-def test_an_address_in_the_archive_is_written_as_it_would_be_sent(fal: Fal) -> None:
-    fal.ask("GET", f"{QUEUE}/x/a%20cat%3F")
+def test_urls_in_the_archive_are_percent_encoded(fal: Fal) -> None:
+    fal.request("GET", f"{QUEUE}/x/a%20cat%3F")
     assert archive(fal)[0]["request"]["url"] == f"{QUEUE}/x/a%20cat%3F"
 
 
-def test_the_archive_is_valid_to_others(fal: Fal, tmp_path: Path) -> None:
-    """Judged by har-validator, with whatever the journal may hold."""
+def test_the_archive_is_valid_har(fal: Fal, tmp_path: Path) -> None:
+    """Validated by har-validator, with all kinds of exchanges."""
     upload = f"{OURS}/v3b.fal.media/files/upload"
     fal.submit().status("?logs=1&logs=")
     fal.submit(body=b"\xff\x00")
-    fal.submit("[mock: error=content_policy_violation]").watch().hang_up()
-    fal.ask("GET", fal.picture(), key=None)
-    fal.ask("POST", upload, body=b"\xff", headers={"content-type": "image/png"})
-    fal.ask("GET", f"{QUEUE}/<b>/\u00e4?\u00e4=%ff", key=None)
-    response = fal.ask("GET", f"{OURS}/_mock/requests.har")
+    fal.submit("[mock: error=content_policy_violation]").watch().disconnect()
+    fal.request("GET", fal.picture(), key=None)
+    fal.request("POST", upload, body=b"\xff", headers={"content-type": "image/png"})
+    fal.request("GET", f"{QUEUE}/<b>/\u00e4?\u00e4=%ff", key=None)
+    response = fal.request("GET", f"{OURS}/_mock/requests.har")
     assert len(response.json()["log"]["entries"]) == 10
     path = tmp_path / "journal.har"
     path.write_bytes(response.content)
@@ -332,16 +335,16 @@ def test_the_archive_is_valid_to_others(fal: Fal, tmp_path: Path) -> None:
 # -- files
 
 
-def test_files_are_those_that_were_uploaded_and_those_of_results(fal: Fal) -> None:
+def test_files_are_uploads_and_result_files(fal: Fal) -> None:
     headers = {
         "content-type": "text/plain",
         "x-fal-object-lifecycle-preference": '{"expiration_duration_seconds": 60}',
     }
-    uploaded = fal.ask("POST", f"{MEDIA}/files/upload", headers=headers, body=b"a cat")
+    uploaded = fal.request("POST", f"{MEDIA}/files/upload", headers=headers, body=b"a cat")
     picture = fal.picture()
     pending = fal.submit(key="bob:secret")
-    listed = fal.ask("GET", f"{OURS}/_mock/files").json()["files"]
-    assert listed == [
+    files = fal.request("GET", f"{OURS}/_mock/files").json()["files"]
+    assert files == [
         {
             "url": uploaded.json()["access_url"],
             "content_type": "text/plain",
@@ -356,21 +359,23 @@ def test_files_are_those_that_were_uploaded_and_those_of_results(fal: Fal) -> No
             "key": "alice",
             "size": None,
             "expires_at": None,
-            "request_id": told(fal, "?operation=submit")[0]["request_id"],
+            "request_id": listed(fal, "?operation=submit")[0]["request_id"],
         },
     ]
     fal.advance(60)
-    urls = {key: fal.ask("GET", f"{OURS}/_mock/files?key={key}").json()["files"] for key in ("alice", "bob")}
-    assert [each["url"] for each in urls["alice"]] == [picture]
-    assert [each["request_id"] for each in urls["bob"]] == [pending.id]
+    urls = {
+        key: fal.request("GET", f"{OURS}/_mock/files?key={key}").json()["files"] for key in ("alice", "bob")
+    }
+    assert [file["url"] for file in urls["alice"]] == [picture]
+    assert [file["request_id"] for file in urls["bob"]] == [pending.id]
 
 
 # -- metrics
 
 
 def samples(fal: Fal) -> dict[str, float]:
-    """What Prometheus would read, each sample by its name and labels."""
-    response = fal.ask("GET", f"{OURS}/_mock/metrics", key=None)
+    """The parsed metrics: name and labels -> value."""
+    response = fal.request("GET", f"{OURS}/_mock/metrics", key=None)
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     families = list(text_string_to_metric_families(response.text))
     assert all(family.documentation and family.type in ("counter", "gauge") for family in families)
@@ -385,29 +390,33 @@ def test_metrics_count_what_happened(fal: Fal) -> None:
     handle = fal.completed(query="?fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2Fhook")
     handle.result()
     fal.submit()
-    fal.ask("GET", "https://evil.fal.run/x")
-    fal.ask("POST", f"{MEDIA}/files/upload", body=b"a cat")
-    seen = samples(fal)
-    assert seen["http_requests_total queue.fal.run submit 200"] == 2
-    assert seen["http_requests_total queue.fal.run result 200"] == 1
-    assert seen["http_requests_total other other 501"] == 1
-    assert (seen["requests completed"], seen["requests queued"], seen["requests failed"]) == (1, 1, 0)
-    assert (seen["deliveries waiting"], seen["deliveries delivered"]) == (1, 0)
-    assert (seen["submissions_total"], seen["upload_bytes"], seen["result_files"]) == (2, 5, 2)
-    assert seen["journal_exchanges"] == 5
-    assert seen["journal_bytes"] > 0
-    assert seen["clock_seconds"] == fal.clock.now()
-    assert seen[f"build_info {mock_fal.__version__}"] == 1
+    fal.request("GET", "https://evil.fal.run/x")
+    fal.request("POST", f"{MEDIA}/files/upload", body=b"a cat")
+    metrics = samples(fal)
+    assert metrics["http_requests_total queue.fal.run submit 200"] == 2
+    assert metrics["http_requests_total queue.fal.run result 200"] == 1
+    assert metrics["http_requests_total other other 501"] == 1
+    assert (metrics["requests completed"], metrics["requests queued"], metrics["requests failed"]) == (
+        1,
+        1,
+        0,
+    )
+    assert (metrics["deliveries waiting"], metrics["deliveries delivered"]) == (1, 0)
+    assert (metrics["submissions_total"], metrics["upload_bytes"], metrics["result_files"]) == (2, 5, 2)
+    assert metrics["journal_exchanges"] == 5
+    assert metrics["journal_bytes"] > 0
+    assert metrics["clock_seconds"] == fal.clock.now()
+    assert metrics[f"build_info {mock_fal.__version__}"] == 1
 
 
-def test_counters_never_go_down(serve: Serve) -> None:
+def test_counters_never_decrease(serve: Serve) -> None:
     fal = serve(retention=2)
     for _ in range(3):
         fal.completed()
     before = samples(fal)
-    fal.ask("DELETE", f"{REQUESTS}?key=alice")
+    fal.request("DELETE", f"{REQUESTS}?key=alice")
     fal.submit(key="bob:secret")
-    fal.ask("DELETE", REQUESTS)
+    fal.request("DELETE", REQUESTS)
     after = samples(fal)
     count = "http_requests_total queue.fal.run submit 200"
     assert (before[count], before["journal_exchanges"]) == (3, 2)
@@ -417,11 +426,9 @@ def test_counters_never_go_down(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("DELETE", "requests"), ("GET", "deliveries"), ("GET", "files")]
 )
-def test_a_slip_in_the_name_of_a_parameter_is_not_taken_for_all_keys(
-    fal: Fal, method: str, path: str
-) -> None:
+def test_a_misspelled_parameter_does_not_select_all_keys(fal: Fal, method: str, path: str) -> None:
     handle = fal.submit()
-    response = fal.ask(method, f"{OURS}/_mock/{path}?kye=alice")
+    response = fal.request(method, f"{OURS}/_mock/{path}?kye=alice")
     assert response.status_code == 422
     assert response.json()["detail"] == "mock-fal: unknown parameter 'kye'; expected one of key"
     assert handle.status().status_code == 202
@@ -432,7 +439,7 @@ def test_a_slip_in_the_name_of_a_parameter_is_not_taken_for_all_keys(
 DELIVERIES = f"{OURS}/_mock/deliveries"
 
 
-def test_deliveries_tell_what_was_tried(fal: Fal) -> None:
+def test_deliveries_contain_their_attempts(fal: Fal) -> None:
     handle = fal.submit(query="?fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2Fhook")
     (delivery,) = fal.emulator.outbox.deliveries
     waiting = {
@@ -444,51 +451,51 @@ def test_deliveries_tell_what_was_tried(fal: Fal) -> None:
         "attempts": [],
         "body": None,
     }
-    assert fal.ask("GET", DELIVERIES).json() == {"deliveries": [waiting]}
+    assert fal.request("GET", DELIVERIES).json() == {"deliveries": [waiting]}
     fal.emulator.outbox.record(delivery, Attempt(EPOCH + 10, 0.25, status=200))
     tried = {"at": EPOCH + 10, "status": 200, "duration_s": 0.25, "error": None}
     delivered = {**waiting, "state": "delivered", "next_at": None, "attempts": [tried]}
-    assert fal.ask("GET", DELIVERIES).json() == {"deliveries": [delivered]}
+    assert fal.request("GET", DELIVERIES).json() == {"deliveries": [delivered]}
 
 
-@pytest.mark.parametrize(("key", "seen"), [("alice", ["alice"]), ("bob", ["bob"]), ("eve", [])])
-def test_deliveries_may_be_those_of_one_key(fal: Fal, key: str, seen: list[str]) -> None:
+@pytest.mark.parametrize(("key", "keys"), [("alice", ["alice"]), ("bob", ["bob"]), ("eve", [])])
+def test_deliveries_are_filtered_by_key(fal: Fal, key: str, keys: list[str]) -> None:
     for name in ("alice", "bob"):
         fal.submit(key=f"{name}:secret", query="?fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2Fhook")
-    told = fal.ask("GET", f"{DELIVERIES}?key={key}").json()["deliveries"]
-    assert [each["key"] for each in told] == seen
+    deliveries = fal.request("GET", f"{DELIVERIES}?key={key}").json()["deliveries"]
+    assert [delivery["key"] for delivery in deliveries] == keys
 
 
 # -- the clock
 
 
 @pytest.mark.parametrize("clock", ["manual", "auto-advance"])
-def test_the_clock_tells_its_kind_and_the_moment(serve: Serve, clock: str) -> None:
-    told = serve(clock=clock).ask("GET", f"{OURS}/_mock/clock").json()
-    assert told == {"clock": clock, "speed": 1.0, "now": EPOCH}
+def test_the_clock_returns_its_kind_and_the_time(serve: Serve, clock: str) -> None:
+    response = serve(clock=clock).request("GET", f"{OURS}/_mock/clock").json()
+    assert response == {"clock": clock, "speed": 1.0, "now": EPOCH}
 
 
 @pytest.mark.parametrize("clock", ["manual", "auto-advance"])
-def test_a_clock_that_tests_move_is_moved(serve: Serve, clock: str) -> None:
+def test_manual_and_auto_advance_clocks_can_be_advanced(serve: Serve, clock: str) -> None:
     fal = serve(clock=clock)
-    response = fal.ask("POST", ADVANCE, body=b'{"seconds": 10}')
+    response = fal.request("POST", ADVANCE, body=b'{"seconds": 10}')
     assert (response.status_code, response.json()) == (200, {"now": EPOCH + 10})
     assert fal.clock.now() == EPOCH + 10
 
 
-def test_moving_the_clock_moves_requests(fal: Fal) -> None:
+def test_advancing_the_clock_advances_requests(fal: Fal) -> None:
     handle = fal.submit()
     watcher = handle.watch()
-    fal.ask("POST", ADVANCE, body=b'{"seconds": 2}')
-    fal.wait_for_deliveries()
+    fal.request("POST", ADVANCE, body=b'{"seconds": 2}')
+    fal.run_until_idle()
     assert handle.status().json()["status"] == "IN_PROGRESS"
     assert [event["status"] for event in watcher.events()] == ["IN_QUEUE", "IN_PROGRESS"]
 
 
-def test_the_systems_clock_is_not_moved(serve: Serve) -> None:
-    response = serve(clock="system").ask("POST", ADVANCE, body=b'{"seconds": 10}')
+def test_the_system_clock_cannot_be_advanced(serve: Serve) -> None:
+    response = serve(clock="system").request("POST", ADVANCE, body=b'{"seconds": 10}')
     assert response.status_code == 409
-    assert response.json()["detail"].startswith("mock-fal: this clock moves by itself")
+    assert response.json()["detail"].startswith("mock-fal: the system clock cannot be advanced")
 
 
 @pytest.mark.parametrize(
@@ -512,19 +519,19 @@ def test_the_systems_clock_is_not_moved(serve: Serve) -> None:
         b"[" * 100_000,
     ],
 )
-def test_what_is_no_span_leaves_the_clock_where_it_is(fal: Fal, body: bytes) -> None:
-    response = fal.ask("POST", ADVANCE, body=body)
+def test_an_invalid_duration_does_not_advance_the_clock(fal: Fal, body: bytes) -> None:
+    response = fal.request("POST", ADVANCE, body=body)
     assert response.status_code == 422
     assert response.json()["detail"].startswith('mock-fal: expected {"seconds": 10}, with 0 or more seconds')
     assert fal.clock.now() == EPOCH
 
 
-def test_the_clock_stays_where_dates_are(fal: Fal) -> None:
-    """Behind the year 9999 no log line could be stamped any more."""
+def test_the_clock_cannot_be_advanced_beyond_the_year_9999(fal: Fal) -> None:
+    """Later times cannot be formatted as timestamps."""
     century = b'{"seconds": %d}' % (8000 * 365 * 86400)
-    assert [fal.ask("POST", ADVANCE, body=century).status_code for _ in range(2)] == [422, 422]
+    assert [fal.request("POST", ADVANCE, body=century).status_code for _ in range(2)] == [422, 422]
     handle = fal.submit()
-    assert fal.ask("POST", ADVANCE, body=b'{"seconds": 200000000000}').status_code == 200
+    assert fal.request("POST", ADVANCE, body=b'{"seconds": 200000000000}').status_code == 200
     assert handle.status("?logs=1").status_code == 200
     assert fal.submit().status().status_code == 202
 
@@ -532,11 +539,11 @@ def test_the_clock_stays_where_dates_are(fal: Fal) -> None:
 # -- the gateway
 
 
-def test_the_gateway_is_opened_when_asked_for(fal: Fal) -> None:
-    assert fal.ask("POST", f"{OURS}/_mock/gateway").json() == {"proxy_url": "http://127.0.0.1:1"}
+def test_the_gateway_is_opened_on_request(fal: Fal) -> None:
+    assert fal.request("POST", f"{OURS}/_mock/gateway").json() == {"proxy_url": "http://127.0.0.1:1"}
 
 
-# -- who may ask
+# -- access
 
 
 @pytest.mark.parametrize(
@@ -546,8 +553,8 @@ def test_the_gateway_is_opened_when_asked_for(fal: Fal) -> None:
         *("[::1]", "[::1]:8325", "192.168.1.7:8325", "mock", "mock:8325", "host.docker.internal:8325"),
     ],
 )
-def test_programs_of_this_machine_may_ask(fal: Fal, host: str) -> None:
-    assert fal.ask("GET", f"{OURS}/_mock/health", headers={"host": host}).status_code == 200
+def test_local_programs_are_accepted(fal: Fal, host: str) -> None:
+    assert fal.request("GET", f"{OURS}/_mock/health", headers={"host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -558,11 +565,11 @@ def test_programs_of_this_machine_may_ask(fal: Fal, host: str) -> None:
     ("method", "path"),
     [("GET", "/"), ("GET", "/_mock/requests"), ("DELETE", "/_mock/requests"), ("GET", "/x")],
 )
-def test_a_name_that_could_be_anybodys_is_refused(fal: Fal, method: str, path: str, host: str) -> None:
+def test_a_public_host_name_is_rejected(fal: Fal, method: str, path: str, host: str) -> None:
     fal.submit()
-    response = fal.ask(method, OURS + path, headers={"host": host})
+    response = fal.request(method, OURS + path, headers={"host": host})
     assert response.status_code == 403
-    assert response.json()["detail"].startswith("mock-fal: the control API answers local programs only")
+    assert response.json()["detail"].startswith("mock-fal: the control API accepts local requests only")
     assert len(fal.journal) == 1
 
 
@@ -579,38 +586,36 @@ def test_a_name_that_could_be_anybodys_is_refused(fal: Fal, method: str, path: s
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS"])
-def test_a_page_of_another_site_is_refused(fal: Fal, method: str, origin: str) -> None:
+def test_a_page_of_another_site_is_rejected(fal: Fal, method: str, origin: str) -> None:
     fal.submit()
-    response = fal.ask(method, REQUESTS, headers={"origin": origin})
+    response = fal.request(method, REQUESTS, headers={"origin": origin})
     assert response.status_code == 403
     assert "access-control-allow-origin" not in response.headers
     assert len(fal.journal) == 1
 
 
-def test_our_own_page_may_ask(fal: Fal) -> None:
-    assert fal.ask("GET", REQUESTS, headers={"origin": OURS}).status_code == 200
+def test_the_web_ui_is_accepted(fal: Fal) -> None:
+    assert fal.request("GET", REQUESTS, headers={"origin": OURS}).status_code == 200
 
 
-# -- where nothing is
+# -- other paths
 
 
 @pytest.mark.parametrize("path", ["/_mock", "/_mock/nothing", "/fal-ai/flux/schnell", "/favicon.ico", "/v3b"])
-def test_where_nothing_is_stands_where_something_is(fal: Fal, path: str) -> None:
-    response = fal.ask("GET", OURS + path)
+def test_an_unknown_path_lists_the_available_routes(fal: Fal, path: str) -> None:
+    response = fal.request("GET", OURS + path)
     assert response.status_code == 404
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
-    assert response.text.startswith(
-        f"mock-fal: nothing at {path}. Hosts of fal are reached as /queue.fal.run/"
-    )
+    assert response.text.startswith(f"mock-fal: no route {path}. fal's hosts are at /queue.fal.run/")
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/"), ("POST", "/_mock/requests"), ("GET", "/_mock/clock/advance")]
 )
-def test_other_methods_are_refused(fal: Fal, method: str, path: str) -> None:
-    assert fal.ask(method, OURS + path).status_code == 405
+def test_other_methods_are_rejected(fal: Fal, method: str, path: str) -> None:
+    assert fal.request(method, OURS + path).status_code == 405
 
 
 @pytest.mark.parametrize("path", ["/_mock/health", "/_mock/requests", "/_mock/clock/advance"])
 def test_fals_hosts_have_no_control_api(fal: Fal, path: str) -> None:
-    assert fal.ask("GET", QUEUE + path).status_code == 405
+    assert fal.request("GET", QUEUE + path).status_code == 405

@@ -15,24 +15,24 @@ from hypothesis import strategies as st
 from mock_fal.models import openapi
 from mock_fal.models.catalog import FAMILIES
 from mock_fal.web.platform.api import _ROUTES
-from tests.web.conftest import DEV, MEDIA, OURS, QUEUE_S, RUN, RUN_S, SCHNELL, Fal, Serve, opened
+from tests.web.conftest import DEV, MEDIA, OURS, QUEUE_S, RUN, RUN_S, SCHNELL, Fal, Serve, open_fal
 
 API = "https://api.fal.ai/v1"
-ONE_OF_50 = ",".join(f"a/{number}" for number in range(51))
-NOBODY = "00000000-0000-4000-8000-000000000000"
+TOO_MANY_IDS = ",".join(f"a/{number}" for number in range(51))
+UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
 
-def get(fal: Fal, path: str, **how: Any) -> Any:
-    response = fal.ask("GET", f"{API}/{path}", **how)
+def get(fal: Fal, path: str, **options: Any) -> Any:
+    response = fal.request("GET", f"{API}/{path}", **options)
     assert response.status_code == 200, response.text
     return response.json()
 
 
 def post(fal: Fal, path: str, body: object) -> httpx.Response:
-    return fal.ask("POST", f"{API}/{path}", body=json.dumps(body).encode())
+    return fal.request("POST", f"{API}/{path}", body=json.dumps(body).encode())
 
 
-def refusal(response: httpx.Response) -> tuple[int, str, str]:
+def error_of(response: httpx.Response) -> tuple[int, str, str]:
     [(envelope, error)] = response.json().items()
     assert (envelope, list(error)) == ("error", ["type", "message"])
     return response.status_code, error["type"], error["message"]
@@ -42,7 +42,7 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
-# -- who may ask
+# -- authentication
 
 
 PRIVATE = [
@@ -58,39 +58,39 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("path", PRIVATE)
-def test_most_of_it_needs_a_key(fal: Fal, path: str) -> None:
-    seen = refusal(fal.ask("GET", f"{API}/{path}", key=None))
-    assert seen == (401, "authorization_error", "API key authentication required")
+def test_most_operations_need_a_key(fal: Fal, path: str) -> None:
+    error = error_of(fal.request("GET", f"{API}/{path}", key=None))
+    assert error == (401, "authorization_error", "API key authentication required")
 
 
 @pytest.mark.parametrize("authorization", ["Key no-secret", "Bearer abc", "Basic abc"])
-def test_a_key_that_is_none_is_refused_even_where_none_is_needed(fal: Fal, authorization: str) -> None:
-    response = fal.ask("GET", f"{API}/models", key=None, headers={"authorization": authorization})
-    assert refusal(response)[:2] == (401, "authorization_error")
+def test_an_invalid_key_is_rejected_even_if_no_key_is_needed(fal: Fal, authorization: str) -> None:
+    response = fal.request("GET", f"{API}/models", key=None, headers={"authorization": authorization})
+    assert error_of(response)[:2] == (401, "authorization_error")
 
 
-def test_a_key_that_is_not_accepted_is_refused(serve: Serve) -> None:
+def test_an_unknown_key_is_rejected(serve: Serve) -> None:
     fal = serve(key=("alice:secret",))
     assert get(fal, f"models/pricing?endpoint_id={DEV}")["has_more"] is False
-    assert fal.ask("GET", f"{API}/models/pricing?endpoint_id={DEV}", key="bob:x").status_code == 401
+    assert fal.request("GET", f"{API}/models/pricing?endpoint_id={DEV}", key="bob:x").status_code == 401
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "keys"), ("POST", "models"), ("GET", "workflows"), ("GET", "")]
 )
-def test_what_is_not_emulated_says_so(fal: Fal, method: str, path: str) -> None:
-    status, kind, message = refusal(fal.ask(method, f"{API}/{path}"))
+def test_an_operation_that_is_not_emulated_gets_a_501(fal: Fal, method: str, path: str) -> None:
+    status, kind, message = error_of(fal.request(method, f"{API}/{path}"))
     assert (status, kind) == (501, "not_implemented")
     assert f"{method} https://api.fal.ai/v1/{path}" in message
 
 
-def test_it_is_reached_by_path_too(fal: Fal) -> None:
-    assert fal.ask("GET", f"{OURS}/api.fal.ai/v1/meta").status_code == 200
+def test_the_platform_api_is_available_by_path_too(fal: Fal) -> None:
+    assert fal.request("GET", f"{OURS}/api.fal.ai/v1/meta").status_code == 200
 
 
-def test_what_was_asked_stands_in_the_journal(fal: Fal) -> None:
+def test_platform_requests_are_recorded(fal: Fal) -> None:
     get(fal, "models/usage")
-    assert [(each.tenant, each.url) for each in fal.journal] == [("alice", f"{API}/models/usage")]
+    assert [(exchange.tenant, exchange.url) for exchange in fal.journal] == [("alice", f"{API}/models/usage")]
 
 
 # -- models
@@ -125,7 +125,7 @@ def test_a_model_has_the_fields_of_the_specification(fal: Fal) -> None:
     }
 
 
-def test_who_asks_with_a_key_has_favourites_and_none_of_them(fal: Fal) -> None:
+def test_with_a_key_a_model_is_not_a_favorite(fal: Fal) -> None:
     [model] = get(fal, f"models?endpoint_id={SCHNELL}")["models"]
     assert model["metadata"]["is_favorited"] is False
 
@@ -133,19 +133,19 @@ def test_who_asks_with_a_key_has_favourites_and_none_of_them(fal: Fal) -> None:
 @pytest.mark.parametrize(
     "query", [f"{SCHNELL},{DEV}", f"{SCHNELL}&endpoint_id={DEV}", f"{SCHNELL},{DEV},{DEV}"]
 )
-def test_models_are_named_with_commas_or_by_repetition(fal: Fal, query: str) -> None:
+def test_model_ids_are_separated_by_commas_or_repeated(fal: Fal, query: str) -> None:
     named = get(fal, f"models?endpoint_id={query}")["models"]
     assert [model["endpoint_id"] for model in named] == [SCHNELL, DEV]
 
 
-def test_pages_follow_each_other(fal: Fal) -> None:
-    seen: list[str] = []
+def test_pages_are_consecutive(fal: Fal) -> None:
+    endpoints: list[str] = []
     cursor, more = "", True
     while more:
         part = get(fal, f"models?limit=4{cursor}")
-        seen += [model["endpoint_id"] for model in part["models"]]
+        endpoints += [model["endpoint_id"] for model in part["models"]]
         cursor, more = f"&cursor={part['next_cursor']}", part["has_more"]
-    assert seen == list(FAMILIES)
+    assert endpoints == list(FAMILIES)
 
 
 def test_a_cursor_is_a_page_number_in_base64(fal: Fal) -> None:
@@ -153,17 +153,17 @@ def test_a_cursor_is_a_page_number_in_base64(fal: Fal) -> None:
     assert get(fal, "models?limit=1&cursor=Mg==")["models"][0]["endpoint_id"] == list(FAMILIES)[1]
 
 
-def test_models_are_found_by_words_category_and_status(fal: Fal) -> None:
-    def found(query: str) -> list[str]:
+def test_models_are_searched_by_text_category_and_status(fal: Fal) -> None:
+    def search(query: str) -> list[str]:
         return [model["endpoint_id"] for model in get(fal, f"models?{query}")["models"]]
 
-    assert found("q=SCHNELL+turbo&category=image-to-image") == ["fal-ai/flux/schnell/redux"]
-    assert found("q=unheard-of") == []
-    assert found("status=active") == list(FAMILIES)
-    assert found("status=deprecated") == []
+    assert search("q=SCHNELL+turbo&category=image-to-image") == ["fal-ai/flux/schnell/redux"]
+    assert search("q=unheard-of") == []
+    assert search("status=active") == list(FAMILIES)
+    assert search("status=deprecated") == []
 
 
-def test_models_come_with_their_documents_where_that_is_asked_for(fal: Fal) -> None:
+def test_models_contain_their_openapi_documents_on_request(fal: Fal) -> None:
     [model] = get(fal, f"models?endpoint_id={DEV}&expand=openapi-3.0,enterprise_status")["models"]
     assert model["openapi"] == openapi.document(DEV)
     assert model["enterprise_status"] == "ready"
@@ -177,20 +177,20 @@ def test_models_come_with_their_documents_where_that_is_asked_for(fal: Fal) -> N
         ("cursor=%21", "cursor is '!'"),
         ("cursor=MA==", "cursor is 'MA=='"),
         ("endpoint_id=", "endpoint_id is ''"),
-        (f"endpoint_id={ONE_OF_50}", "endpoint_id is 'a list of 51'"),
+        (f"endpoint_id={TOO_MANY_IDS}", "endpoint_id is 'a list of 51'"),
         ("status=new", "status is 'new', expected one of active, deprecated"),
         ("expand=all", "expand is 'all', expected one of openapi-3.0, enterprise_status"),
     ],
 )
-def test_a_parameter_that_cannot_be_used_is_named(fal: Fal, query: str, named: str) -> None:
-    status, kind, message = refusal(fal.ask("GET", f"{API}/models?{query}"))
+def test_an_invalid_parameter_is_named(fal: Fal, query: str, named: str) -> None:
+    status, kind, message = error_of(fal.request("GET", f"{API}/models?{query}"))
     assert (status, kind) == (400, "validation_error")
     assert message.startswith(f"Invalid request parameters: {named}")
 
 
 def test_an_unknown_model_is_not_found(fal: Fal) -> None:
-    seen = refusal(fal.ask("GET", f"{API}/models?endpoint_id={DEV},fal-ai/unheard-of"))
-    assert seen == (404, "not_found", "Resource not found: no endpoint fal-ai/unheard-of")
+    error = error_of(fal.request("GET", f"{API}/models?endpoint_id={DEV},fal-ai/unheard-of"))
+    assert error == (404, "not_found", "Resource not found: no endpoint fal-ai/unheard-of")
 
 
 # -- prices
@@ -212,9 +212,9 @@ def test_every_model_has_a_price(fal: Fal) -> None:
         assert price["unit_price"] > 0
 
 
-def test_a_price_needs_an_endpoint_that_there_is(fal: Fal) -> None:
-    assert refusal(fal.ask("GET", f"{API}/models/pricing"))[:2] == (400, "validation_error")
-    assert refusal(fal.ask("GET", f"{API}/models/pricing?endpoint_id=a/b"))[:2] == (404, "not_found")
+def test_a_price_needs_an_existing_endpoint(fal: Fal) -> None:
+    assert error_of(fal.request("GET", f"{API}/models/pricing"))[:2] == (400, "validation_error")
+    assert error_of(fal.request("GET", f"{API}/models/pricing?endpoint_id=a/b"))[:2] == (404, "not_found")
 
 
 def estimate(fal: Fal, kind: str, **endpoints: object) -> httpx.Response:
@@ -226,14 +226,14 @@ def test_units_are_multiplied_by_their_price(fal: Fal) -> None:
     assert response.json() == {"estimate_type": "unit_price", "total_cost": 0.2575, "currency": "USD"}
 
 
-def test_calls_cost_what_they_have_cost(fal: Fal) -> None:
+def test_the_estimate_of_calls_uses_their_average_cost(fal: Fal) -> None:
     fal.completed(num_images=3)
     fal.completed()
     response = estimate(fal, "historical_api_price", **{SCHNELL: {"call_quantity": 100}})
     assert response.json()["total_cost"] == 0.6
 
 
-def test_calls_of_what_was_never_called_cost_a_unit(fal: Fal) -> None:
+def test_calls_of_an_unused_endpoint_are_estimated_as_one_unit(fal: Fal) -> None:
     response = estimate(fal, "historical_api_price", **{DEV: {"call_quantity": 100}})
     assert response.json()["total_cost"] == 2.5
 
@@ -251,15 +251,17 @@ def test_calls_of_what_was_never_called_cost_a_unit(fal: Fal) -> None:
         ("historical_api_price", {DEV: 1}, f"endpoints.{DEV}.call_quantity is None"),
     ],
 )
-def test_an_estimate_says_what_it_cannot_use(fal: Fal, kind: str, endpoints: Any, named: str) -> None:
-    status, _, message = refusal(estimate(fal, kind, **endpoints))
+def test_an_invalid_estimate_is_rejected_with_the_reason(
+    fal: Fal, kind: str, endpoints: Any, named: str
+) -> None:
+    status, _, message = error_of(estimate(fal, kind, **endpoints))
     assert status == 400
     assert named in message
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
-def test_a_body_that_is_no_object_is_refused(fal: Fal, body: bytes) -> None:
-    status, _, message = refusal(fal.ask("POST", f"{API}/models/pricing/estimate", body=body))
+def test_a_body_that_is_not_an_object_is_rejected(fal: Fal, body: bytes) -> None:
+    status, _, message = error_of(fal.request("POST", f"{API}/models/pricing/estimate", body=body))
     assert status == 400
     assert "the body is" in message
 
@@ -290,7 +292,7 @@ def test_usage_is_counted_by_endpoint(fal: Fal) -> None:
 @pytest.mark.parametrize(
     ("timeframe", "buckets"), [("minute", 2), ("hour", 2), ("day", 2), ("week", 1), ("month", 1)]
 )
-def test_time_is_cut_into_buckets(fal: Fal, timeframe: str, buckets: int) -> None:
+def test_usage_is_grouped_into_buckets(fal: Fal, timeframe: str, buckets: int) -> None:
     to_day(fal, hour=23, minute=59)
     fal.completed()
     fal.advance(100)
@@ -298,7 +300,7 @@ def test_time_is_cut_into_buckets(fal: Fal, timeframe: str, buckets: int) -> Non
     assert len(get(fal, f"models/usage?timeframe={timeframe}")["time_series"]) == buckets
 
 
-def test_buckets_begin_where_those_of_the_time_zone_do(fal: Fal) -> None:
+def test_buckets_follow_the_time_zone(fal: Fal) -> None:
     to_day(fal, hour=23, minute=30)
     fal.completed()
     fal.advance(3600)
@@ -310,7 +312,7 @@ def test_buckets_begin_where_those_of_the_time_zone_do(fal: Fal) -> None:
 
 
 def to_day(fal: Fal, *, hour: int, minute: int) -> None:
-    """Moves the clock to that time of the first Tuesday that is no first of its month."""
+    """Advances the clock to this time on the next Tuesday that is not at the beginning or end of a month."""
     day, now = 86_400, fal.clock.now()
     tuesday = next(
         begin
@@ -321,7 +323,7 @@ def to_day(fal: Fal, *, hour: int, minute: int) -> None:
     fal.advance(tuesday + hour * 3600 + minute * 60 - now)
 
 
-def test_the_timeframe_follows_from_the_range(fal: Fal) -> None:
+def test_the_default_timeframe_depends_on_the_period(fal: Fal) -> None:
     to_day(fal, hour=12, minute=34)
     fal.completed()
     now = fal.clock.now()
@@ -344,18 +346,18 @@ def test_usage_outside_the_period_is_left_out(fal: Fal) -> None:
     assert not get(fal, f"models/usage?{exact}")["summary"]
 
 
-def test_usage_comes_as_a_whole_too(fal: Fal) -> None:
+def test_usage_is_available_as_a_summary(fal: Fal) -> None:
     fal.completed()
     fal.completed(endpoint=DEV)
-    whole = get(fal, "models/usage?expand=summary,auth_method,auth_method_structured")
-    assert list(whole) == ["next_cursor", "has_more", "summary"]
-    assert [row["endpoint_id"] for row in whole["summary"]] == [DEV, SCHNELL]
-    assert whole["summary"][0]["auth_method"] == "alice"
-    assert whole["summary"][0]["auth_method_structured"] == {"detail": "alice", "api_key_id": "alice"}
+    usage = get(fal, "models/usage?expand=summary,auth_method,auth_method_structured")
+    assert list(usage) == ["next_cursor", "has_more", "summary"]
+    assert [row["endpoint_id"] for row in usage["summary"]] == [DEV, SCHNELL]
+    assert usage["summary"][0]["auth_method"] == "alice"
+    assert usage["summary"][0]["auth_method_structured"] == {"detail": "alice", "api_key_id": "alice"}
 
 
 @pytest.mark.parametrize(
-    ("query", "seen"),
+    ("query", "number"),
     [
         (f"endpoint_id={DEV}", 0),
         (f"endpoint_id={SCHNELL},{DEV}", 1),
@@ -364,13 +366,13 @@ def test_usage_comes_as_a_whole_too(fal: Fal) -> None:
         ("login_username=alice", 0),
     ],
 )
-def test_usage_is_filtered(fal: Fal, query: str, seen: int) -> None:
+def test_usage_is_filtered(fal: Fal, query: str, number: int) -> None:
     fal.completed()
-    assert len(get(fal, f"models/usage?{query}")["time_series"]) == seen
-    assert len(get(fal, f"models/billing-events?{query}")["billing_events"]) == seen
+    assert len(get(fal, f"models/usage?{query}")["time_series"]) == number
+    assert len(get(fal, f"models/billing-events?{query}")["billing_events"]) == number
 
 
-def test_another_key_sees_its_own_usage(fal: Fal) -> None:
+def test_each_key_has_separate_usage(fal: Fal) -> None:
     fal.completed()
     assert get(fal, "models/usage", key="bob:secret")["time_series"] == []
 
@@ -390,8 +392,8 @@ def test_another_key_sees_its_own_usage(fal: Fal) -> None:
         ("start=2030-01-02&end=2030-01-01", "start is '2030-01-02'"),
     ],
 )
-def test_usage_says_what_it_cannot_use(fal: Fal, query: str, named: str) -> None:
-    status, _, message = refusal(fal.ask("GET", f"{API}/models/usage?{query}"))
+def test_an_invalid_usage_query_is_rejected_with_the_reason(fal: Fal, query: str, named: str) -> None:
+    status, _, message = error_of(fal.request("GET", f"{API}/models/usage?{query}"))
     assert status == 400
     assert named in message
 
@@ -417,11 +419,11 @@ def test_a_billing_event_is_one_request(fal: Fal) -> None:
     assert one["request_id"] == first.id
 
 
-def test_billing_events_span_ninety_days(fal: Fal) -> None:
+def test_billing_events_are_limited_to_ninety_days(fal: Fal) -> None:
     now = fal.clock.now()
     assert get(fal, f"models/billing-events?start={iso(now - 89 * 86_400)}")["billing_events"] == []
-    response = fal.ask("GET", f"{API}/models/billing-events?start={iso(now - 91 * 86_400)}")
-    assert "at most 90 days" in refusal(response)[2]
+    response = fal.request("GET", f"{API}/models/billing-events?start={iso(now - 91 * 86_400)}")
+    assert "at most 90 days" in error_of(response)[2]
 
 
 def test_credits_are_spent(fal: Fal) -> None:
@@ -440,7 +442,7 @@ def metrics(fal: Fal, *names: str) -> dict[str, Any]:
     return dict(row)
 
 
-def test_requests_are_counted_by_how_they_ended(fal: Fal) -> None:
+def test_requests_are_counted_by_outcome(fal: Fal) -> None:
     for prompt in ("a", "b", "c [mock: error=runner_disconnected]", "d [mock: error=request_timeout]"):
         fal.completed(prompt)
     fal.completed(num_images=9)
@@ -459,13 +461,13 @@ def test_requests_are_counted_by_how_they_ended(fal: Fal) -> None:
     }
 
 
-def test_times_are_told_by_percentiles(fal: Fal) -> None:
+def test_durations_are_reported_as_percentiles(fal: Fal) -> None:
     for seconds in (1, 2, 3, 4):
         fal.completed(f"a [mock: run={seconds}]")
-    seen = metrics(
+    values = metrics(
         fal, "p25_duration", "p50_duration", "p99_duration", "p50_prepare_duration", "total_billable_duration"
     )
-    assert seen == {
+    assert values == {
         "endpoint_id": SCHNELL,
         "p50_prepare_duration": 2.0,
         "p25_duration": 1.0,
@@ -475,7 +477,7 @@ def test_times_are_told_by_percentiles(fal: Fal) -> None:
     }
 
 
-def test_a_request_that_never_ran_took_no_time(fal: Fal) -> None:
+def test_a_request_that_never_ran_has_no_duration(fal: Fal) -> None:
     fal.submit().cancel()
     fal.advance(60)
     assert metrics(fal, "p50_duration", "total_billable_duration", "user_error_count") == {
@@ -486,16 +488,16 @@ def test_a_request_that_never_ran_took_no_time(fal: Fal) -> None:
     }
 
 
-def test_analytics_count_requests_by_bucket_unless_asked_for_more(fal: Fal) -> None:
+def test_analytics_count_requests_by_bucket_by_default(fal: Fal) -> None:
     fal.completed()
     [bucket] = get(fal, f"models/analytics?endpoint_id={SCHNELL},{DEV}")["time_series"]
     assert bucket["results"] == [{"endpoint_id": SCHNELL, "request_count": 1}]
 
 
 def test_analytics_need_an_endpoint_and_a_metric(fal: Fal) -> None:
-    assert "endpoint_id is None" in refusal(fal.ask("GET", f"{API}/models/analytics"))[2]
-    response = fal.ask("GET", f"{API}/models/analytics?endpoint_id={DEV}&expand=summary")
-    assert "at least one metric" in refusal(response)[2]
+    assert "endpoint_id is None" in error_of(fal.request("GET", f"{API}/models/analytics"))[2]
+    response = fal.request("GET", f"{API}/models/analytics?endpoint_id={DEV}&expand=summary")
+    assert "at least one metric" in error_of(response)[2]
 
 
 # -- requests
@@ -505,7 +507,7 @@ def items(fal: Fal, query: str = "") -> list[dict[str, Any]]:
     return list(get(fal, f"models/requests/by-endpoint?endpoint_id={SCHNELL}{query}")["items"])
 
 
-def test_a_request_is_listed_when_it_is_over(fal: Fal) -> None:
+def test_a_request_is_listed_when_it_is_completed(fal: Fal) -> None:
     handle = fal.submit()
     queued_at = fal.clock.now()
     assert items(fal) == []
@@ -533,7 +535,7 @@ def test_a_direct_request_is_listed_too(fal: Fal) -> None:
     assert RUN in fal.journal[0].url
 
 
-def test_requests_are_filtered_by_how_they_ended(fal: Fal) -> None:
+def test_requests_are_filtered_by_outcome(fal: Fal) -> None:
     good = fal.completed()
     rejected = fal.completed(num_images=9)
     failed = fal.completed("a [mock: error=runner_disconnected]")
@@ -545,7 +547,7 @@ def test_requests_are_filtered_by_how_they_ended(fal: Fal) -> None:
         "error": [failed],
     }.items():
         assert [item["request_id"] for item in items(fal, f"&status={status}")] == [
-            each.id for each in expected
+            handle.id for handle in expected
         ]
     assert [item["status_code"] for item in items(fal)] == [499, 503, 422, 200]
 
@@ -556,14 +558,14 @@ def test_requests_are_sorted_by_end_or_by_duration(fal: Fal) -> None:
     assert [item["request_id"] for item in items(fal, "&sort_by=duration")] == [long.id, short.id]
 
 
-def test_payloads_come_where_they_are_asked_for(fal: Fal) -> None:
+def test_payloads_are_included_on_request(fal: Fal) -> None:
     handle = fal.completed("a cat")
     [item] = items(fal, "&expand=payloads")
     assert item["json_input"] == {"prompt": "a cat"}
     assert item["json_output"] == handle.result().json()
 
 
-def test_an_input_that_is_no_json_comes_as_text(fal: Fal) -> None:
+def test_an_input_that_is_not_json_is_text(fal: Fal) -> None:
     fal.submit(body=b"{")
     fal.advance(60)
     assert items(fal, "&expand=payloads")[0]["json_input"] == "{"
@@ -583,7 +585,7 @@ def test_a_list_has_pages(fal: Fal) -> None:
     assert (first["has_more"], rest["has_more"]) == (True, False)
 
 
-def test_one_request_is_found_further_back(fal: Fal) -> None:
+def test_a_single_request_has_a_longer_default_period(fal: Fal) -> None:
     handle = fal.completed()
     fal.advance(2 * 86_400)
     assert items(fal) == []
@@ -598,27 +600,27 @@ def test_one_request_is_found_further_back(fal: Fal) -> None:
         ("&sort_by=x", "sort_by is 'x'"),
     ],
 )
-def test_a_list_says_what_it_cannot_use(fal: Fal, query: str, named: str) -> None:
-    response = fal.ask("GET", f"{API}/models/requests/by-endpoint?endpoint_id={SCHNELL}{query}")
-    assert named in refusal(response)[2]
+def test_an_invalid_list_query_is_rejected_with_the_reason(fal: Fal, query: str, named: str) -> None:
+    response = fal.request("GET", f"{API}/models/requests/by-endpoint?endpoint_id={SCHNELL}{query}")
+    assert named in error_of(response)[2]
 
 
-def delete(fal: Fal, request_id: str, **how: Any) -> httpx.Response:
-    return fal.ask("DELETE", f"{API}/models/requests/{request_id}/payloads", **how)
+def delete(fal: Fal, request_id: str, **options: Any) -> httpx.Response:
+    return fal.request("DELETE", f"{API}/models/requests/{request_id}/payloads", **options)
 
 
 def test_payloads_are_deleted_with_their_files(fal: Fal) -> None:
     handle = fal.completed(image_size={"width": 64, "height": 48})
     url = handle.result().json()["images"][0]["url"]
-    assert fal.ask("GET", url).status_code == 200
+    assert fal.request("GET", url).status_code == 200
     assert delete(fal, handle.id).json() == {"cdn_delete_results": [{"link": url, "exception": None}]}
     assert url.startswith(MEDIA)
-    assert fal.ask("GET", url).status_code == 404
+    assert fal.request("GET", url).status_code == 404
     assert (handle.result().status_code, handle.result().json()) == (404, {"detail": "Request not found"})
     assert handle.status().json()["status"] == "COMPLETED"
 
 
-def test_what_is_left_of_deleted_payloads_is_what_they_cost(fal: Fal) -> None:
+def test_the_billing_event_remains_after_payloads_are_deleted(fal: Fal) -> None:
     handle = fal.completed()
     delete(fal, handle.id)
     [item] = items(fal, "&expand=payloads")
@@ -631,16 +633,16 @@ def test_the_payloads_of_a_direct_request_are_deleted_too(fal: Fal) -> None:
     url = fal.run().json()["images"][0]["url"]
     delete(fal, items(fal)[0]["request_id"])
     assert not fal.emulator.store.files
-    assert fal.ask("GET", url).status_code == 404
+    assert fal.request("GET", url).status_code == 404
 
 
-def test_a_second_deletion_finds_nothing(fal: Fal) -> None:
+def test_a_second_deletion_deletes_nothing(fal: Fal) -> None:
     handle = fal.completed()
     delete(fal, handle.id)
     assert delete(fal, handle.id).json() == {"cdn_delete_results": []}
 
 
-def test_the_same_key_for_idempotency_gets_the_same_answer_for_ten_minutes(fal: Fal) -> None:
+def test_an_idempotency_key_repeats_the_response_for_ten_minutes(fal: Fal) -> None:
     handle = fal.completed()
     same = {"idempotency-key": "1"}
     first = delete(fal, handle.id, headers=same).json()
@@ -651,10 +653,10 @@ def test_the_same_key_for_idempotency_gets_the_same_answer_for_ten_minutes(fal: 
     assert delete(fal, handle.id, headers=same).json() == {"cdn_delete_results": []}
 
 
-def test_of_too_many_keys_for_idempotency_the_oldest_is_forgotten(
+def test_the_oldest_idempotency_key_is_removed_at_the_limit(
     fal: Fal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mock_fal.web.platform.api._MAX_KEPT", 1)
+    monkeypatch.setattr("mock_fal.web.platform.api._MAX_IDEMPOTENCY_KEYS", 1)
     handle = fal.completed()
     first, second = ({"idempotency-key": name} for name in "12")
     assert len(delete(fal, handle.id, headers=first).json()["cdn_delete_results"]) == 1
@@ -662,19 +664,19 @@ def test_of_too_many_keys_for_idempotency_the_oldest_is_forgotten(
     assert delete(fal, handle.id, headers=first).json() == {"cdn_delete_results": []}
 
 
-def test_a_refused_deletion_is_not_remembered(fal: Fal) -> None:
+def test_the_response_of_a_failed_deletion_is_not_repeated(fal: Fal) -> None:
     handle, same = fal.submit(), {"idempotency-key": "1"}
-    seen = refusal(delete(fal, handle.id, headers=same))
-    assert seen == (400, "validation_error", "Request is still in progress")
+    error = error_of(delete(fal, handle.id, headers=same))
+    assert error == (400, "validation_error", "Request is still in progress")
     fal.advance(60)
     assert delete(fal, handle.id, headers=same).status_code == 200
 
 
-def test_nobody_deletes_what_is_not_theirs(fal: Fal) -> None:
+def test_payloads_of_other_accounts_cannot_be_deleted(fal: Fal) -> None:
     handle = fal.completed()
-    assert refusal(delete(fal, handle.id, key="bob:secret"))[:2] == (404, "not_found")
-    assert refusal(delete(fal, NOBODY))[:2] == (404, "not_found")
-    assert refusal(delete(fal, "1"))[:2] == (400, "validation_error")
+    assert error_of(delete(fal, handle.id, key="bob:secret"))[:2] == (404, "not_found")
+    assert error_of(delete(fal, UNKNOWN_ID))[:2] == (404, "not_found")
+    assert error_of(delete(fal, "1"))[:2] == (400, "validation_error")
     assert handle.result().status_code == 200
 
 
@@ -684,7 +686,7 @@ def test_a_queue_is_counted_and_flushed(fal: Fal) -> None:
     fal.submit(endpoint=DEV)
     fal.submit(key="bob:secret")
     assert get(fal, path) == {"queue_size": 2}
-    response = fal.ask("DELETE", f"{API}/{path}")
+    response = fal.request("DELETE", f"{API}/{path}")
     assert (response.status_code, response.content) == (204, b"")
     assert get(fal, path) == {"queue_size": 0}
     assert get(fal, path, key="bob:secret") == {"queue_size": 1}
@@ -692,8 +694,8 @@ def test_a_queue_is_counted_and_flushed(fal: Fal) -> None:
 
 
 def test_an_unknown_app_has_no_queue(fal: Fal) -> None:
-    response = fal.ask("GET", f"{API}/serverless/apps/fal-ai/unheard-of/queue")
-    assert refusal(response) == (404, "not_found", "Resource not found: no app fal-ai/unheard-of")
+    response = fal.request("GET", f"{API}/serverless/apps/fal-ai/unheard-of/queue")
+    assert error_of(response) == (404, "not_found", "Resource not found: no app fal-ai/unheard-of")
 
 
 # -- files
@@ -702,45 +704,45 @@ def test_an_unknown_app_has_no_queue(fal: Fal) -> None:
 def test_an_access_list_is_read_and_changed(fal: Fal) -> None:
     url = fal.picture()
     assert get(fal, f"storage/files/acl?url={url}") == {"default": "allow", "rules": []}
-    wanted = {"default": "forbid", "rules": [{"user": "bob", "decision": "allow"}]}
-    changed = fal.ask("PUT", f"{API}/storage/files/acl?url={url}", body=json.dumps(wanted).encode())
-    assert changed.json() == wanted
-    assert fal.ask("GET", url).status_code == 403
+    new_acl = {"default": "forbid", "rules": [{"user": "bob", "decision": "allow"}]}
+    changed = fal.request("PUT", f"{API}/storage/files/acl?url={url}", body=json.dumps(new_acl).encode())
+    assert changed.json() == new_acl
+    assert fal.request("GET", url).status_code == 403
 
 
 def test_a_signed_link_opens_a_restricted_file(fal: Fal) -> None:
     url = fal.picture()
-    fal.ask("PUT", f"{API}/storage/files/acl?url={url}", body=b'{"default": "forbid"}')
+    fal.request("PUT", f"{API}/storage/files/acl?url={url}", body=b'{"default": "forbid"}')
     signed = post(fal, f"storage/files/sign?url={url}", {"expiration_seconds": 60}).json()["signed_url"]
     assert urlsplit(signed).query.startswith("identity=")
-    assert fal.ask("GET", signed, key=None).status_code == 200
+    assert fal.request("GET", signed, key=None).status_code == 200
     fal.advance(61)
-    assert fal.ask("GET", signed, key=None).status_code == 403
+    assert fal.request("GET", signed, key=None).status_code == 403
 
 
-def test_files_that_are_not_there_and_not_theirs_are_refused_in_the_envelope(fal: Fal) -> None:
+def test_file_errors_are_in_the_envelope(fal: Fal) -> None:
     url = fal.picture()
-    assert refusal(fal.ask("GET", f"{API}/storage/files/acl"))[:2] == (400, "validation_error")
-    missing = fal.ask("GET", f"{API}/storage/files/acl?url={MEDIA}/files/b/0/x.jpg")
-    assert refusal(missing)[:2] == (404, "not_found")
-    foreign = fal.ask("GET", f"{API}/storage/files/acl?url={url}", key="bob:secret")
-    assert refusal(foreign)[:2] == (403, "authorization_error")
-    wrong = fal.ask("PUT", f"{API}/storage/files/acl?url={url}", body=b'{"default": "maybe"}')
-    assert refusal(wrong)[:2] == (400, "validation_error")
+    assert error_of(fal.request("GET", f"{API}/storage/files/acl"))[:2] == (400, "validation_error")
+    missing = fal.request("GET", f"{API}/storage/files/acl?url={MEDIA}/files/b/0/x.jpg")
+    assert error_of(missing)[:2] == (404, "not_found")
+    foreign = fal.request("GET", f"{API}/storage/files/acl?url={url}", key="bob:secret")
+    assert error_of(foreign)[:2] == (403, "authorization_error")
+    wrong = fal.request("PUT", f"{API}/storage/files/acl?url={url}", body=b'{"default": "maybe"}')
+    assert error_of(wrong)[:2] == (400, "validation_error")
     for body in ({"expiration_seconds": 0}, {"expiration_seconds": "1"}, {"expiration_seconds": 10**9}):
-        assert "expiration_seconds" in refusal(post(fal, f"storage/files/sign?url={url}", body))[2]
+        assert "expiration_seconds" in error_of(post(fal, f"storage/files/sign?url={url}", body))[2]
 
 
-def test_a_body_that_is_too_large_is_refused_in_the_envelope(fal: Fal) -> None:
-    response = fal.ask("POST", f"{API}/models/pricing/estimate", body=b" " * (1 << 20) + b" ")
-    assert refusal(response)[0] == 413
+def test_a_too_large_body_is_rejected_in_the_envelope(fal: Fal) -> None:
+    response = fal.request("POST", f"{API}/models/pricing/estimate", body=b" " * (1 << 20) + b" ")
+    assert error_of(response)[0] == 413
 
 
-def test_meta_names_where_webhooks_come_from(fal: Fal) -> None:
+def test_meta_lists_the_ip_ranges_of_webhooks(fal: Fal) -> None:
     assert get(fal, "meta", key=None) == {"webhook_ip_ranges": ["127.0.0.1/32", "::1/128"]}
 
 
-# -- anything at all
+# -- properties
 
 NAMES = ["limit", "cursor", "endpoint_id", "q", "category", "status", "expand", "start", "end", "timezone"]
 NAMES += ["timeframe", "bound_to_timeframe", "api_key_id", "login_username", "request_id", "sort_by", "url"]
@@ -750,7 +752,7 @@ VALUES += [
     "9000-12-31T23:59:59-23:59",
     "1970-01-01T00:00:00+23:59",
     "Pacific/Kiritimati",
-    NOBODY,
+    UNKNOWN_ID,
 ]
 BODIES = [b"", b"{}", b'{"default": "hide", "rules": [1]}', b'{"expiration_seconds": 1e999}', b"[" * 10_000]
 
@@ -761,11 +763,11 @@ BODIES = [b"", b"{}", b'{"default": "hide", "rules": [1]}', b'{"expiration_secon
     query=st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES) | st.text(max_size=20), max_size=5),
     body=st.sampled_from(BODIES) | st.binary(max_size=50),
 )
-def test_whatever_is_asked_gets_an_answer(route: tuple[str, str], query: dict[str, str], body: bytes) -> None:
+def test_no_request_causes_a_server_error(route: tuple[str, str], query: dict[str, str], body: bytes) -> None:
     method, path = route
-    with opened() as fal:
+    with open_fal() as fal:
         fal.completed()
-        response = fal.ask(
+        response = fal.request(
             method, f"{API}/{path.format(*'ab')}?{urlencode(query, errors='replace')}", body=body
         )
     assert response.status_code < 500

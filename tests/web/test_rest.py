@@ -1,7 +1,8 @@
+"""rest.fal.ai: upload URLs, tokens and access lists."""
+
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime
 
 import httpx
@@ -9,7 +10,7 @@ import pytest
 
 from mock_fal.clock import EPOCH
 from mock_fal.errors import InvalidAppToken, WrongAppToken
-from tests.web.world import ANA, BOB, EVE, World
+from tests.web.conftest import ANA, BOB, EVE, Fal, Serve, send
 
 REST = "https://rest.fal.ai"
 INITIATE = f"{REST}/storage/upload/initiate?storage_type=fal-cdn-v3"
@@ -17,117 +18,110 @@ TOKEN = f"{REST}/storage/auth/token?storage_type=fal-cdn-v3"
 CAT = {"content_type": "image/png", "file_name": "cat.png"}
 
 
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    yield world
-    world.close()
-
-
-def uploaded(world: World, **lifecycle: object) -> str:
-    """The address of Ana's file."""
+def uploaded(fal: Fal, **lifecycle: object) -> str:
+    """The URL of a file that Ana uploaded."""
     headers = {**ANA, "x-fal-object-lifecycle": json.dumps(lifecycle)}
-    promised = world("POST", INITIATE, headers, json=CAT).json()
-    world("PUT", promised["upload_url"], content=b"cat")
+    promised = send(fal, "POST", INITIATE, headers, json=CAT).json()
+    send(fal, "PUT", promised["upload_url"], content=b"cat")
     file_url: str = promised["file_url"]
     return file_url
 
 
 def acl(
-    world: World, method: str, url: str, headers: dict[str, str] = ANA, body: object = None
+    fal: Fal, method: str, url: str, headers: dict[str, str] = ANA, body: object = None
 ) -> httpx.Response:
-    return world(method, f"{REST}/storage/files/acl", headers, params={"url": url}, json=body)
+    return send(fal, method, f"{REST}/storage/files/acl", headers, params={"url": url}, json=body)
 
 
-# -- who may ask
+# -- authentication
 
 
 @pytest.mark.parametrize("path", ["upload/initiate", "upload/initiate-multipart", "auth/token"])
-def test_a_key_is_asked_for(world: World, path: str) -> None:
-    response = world("POST", f"{REST}/storage/{path}", json={})
+def test_a_key_is_required(fal: Fal, path: str) -> None:
+    response = send(fal, "POST", f"{REST}/storage/{path}", json={})
     assert (response.status_code, response.json()) == (401, {"detail": "Authorization header is required"})
 
 
 @pytest.mark.parametrize("value", ["Key ana", "Key :", "Basic ana:secret"])
-def test_what_is_no_key_is_refused(world: World, value: str) -> None:
-    response = world("POST", INITIATE, {"authorization": value}, json=CAT)
+def test_an_invalid_key_is_rejected(fal: Fal, value: str) -> None:
+    response = send(fal, "POST", INITIATE, {"authorization": value}, json=CAT)
     assert (response.status_code, response.json()) == (401, {"detail": "invalid key credentials"})
 
 
-def test_nothing_else_is_there(world: World) -> None:
-    response = world("GET", f"{REST}/users/me", ANA)
+def test_other_paths_are_not_found(fal: Fal) -> None:
+    response = send(fal, "GET", f"{REST}/users/me", ANA)
     assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
 
 
-def test_another_method_is_not_allowed(world: World) -> None:
-    response = world("PUT", INITIATE, ANA)
+def test_other_methods_are_rejected(fal: Fal) -> None:
+    response = send(fal, "PUT", INITIATE, ANA)
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-def test_a_browser_may_ask(world: World) -> None:
-    asked = {"origin": "http://app.test", "access-control-request-method": "POST"}
-    assert world("OPTIONS", INITIATE, asked).headers["access-control-allow-origin"] == "http://app.test"
+def test_browsers_of_any_origin_may_send_requests(fal: Fal) -> None:
+    headers = {"origin": "http://app.test", "access-control-request-method": "POST"}
+    assert send(fal, "OPTIONS", INITIATE, headers).headers["access-control-allow-origin"] == "http://app.test"
 
 
-# -- where to upload
+# -- upload URLs
 
 
-def test_initiate_names_an_address_to_upload_to_and_the_files_own(world: World) -> None:
-    response = world("POST", INITIATE, ANA, json=CAT)
-    seen = response.json()
-    assert (response.status_code, list(seen)) == (200, ["upload_url", "file_url"])
-    upload, _, query = seen["upload_url"].partition("?")
-    assert (upload, query[:10]) == (seen["file_url"], "signature=")
-    host, folder, name = seen["file_url"].rsplit("/", 2)
+def test_initiate_returns_an_upload_url_and_the_file_url(fal: Fal) -> None:
+    response = send(fal, "POST", INITIATE, ANA, json=CAT)
+    urls = response.json()
+    assert (response.status_code, list(urls)) == (200, ["upload_url", "file_url"])
+    upload, _, query = urls["upload_url"].partition("?")
+    assert (upload, query[:10]) == (urls["file_url"], "signature=")
+    host, folder, name = urls["file_url"].rsplit("/", 2)
     assert (host, len(folder)) == ("https://v3b.fal.media/files/b", 8)
     assert (len(name.partition("_cat")[0]), name[21:]) == (21, "_cat.png")
 
 
 @pytest.mark.parametrize("host", ["rest.fal.ai", "rest.alpha.fal.ai"])
 @pytest.mark.parametrize("query", ["", "?storage_type=fal-cdn-v3"])
-def test_initiate_answers_by_both_names_and_without_a_storage_type(
-    world: World, host: str, query: str
-) -> None:
-    assert world("POST", f"https://{host}/storage/upload/initiate/{query}", ANA, json=CAT).status_code == 200
+def test_initiate_works_on_both_hosts_and_without_a_storage_type(fal: Fal, host: str, query: str) -> None:
+    assert (
+        send(fal, "POST", f"https://{host}/storage/upload/initiate/{query}", ANA, json=CAT).status_code == 200
+    )
 
 
 @pytest.mark.parametrize("kind", ["gcs", "fal-cdn", ""])
 @pytest.mark.parametrize("path", ["upload/initiate", "upload/initiate-multipart", "auth/token"])
-def test_there_is_one_storage_type(world: World, path: str, kind: str) -> None:
-    response = world("POST", f"{REST}/storage/{path}?storage_type={kind}", ANA, json=CAT)
+def test_other_storage_types_are_rejected(fal: Fal, path: str, kind: str) -> None:
+    response = send(fal, "POST", f"{REST}/storage/{path}?storage_type={kind}", ANA, json=CAT)
     assert (response.status_code, response.json()) == (400, {"detail": "Invalid storage type"})
 
 
-def test_links_follow_the_way_of_the_question(world: World) -> None:
-    by_path = world("POST", "http://localhost:8325/rest.fal.ai/storage/upload/initiate", ANA, json=CAT)
+def test_links_use_the_same_address_form_as_the_request(fal: Fal) -> None:
+    by_path = send(fal, "POST", "http://localhost:8325/rest.fal.ai/storage/upload/initiate", ANA, json=CAT)
     target = {**ANA, "x-fal-target-url": INITIATE}
-    by_proxy = world("POST", "http://localhost:8325/api/fal/proxy", target, json=CAT)
+    by_proxy = send(fal, "POST", "http://localhost:8325/api/fal/proxy", target, json=CAT)
     base = "http://localhost:8325/v3b.fal.media/files/b/"
     assert by_path.json()["file_url"].startswith(base)
     assert by_proxy.json()["upload_url"].startswith(base)
-    assert world("PUT", by_proxy.json()["upload_url"], content=b"cat").status_code == 200
-    assert world("GET", by_proxy.json()["file_url"]).content == b"cat"
+    assert send(fal, "PUT", by_proxy.json()["upload_url"], content=b"cat").status_code == 200
+    assert send(fal, "GET", by_proxy.json()["file_url"]).content == b"cat"
 
 
-def test_files_never_share_an_address(world: World) -> None:
-    seen = {world("POST", INITIATE, key, json=CAT).json()["file_url"] for key in (ANA, ANA, BOB, BOB)}
-    assert len(seen) == 4
+def test_files_have_distinct_urls(fal: Fal) -> None:
+    urls = {send(fal, "POST", INITIATE, key, json=CAT).json()["file_url"] for key in (ANA, ANA, BOB, BOB)}
+    assert len(urls) == 4
 
 
-def test_an_address_that_is_taken_is_not_given_again(world: World) -> None:
-    """An account that was forgotten begins its names anew."""
-    first = uploaded(world)
-    del world.emulator.store._tenants["ana"]
-    assert uploaded(world) != first
+def test_an_existing_url_is_not_reused(fal: Fal) -> None:
+    """A removed account generates the same names again."""
+    first = uploaded(fal)
+    del fal.emulator.store._tenants["ana"]
+    assert uploaded(fal) != first
 
 
 @pytest.mark.parametrize(
     ("name", "end"),
     [("søster.png", "_s%C3%B8ster.png"), ("../../x.png", "_x.png"), ("a\r\nb", "_a__b"), ("", ".png")],
 )
-def test_names_are_made_harmless(world: World, name: str, end: str) -> None:
-    seen = world("POST", INITIATE, ANA, json={"file_name": name, "content_type": "image/png"})
-    assert seen.json()["file_url"].rpartition("/")[2][21:] == end
+def test_file_names_are_sanitized(fal: Fal, name: str, end: str) -> None:
+    response = send(fal, "POST", INITIATE, ANA, json={"file_name": name, "content_type": "image/png"})
+    assert response.json()["file_url"].rpartition("/")[2][21:] == end
 
 
 WRONG_BODIES = {
@@ -140,8 +134,8 @@ WRONG_BODIES = {
 
 
 @pytest.mark.parametrize("body", WRONG_BODIES)
-def test_a_body_that_does_not_fit_is_refused(world: World, body: bytes) -> None:
-    response = world("POST", INITIATE, ANA, content=body)
+def test_an_invalid_body_is_rejected(fal: Fal, body: bytes) -> None:
+    response = send(fal, "POST", INITIATE, ANA, content=body)
     assert (response.status_code, response.json()) == (422, {"detail": WRONG_BODIES[body]})
 
 
@@ -158,104 +152,103 @@ WRONG_TERMS = {
 
 
 @pytest.mark.parametrize("terms", WRONG_TERMS)
-def test_a_lifecycle_that_does_not_fit_is_refused(world: World, terms: str) -> None:
-    response = world("POST", INITIATE, {**ANA, "x-fal-object-lifecycle": terms}, json=CAT)
+def test_an_invalid_lifecycle_is_rejected(fal: Fal, terms: str) -> None:
+    response = send(fal, "POST", INITIATE, {**ANA, "x-fal-object-lifecycle": terms}, json=CAT)
     assert (response.status_code, response.json()) == (422, {"detail": WRONG_TERMS[terms]})
 
 
-# -- tokens
+# -- CDN tokens
 
 
-def test_a_token_lasts_thirty_days(world: World) -> None:
-    seen = world("POST", TOKEN, ANA, json={}).json()
-    assert list(seen) == ["token", "token_type", "base_url", "expires_at"]
-    assert (seen["token_type"], seen["base_url"]) == ("Bearer", "https://v3b.fal.media")
-    assert seen["expires_at"] == "2026-01-31T00:00:00.000000+00:00"
-    assert datetime.fromisoformat(seen["expires_at"]).timestamp() == EPOCH + 30 * 86400
+def test_a_cdn_token_lasts_thirty_days_by_default(fal: Fal) -> None:
+    token = send(fal, "POST", TOKEN, ANA, json={}).json()
+    assert list(token) == ["token", "token_type", "base_url", "expires_at"]
+    assert (token["token_type"], token["base_url"]) == ("Bearer", "https://v3b.fal.media")
+    assert token["expires_at"] == "2026-01-31T00:00:00.000000+00:00"
+    assert datetime.fromisoformat(token["expires_at"]).timestamp() == EPOCH + 30 * 86400
 
 
 @pytest.mark.parametrize(
-    ("asked", "given"), [(60, 60), (0, 30 * 86400), (None, 30 * 86400), (1e9, 30 * 86400)]
+    ("seconds", "lifetime_s"), [(60, 60), (0, 30 * 86400), (None, 30 * 86400), (1e9, 30 * 86400)]
 )
-def test_a_token_lasts_as_long_as_asked_for(world: World, asked: float | None, given: float) -> None:
-    seen = world("POST", TOKEN, ANA, json={"expiration_seconds": asked}).json()
-    assert datetime.fromisoformat(seen["expires_at"]).timestamp() == EPOCH + given
+def test_a_cdn_token_has_the_requested_lifetime(fal: Fal, seconds: float | None, lifetime_s: float) -> None:
+    token = send(fal, "POST", TOKEN, ANA, json={"expiration_seconds": seconds}).json()
+    assert datetime.fromisoformat(token["expires_at"]).timestamp() == EPOCH + lifetime_s
 
 
-# -- who may read
+# -- access lists
 
 
-def test_a_file_is_public_unless_told_otherwise(world: World) -> None:
-    assert acl(world, "GET", uploaded(world)).json() == {"default": "allow", "rules": []}
+def test_a_file_is_public_by_default(fal: Fal) -> None:
+    assert acl(fal, "GET", uploaded(fal)).json() == {"default": "allow", "rules": []}
 
 
-def test_the_acl_of_the_upload_is_told_and_can_be_changed(world: World) -> None:
-    url = uploaded(world, initial_acl={"default": "forbid", "rules": [{"user": "bob", "decision": "allow"}]})
-    assert acl(world, "GET", url).json()["default"] == "forbid"
-    assert world("GET", url).status_code == 403
-    wanted = {"default": "hide", "rules": [{"user": "eve", "decision": "forbid"}]}
-    changed = acl(world, "PUT", url, body=wanted)
-    assert (changed.status_code, changed.json()) == (200, wanted)
-    assert acl(world, "GET", f"{url}?identity=x").json() == wanted
-    assert world("GET", url).status_code == 404
+def test_the_acl_of_an_upload_can_be_read_and_changed(fal: Fal) -> None:
+    url = uploaded(fal, initial_acl={"default": "forbid", "rules": [{"user": "bob", "decision": "allow"}]})
+    assert acl(fal, "GET", url).json()["default"] == "forbid"
+    assert send(fal, "GET", url).status_code == 403
+    new_acl = {"default": "hide", "rules": [{"user": "eve", "decision": "forbid"}]}
+    changed = acl(fal, "PUT", url, body=new_acl)
+    assert (changed.status_code, changed.json()) == (200, new_acl)
+    assert acl(fal, "GET", f"{url}?identity=x").json() == new_acl
+    assert send(fal, "GET", url).status_code == 404
 
 
-def test_an_acl_is_its_owners_affair(world: World) -> None:
-    forbidden, hidden = (uploaded(world, initial_acl={"default": kind}) for kind in ("forbid", "hide"))
-    assert [acl(world, "GET", url, BOB).status_code for url in (forbidden, hidden)] == [403, 404]
-    assert acl(world, "PUT", forbidden, EVE, {"default": "allow"}).status_code == 403
-    assert world("GET", forbidden).status_code == 403
+def test_only_the_owner_reads_and_changes_an_acl(fal: Fal) -> None:
+    forbidden, hidden = (uploaded(fal, initial_acl={"default": kind}) for kind in ("forbid", "hide"))
+    assert [acl(fal, "GET", url, BOB).status_code for url in (forbidden, hidden)] == [403, 404]
+    assert acl(fal, "PUT", forbidden, EVE, {"default": "allow"}).status_code == 403
+    assert send(fal, "GET", forbidden).status_code == 403
 
 
-def test_strangers_are_dropped_from_an_acl() -> None:
-    world = World(key=("ana:secret", "bob:secret"))
-    url = uploaded(world)
+def test_unknown_users_are_removed_from_an_acl(serve: Serve) -> None:
+    fal = serve(key=("ana:secret", "bob:secret"))
+    url = uploaded(fal)
     rules = [{"user": user, "decision": "allow"} for user in ("bob", "eve")]
-    assert acl(world, "PUT", url, body={"rules": rules}).json() == {"default": "allow", "rules": rules[:1]}
-    world.close()
+    assert acl(fal, "PUT", url, body={"rules": rules}).json() == {"default": "allow", "rules": rules[:1]}
 
 
 @pytest.mark.parametrize("url", ["https://v3b.fal.media/files/b/0/x.png", "x", ""])
-def test_a_file_that_is_not_there_has_no_acl(world: World, url: str) -> None:
-    assert acl(world, "GET", url).status_code == 404
+def test_the_acl_of_an_unknown_file_is_not_found(fal: Fal, url: str) -> None:
+    assert acl(fal, "GET", url).status_code == 404
 
 
-def test_the_journal_knows_whose_upload_it_was(world: World) -> None:
-    uploaded(world)
-    assert [(each.method, each.tenant, each.uploaded_bytes) for each in world.journal] == [
+def test_the_journal_attributes_an_upload_to_its_account(fal: Fal) -> None:
+    uploaded(fal)
+    assert [(exchange.method, exchange.tenant, exchange.uploaded_bytes) for exchange in fal.journal] == [
         ("POST", "ana", 0),
         ("PUT", "ana", 3),
     ]
-    assert world.journal[1].request_body == b""
+    assert fal.journal[1].request_body == b""
 
 
-# -- tokens that open apps
+# -- app and realtime tokens
 
 TOKENS = f"{REST}/tokens/"
 
 
 @pytest.mark.parametrize("url", [TOKENS, f"{REST}/tokens", "https://rest.alpha.fal.ai/tokens/"])
-def test_a_token_is_a_bare_string(world: World, url: str) -> None:
-    response = world("POST", url, ANA, json={"allowed_apps": ["flux"], "token_expiration": 120})
+def test_an_app_token_is_a_json_string(fal: Fal, url: str) -> None:
+    response = send(fal, "POST", url, ANA, json={"allowed_apps": ["flux"], "token_expiration": 120})
     assert response.status_code == 200
-    tokens, now = world.emulator.tokens, world.clock.now()
+    tokens, now = fal.emulator.tokens, fal.clock.now()
     assert tokens.account(response.json(), "flux", now) == "ana"
-    assert world.journal[-1].tenant == "ana"
+    assert fal.journal[-1].tenant == "ana"
 
 
-def test_a_token_lasts_as_long_as_was_asked_for(world: World) -> None:
-    token = world("POST", TOKENS, ANA, json={"allowed_apps": ["flux"], "token_expiration": 5}).json()
-    world.clock.advance(4.9)
-    assert world.emulator.tokens.account(token, "flux", world.clock.now()) == "ana"
-    world.clock.advance(0.1)
+def test_an_app_token_has_the_requested_lifetime(fal: Fal) -> None:
+    token = send(fal, "POST", TOKENS, ANA, json={"allowed_apps": ["flux"], "token_expiration": 5}).json()
+    fal.clock.advance(4.9)
+    assert fal.emulator.tokens.account(token, "flux", fal.clock.now()) == "ana"
+    fal.clock.advance(0.1)
     with pytest.raises(InvalidAppToken):
-        world.emulator.tokens.account(token, "flux", world.clock.now())
+        fal.emulator.tokens.account(token, "flux", fal.clock.now())
 
 
-def test_a_token_for_a_whole_endpoint_id_is_given_and_good_for_nothing(world: World) -> None:
-    token = world("POST", TOKENS, ANA, json={"allowed_apps": ["fal-ai/flux/realtime"]}).json()
+def test_an_app_token_for_an_endpoint_id_is_issued_but_grants_no_access(fal: Fal) -> None:
+    token = send(fal, "POST", TOKENS, ANA, json={"allowed_apps": ["fal-ai/flux/realtime"]}).json()
     with pytest.raises(WrongAppToken):
-        world.emulator.tokens.account(token, "flux", world.clock.now())
+        fal.emulator.tokens.account(token, "flux", fal.clock.now())
 
 
 @pytest.mark.parametrize(
@@ -267,15 +260,15 @@ def test_a_token_for_a_whole_endpoint_id_is_given_and_good_for_nothing(world: Wo
         {"app": "flux"},
     ],
 )
-def test_a_realtime_token_is_in_an_object_and_names_endpoints(world: World, body: object) -> None:
-    response = world("POST", f"{REST}/tokens/realtime", ANA, json=body)
+def test_a_realtime_token_is_in_an_object_and_accepts_endpoint_ids(fal: Fal, body: object) -> None:
+    response = send(fal, "POST", f"{REST}/tokens/realtime", ANA, json=body)
     assert list(response.json()) == ["token"]
-    assert world.emulator.tokens.account(response.json()["token"], "flux", world.clock.now() + 119) == "ana"
+    assert fal.emulator.tokens.account(response.json()["token"], "flux", fal.clock.now() + 119) == "ana"
 
 
 @pytest.mark.parametrize("url", [TOKENS, f"{REST}/tokens/realtime"])
-def test_there_is_no_token_without_a_key(world: World, url: str) -> None:
-    response = world("POST", url, json={"allowed_apps": ["flux"]})
+def test_a_token_requires_a_key(fal: Fal, url: str) -> None:
+    response = send(fal, "POST", url, json={"allowed_apps": ["flux"]})
     assert (response.status_code, response.json()) == (401, {"detail": "Authorization header is required"})
 
 
@@ -295,10 +288,10 @@ def test_there_is_no_token_without_a_key(world: World, url: str) -> None:
         ({"app": "flux", "duration": True}, "duration is True, expected seconds, at most 2592000"),
     ],
 )
-def test_what_is_wrong_with_a_wish_for_a_token_is_told(world: World, body: object, detail: str) -> None:
-    response = world("POST", TOKENS, ANA, json=body)
+def test_an_invalid_token_request_is_rejected_with_the_reason(fal: Fal, body: object, detail: str) -> None:
+    response = send(fal, "POST", TOKENS, ANA, json=body)
     assert (response.status_code, response.json()) == (422, {"detail": detail})
 
 
-def test_a_token_is_asked_for_by_post(world: World) -> None:
-    assert world("GET", TOKENS, ANA).status_code == 405
+def test_tokens_are_requested_by_post_only(fal: Fal) -> None:
+    assert send(fal, "GET", TOKENS, ANA).status_code == 405

@@ -18,12 +18,12 @@ ADDRESS = "https://fal.ai/api/openapi/queue/openapi.json"
 PICTURE = "https://a.example/a.png"
 
 
-def ask(fal: Fal, endpoint: str) -> httpx.Response:
-    return fal.ask("GET", f"{ADDRESS}?endpoint_id={endpoint}", key=None)
+def fetch(fal: Fal, endpoint: str) -> httpx.Response:
+    return fal.request("GET", f"{ADDRESS}?endpoint_id={endpoint}", key=None)
 
 
 def document(fal: Fal, endpoint: str = SCHNELL) -> dict[str, Any]:
-    response = ask(fal, endpoint)
+    response = fetch(fal, endpoint)
     assert response.status_code == 200
     return dict(response.json())
 
@@ -38,27 +38,27 @@ def test_every_document_is_valid_openapi(fal: Fal, endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", FAMILIES)
-def test_every_model_has_a_row(endpoint: str) -> None:
+def test_every_model_has_a_description(endpoint: str) -> None:
     assert MODELS[endpoint].description
 
 
 @pytest.mark.parametrize("endpoint", MODELS)
-def test_every_row_is_of_a_model(endpoint: str) -> None:
+def test_every_description_is_of_a_model(endpoint: str) -> None:
     assert endpoint in FAMILIES
 
 
 def test_the_document_has_the_published_order(fal: Fal) -> None:
-    whole = document(fal)
-    assert list(whole) == ["openapi", "info", "components", "paths", "servers", "security"]
-    assert list(whole["info"]) == ["title", "version", "description", "x-fal-metadata"]
-    assert list(whole["components"]["schemas"]) == [
+    root = document(fal)
+    assert list(root) == ["openapi", "info", "components", "paths", "servers", "security"]
+    assert list(root["info"]) == ["title", "version", "description", "x-fal-metadata"]
+    assert list(root["components"]["schemas"]) == [
         "QueueStatus",
         "FluxSchnellInput",
         "ImageSize",
         "FluxSchnellOutput",
         "Image",
     ]
-    assert list(whole["paths"]) == [
+    assert list(root["paths"]) == [
         "/fal-ai/flux/schnell/requests/{request_id}/status",
         "/fal-ai/flux/schnell/requests/{request_id}/cancel",
         "/fal-ai/flux/schnell",
@@ -75,12 +75,12 @@ def test_the_metadata_names_the_model(fal: Fal) -> None:
     assert metadata["playgroundUrl"] == "https://fal.ai/models/fal-ai/flux/schnell"
 
 
-def test_the_input_is_that_of_the_model(fal: Fal) -> None:
-    its = schemas(fal)["FluxSchnellInput"]
-    assert list(its) == ["title", "type", "properties", "x-fal-order-properties", "required"]
-    assert its["title"] == "SchnellTextToImageInput"
-    assert its["required"] == ["prompt"]
-    assert its["x-fal-order-properties"] == [
+def test_the_input_schema_is_that_of_the_model(fal: Fal) -> None:
+    schema = schemas(fal)["FluxSchnellInput"]
+    assert list(schema) == ["title", "type", "properties", "x-fal-order-properties", "required"]
+    assert schema["title"] == "SchnellTextToImageInput"
+    assert schema["required"] == ["prompt"]
+    assert schema["x-fal-order-properties"] == [
         "num_inference_steps",
         "prompt",
         "image_size",
@@ -92,79 +92,81 @@ def test_the_input_is_that_of_the_model(fal: Fal) -> None:
         "output_format",
         "acceleration",
     ]
-    steps = its["properties"]["num_inference_steps"]
+    steps = schema["properties"]["num_inference_steps"]
     assert (steps["default"], steps["minimum"], steps["maximum"]) == (4, 1, 12)
 
 
-def test_what_may_be_null_says_so_in_the_words_of_3_0(fal: Fal) -> None:
+def test_nullable_fields_follow_openapi_3_0(fal: Fal) -> None:
     properties = schemas(fal)["FluxSchnellInput"]["properties"]
     seed = properties["seed"]
     assert (seed["type"], seed["nullable"], "default" in seed) == ("integer", True, False)
 
 
-def test_a_bound_that_is_left_out_is_one_in_the_words_of_3_0(fal: Fal) -> None:
+def test_exclusive_bounds_follow_openapi_3_0(fal: Fal) -> None:
     width = schemas(fal)["ImageSize"]["properties"]["width"]
     assert (width["minimum"], width["exclusiveMinimum"], width["maximum"]) == (0, True, 14142)
 
 
 @pytest.mark.parametrize("size", ["square", {"width": 64, "height": 64}, None])
-def test_an_input_that_is_accepted_fits(fal: Fal, size: object) -> None:
+def test_a_valid_input_fits_the_schema(fal: Fal, size: object) -> None:
     body = {"prompt": "a cat", "image_urls": [PICTURE], "image_size": size, "seed": None}
-    problems(fal, "fal-ai/flux-2/edit", "Flux2EditInput", body, OAS30WriteValidator)
+    validate_instance(fal, "fal-ai/flux-2/edit", "Flux2EditInput", body, OAS30WriteValidator)
 
 
 @pytest.mark.parametrize(
     "bad", [{"image_size": "huge"}, {"num_images": 5}, {"seed": "one"}, {"prompt": None}]
 )
-def test_an_input_that_is_refused_does_not_fit(fal: Fal, bad: dict[str, object]) -> None:
+def test_an_invalid_input_does_not_fit_the_schema(fal: Fal, bad: dict[str, object]) -> None:
     body = {"prompt": "a cat", "image_urls": [PICTURE], **bad}
     with pytest.raises(AssertionError, match=next(iter(bad))):
-        problems(fal, "fal-ai/flux-2/edit", "Flux2EditInput", body, OAS30WriteValidator)
+        validate_instance(fal, "fal-ai/flux-2/edit", "Flux2EditInput", body, OAS30WriteValidator)
 
 
-# Where an endpoint can't be asked with a prompt and a picture alone; realtime models answer no plain request.
+# Realtime models accept no plain requests.
 @pytest.mark.parametrize("endpoint", [name for name in FAMILIES if not name.endswith("/realtime")])
-def test_every_answer_fits_its_own_schema(fal: Fal, endpoint: str) -> None:
-    given = {"prompt": "a cat", "image_url": PICTURE, "image_urls": [PICTURE]}
+def test_every_output_fits_its_schema(fal: Fal, endpoint: str) -> None:
+    values = {"prompt": "a cat", "image_url": PICTURE, "image_urls": [PICTURE]}
     [name] = [name for name in schemas(fal, endpoint) if name.endswith("Input")]
     accepted = schemas(fal, endpoint)[name]["properties"]
-    body = {field: value for field, value in given.items() if field in accepted}
+    body = {field: value for field, value in values.items() if field in accepted}
     handle = fal.submit(endpoint=endpoint, body=json.dumps(body).encode())
     fal.advance(100)
     response = handle.result()
     assert response.status_code == 200, response.text
-    problems(fal, endpoint, name.removesuffix("Input") + "Output", response.json(), OAS30ReadValidator)
+    validate_instance(
+        fal, endpoint, name.removesuffix("Input") + "Output", response.json(), OAS30ReadValidator
+    )
 
 
-def problems(fal: Fal, endpoint: str, name: str, instance: object, validator: Any) -> None:
-    """Holds an instance against a schema of a document, which may refer to others in it."""
-    whole = document(fal, endpoint)
-    schema = {"$ref": f"#/components/schemas/{name}", "components": whole["components"]}
-    found = list(validator(schema).iter_errors(instance))
-    assert not found, [f"{list(error.path)}: {error.message}" for error in found]
+def validate_instance(fal: Fal, endpoint: str, name: str, instance: object, validator: Any) -> None:
+    """Validate an instance against a schema of a document."""
+    root = document(fal, endpoint)
+    schema = {"$ref": f"#/components/schemas/{name}", "components": root["components"]}
+    errors = list(validator(schema).iter_errors(instance))
+    assert not errors, [f"{list(error.path)}: {error.message}" for error in errors]
 
 
 def test_an_unknown_endpoint_has_no_document(fal: Fal) -> None:
-    response = ask(fal, "fal-ai/unheard-of")
+    response = fetch(fal, "fal-ai/unheard-of")
     assert (response.status_code, response.text) == (404, "null")
-    assert fal.ask("GET", ADDRESS, key=None).status_code == 404
+    assert fal.request("GET", ADDRESS, key=None).status_code == 404
 
 
-def test_a_document_is_read_and_not_written(fal: Fal) -> None:
-    response = fal.ask("POST", f"{ADDRESS}?endpoint_id={SCHNELL}", key=None)
+def test_other_methods_are_rejected(fal: Fal) -> None:
+    response = fal.request("POST", f"{ADDRESS}?endpoint_id={SCHNELL}", key=None)
     assert (response.status_code, response.headers["allow"]) == (405, "GET,HEAD")
 
 
-def test_other_pages_say_that_they_are_not_emulated(fal: Fal) -> None:
-    response = fal.ask("GET", "https://fal.ai/models")
+def test_other_pages_get_a_501(fal: Fal) -> None:
+    response = fal.request("GET", "https://fal.ai/models")
     assert response.status_code == 501
     assert "mock-fal does not emulate https://fal.ai/models" in response.json()["detail"]
 
 
-def test_the_site_is_reached_by_path_too(fal: Fal) -> None:
+def test_the_site_is_available_by_path_too(fal: Fal) -> None:
     path = f"/fal.ai/api/openapi/queue/openapi.json?endpoint_id={SCHNELL}"
-    assert fal.ask("GET", OURS + path).json() == document(fal)
+    assert fal.request("GET", OURS + path).json() == document(fal)
 
 
-def test_an_owner_is_not_the_site(fal: Fal) -> None:
-    assert fal.ask("GET", f"{OURS}/fal-ai/flux/schnell").status_code == 404
+def test_an_endpoint_path_is_not_the_site(fal: Fal) -> None:
+    assert fal.request("GET", f"{OURS}/fal-ai/flux/schnell").status_code == 404

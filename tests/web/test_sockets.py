@@ -1,4 +1,4 @@
-"""WebSockets without a socket: the handshake, what is said, and how it ends, by a clock that the test moves."""
+"""WebSockets through ASGI: handshake, messages and close, with a manual clock."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ DOT = (
 )
 TIMEOUT = {"type": "x-fal-error", "error": "TIMEOUT", "reason": "no inputs, reconnect when needed!"}
 
-# Nothing here takes so long; a test that hangs fails instead.
+# A timeout, so that a test that hangs fails.
 PATIENCE_S = 20.0
 
 
-class Talk:
-    """One WebSocket, and what has come of it so far."""
+class Connection:
+    """A client's WebSocket connection and the events that it has received."""
 
     def __init__(
         self, fal: Fal, url: str, *, key: str | None = "alice:secret", headers: Mapping[str, str] = NONE
@@ -40,20 +40,20 @@ class Talk:
         self._fal = fal
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._incoming.put_nowait({"type": "websocket.connect"})
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._sent: list[dict[str, Any]] = []
         handshake = {**scope("GET", url, {**credentials, **headers}), "type": "websocket"}
-        self._task = fal.start(fal.app(handshake, self._incoming.get, self._send))
+        self._task = fal.start_task(fal.app(handshake, self._incoming.get, self._send))
 
-    def say(self, message: object, *, packed: bool = True) -> None:
-        """Send an input, in msgpack or as the text that it is in JSON; a string or bytes as they are."""
+    def send(self, message: object, *, msgpack_encoded: bool = True) -> None:
+        """Send an input, in msgpack or JSON; strings and bytes are sent unchanged."""
         if not isinstance(message, str | bytes):
-            message = msgpack.packb(message) if packed else json.dumps(message)
+            message = msgpack.packb(message) if msgpack_encoded else json.dumps(message)
         name = "text" if isinstance(message, str) else "bytes"
         self._incoming.put_nowait({"type": "websocket.receive", name: message})
-        self._fal.wait_for_deliveries()
+        self._fal.run_until_idle()
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1005})
         self._end()
 
@@ -62,19 +62,19 @@ class Talk:
 
     @property
     def frames(self) -> list[Any]:
-        """All that came, read: msgpack of binary frames that hold it, JSON of texts."""
-        return [_read(event) for event in self._sent if event["type"] == "websocket.send"]
+        """The received messages: decoded from msgpack or JSON; other binary messages as bytes."""
+        return [_decoded(event) for event in self._sent if event["type"] == "websocket.send"]
 
-    def hear(self, number: int) -> list[Any]:
-        """The same, when there are so many."""
+    def wait_for_frames(self, number: int) -> list[Any]:
+        """Wait until `number` messages have been received."""
 
-        async def heard() -> None:
+        async def received() -> None:
             async with asyncio.timeout(PATIENCE_S):
                 while len(self.frames) < number:
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
 
-        self._fal.wait_for(heard())
+        self._fal.wait_for(received())
         return self.frames
 
     @property
@@ -83,13 +83,13 @@ class Talk:
 
     @property
     def closed(self) -> tuple[int, str] | None:
-        """Code and reason with which it was closed."""
+        """Code and reason of the close frame."""
         last = self._sent[-1]
         return (last["code"], last["reason"]) if last["type"] == "websocket.close" else None
 
     @property
-    def refused(self) -> httpx.Response:
-        """What the handshake was answered in place of a socket."""
+    def rejection(self) -> httpx.Response:
+        """The HTTP response that rejected the handshake."""
         self._end()
         head, body = self._sent
         assert (head["type"], body["type"]) == (
@@ -100,31 +100,31 @@ class Talk:
 
     async def _send(self, event: Any) -> None:
         self._sent.append(event)
-        self._news.set()
+        self._changed.set()
 
 
-def _read(event: dict[str, Any]) -> Any:
+def _decoded(event: dict[str, Any]) -> Any:
     if "text" in event:
         return json.loads(event["text"])
     data: bytes = event["bytes"]
     return data if data[:1] in (b"{", b"d", b"e") else msgpack.unpackb(data)
 
 
-def token(fal: Fal, *apps: str, lives_s: float = 120, key: str = "alice:secret") -> str:
-    body = json.dumps({"allowed_apps": list(apps), "token_expiration": lives_s}).encode()
-    issued: str = fal.ask("POST", "https://rest.fal.ai/tokens/", key=key, body=body).json()
+def token(fal: Fal, *apps: str, lifetime_s: float = 120, key: str = "alice:secret") -> str:
+    body = json.dumps({"allowed_apps": list(apps), "token_expiration": lifetime_s}).encode()
+    issued: str = fal.request("POST", "https://rest.fal.ai/tokens/", key=key, body=body).json()
     return issued
 
 
-# -- realtime: what comes back
+# -- realtime: results
 
 
-def test_a_result_comes_in_msgpack_and_its_picture_as_bytes(fal: Fal) -> None:
-    talk = Talk(fal, LCM)
-    talk.say(CAT)
-    assert talk.frames == []
+def test_a_result_is_msgpack_with_the_picture_as_bytes(fal: Fal) -> None:
+    connection = Connection(fal, LCM)
+    connection.send(CAT)
+    assert connection.frames == []
     fal.advance(RUN_S)
-    result, timings = talk.hear(2)
+    result, timings = connection.wait_for_frames(2)
     [image] = result["images"]
     assert list(image) == ["content", "content_type", "height", "width"]
     assert image["content"].startswith(b"\xff\xd8\xff")
@@ -133,105 +133,105 @@ def test_a_result_comes_in_msgpack_and_its_picture_as_bytes(fal: Fal) -> None:
     assert timings == {"type": "x-fal-message", "action": "timings", "timing": RUN_S}
 
 
-def test_a_text_is_read_as_json(fal: Fal) -> None:
-    talk = Talk(fal, LCM)
-    talk.say(CAT, packed=False)
+def test_a_text_message_is_read_as_json(fal: Fal) -> None:
+    connection = Connection(fal, LCM)
+    connection.send(CAT, msgpack_encoded=False)
     fal.advance(RUN_S)
-    assert talk.hear(2)[0]["seed"] == 7
+    assert connection.wait_for_frames(2)[0]["seed"] == 7
 
 
-def test_klein_answers_its_published_path(fal: Fal) -> None:
-    talk = Talk(fal, KLEIN)
-    talk.say({"image_url": DOT, "seed": 9})
+def test_klein_has_its_published_path(fal: Fal) -> None:
+    connection = Connection(fal, KLEIN)
+    connection.send({"image_url": DOT, "seed": 9})
     fal.advance(RUN_S)
-    result, _ = talk.hear(2)
+    result, _ = connection.wait_for_frames(2)
     assert list(result) == ["images", "seed"]
     assert list(result["images"][0]) == ["content", "content_type", "height", "width"]
     assert fal.journal[0].endpoint == "fal-ai/flux-2/klein/realtime"
 
 
-def test_bytes_in_an_input_stand_for_their_data_uri(fal: Fal) -> None:
-    talk = Talk(fal, KLEIN)
-    talk.say({"image_url": b"GIF89a"})
+def test_bytes_in_an_input_become_a_data_uri(fal: Fal) -> None:
+    connection = Connection(fal, KLEIN)
+    connection.send({"image_url": b"GIF89a"})
     assert fal.journal == []
     fal.advance(RUN_S)
-    talk.hear(1)
+    connection.wait_for_frames(1)
     assert fal.journal[0].json == {"image_url": "data:application/octet-stream;base64,R0lGODlh"}
 
 
-def test_a_result_bears_the_name_of_its_input(fal: Fal) -> None:
-    talk = Talk(fal, LCM)
-    talk.say({**CAT, "request_id": "first"})
+def test_a_result_has_the_request_id_of_its_input(fal: Fal) -> None:
+    connection = Connection(fal, LCM)
+    connection.send({**CAT, "request_id": "first"})
     fal.advance(RUN_S)
-    assert talk.hear(2)[0]["request_id"] == "first"
+    assert connection.wait_for_frames(2)[0]["request_id"] == "first"
 
 
-def test_inputs_are_answered_one_after_the_other(fal: Fal) -> None:
-    talk = Talk(fal, LCM)
+def test_inputs_are_processed_in_order(fal: Fal) -> None:
+    connection = Connection(fal, LCM)
     for seed in (1, 2, 3):
-        talk.say({**CAT, "seed": seed})
+        connection.send({**CAT, "seed": seed})
     fal.advance(RUN_S)
-    assert [frame["seed"] for frame in talk.hear(2)[::2]] == [1]
-    fal.wait_for_deliveries()
+    assert [frame["seed"] for frame in connection.wait_for_frames(2)[::2]] == [1]
+    fal.run_until_idle()
     fal.advance(RUN_S)
-    assert [frame["seed"] for frame in talk.hear(4)[::2]] == [1, 2]
-    fal.wait_for_deliveries()
+    assert [frame["seed"] for frame in connection.wait_for_frames(4)[::2]] == [1, 2]
+    fal.run_until_idle()
     fal.advance(RUN_S)
-    assert [frame["seed"] for frame in talk.hear(6)[::2]] == [1, 2, 3]
+    assert [frame["seed"] for frame in connection.wait_for_frames(6)[::2]] == [1, 2, 3]
 
 
-def test_the_oldest_of_too_many_that_wait_is_dropped(fal: Fal) -> None:
-    talk = Talk(fal, f"{LCM}?max_buffering=2")
+def test_the_oldest_waiting_input_is_dropped_if_the_buffer_is_full(fal: Fal) -> None:
+    connection = Connection(fal, f"{LCM}?max_buffering=2")
     for seed in (1, 2, 3, 4, 5):
-        talk.say({**CAT, "seed": seed})
+        connection.send({**CAT, "seed": seed})
     for frames in (2, 4, 6):
         fal.advance(RUN_S)
-        talk.hear(frames)
-        fal.wait_for_deliveries()
-    assert [frame["seed"] for frame in talk.frames[::2]] == [1, 4, 5]
+        connection.wait_for_frames(frames)
+        fal.run_until_idle()
+    assert [frame["seed"] for frame in connection.frames[::2]] == [1, 4, 5]
 
 
-def test_a_stepping_clock_goes_on_with_each_input_and_never_by_itself(auto_advance: Fal) -> None:
-    talk = Talk(auto_advance, LCM)
-    auto_advance.wait_for_deliveries()
-    assert talk.accepted and talk.closed is None
-    talk.say(CAT)
-    assert talk.hear(2)[0]["seed"] == 7
-    assert talk.closed is None
+def test_an_auto_advance_clock_advances_with_each_input_and_not_while_idle(auto_advance: Fal) -> None:
+    connection = Connection(auto_advance, LCM)
+    auto_advance.run_until_idle()
+    assert connection.accepted and connection.closed is None
+    connection.send(CAT)
+    assert connection.wait_for_frames(2)[0]["seed"] == 7
+    assert connection.closed is None
 
 
-# -- realtime: how it ends
+# -- realtime: close
 
 
-def test_who_sends_nothing_for_half_a_minute_is_told_to_come_again(fal: Fal) -> None:
-    talk = Talk(fal, LCM)
+def test_a_client_that_is_idle_for_half_a_minute_is_disconnected(fal: Fal) -> None:
+    connection = Connection(fal, LCM)
     fal.advance(29.9)
-    assert talk.frames == []
+    assert connection.frames == []
     fal.advance(0.1)
-    assert talk.frames == [TIMEOUT]
-    assert talk.closed == (1000, "")
+    assert connection.frames == [TIMEOUT]
+    assert connection.closed == (1000, "")
 
 
-def test_each_input_begins_the_half_minute_anew(fal: Fal) -> None:
-    talk = Talk(fal, LCM)
+def test_each_input_restarts_the_idle_timeout(fal: Fal) -> None:
+    connection = Connection(fal, LCM)
     fal.advance(20)
-    talk.say(CAT)
+    connection.send(CAT)
     fal.advance(RUN_S)
-    talk.hear(2)
+    connection.wait_for_frames(2)
     fal.advance(21)
-    assert talk.closed is None
+    assert connection.closed is None
     fal.advance(1)
-    assert talk.frames[2:] == [TIMEOUT]
+    assert connection.frames[2:] == [TIMEOUT]
 
 
-def test_what_is_at_work_is_answered_before_the_end(serve: Serve) -> None:
+def test_a_running_input_is_completed_before_the_close(serve: Serve) -> None:
     fal = serve(run_duration=40)
-    talk = Talk(fal, LCM)
-    talk.say(CAT)
+    connection = Connection(fal, LCM)
+    connection.send(CAT)
     fal.advance(30)
-    assert talk.frames == []
+    assert connection.frames == []
     fal.advance(10)
-    result, timings, end = talk.hear(3)
+    result, timings, end = connection.wait_for_frames(3)
     assert (result["seed"], timings["timing"], end) == (7, 40, TIMEOUT)
 
 
@@ -248,54 +248,54 @@ def test_what_is_at_work_is_answered_before_the_end(serve: Serve) -> None:
         (b"\xc1", "FormatError"),
         (b"\xa5ab", "Unpack failed: incomplete input"),
         ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
-        (b"\x81\xa1a\xd6\xff\x00\x00\x00\x01", "Timestamp has no place in an input"),
+        (b"\x81\xa1a\xd6\xff\x00\x00\x00\x01", "Timestamp is not allowed in an input"),
         ({"prompt": "[mock: error=content_policy_violation]"}, "1 validation error\nprompt\n  The content"),
         ({"prompt": "[mock: error=runner_disconnected]"}, "Runner disconnected"),
     ],
 )
 def test_an_input_that_fails_ends_the_session_with_its_reason(fal: Fal, message: object, reason: str) -> None:
-    talk = Talk(fal, LCM)
-    talk.say(message)
+    connection = Connection(fal, LCM)
+    connection.send(message)
     fal.advance(RUN_S)
-    [error] = talk.hear(1)
+    [error] = connection.wait_for_frames(1)
     assert (error["type"], error["error"]) == ("x-fal-error", "INTERNAL_ERROR")
     assert error["reason"].startswith(reason)
-    fal.wait_for_deliveries()
-    assert talk.closed == (1000, "")
+    fal.run_until_idle()
+    assert connection.closed == (1000, "")
 
 
 @pytest.mark.parametrize(
-    "asked", [{**CAT, "seed": 1 << 64}, {**CAT, "prompt": "\ud800"}, {**CAT, "request_id": -1 << 70}]
+    "message", [{**CAT, "seed": 1 << 64}, {**CAT, "prompt": "\ud800"}, {**CAT, "request_id": -1 << 70}]
 )
-def test_a_result_that_msgpack_cannot_hold_ends_the_session(fal: Fal, asked: object) -> None:
-    talk = Talk(fal, LCM)
-    talk.say(asked, packed=False)
+def test_a_result_that_msgpack_cannot_encode_ends_the_session(fal: Fal, message: object) -> None:
+    connection = Connection(fal, LCM)
+    connection.send(message, msgpack_encoded=False)
     fal.advance(RUN_S)
-    [error] = talk.hear(1)
+    [error] = connection.wait_for_frames(1)
     assert error["error"] == "INTERNAL_ERROR"
 
 
-def test_a_directive_that_cannot_be_read_is_told(fal: Fal) -> None:
-    talk = Talk(fal, LCM)
-    talk.say({"prompt": "[mock: wait=1]"})
-    [error] = talk.hear(1)
+def test_an_invalid_directive_is_an_error(fal: Fal) -> None:
+    connection = Connection(fal, LCM)
+    connection.send({"prompt": "[mock: wait=1]"})
+    [error] = connection.wait_for_frames(1)
     assert error["reason"].startswith("mock-fal: ")
     assert fal.journal[0].status == 400
 
 
 @pytest.mark.parametrize("directive", ["status=429", "connection=hang", "error=internal_error"])
-def test_a_directive_that_asks_for_another_answer_ends_the_session(fal: Fal, directive: str) -> None:
-    talk = Talk(fal, LCM)
-    talk.say({"prompt": f"[mock: {directive}]"})
+def test_a_directive_that_replaces_the_response_ends_the_session(fal: Fal, directive: str) -> None:
+    connection = Connection(fal, LCM)
+    connection.send({"prompt": f"[mock: {directive}]"})
     fal.advance(RUN_S)
-    assert talk.hear(1)[0]["type"] == "x-fal-error"
+    assert connection.wait_for_frames(1)[0]["type"] == "x-fal-error"
     assert fal.journal[0].status >= 400
 
 
-def test_who_hangs_up_ends_what_is_at_work(fal: Fal) -> None:
-    talk = Talk(fal, LCM)
-    talk.say(CAT)
-    talk.hang_up()
+def test_a_disconnect_ends_the_running_input(fal: Fal) -> None:
+    connection = Connection(fal, LCM)
+    connection.send(CAT)
+    connection.disconnect()
     [exchange] = fal.journal
     assert (exchange.method, exchange.status) == ("WS", 499)
     assert exchange.request_id is not None
@@ -303,101 +303,101 @@ def test_who_hangs_up_ends_what_is_at_work(fal: Fal) -> None:
     assert request.schedule.ends_at == fal.clock.now()
 
 
-def test_who_hangs_up_while_nothing_is_at_work_leaves_no_trace(fal: Fal) -> None:
-    talk = Talk(fal, LCM)
-    talk.hang_up()
-    assert talk.accepted and fal.journal == []
+def test_a_disconnect_without_a_running_input_is_not_in_the_journal(fal: Fal) -> None:
+    connection = Connection(fal, LCM)
+    connection.disconnect()
+    assert connection.accepted and fal.journal == []
 
 
-# -- realtime: who may
+# -- realtime: authentication
 
 
-def test_a_token_opens_it_for_its_account(fal: Fal) -> None:
-    granted = token(fal, "fast-lcm-diffusion", key="bob:secret")
-    talk = Talk(fal, f"{LCM}?fal_jwt_token={granted}&max_buffering=60", key=None)
-    talk.say(CAT)
+def test_a_token_authenticates_its_account(fal: Fal) -> None:
+    token_value = token(fal, "fast-lcm-diffusion", key="bob:secret")
+    connection = Connection(fal, f"{LCM}?fal_jwt_token={token_value}&max_buffering=60", key=None)
+    connection.send(CAT)
     fal.advance(RUN_S)
-    talk.hear(2)
+    connection.wait_for_frames(2)
     assert fal.journal[-1].tenant == "bob"
 
 
-def test_a_realtime_token_opens_it_too(fal: Fal) -> None:
+def test_a_realtime_token_is_accepted(fal: Fal) -> None:
     body = b'{"allowed_apps": ["fal-ai/flux-2/klein/realtime"], "duration": 120}'
-    granted = fal.ask("POST", "https://rest.fal.ai/tokens/realtime", body=body).json()["token"]
-    assert Talk(fal, f"{KLEIN}?fal_jwt_token={granted}", key=None).closed is None
+    token_value = fal.request("POST", "https://rest.fal.ai/tokens/realtime", body=body).json()["token"]
+    assert Connection(fal, f"{KLEIN}?fal_jwt_token={token_value}", key=None).closed is None
 
 
-@pytest.mark.parametrize("stale", [True, False], ids=["over", "made up"])
-def test_a_bad_token_is_told_in_a_frame(fal: Fal, stale: bool) -> None:
-    granted = token(fal, "fast-lcm-diffusion", lives_s=10) if stale else "made.up.one"
+@pytest.mark.parametrize("expired", [True, False], ids=["expired", "invalid"])
+def test_a_bad_token_is_reported_in_a_frame(fal: Fal, expired: bool) -> None:
+    token_value = token(fal, "fast-lcm-diffusion", lifetime_s=10) if expired else "made.up.one"
     fal.advance(10)
-    talk = Talk(fal, f"{LCM}?fal_jwt_token={granted}", key=None)
-    assert talk.frames == [{"status": "error", "error": "Unauthorized"}]
-    assert talk.closed == (1008, "Unauthorized")
+    connection = Connection(fal, f"{LCM}?fal_jwt_token={token_value}", key=None)
+    assert connection.frames == [{"status": "error", "error": "Unauthorized"}]
+    assert connection.closed == (1008, "Unauthorized")
     assert (fal.journal[-1].method, fal.journal[-1].status) == ("WS", 401)
 
 
 def test_a_token_for_another_app_is_forbidden(fal: Fal) -> None:
-    granted = token(fal, "flux")
-    talk = Talk(fal, f"{LCM}?fal_jwt_token={granted}", key=None)
-    assert (talk.frames, talk.closed) == ([], (1008, "Forbidden"))
+    token_value = token(fal, "flux")
+    connection = Connection(fal, f"{LCM}?fal_jwt_token={token_value}", key=None)
+    assert (connection.frames, connection.closed) == ([], (1008, "Forbidden"))
     assert fal.journal[-1].status == 403
 
 
 @pytest.mark.parametrize("url", [LCM, SCHNELL])
-def test_who_names_nobody_is_refused_at_the_handshake(fal: Fal, url: str) -> None:
-    refusal = Talk(fal, url, key=None).refused
-    assert refusal.status_code == 401
-    assert refusal.json()["detail"].startswith('Cannot access application "fal-ai/f')
+def test_a_handshake_without_credentials_is_rejected(fal: Fal, url: str) -> None:
+    response = Connection(fal, url, key=None).rejection
+    assert response.status_code == 401
+    assert response.json()["detail"].startswith('Cannot access application "fal-ai/f')
     assert (fal.journal[0].method, fal.journal[0].status) == ("WS", 401)
     assert fal.journal[0].url == url
 
 
 @pytest.mark.parametrize("url", [LCM, SCHNELL])
-def test_who_brings_a_bad_key_is_refused_at_the_handshake(serve: Serve, url: str) -> None:
-    refusal = Talk(serve(key=("alice:secret",)), url, key="eve:guess").refused
-    assert (refusal.status_code, refusal.json()) == (401, {"detail": "invalid key credentials"})
+def test_a_handshake_with_a_bad_key_is_rejected(serve: Serve, url: str) -> None:
+    response = Connection(serve(key=("alice:secret",)), url, key="eve:guess").rejection
+    assert (response.status_code, response.json()) == (401, {"detail": "invalid key credentials"})
 
 
 @pytest.mark.parametrize("host", ["wss://fal.run", "wss://ws.fal.run"])
 def test_an_unknown_app_is_not_found(fal: Fal, host: str) -> None:
-    refusal = Talk(fal, f"{host}/fal-ai/fluxx/realtime").refused
-    assert (refusal.status_code, refusal.json()) == (404, {"detail": 'Application "fluxx" not found'})
+    response = Connection(fal, f"{host}/fal-ai/fluxx/realtime").rejection
+    assert (response.status_code, response.json()) == (404, {"detail": 'Application "fluxx" not found'})
 
 
 @pytest.mark.parametrize("host", ["wss://fal.run", "wss://ws.fal.run"])
-def test_an_address_without_an_app_is_no_page(fal: Fal, host: str) -> None:
-    refusal = Talk(fal, f"{host}/fal-ai").refused
-    assert (refusal.status_code, refusal.text) == (404, "404: Not Found")
+def test_a_path_without_an_app_is_not_found(fal: Fal, host: str) -> None:
+    response = Connection(fal, f"{host}/fal-ai").rejection
+    assert (response.status_code, response.text) == (404, "404: Not Found")
 
 
 @pytest.mark.parametrize(
     "path", ["/fal-ai/flux/schnell", "/fal-ai/flux/schnell/realtime", "/fal-ai/flux-2/klein"]
 )
-def test_a_path_without_a_socket_says_which_have_one(fal: Fal, path: str) -> None:
-    refusal = Talk(fal, f"wss://fal.run{path}").refused
-    assert refusal.status_code == 404
-    detail = refusal.json()["detail"]
+def test_the_response_for_a_path_without_a_websocket_names_those_with_one(fal: Fal, path: str) -> None:
+    response = Connection(fal, f"wss://fal.run{path}").rejection
+    assert response.status_code == 404
+    detail = response.json()["detail"]
     assert detail.startswith(
-        f"mock-fal: no WebSocket at {path}; there are fal-ai/fast-lcm-diffusion/realtime, "
+        f"mock-fal: no WebSocket at {path}; expected one of fal-ai/fast-lcm-diffusion/realtime, "
     )
 
 
-@pytest.mark.parametrize("seen", ["0", "61", "-1", "x", "", "1" * 5000])
-def test_buffering_is_a_number_from_1_to_60(fal: Fal, seen: str) -> None:
-    refusal = Talk(fal, f"{LCM}?max_buffering={seen}").refused
-    assert refusal.status_code == 422
-    assert refusal.json()["detail"] == f"max_buffering is {seen!r}, expected a whole number from 1 to 60"
+@pytest.mark.parametrize("value", ["0", "61", "-1", "x", "", "1" * 5000])
+def test_buffering_is_a_number_from_1_to_60(fal: Fal, value: str) -> None:
+    response = Connection(fal, f"{LCM}?max_buffering={value}").rejection
+    assert response.status_code == 422
+    assert response.json()["detail"] == f"max_buffering is {value!r}, expected a whole number from 1 to 60"
 
 
 # -- realtime: the journal
 
 
 def test_an_input_and_its_result_are_an_exchange(fal: Fal) -> None:
-    talk = Talk(fal, LCM)
-    talk.say(CAT)
+    connection = Connection(fal, LCM)
+    connection.send(CAT)
     fal.advance(RUN_S)
-    size = len(talk.hear(2)[0]["images"][0]["content"])
+    size = len(connection.wait_for_frames(2)[0]["images"][0]["content"])
     [exchange] = fal.journal
     assert (exchange.method, exchange.url, exchange.status) == ("WS", LCM, 200)
     assert (exchange.tenant, exchange.operation, exchange.json) == ("alice", "realtime", CAT)
@@ -411,12 +411,12 @@ def test_an_input_and_its_result_are_an_exchange(fal: Fal) -> None:
 # -- HTTP over WebSocket
 
 
-def test_an_answer_comes_between_a_start_and_an_end(fal: Fal) -> None:
-    talk = Talk(fal, SCHNELL)
-    talk.say(CAT, packed=False)
-    assert talk.frames == []
+def test_a_response_is_sent_between_start_and_end_frames(fal: Fal) -> None:
+    connection = Connection(fal, SCHNELL)
+    connection.send(CAT, msgpack_encoded=False)
+    assert connection.frames == []
     fal.advance(RUN_S)
-    start, body, end = talk.hear(3)
+    start, body, end = connection.wait_for_frames(3)
     request_id = fal.journal[0].request_id
     assert list(start) == ["type", "request_id", "status", "headers"]
     assert (start["type"], start["request_id"], start["status"]) == ("start", request_id, 200)
@@ -431,29 +431,29 @@ def test_an_answer_comes_between_a_start_and_an_end(fal: Fal) -> None:
     }
 
 
-def test_many_requests_are_answered_in_their_order(auto_advance: Fal) -> None:
-    talk = Talk(auto_advance, SCHNELL)
+def test_requests_are_processed_in_order(auto_advance: Fal) -> None:
+    connection = Connection(auto_advance, SCHNELL)
     for seed in (1, 2, 3):
-        talk.say({**CAT, "seed": seed}, packed=False)
-    frames = talk.hear(9)
+        connection.send({**CAT, "seed": seed}, msgpack_encoded=False)
+    frames = connection.wait_for_frames(9)
     assert [json.loads(body)["seed"] for body in frames[1::3]] == [1, 2, 3]
     assert [frame["type"] for frame in frames[::3] + frames[2::3]] == ["start"] * 3 + ["end"] * 3
 
 
-def test_a_request_may_come_in_a_binary_message(auto_advance: Fal) -> None:
-    talk = Talk(auto_advance, SCHNELL)
-    talk.say(json.dumps(CAT).encode())
-    assert json.loads(talk.hear(3)[1])["seed"] == 7
+def test_a_request_may_be_a_binary_message(auto_advance: Fal) -> None:
+    connection = Connection(auto_advance, SCHNELL)
+    connection.send(json.dumps(CAT).encode())
+    assert json.loads(connection.wait_for_frames(3)[1])["seed"] == 7
 
 
-def test_a_stream_comes_in_many_frames(fal: Fal) -> None:
-    talk = Talk(fal, LLM_STREAM)
-    talk.say({"prompt": "a cat", "max_tokens": 4}, packed=False)
+def test_a_stream_is_sent_in_many_frames(fal: Fal) -> None:
+    connection = Connection(fal, LLM_STREAM)
+    connection.send({"prompt": "a cat", "max_tokens": 4}, msgpack_encoded=False)
     fal.advance(RUN_S / 4)
-    assert talk.frames[0]["headers"]["Content-Type"].startswith("text/event-stream")
-    assert len(talk.frames) == 2
+    assert connection.frames[0]["headers"]["Content-Type"].startswith("text/event-stream")
+    assert len(connection.frames) == 2
     fal.advance(RUN_S)
-    start, *events, end = talk.frames
+    start, *events, end = connection.frames
     assert len(events) == 4 and all(b"data: {" in event for event in events)
     assert (start["type"], end["type"], end["time_to_first_byte_seconds"]) == ("start", "end", RUN_S / 4)
     assert fal.journal[0].response_body == b"".join(events)
@@ -462,97 +462,97 @@ def test_a_stream_comes_in_many_frames(fal: Fal) -> None:
 @pytest.mark.parametrize(
     ("message", "status"), [("{", 422), ("{}", 422), ('{"prompt": "[mock: error=runner_disconnected]"}', 503)]
 )
-def test_an_error_comes_in_the_same_frames(fal: Fal, message: str, status: int) -> None:
-    talk = Talk(fal, SCHNELL)
-    talk.say(message)
+def test_an_error_is_sent_in_the_same_frames(fal: Fal, message: str, status: int) -> None:
+    connection = Connection(fal, SCHNELL)
+    connection.send(message)
     fal.advance(RUN_S)
-    start, body, end = talk.hear(3)
+    start, body, end = connection.wait_for_frames(3)
     assert (start["status"], end["status"]) == (status, status)
     assert start["request_id"] == end["request_id"]
     assert "detail" in json.loads(body)
-    talk.say(CAT, packed=False)
+    connection.send(CAT, msgpack_encoded=False)
     fal.advance(RUN_S)
-    assert talk.hear(6)[3]["status"] == 200
+    assert connection.wait_for_frames(6)[3]["status"] == 200
 
 
-def test_a_request_that_is_too_large_is_told_so(serve: Serve) -> None:
-    talk = Talk(serve(max_body=100), SCHNELL)
-    talk.say({"prompt": "x" * 100}, packed=False)
-    assert [frame["status"] for frame in talk.hear(3)[::2]] == [413, 413]
+def test_a_request_that_is_too_large_is_a_413(serve: Serve) -> None:
+    connection = Connection(serve(max_body=100), SCHNELL)
+    connection.send({"prompt": "x" * 100}, msgpack_encoded=False)
+    assert [frame["status"] for frame in connection.wait_for_frames(3)[::2]] == [413, 413]
 
 
-def test_half_of_a_surrogate_pair_is_for_the_runner_to_refuse(auto_advance: Fal) -> None:
-    talk = Talk(auto_advance, SCHNELL)
-    talk.say('{"prompt": "\ud800"}')
-    assert talk.hear(3)[0]["status"] in (200, 422)
+def test_a_lone_surrogate_is_passed_to_the_runner(auto_advance: Fal) -> None:
+    connection = Connection(auto_advance, SCHNELL)
+    connection.send('{"prompt": "\ud800"}')
+    assert connection.wait_for_frames(3)[0]["status"] in (200, 422)
 
 
-def test_who_hangs_up_ends_the_running_request(fal: Fal) -> None:
-    talk = Talk(fal, SCHNELL)
-    talk.say(CAT, packed=False)
-    talk.say(CAT, packed=False)
-    talk.hang_up()
+def test_a_disconnect_ends_the_running_request(fal: Fal) -> None:
+    connection = Connection(fal, SCHNELL)
+    connection.send(CAT, msgpack_encoded=False)
+    connection.send(CAT, msgpack_encoded=False)
+    connection.disconnect()
     [exchange] = fal.journal
     assert (exchange.method, exchange.host, exchange.status) == ("POST", "ws.fal.run", 499)
 
 
-def test_who_hangs_up_ends_the_running_stream(fal: Fal) -> None:
-    talk = Talk(fal, LLM_STREAM)
-    talk.say({"prompt": "a cat", "max_tokens": 4}, packed=False)
+def test_a_disconnect_ends_the_running_stream(fal: Fal) -> None:
+    connection = Connection(fal, LLM_STREAM)
+    connection.send({"prompt": "a cat", "max_tokens": 4}, msgpack_encoded=False)
     fal.advance(RUN_S / 4)
-    begun = len(talk.frames)
-    talk.hang_up()
+    received = len(connection.frames)
+    connection.disconnect()
     [exchange] = fal.journal
     assert exchange.request_id is not None
     assert fal.emulator.store.requests[exchange.request_id].schedule.ends_at == fal.clock.now()
-    assert len(talk.frames) == begun
+    assert len(connection.frames) == received
 
 
 def test_each_message_is_an_exchange(auto_advance: Fal) -> None:
-    talk = Talk(auto_advance, SCHNELL)
-    talk.say(CAT, packed=False)
-    _, body, _ = talk.hear(3)
+    connection = Connection(auto_advance, SCHNELL)
+    connection.send(CAT, msgpack_encoded=False)
+    _, body, _ = connection.wait_for_frames(3)
     [exchange] = auto_advance.journal
     assert (exchange.method, exchange.host, exchange.path) == ("POST", "ws.fal.run", "/fal-ai/flux/schnell")
     assert (exchange.operation, exchange.json, exchange.response_body) == ("run", CAT, body)
 
 
-def test_a_plain_request_is_told_to_come_by_websocket(fal: Fal) -> None:
-    response = fal.ask("POST", "https://ws.fal.run/fal-ai/flux/schnell", body=b"{}")
+def test_a_plain_request_gets_426_upgrade_required(fal: Fal) -> None:
+    response = fal.request("POST", "https://ws.fal.run/fal-ai/flux/schnell", body=b"{}")
     assert (response.status_code, response.headers["upgrade"]) == (426, "websocket")
 
 
-def test_a_directive_says_what_is_answered_in_the_frames(auto_advance: Fal) -> None:
-    talk = Talk(auto_advance, SCHNELL)
-    talk.say({"prompt": "[mock: status=429]"}, packed=False)
-    talk.say({"prompt": "[mock: header.x-why=so]"}, packed=False)
-    start, _, _, other, _, _ = talk.hear(6)
-    assert (start["status"], other["status"], other["headers"]["X-Why"]) == (429, 200, "so")
+def test_directives_apply_to_the_frames(auto_advance: Fal) -> None:
+    connection = Connection(auto_advance, SCHNELL)
+    connection.send({"prompt": "[mock: status=429]"}, msgpack_encoded=False)
+    connection.send({"prompt": "[mock: header.x-why=so]"}, msgpack_encoded=False)
+    first, _, _, second, _, _ = connection.wait_for_frames(6)
+    assert (first["status"], second["status"], second["headers"]["X-Why"]) == (429, 200, "so")
 
 
-def test_a_directive_leaves_a_message_without_an_answer(auto_advance: Fal) -> None:
-    talk = Talk(auto_advance, SCHNELL)
-    talk.say({"prompt": "[mock: connection=hang]"}, packed=False)
-    auto_advance.wait_for_deliveries()
-    assert (talk.frames, talk.closed) == ([], (1011, "mock-fal: no answer, as was asked for"))
+def test_a_directive_leaves_a_message_without_a_response(auto_advance: Fal) -> None:
+    connection = Connection(auto_advance, SCHNELL)
+    connection.send({"prompt": "[mock: connection=hang]"}, msgpack_encoded=False)
+    auto_advance.run_until_idle()
+    assert (connection.frames, connection.closed) == ([], (1011, "mock-fal: no response (injected fault)"))
 
 
-# -- elsewhere
+# -- addresses
 
 
-def test_the_direct_address_leads_there_too(fal: Fal) -> None:
-    talk = Talk(fal, "ws://127.0.0.1:8325/fal.run/fal-ai/fast-lcm-diffusion/realtime")
-    talk.say(CAT)
+def test_realtime_is_served_below_our_address(fal: Fal) -> None:
+    connection = Connection(fal, "ws://127.0.0.1:8325/fal.run/fal-ai/fast-lcm-diffusion/realtime")
+    connection.send(CAT)
     fal.advance(RUN_S)
-    assert talk.hear(2)[0]["seed"] == 7
+    assert connection.wait_for_frames(2)[0]["seed"] == 7
 
 
 def test_pages_of_other_origins_may_connect(fal: Fal) -> None:
-    assert Talk(fal, LCM, headers={"origin": "https://example.com"}).accepted
+    assert Connection(fal, LCM, headers={"origin": "https://example.com"}).accepted
 
 
 @pytest.mark.parametrize(
-    ("url", "where"),
+    ("url", "host_name"),
     [
         ("wss://queue.fal.run/fal-ai/flux/schnell", "queue.fal.run"),
         ("wss://wma.fal.run/", "wma.fal.run"),
@@ -560,60 +560,58 @@ def test_pages_of_other_origins_may_connect(fal: Fal) -> None:
         ("ws://127.0.0.1:8325/api/fal/proxy", "this address"),
     ],
 )
-def test_all_others_are_closed_with_a_word_on_where_to_go(fal: Fal, url: str, where: str) -> None:
-    talk = Talk(fal, url)
-    reason = f"mock-fal: no WebSocket at {where}; there are ws.fal.run and fal.run/…/realtime"
-    assert talk.closed == (1008, reason)
+def test_websockets_to_other_hosts_are_closed_with_advice(fal: Fal, url: str, host_name: str) -> None:
+    connection = Connection(fal, url)
+    reason = f"mock-fal: no WebSocket at {host_name}; expected ws.fal.run or fal.run/…/realtime"
+    assert connection.closed == (1008, reason)
 
 
-def test_a_close_frame_has_room_for_its_reason(fal: Fal) -> None:
-    code, reason = Talk(fal, f"wss://{'é' * 90}.fal.run/").closed or (0, "")
+def test_a_close_reason_is_cut_to_fit_its_frame(fal: Fal) -> None:
+    code, reason = Connection(fal, f"wss://{'é' * 90}.fal.run/").closed or (0, "")
     assert code == 1008
     assert 120 < len(reason.encode()) <= 123
 
 
-def test_a_proxy_does_not_lead_to_sockets(fal: Fal) -> None:
+def test_the_server_proxy_has_no_websockets(fal: Fal) -> None:
     target = {"x-fal-target-url": "https://fal.run/fal-ai/fast-lcm-diffusion/realtime"}
-    assert Talk(fal, "ws://127.0.0.1:8325/api/fal/proxy", headers=target).closed is not None
+    assert Connection(fal, "ws://127.0.0.1:8325/api/fal/proxy", headers=target).closed is not None
 
 
-# -- our own mistakes
+# -- internal errors
 
 
-def test_a_bug_is_logged_and_ends_the_socket(
+def test_an_internal_error_is_logged_and_closes_the_socket(
     fal: Fal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    talk = Talk(fal, SCHNELL)
+    connection = Connection(fal, SCHNELL)
     monkeypatch.setattr(fal.emulator, "run", None)
     with caplog.at_level(logging.ERROR):
-        talk.say(CAT, packed=False)
-    assert talk.closed == (1011, "mock-fal: a bug")
-    assert caplog.messages == ["mock-fal: a bug, at WebSocket /fal-ai/flux/schnell"]
+        connection.send(CAT, msgpack_encoded=False)
+    assert connection.closed == (1011, "mock-fal: internal error")
+    assert caplog.messages == ["mock-fal: internal error at WebSocket /fal-ai/flux/schnell"]
 
 
-def test_a_bug_at_the_handshake_is_a_500(
+def test_an_internal_error_at_the_handshake_is_a_500(
     fal: Fal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(Realtime, "converse", None)
+    monkeypatch.setattr(Realtime, "serve", None)
     with caplog.at_level(logging.ERROR):
-        assert Talk(fal, LCM).refused.status_code == 500
+        assert Connection(fal, LCM).rejection.status_code == 500
     assert len(caplog.messages) == 1
 
 
-def test_who_has_gone_is_told_nothing(fal: Fal) -> None:
-    async def gone() -> dict[str, Any]:
+def test_a_client_that_has_disconnected_is_sent_nothing(fal: Fal) -> None:
+    async def disconnect_event() -> dict[str, Any]:
         return {"type": "websocket.disconnect", "code": 1006}
 
     async def send(event: Any) -> None:
         raise AssertionError(event)
 
     handshake = {**scope("GET", LCM, {"authorization": "Key a:b"}), "type": "websocket"}
-    fal.wait_for(fal.app(handshake, gone, send))
+    fal.wait_for(fal.app(handshake, disconnect_event, send))
 
 
-def test_a_socket_that_breaks_while_it_is_written_to_is_gone(
-    fal: Fal, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_write_error_is_a_disconnect(fal: Fal, caplog: pytest.LogCaptureFixture) -> None:
     async def send(event: Any) -> None:
         raise OSError("broken pipe")
 

@@ -1,4 +1,4 @@
-"""The page at our own address."""
+"""The web UI."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import pytest
 
 import mock_fal
 from mock_fal.clock import EPOCH
-from mock_fal.web.control.web_ui import EXCHANGES, LETTERS, PICTURES
+from mock_fal.web.control.web_ui import MAX_BODY_CHARS, MAX_EXCHANGES, MAX_PICTURES
 from mock_fal.webhooks.outbox import Attempt
 from tests.web.conftest import OURS, QUEUE, SCHNELL, Fal
 
 
 def page(fal: Fal, query: str = "") -> str:
-    response = fal.ask("GET", f"{OURS}/{query}", key=None)
+    response = fal.request("GET", f"{OURS}/{query}", key=None)
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/html; charset=utf-8"
     return response.text
 
 
-def test_an_empty_page_says_that_nothing_has_happened(fal: Fal) -> None:
+def test_an_empty_page_states_that_there_are_no_requests(fal: Fal) -> None:
     text = page(fal)
     assert "No pictures yet." in text
-    assert "Nothing was asked yet." in text
+    assert "No requests yet." in text
     assert "No webhooks yet." in text
     assert f"Version {mock_fal.__version__}." in text
 
 
-def test_the_page_shows_what_was_asked_newest_first(fal: Fal) -> None:
+def test_the_page_shows_requests_newest_first(fal: Fal) -> None:
     handle = fal.submit()
     fal.advance(0.5)
     handle.status(key="bob:secret")
@@ -44,7 +44,7 @@ def test_the_page_shows_what_was_asked_newest_first(fal: Fal) -> None:
     assert '<span class="bad">404</span>' in text
 
 
-def test_an_exchange_opens_to_its_headers_and_bodies(fal: Fal) -> None:
+def test_an_open_request_shows_headers_and_bodies(fal: Fal) -> None:
     handle = fal.submit("a cat")
     text = page(fal)
     assert "host: queue.fal.run\n" in text
@@ -52,20 +52,20 @@ def test_an_exchange_opens_to_its_headers_and_bodies(fal: Fal) -> None:
     assert f"&quot;request_id&quot;: &quot;{handle.id}&quot;" in text
 
 
-def test_a_body_is_shown_as_far_as_one_reads(fal: Fal) -> None:
-    fal.submit(body=b"\xff" + b"x" * 10 * LETTERS)
+def test_long_bodies_are_truncated(fal: Fal) -> None:
+    fal.submit(body=b"\xff" + b"x" * 10 * MAX_BODY_CHARS)
     fal.submit(body=b"[" * 1000)
     fal.submit(body=b"")
-    fal.ask("GET", fal.picture())
+    fal.request("GET", fal.picture())
     text = page(fal)
-    assert f"… ({10 * LETTERS + 1} bytes)" in text
-    assert "x" * LETTERS not in text
+    assert f"… ({10 * MAX_BODY_CHARS + 1} bytes)" in text
+    assert "x" * MAX_BODY_CHARS not in text
     assert "[" * 1000 in text
     assert "(no body)" in text
     assert re.search(r"\(\d+ bytes, not kept\)", text)
 
 
-def test_the_page_may_be_of_one_key(fal: Fal) -> None:
+def test_the_page_can_be_limited_to_one_key(fal: Fal) -> None:
     fal.completed("a cat", key="alice:secret")
     fal.completed("a dog", key="bob & co:secret")
     text = page(fal, "?key=bob%20%26%20co")
@@ -73,13 +73,13 @@ def test_the_page_may_be_of_one_key(fal: Fal) -> None:
     assert '<a href="/?key=bob%20%26%20co" aria-current="page">bob &amp; co</a>' in text
     assert '<a href="/?key=alice">alice</a>' in text
     assert 'href="/_mock/requests.har?key=bob%20%26%20co"' in text
-    assert "Nothing was asked yet." in page(fal, "?key=eve")
+    assert "No requests yet." in page(fal, "?key=eve")
 
 
-def test_webhooks_are_shown_with_every_attempt(fal: Fal) -> None:
+def test_webhooks_are_shown_with_all_attempts(fal: Fal) -> None:
     handle = fal.submit(query="?fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2Fhook")
     text = page(fal)
-    assert f"<span>{handle.id}</span><span>alice</span><span>0 tried</span>" in text
+    assert f"<span>{handle.id}</span><span>alice</span><span>0 attempts</span>" in text
     assert "<span>http://127.0.0.1:9/hook</span>" in text and "waiting</span>" in text
     (delivery,) = fal.emulator.outbox.deliveries
     fal.emulator.outbox.record(delivery, Attempt(EPOCH + 10, 0.25, error="connection refused"))
@@ -89,20 +89,20 @@ def test_webhooks_are_shown_with_every_attempt(fal: Fal) -> None:
     assert '<span class="good">delivered</span>' in text
 
 
-def test_the_page_shows_finished_pictures_that_it_can_reach(fal: Fal) -> None:
+def test_the_page_shows_completed_pictures_by_path(fal: Fal) -> None:
     handle = fal.submit("a cat", seed=7, image_size={"width": 64, "height": 48})
     assert "<img" not in page(fal)
     fal.advance(10)
     path = handle.result().json()["images"][0]["url"].removeprefix("https:/")
     text = page(fal)
     assert f'<img src="{path}" alt="fal-ai/flux/schnell · seed 7 · a cat" loading="lazy">' in text
-    assert fal.ask("GET", OURS + path).headers["content-type"] == "image/jpeg"
+    assert fal.request("GET", OURS + path).headers["content-type"] == "image/jpeg"
 
 
 @pytest.mark.parametrize(
     "prompt", ["<script>alert(1)</script>", "\"><img src=x onerror='alert(1)'>", "&lt;b&gt;"]
 )
-def test_a_prompt_is_text_and_nothing_else(fal: Fal, prompt: str) -> None:
+def test_a_prompt_is_escaped(fal: Fal, prompt: str) -> None:
     fal.completed(prompt)
     text = page(fal)
     assert prompt not in text
@@ -110,39 +110,39 @@ def test_a_prompt_is_text_and_nothing_else(fal: Fal, prompt: str) -> None:
     assert "onerror='" not in text
 
 
-def test_a_key_and_an_address_are_text_too(fal: Fal) -> None:
-    fal.ask("GET", f"{QUEUE}/<b>/<i>?<u>", key="<script>:secret")
+def test_keys_and_urls_are_escaped(fal: Fal) -> None:
+    fal.request("GET", f"{QUEUE}/<b>/<i>?<u>", key="<script>:secret")
     text = page(fal)
     assert "<span>&lt;script&gt;</span>" in text
     assert text.count("<script") == 1
     assert not [tag for tag in ("<b>", "<i>", "<u>") if tag in text]
 
 
-def test_half_a_surrogate_pair_does_no_harm(fal: Fal) -> None:
+def test_lone_surrogates_are_replaced(fal: Fal) -> None:
     fal.submit(body=rb'{"prompt":"a \ud83d cat"}')
     fal.advance(10)
     assert "a ? cat" in page(fal)
 
 
-def test_what_cannot_be_shown_as_a_picture_is_no_picture(fal: Fal) -> None:
+def test_requests_without_result_files_have_no_pictures(fal: Fal) -> None:
     fal.completed(num_images=9)
     fal.completed("[mock: error=internal_server_error]")
     fal.completed(sync_mode=True)
     assert "No pictures yet." in page(fal)
 
 
-def test_the_page_does_not_grow_without_end(fal: Fal) -> None:
+def test_the_page_has_a_limited_size(fal: Fal) -> None:
     for _ in range(30):
         fal.completed(num_images=4).status()
-        fal.ask("GET", f"{QUEUE}/x/{'y' * 500}")
-        fal.ask("GET", f"{QUEUE}/x/y")
+        fal.request("GET", f"{QUEUE}/x/{'y' * 500}")
+        fal.request("GET", f"{QUEUE}/x/y")
     text = page(fal)
-    assert text.count("<img") == PICTURES
-    assert text.count("<details>") == EXCHANGES
+    assert text.count("<img") == MAX_PICTURES
+    assert text.count("<details>") == MAX_EXCHANGES
     assert "y" * 201 not in text
 
 
-def test_the_page_needs_nothing_from_elsewhere(fal: Fal) -> None:
+def test_the_page_loads_nothing_from_other_hosts(fal: Fal) -> None:
     fal.completed()
     text = page(fal)
     assert "<script src" not in text
@@ -150,9 +150,9 @@ def test_the_page_needs_nothing_from_elsewhere(fal: Fal) -> None:
     assert 'src="http' not in text
 
 
-def test_no_script_runs_but_ours(fal: Fal) -> None:
-    """The browser is told by its digest which one that is."""
-    response = fal.ask("GET", f"{OURS}/")
+def test_only_the_pages_own_script_may_run(fal: Fal) -> None:
+    """The content security policy contains the digest of the script."""
+    response = fal.request("GET", f"{OURS}/")
     (script,) = re.findall(r"<script>(.*?)</script>", response.text, re.DOTALL)
     digest = b64encode(sha256(script.encode()).digest()).decode()
     policy = response.headers["content-security-policy"]

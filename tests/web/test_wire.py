@@ -1,4 +1,4 @@
-"""Values to fal's exact JSON and headers; what stands in a question to values."""
+"""fal's exact JSON and headers, and the options in submissions."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_fal.clock import EPOCH
-from mock_fal.emulator import SubmitOptions, View
+from mock_fal.emulator import SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, ApplicationNotFound, BadQuery
 from mock_fal.requests.lifecycle import Completed, Ending, LogLine, Queued, Running, Status, Submission
 from mock_fal.requests.outcome import RequestFailure, RunnerResponse
 from mock_fal.requests.queue import ModelRequest
+from mock_fal.requests.view import View
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest, Links
-from mock_fal.webhooks.webhook import Webhook
+from mock_fal.webhooks.payload import Webhook
 from tests.strategies import documents
 from tests.web.conftest import NONE, QUEUE, SCHNELL, scope
 
 LINKS = Links("https://queue.fal.run", "https://v3b.fal.media")
-ENTRY = ModelRequest(
+REQUEST = ModelRequest(
     "019b76da-a800-7000-a274-ff43af1a57dc",
     EndpointId.parse(SCHNELL),
     "alice",
@@ -43,7 +44,7 @@ lines = st.builds(
 statuses: st.SearchStrategy[Status] = st.one_of(
     st.builds(Queued, st.integers(0, 10_000)),
     st.just(Running()),
-    st.builds(Completed, st.floats(0, 1e9), st.just(Ending.ANSWERED)),
+    st.builds(Completed, st.floats(0, 1e9), st.just(Ending.RESPONDED)),
 )
 failures = st.none() | st.sampled_from(["request_timeout", "client_cancelled"]).map(RequestFailure)
 
@@ -53,7 +54,7 @@ def http_request(query: str = "", headers: Mapping[str, str] = NONE) -> HttpRequ
 
 
 def plain(document: JSON) -> JSON:
-    """What JSON can say of a document."""
+    """A document as JSON can represent it: without NaN and infinity."""
     return json.loads(json.dumps(document), parse_constant=lambda constant: None)
 
 
@@ -69,48 +70,48 @@ def plain(document: JSON) -> JSON:
         ([math.nan, {"x": math.inf}, 1.5], b'[null,{"x":null},1.5]'),
     ],
 )
-def test_json_is_compact_and_in_the_order_of_its_keys(body: JSON, text: bytes) -> None:
+def test_json_is_compact_and_keeps_the_order_of_keys(body: JSON, text: bytes) -> None:
     assert wire.encode(body) == text
 
 
 @given(body=documents())
-def test_whatever_python_holds_becomes_json(body: JSON) -> None:
+def test_every_document_can_be_encoded(body: JSON) -> None:
     assert json.loads(wire.encode(body), parse_constant=pytest.fail) == plain(body)
 
 
-# -- statuses, which are written by hand
+# -- statuses
 
 
-@given(status=statuses, failure=failures, its_lines=st.lists(lines, max_size=3), links=links)
-def test_a_status_is_what_an_encoder_would_have_written(
-    status: Status, failure: RequestFailure | None, its_lines: list[LogLine], links: Links
+@given(status=statuses, failure=failures, log_lines=st.lists(lines, max_size=3), links=links)
+def test_a_formatted_status_equals_an_encoded_one(
+    status: Status, failure: RequestFailure | None, log_lines: list[LogLine], links: Links
 ) -> None:
-    view = View(ENTRY, status, its_lines, failure if isinstance(status, Completed) else None)
+    view = View(REQUEST, status, log_lines, failure if isinstance(status, Completed) else None)
     body = wire.status(view, links, with_logs=True).body
-    told: dict[str, Any] = json.loads(body)
-    assert wire.encode(told) == body
-    assert told["status_url"] == f"{told['response_url']}/status"
-    assert told["response_url"] == f"{links.queue}/fal-ai/flux/requests/{ENTRY.id}"
-    assert ("error" in told) == (view.failure is not None)
+    parsed: dict[str, Any] = json.loads(body)
+    assert wire.encode(parsed) == body
+    assert parsed["status_url"] == f"{parsed['response_url']}/status"
+    assert parsed["response_url"] == f"{links.queue}/fal-ai/flux/requests/{REQUEST.id}"
+    assert ("error" in parsed) == (view.failure is not None)
 
 
 @given(moment=st.integers(0, 10**12))
-def test_a_line_is_stamped_to_the_millisecond(moment: int) -> None:
-    view = View(ENTRY, Running(), [LogLine("x", moment / 1000)])
-    (told,) = json.loads(wire.status(view, LINKS, with_logs=True).body)["logs"]
-    assert len(told["timestamp"]) == len("2026-02-17T10:30:01.123Z")
-    assert told["timestamp"].endswith("Z")
+def test_log_timestamps_have_milliseconds(moment: int) -> None:
+    view = View(REQUEST, Running(), [LogLine("x", moment / 1000)])
+    (line,) = json.loads(wire.status(view, LINKS, with_logs=True).body)["logs"]
+    assert len(line["timestamp"]) == len("2026-02-17T10:30:01.123Z")
+    assert line["timestamp"].endswith("Z")
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(Queued(3), 202), (Running(), 202), (Completed(1.0, Ending.ANSWERED), 200)]
+    ("status", "code"), [(Queued(3), 202), (Running(), 202), (Completed(1.0, Ending.RESPONDED), 200)]
 )
-def test_the_code_tells_whether_a_request_is_over(status: Status, code: int) -> None:
-    assert wire.status(View(ENTRY, status, []), LINKS, with_logs=False).status_code == code
+def test_the_status_code_states_whether_a_request_is_completed(status: Status, code: int) -> None:
+    assert wire.status(View(REQUEST, status, []), LINKS, with_logs=False).status_code == code
 
 
 def test_an_event_is_one_line_and_an_empty_one() -> None:
-    event = wire.status_event(View(ENTRY, Running(), []), LINKS, None)
+    event = wire.status_event(View(REQUEST, Running(), []), LINKS, None)
     assert event.startswith(b'data: {"status":"IN_PROGRESS","request_id":')
     assert event.endswith(b"}\n\n")
     assert event.count(b"\n") == 2
@@ -123,16 +124,16 @@ def test_an_event_is_one_line_and_an_empty_one() -> None:
     ("units", "text"), [(0, "0"), (1, "1"), (12, "12"), (1.0, "1.00000000"), (0.125, "0.12500000")]
 )
 def test_whole_units_have_no_decimals_and_others_eight(units: int | float, text: str) -> None:
-    headers = dict(wire.result(RunnerResponse(200, {}, billable_units=units), ENTRY, LINKS, {}).raw_headers)
+    headers = dict(wire.result(RunnerResponse(200, {}, billable_units=units), REQUEST, LINKS, {}).raw_headers)
     assert headers[b"x-fal-billable-units"] == text.encode()
 
 
-def test_an_answer_without_a_price_has_no_bill() -> None:
-    headers = dict(wire.result(RunnerResponse(200, {}), ENTRY, LINKS, {}).raw_headers)
+def test_a_result_without_billable_units_has_no_such_header() -> None:
+    headers = dict(wire.result(RunnerResponse(200, {}), REQUEST, LINKS, {}).raw_headers)
     assert set(headers) == {b"content-type", b"content-length", b"x-fal-request-id", b"x-fal-served-from"}
 
 
-def test_a_refusal_about_no_request_has_no_id() -> None:
+def test_an_error_without_a_request_has_no_request_id() -> None:
     headers = dict(wire.error(ApplicationNotFound("x"), "").raw_headers)
     assert set(headers) == {b"content-type", b"content-length"}
 
@@ -147,7 +148,7 @@ def sent(reply: wire.Reply, method: str) -> list[Any]:
         messages.append(message)
 
     async def receive() -> Any:
-        pytest.fail("a reply asks nothing")
+        pytest.fail("a reply does not receive messages")
 
     asyncio.run(reply(scope(method, QUEUE), receive, send))
     return messages
@@ -162,19 +163,19 @@ def test_a_reply_to_head_has_the_length_and_no_body(method: str, body: bytes) ->
     ]
 
 
-# -- wishes
+# -- submit options
 
 
-def test_who_asks_for_nothing_wishes_nothing() -> None:
+def test_a_submission_without_options_has_the_defaults() -> None:
     assert wire.submit_options(http_request()) == SubmitOptions()
 
 
-def test_wishes_stand_in_the_headers_and_the_query() -> None:
-    asked = http_request(
+def test_submit_options_are_in_the_headers_and_the_query() -> None:
+    submission = http_request(
         "?fal_webhook=https%3A%2F%2Fexample.com%2Fhook%3Fa%3Db&fal_max_queue_length=3",
         {"x-fal-queue-priority": "low", "x-fal-request-timeout": "30.0", "x-mock-fal": "nsfw"},
     )
-    assert wire.submit_options(asked) == SubmitOptions(
+    assert wire.submit_options(submission) == SubmitOptions(
         low_priority=True,
         start_timeout_s=30.0,
         max_queue_length=3,
@@ -197,14 +198,14 @@ def test_wishes_stand_in_the_headers_and_the_query() -> None:
         ({"x-fal-request-timeout": "\xe9"}, math.inf),
     ],
 )
-def test_a_start_timeout_has_two_names_of_which_the_new_one_wins(
+def test_the_newer_name_of_the_start_timeout_takes_precedence(
     headers: dict[str, str], seconds: float
 ) -> None:
     assert wire.submit_options(http_request(headers=headers)).start_timeout_s == seconds
 
 
 @given(text=st.text())
-def test_a_start_timeout_is_a_time_or_none(text: str) -> None:
+def test_every_start_timeout_is_a_duration_or_ignored(text: str) -> None:
     header = text.encode("latin-1", "replace").decode("latin-1")
     assert wire.submit_options(http_request(headers={"x-fal-request-timeout": header})).start_timeout_s > 0.1
 
@@ -216,7 +217,7 @@ def test_a_queue_length_is_a_whole_number(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "wanted"),
+    ("query", "expected"),
     [
         ("?logs=1", True),
         ("?logs=true", True),
@@ -227,5 +228,5 @@ def test_a_queue_length_is_a_whole_number(text: str) -> None:
         ("", False),
     ],
 )
-def test_logs_are_wanted_in_two_spellings(query: str, wanted: bool) -> None:
-    assert wire.wants_logs(http_request(query)) is wanted
+def test_logs_are_requested_with_1_or_true(query: str, expected: bool) -> None:
+    assert wire.wants_logs(http_request(query)) is expected

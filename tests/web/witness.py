@@ -1,4 +1,4 @@
-"""Asks the application what a document in `openapi/` describes, and holds each answer against it."""
+"""Sends requests that a document in `openapi/` describes, and validates each response against it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NOTHING: Mapping[str, Any] = {}
 
 
 class Witness:
-    """One fal, and all that was asked of it: `seen` are the operations and the statuses of their answers."""
+    """A validating client. `seen` are the operations and response statuses so far."""
 
     def __init__(self, fal: Fal) -> None:
         self.fal = fal
         self.seen: set[tuple[str, int]] = set()
 
-    def ask(
+    def request(
         self,
         name: str,
         status: int | None = None,
@@ -35,19 +35,21 @@ class Witness:
         key: str | None = "alice:secret",
         headers: Mapping[str, str] = NOTHING,
     ) -> httpx.Response:
-        """The answer to `file.operation`, which fits the document.
+        """The validated response to `file.operation`.
 
-        `values` are parameters by their names; what is required and not among them is filled with its example, as the
-        body is. `status` is what is expected; without it, any that the document has. `method` asks by another one, and
-        `query` is put behind the address.
+        `values` are parameters by name. Missing required parameters and a missing body are filled with their examples.
+        `status` is the expected status; without it, any status in the document is accepted. `method` overrides the
+        method, and `query` is appended to the URL.
         """
         operation = operation_of(name)
         values = {**required(operation), **values}
-        sent = body if body is not None else next((value for *_, value in operation.examples()), None)
-        content, media_type = encoded(operation, sent)
+        payload = body if body is not None else next((value for *_, value in operation.examples()), None)
+        content, media_type = encoded(operation, payload)
         sent_headers = {"content-type": media_type} if media_type else {}
-        sent_headers |= {each: str(values[each]) for each in operation.names("header") if each in values}
-        response = self.fal.ask(
+        sent_headers |= {
+            header: str(values[header]) for header in operation.names("header") if header in values
+        }
+        response = self.fal.request(
             method or operation.method.upper(),
             address(operation, values) + query,
             key=None if "authorization" in headers else key,
@@ -57,25 +59,25 @@ class Witness:
         assert status in (None, response.status_code), (
             f"{name}: {response.status_code}, {response.text[:500]}"
         )
-        faults = operation.faults(response)
-        assert not faults, f"{name}, {response.status_code}: {faults}\n{response.text[:1000]}"
+        errors = operation.faults(response)
+        assert not errors, f"{name}, {response.status_code}: {errors}\n{response.text[:1000]}"
         self.seen.add((name, response.status_code))
         return response
 
     def follow(self, name: str, response: httpx.Response, values: Mapping[str, Any]) -> list[httpx.Response]:
-        """The answers to what the document links an answer with."""
+        """The responses to the links of a response in the document."""
         operation = operation_of(name)
-        said = operation.response(response.status_code)
-        assert said is not None
+        documented = operation.response(response.status_code)
+        assert documented is not None
         responses = []
-        for _, link in said.get("links").items():
-            told = {
-                each: _evaluated(text, response, values)
-                for each, text in link.get("parameters").value.items()
+        for _, link in documented.get("links").items():
+            parameters = {
+                parameter: _evaluated(text, response, values)
+                for parameter, text in link.get("parameters").value.items()
             }
             body = _evaluated(link.get("requestBody").value or None, response, values)
             target = f"{operation.spec.name}.{link['operationId'].value}"
-            responses.append(self.ask(target, values=told, body=body))
+            responses.append(self.request(target, values=parameters, body=body))
         return responses
 
 
@@ -86,19 +88,23 @@ def operation_of(name: str) -> Operation:
 
 
 def required(operation: Operation) -> dict[str, Any]:
-    """The examples of the parameters without which there is no question."""
-    return {each["name"].value: example(each) for each in operation.parameters if each.value.get("required")}
+    """The examples of the required parameters, by name."""
+    return {
+        parameter["name"].value: example(parameter)
+        for parameter in operation.parameters
+        if parameter.value.get("required")
+    }
 
 
 def example(parameter: Place) -> Any:
-    """The example of a parameter; one of JSON is written out."""
+    """The example of a parameter; a JSON example is encoded."""
     if "example" in parameter:
         return parameter["example"].value
     return json.dumps(parameter["content"]["application/json"]["example"].value)
 
 
 def encoded(operation: Operation, body: Any) -> tuple[bytes, str]:
-    """A body as it is sent, and its type."""
+    """An encoded body and its content type."""
     if isinstance(body, bytes):
         return body, "application/json"
     if "requestBody" not in operation.node:
@@ -108,14 +114,14 @@ def encoded(operation: Operation, body: Any) -> tuple[bytes, str]:
 
 
 def address(operation: Operation, values: Mapping[str, Any]) -> str:
-    """Where an operation is asked for; a path may have several segments."""
+    """The URL of an operation. A path parameter may contain slashes."""
     path = re.sub(r"{(\w+)}", lambda match: quote(str(values[match[1]]), safe="/"), operation.path)
-    query = urlencode({each: values[each] for each in operation.names("query") if each in values}, doseq=True)
+    query = urlencode({name: values[name] for name in operation.names("query") if name in values}, doseq=True)
     return f"{base(operation)}{path}{'?' + query if query else ''}"
 
 
 def base(operation: Operation) -> str:
-    """The first server of a document; ours, where that is our own address."""
+    """The URL of the first server of a document, or mock-fal's own address."""
     url: str = (operation.item if "servers" in operation.item else operation.spec.root)["servers"][0][
         "url"
     ].value
@@ -123,7 +129,7 @@ def base(operation: Operation) -> str:
 
 
 def parts_of(url: str) -> dict[str, str]:
-    """What the address of a file names, under the names of media.yaml."""
+    """The parameters in the URL of a file, with the names in media.yaml."""
     *_, store, name = urlsplit(url).path.split("/")
     return {
         "store": store,
@@ -133,7 +139,7 @@ def parts_of(url: str) -> dict[str, str]:
 
 
 def _evaluated(expression: Any, response: httpx.Response, values: Mapping[str, Any]) -> Any:
-    """What a runtime expression of OpenAPI means, also inside lists and objects."""
+    """The value of an OpenAPI runtime expression, also inside lists and objects."""
     if isinstance(expression, dict):
         return {key: _evaluated(part, response, values) for key, part in expression.items()}
     if isinstance(expression, list):

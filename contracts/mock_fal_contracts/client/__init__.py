@@ -1,6 +1,10 @@
-"""The client contract: a catalogue of cases, each played with somebody's client behind a small driver.
+"""The client contract: a catalogue of cases, each run with a client of fal behind a small driver.
 
-`contracts/drivers/README.md` says what a driver reads and answers.
+`contracts/drivers/README.md` describes the protocol of a driver. The modules, lowest first:
+
+driver -> mock_server -> observation -> case, conformance -> checks, jobs, signing -> cases_* -> catalogue
+playing         runs one case: a mock, a driver, the jobs and the checks
+this module     runs the selected cases of all clients in parallel
 """
 
 from __future__ import annotations
@@ -20,56 +24,56 @@ from pathlib import Path
 from typing import Final
 
 from mock_fal_contracts.client.case import ClientCase
-from mock_fal_contracts.results import Result, Tell
+from mock_fal_contracts.results import OnResult, Result
 from mock_fal_contracts.target import CheckError
 
-# Cases of one client that are played at a time, each with a server and a driver of its own.
-LANES: Final = 3
+# How many cases of one client run in parallel, each with its own mock and driver.
+WORKERS: Final = 3
 
 _NAMED: Final = re.compile(r"([A-Za-z0-9_.@/-]+)=(.+)", re.DOTALL)
 
 
-def check_clients(options: argparse.Namespace, tell: Tell) -> list[Result]:
-    """Play the catalogue, or what `--only` names of it, with each `--client`. Raises CheckError.
+def check_clients(options: argparse.Namespace, on_result: OnResult) -> list[Result]:
+    """Run the catalogue, or the cases that `--only` selects, with each `--client`. Raises CheckError.
 
-    The results come in the order of the catalogue, client by client.
+    The results are in the order of the catalogue, client by client.
     """
     try:
-        cases = _chosen(options.only)
+        cases = _selected(options.only)
+        from mock_fal_contracts.client import playing  # noqa: F401 - its imports are needed below
+        from mock_fal_contracts.client.signing import private_key_file
     except ImportError as error:
-        raise CheckError(f"{error}; a client's check needs: pip install 'mock-fal[check]'") from None
+        raise CheckError(f"{error}; a client check needs: pip install 'mock-fal[check]'") from None
     if options.list:
-        sys.stdout.writelines(f"{each.case.id:<34} {each.case.title}\n" for each in cases)
+        sys.stdout.writelines(f"{case.case.id:<34} {case.case.title}\n" for case in cases)
         return []
     if options.target != "mock":
         raise CheckError(
-            f"--client needs a server that misbehaves when told to; --target is {options.target!r}, expected mock"
+            f"--client needs a server that injects faults; --target is {options.target!r}, expected mock"
         )
-    from mock_fal_contracts.client.signing import private_key_file
-
     clients = _clients(options.client)
     lock = threading.Lock()
 
-    def told(result: Result) -> None:
+    def report(result: Result) -> None:
         with lock:
-            tell(result, len(cases) * len(clients))
+            on_result(result, len(cases) * len(clients))
 
     with tempfile.TemporaryDirectory(prefix="mock-fal-check-") as folder:
         signing_key = private_key_file(Path(folder))
-        plays = [_Play(name, command, cases, signing_key, told) for name, command in clients.items()]
-        lanes = [play for play in plays for _ in range(min(LANES, len(cases)))]
-        with ThreadPoolExecutor(len(lanes)) as pool:
+        runs = [_ClientRun(name, command, cases, signing_key, report) for name, command in clients.items()]
+        workers = [run for run in runs for _ in range(min(WORKERS, len(cases)))]
+        with ThreadPoolExecutor(len(workers)) as pool:
             try:
-                for done in [pool.submit(play.lane) for play in lanes]:
-                    done.result()
+                for future in [pool.submit(run.work) for run in workers]:
+                    future.result()
             finally:
-                for play in plays:
-                    play.left.clear()  # an error or Ctrl+C: no lane begins another case
-    return [play.results[each.case.id] for play in plays for each in cases]
+                for run in runs:
+                    run.pending.clear()  # after an error or Ctrl+C, no worker starts another case
+    return [run.results[case.case.id] for run in runs for case in cases]
 
 
-class _Play:
-    """The cases of one client; each of its lanes takes the next that is left."""
+class _ClientRun:
+    """The cases of one client; each of its workers takes the next pending case."""
 
     def __init__(
         self,
@@ -77,52 +81,52 @@ class _Play:
         command: Sequence[str],
         cases: Sequence[ClientCase],
         signing_key: Path,
-        told: Callable[[Result], None],
+        report: Callable[[Result], None],
     ) -> None:
         self.results: dict[str, Result] = {}
-        # The slow ones first, so that no lane is left with one at the end.
-        self.left = deque(sorted(cases, key=lambda each: -each.slow_s))
-        self._name, self._command, self._signing_key, self._told = name, command, signing_key, told
+        # The slow cases first, so that no worker starts one when the others are finished.
+        self.pending = deque(sorted(cases, key=lambda case: -case.slow_s))
+        self._name, self._command, self._signing_key, self._report = name, command, signing_key, report
 
-    def lane(self) -> None:
-        """Play until nothing is left."""
-        from mock_fal_contracts.client.playing import opened
+    def work(self) -> None:
+        """Play cases until none is pending."""
+        from mock_fal_contracts.client.playing import case_player
 
-        with opened(self._name, self._command, self._signing_key) as player:
-            while self.left:
+        with case_player(self._name, self._command, self._signing_key) as player:
+            while self.pending:
                 try:
-                    case = self.left.popleft()
+                    case = self.pending.popleft()
                 except IndexError:
-                    return  # another lane took it
+                    return  # another worker took it
                 result = self.results[case.case.id] = player.play(case)
-                self._told(result)
+                self._report(result)
 
 
-def _chosen(globs: Sequence[str]) -> list[ClientCase]:
-    """The cases whose id is like one of the globs; all, where there are none. Raises CheckError for no case."""
+def _selected(globs: Sequence[str]) -> list[ClientCase]:
+    """The cases whose id matches one of the globs; all cases if there are no globs. Raises CheckError if none match."""
     from mock_fal_contracts.client.catalogue import CASES
 
-    chosen = [each for each in CASES if not globs or any(fnmatchcase(each.case.id, glob) for glob in globs)]
-    if not chosen:
-        raise CheckError(f"--only {' '.join(globs)}: no case has such an id; --list tells all of them")
-    return chosen
+    selected = [case for case in CASES if not globs or any(fnmatchcase(case.case.id, glob) for glob in globs)]
+    if not selected:
+        raise CheckError(f"--only {' '.join(globs)}: no case has such an id; --list shows all ids")
+    return selected
 
 
-def _clients(given: Sequence[str]) -> dict[str, list[str]]:
-    """The command of each driver, by its name. Raises CheckError."""
+def _clients(arguments: Sequence[str]) -> dict[str, list[str]]:
+    """The command of each driver, by name. Raises CheckError."""
     clients: dict[str, list[str]] = {}
-    for each in given:
-        named = _NAMED.fullmatch(each)
-        name, text = named.groups() if named else (each, each)
+    for argument in arguments:
+        named = _NAMED.fullmatch(argument)
+        name, text = named.groups() if named else (argument, argument)
         try:
             command = shlex.split(text)
         except ValueError as error:
-            raise CheckError(f"--client {each!r}: {error}") from None
+            raise CheckError(f"--client {argument!r}: {error}") from None
         if not command:
-            raise CheckError(f"--client {each!r}: expected a command, or NAME=COMMAND")
+            raise CheckError(f"--client {argument!r}: expected a command, or NAME=COMMAND")
         if shutil.which(command[0]) is None:
             raise CheckError(f"--client {name}: {command[0]}: command not found")
         if name in clients:
-            raise CheckError(f"--client: two are called {name!r}; name them, as in --client NAME=COMMAND")
+            raise CheckError(f"--client: two drivers are called {name!r}; name them with NAME=COMMAND")
         clients[name] = command
     return clients

@@ -1,4 +1,4 @@
-"""Manners: how often a client asks, when it stops, and what it leaves behind."""
+"""Cases of etiquette: polling intervals, retry delays, and what a client does when it gives up."""
 
 from __future__ import annotations
 
@@ -6,58 +6,66 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Final
 
-from mock_fal_contracts.client.case import Seen, case, kind
-from mock_fal_contracts.client.checks import as_answered, asks, has_header, pauses, result_is, succeeds
+from mock_fal_contracts.client.case import case
+from mock_fal_contracts.client.checks import (
+    as_sent,
+    has_header,
+    pauses,
+    requests_exactly,
+    result_is,
+    succeeds,
+)
 from mock_fal_contracts.client.jobs import BOTH, QUEUE_DOCS, run, submit, subscribe
-from mock_fal_contracts.client.playing import gaps_s
+from mock_fal_contracts.client.observation import Observation, gaps_s, operation_of
 
-_NEVER: Final = {"prompt": "a cat [mock: queue=0 run=9000]"}
-
-
-def _cancelled(seen: Seen) -> Iterator[str]:
-    if not seen.to("cancel"):
-        yield "the client gave up and left the request in the queue, where it runs and is billed; send PUT …/cancel"
+_NEVER_COMPLETES: Final = {"prompt": "a cat [mock: queue=0 run=9000]"}
 
 
-def _silent_after_cancel(seen: Seen) -> Iterator[str]:
-    places = [place for place, each in enumerate(seen.exchanges) if kind(each) == "cancel"]
-    if not places:
-        yield "no cancellation was sent, behind which it could be silent"
+def _cancelled(observation: Observation) -> Iterator[str]:
+    if not observation.requests("cancel"):
+        yield "the client gave up but left the request in the queue, where it runs and is billed; send PUT …/cancel"
+
+
+def _silent_after_cancel(observation: Observation) -> Iterator[str]:
+    operations = [operation_of(exchange) for exchange in observation.exchanges]
+    if "cancel" not in operations:
+        yield "no cancellation was sent"
         return
-    behind = seen.exchanges[places[-1] + 1 :]
-    # What was under way when the deadline came may still arrive.
-    if len(behind) > 1:
-        yield f"{len(behind)} more requests came after the cancellation, expected none; stop polling when you give up"
+    count = operations[::-1].index("cancel")
+    # One request may have been in flight when the time limit was reached.
+    if count > 1:
+        yield f"{count} more requests followed the cancellation, expected none; stop polling when you give up"
 
 
-def _stops_polling(seen: Seen) -> Iterator[str]:
-    states = [(each.output or {}).get("status") for each in seen.to("status")]
-    more = states.count("COMPLETED") - 1
-    if more > 0:
-        yield f"the status was asked for {more} time more after it was COMPLETED; fetch the result then"
+def _stops_polling(observation: Observation) -> Iterator[str]:
+    states = [(exchange.output or {}).get("status") for exchange in observation.requests("status")]
+    extra = states.count("COMPLETED") - 1
+    if extra > 0:
+        yield f"the status was polled {extra} times after it was COMPLETED; fetch the result instead"
 
 
-def _waits_as_told(seen: Seen) -> Iterator[str]:
-    gaps = gaps_s(seen.to("submit"))
+def _waits_for_retry_after(observation: Observation) -> Iterator[str]:
+    gaps = gaps_s(observation.requests("submit"))
     if not gaps:
-        yield "the submission was not tried again, expected once more after Retry-After: 4"
+        yield "the submission was not retried, expected one retry after Retry-After: 4"
     elif gaps[0] < 3.9:
-        yield f"it was tried again after {gaps[0]:.2f} s, expected 4 s at least, as Retry-After said"
+        yield f"it was retried after {gaps[0]:.2f} s, expected at least 4 s, as Retry-After says"
 
 
-def _ends_with_result(seen: Seen) -> Iterator[str]:
-    if seen.exchanges and kind(seen.exchanges[-1]) != "result":
-        yield f"the last request is of the kind {kind(seen.exchanges[-1])!r}, expected the result; stop then"
+def _ends_with_result(observation: Observation) -> Iterator[str]:
+    last = operation_of(observation.exchanges[-1]) if observation.exchanges else "result"
+    if last != "result":
+        yield f"the last request is {last!r}, expected 'result'; send nothing after it"
 
 
 CASES: Final = [
     case(
         "etiquette.polling",
-        "polls have pauses",
-        "A poll every half second, or tenth of one, is enough.",
+        "there are pauses between polls",
+        "A poll every 100 to 500 ms is enough.",
         BOTH,
         [subscribe({"prompt": "a cat [mock: queue=0 run=15]"})],
-        [succeeds, pauses("status", 0.04, "wait at least 100 ms between polls", of=median)],
+        [succeeds, pauses("status", 0.04, "wait at least 100 ms between polls", statistic=median)],
         slow_s=2,
     ),
     case(
@@ -74,7 +82,7 @@ CASES: Final = [
         "A result may be large.",
         QUEUE_DOCS,
         [subscribe({"prompt": "a cat [mock: queue=0 run=2]"})],
-        [succeeds, asks("result", 1, "keep what it said"), _ends_with_result],
+        [succeeds, requests_exactly("result", 1, "keep the first response"), _ends_with_result],
     ),
     case(
         "etiquette.one-run",
@@ -82,14 +90,14 @@ CASES: Final = [
         "Each call is billed.",
         "fal's documentation of billing, 2026",
         [run()],
-        [result_is(as_answered("run")), asks("run", 1, "a second one is a second bill")],
+        [result_is(as_sent("run")), requests_exactly("run", 1, "a second one is billed too")],
     ),
     case(
         "etiquette.cancels",
-        "who gives up cancels",
+        "a client that gives up cancels the request",
         "A request that nobody waits for is cancelled.",
         BOTH,
-        [subscribe(_NEVER, timeout_s=1.5)],
+        [subscribe(_NEVER_COMPLETES, timeout_s=1.5)],
         [_cancelled],
         linger_s=0.5,
         deadline_s=10,
@@ -97,10 +105,10 @@ CASES: Final = [
     ),
     case(
         "etiquette.silent",
-        "who gives up is silent",
-        "After the cancellation nothing is asked.",
+        "a client that gives up stops polling",
+        "No request follows the cancellation.",
         BOTH,
-        [subscribe(_NEVER, timeout_s=1.5)],
+        [subscribe(_NEVER_COMPLETES, timeout_s=1.5)],
         [_silent_after_cancel],
         linger_s=1.0,
         deadline_s=10,
@@ -108,27 +116,27 @@ CASES: Final = [
     ),
     case(
         "etiquette.backoff",
-        "a refused submission is not repeated at once",
-        "Retries have growing pauses.",
+        "a rejected submission is not retried immediately",
+        "Retries have growing delays.",
         BOTH,
         [submit()],
-        [succeeds, pauses("submit", 0.03, "wait before you try again")],
+        [succeeds, pauses("submit", 0.03, "wait before you retry")],
         rules=["operation=submit status=429 times=2"],
         slow_s=3,
     ),
     case(
         "etiquette.retry-after",
-        "Retry-After is kept",
-        "Retry-After says how long to wait.",
+        "Retry-After is respected",
+        "Retry-After is the time to wait before a retry.",
         "RFC 6585, 4; HTTP (RFC 9110), 10.2.3",
         [submit()],
-        [succeeds, _waits_as_told],
+        [succeeds, _waits_for_retry_after],
         rules=["operation=submit status=429 retry_after=4 times=1"],
         slow_s=4,
     ),
     case(
         "etiquette.user-agent",
-        "the client says who it is",
+        "the client identifies itself",
         "A User-Agent should be sent.",
         "HTTP (RFC 9110), 10.1.5",
         [submit()],
@@ -137,15 +145,15 @@ CASES: Final = [
     case(
         "etiquette.no-body-on-get",
         "a GET has no body",
-        "Content in a GET has no meaning.",
+        "Content in a GET has no defined meaning.",
         "HTTP (RFC 9110), 9.3.1",
         [subscribe()],
         [
             succeeds,
-            lambda seen: (
-                f"{each.method} {each.path} has a body of {len(each.request_body)} bytes, expected none"
-                for each in seen.exchanges
-                if each.method == "GET" and each.request_body
+            lambda observation: (
+                f"{exchange.method} {exchange.path} has a body of {len(exchange.request_body)} bytes, expected none"
+                for exchange in observation.exchanges
+                if exchange.method == "GET" and exchange.request_body
             ),
         ],
     ),

@@ -1,4 +1,4 @@
-"""Files: what is uploaded arrives, by whichever of fal's ways the client takes, and the key stays at home."""
+"""Cases of files: uploads arrive unchanged, by any of fal's upload methods, and the key is not sent to the CDN."""
 
 from __future__ import annotations
 
@@ -6,69 +6,74 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from mock_fal_contracts.client.case import ClientCase, Seen, case
+from mock_fal_contracts.client.case import Check, ClientCase, case
 from mock_fal_contracts.client.checks import fails, shown, succeeds
 from mock_fal_contracts.client.jobs import BOTH, FILE_DOCS, HTTP, upload
+from mock_fal_contracts.client.observation import Observation
 
 _BYTES: Final = bytes(range(256)) * 4
-_WAYS: Final = (
+_METHODS: Final = (
     "Presigned (storage/upload/initiate, then PUT) or with a token (storage/auth/token, then POST)."
 )
 
 
-def _url(seen: Seen) -> str:
-    result = seen.answer.get("result")
+def _url(observation: Observation) -> str:
+    result = observation.answer.get("result")
     return result if isinstance(result, str) else ""
 
 
-def _is_a_file_of_fal(seen: Seen) -> Iterator[str]:
-    host = urlsplit(_url(seen)).hostname or ""
-    if seen.ok and not host.endswith("fal.media"):
-        yield f"the result is {shown(seen.answer.get('result'))}, expected access_url or file_url"
+def _is_on_the_cdn(observation: Observation) -> Iterator[str]:
+    host = urlsplit(_url(observation)).hostname or ""
+    if observation.ok and not host.endswith("fal.media"):
+        yield f"the result is {shown(observation.answer.get('result'))}, expected access_url or file_url"
 
 
-def _arrives(data: bytes, content_type: str = "") -> Any:
-    def check(seen: Seen) -> Iterator[str]:
-        yield from succeeds(seen)
-        yield from _is_a_file_of_fal(seen)
-        found, kind = seen.server.file(_url(seen)) if seen.ok else (data, content_type)
-        if found != data:
-            yield f"the file has {len(found)} bytes, expected the {len(data)} of the job, unchanged; send them raw"
-        elif content_type and kind.partition(";")[0] != content_type:
-            yield f"the file is of the type {kind!r}, expected {content_type!r}; declare it with the upload"
-
-    return check
-
-
-def _named(name: str) -> Any:
-    def check(seen: Seen) -> Iterator[str]:
-        yield from succeeds(seen)
-        path = unquote(urlsplit(_url(seen)).path)
-        if seen.ok and not path.endswith(name):
-            yield f"the address ends in {path[-40:]!r}, expected it to end in {name!r}; send file_name"
+def _arrives(data: bytes, content_type: str = "") -> Check:
+    def check(observation: Observation) -> Iterator[str]:
+        yield from succeeds(observation)
+        yield from _is_on_the_cdn(observation)
+        if not observation.ok:
+            return
+        stored, stored_type = observation.server.file(_url(observation))
+        if stored != data:
+            yield f"the file has {len(stored)} bytes, expected the {len(data)} of the job, unchanged; send them raw"
+        elif content_type and stored_type.partition(";")[0] != content_type:
+            yield f"the file has the type {stored_type!r}, expected {content_type!r}; declare it in the upload"
 
     return check
 
 
-def _presigned_bare(seen: Seen) -> Iterator[str]:
-    for each in seen.to("upload"):
-        given = each.request_header("authorization") or ""
-        if given.lower().startswith("key "):
-            yield f"{each.method} {each.host} carries the key, expected none; the address or the token is enough"
-    if not seen.to("upload"):
+def _has_name(name: str) -> Check:
+    def check(observation: Observation) -> Iterator[str]:
+        yield from succeeds(observation)
+        path = unquote(urlsplit(_url(observation)).path)
+        if observation.ok and not path.endswith(name):
+            yield f"the URL ends in {path[-40:]!r}, expected it to end in {name!r}; send file_name"
+
+    return check
+
+
+def _uploads_without_key(observation: Observation) -> Iterator[str]:
+    uploads = observation.requests("upload")
+    for exchange in uploads:
+        authorization = exchange.request_header("authorization") or ""
+        if authorization.lower().startswith("key "):
+            yield f"{exchange.method} {exchange.host} carries the key, expected none; the URL or a token suffices"
+    if not uploads:
         yield "nothing was sent to *.fal.media, expected the file there"
 
 
-def _one_token(seen: Seen) -> Iterator[str]:
-    if len(seen.to("token")) > 1:
-        yield f"{len(seen.to('token'))} tokens were asked for, for 2 uploads, expected 1; keep it until expires_at"
+def _one_token(observation: Observation) -> Iterator[str]:
+    count = len(observation.requests("token"))
+    if count > 1:
+        yield f"{count} tokens were requested for 2 uploads, expected 1; reuse it until expires_at"
 
 
-def _passing(id: str, title: str, rule: Mapping[str, Any]) -> ClientCase:
+def _transient(id: str, title: str, rule: Mapping[str, Any]) -> ClientCase:
     return case(
         f"files.{id}",
         title,
-        "A failure that passes is waited out.",
+        "A transient failure is retried.",
         BOTH,
         [upload(b"hello", "text/plain", "hello.txt")],
         [_arrives(b"hello")],
@@ -81,7 +86,7 @@ CASES: Final = [
     case(
         "files.upload",
         "a file is uploaded",
-        _WAYS,
+        _METHODS,
         FILE_DOCS,
         [upload(b"hello", "text/plain", "hello.txt")],
         [_arrives(b"hello")],
@@ -97,22 +102,22 @@ CASES: Final = [
     case(
         "files.type",
         "the content type is kept",
-        "Content-Type of the upload is that of the file.",
+        "The Content-Type of the upload is that of the file.",
         FILE_DOCS,
         [upload(b"GIF89a", "image/gif", "a.gif")],
         [_arrives(b"GIF89a", "image/gif")],
     ),
     case(
         "files.name",
-        "the file's name is kept",
-        "file_name, or X-Fal-File-Name, ends the address.",
+        "the file name is kept",
+        "The URL ends in file_name, or X-Fal-File-Name.",
         FILE_DOCS,
         [upload(b"hello", "text/plain", "hello-7.txt")],
-        [_named("hello-7.txt")],
+        [_has_name("hello-7.txt")],
     ),
     case(
         "files.name-space",
-        "a name with spaces",
+        "a file name with spaces",
         "file_name is any text.",
         FILE_DOCS,
         [upload(b"hello", "text/plain", "my best cat.txt")],
@@ -120,15 +125,15 @@ CASES: Final = [
     ),
     case(
         "files.name-unicode",
-        "a name in any script",
-        "file_name is any text; a header holds ASCII, so encode it.",
+        "a Unicode file name",
+        "file_name is any text; a header contains only ASCII, so encode it.",
         HTTP,
         [upload(b"hello", "text/plain", "Zoë 猫.txt")],
         [_arrives(b"hello")],
     ),
     case(
         "files.empty",
-        "a file without bytes",
+        "an empty file",
         "A file may be empty.",
         HTTP,
         [upload(b"", "text/plain", "empty.txt")],
@@ -144,39 +149,39 @@ CASES: Final = [
     ),
     case(
         "files.key",
-        "the key stays at home",
+        "the key is not sent to the CDN",
         "The key goes to rest.fal.ai only, never to the CDN.",
         FILE_DOCS,
         [upload(b"hello", "text/plain", "hello.txt")],
-        [_presigned_bare],
+        [_uploads_without_key],
     ),
     case(
         "files.token-kept",
-        "a token is used again",
-        "A token lasts up to 30 days, as expires_at says.",
+        "a token is reused",
+        "A token is valid for up to 30 days, until expires_at.",
         FILE_DOCS,
         [upload(b"one", "text/plain", "1.txt"), upload(b"two", "text/plain", "2.txt")],
         [_arrives(b"two"), _one_token],
     ),
     case(
         "files.locked",
-        "an account that is locked",
-        "403: the detail says what to do.",
+        "a locked account",
+        "403: detail says what to do.",
         "live captures, 2025-2026",
         [upload(b"hello", "text/plain", "hello.txt")],
         [fails(status=403, saying=("Exhausted balance",))],
         rules=["operation=upload account=locked", "operation=token account=locked"],
     ),
-    _passing(
+    _transient(
         "ingress",
-        "502 of the ingress, once, to an upload",
+        "one 502 of the ingress to an upload",
         {"operation": "upload", "times": 1, "ingress": 502},
     ),
-    _passing("429", "429, once, to an upload", {"operation": "upload", "times": 1, "status": 429}),
+    _transient("429", "one 429 to an upload", {"operation": "upload", "times": 1, "status": 429}),
     case(
         "files.refused",
-        "a CDN that doesn't take the file",
-        "An upload that failed has no address.",
+        "a CDN that rejects the file",
+        "A failed upload has no URL.",
         HTTP,
         [upload(b"hello", "text/plain", "hello.txt")],
         [fails(status=400)],

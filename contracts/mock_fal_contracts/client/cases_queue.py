@@ -1,4 +1,4 @@
-"""The queue: how a request is submitted, what its states look like, its result, and how it is cancelled."""
+"""Cases of the queue: submission, status, result, cancellation and subscribe."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from mock_fal_contracts.client.case import Check, ClientCase, Seen, case
+from mock_fal_contracts.client.case import Check, ClientCase, case
 from mock_fal_contracts.client.checks import (
-    as_answered,
-    asks,
-    asks_at_path,
+    as_sent,
     either,
     fails,
     has_header,
+    requests_exactly,
+    requests_path,
     result_is,
     sends,
     shown,
@@ -32,8 +32,9 @@ from mock_fal_contracts.client.jobs import (
     submit,
     subscribe,
 )
+from mock_fal_contracts.client.observation import Observation
 
-_UNKNOWN: Final = "00000000-0000-4000-8000-000000000000"
+_UNKNOWN_ID: Final = "00000000-0000-4000-8000-000000000000"
 _UNICODE: Final = 'Zoë: 猫 🐈‍⬛ "quoted" \\back\u2028slash\n\tтаб'
 _NESTED: Final = {
     "prompt": "a cat",
@@ -41,113 +42,114 @@ _NESTED: Final = {
     "deep": {"a": [[1, [None, True]], {"b": ""}], "1e-7": 1e-07},
 }
 # Beyond what a double holds: 2**53 + 1, and the largest seed that fal's models return.
-_SEED: Final = 9007199254740993
-_LARGEST: Final = 18446744073709551557
+_LARGE_SEED: Final = 9007199254740993
+_LARGEST_SEED: Final = 18446744073709551557
 _WEBHOOK: Final = "https://a.example/hook?job=7&name=Zo%C3%AB+&x=%26%23"
 
 
-def _has_request_id(seen: Seen) -> Iterator[str]:
-    sent = seen.to("submit")
-    expected = sent[-1].output["request_id"] if sent else None
-    found = seen.answer.get("request_id")
-    if found != expected:
-        yield f"request_id is {shown(found)}, expected {shown(expected)}, which the submission was answered with"
+def _has_request_id(observation: Observation) -> Iterator[str]:
+    submissions = observation.requests("submit")
+    expected = submissions[-1].output["request_id"] if submissions else None
+    actual = observation.answer.get("request_id")
+    if actual != expected:
+        yield f"request_id is {shown(actual)}, expected {shown(expected)} from the response to the submission"
 
 
-def _webhook_arrives(url: str) -> Check:
-    def check(seen: Seen) -> Iterator[str]:
-        sent = seen.to("submit")
-        found = dict(sent[0].params).get("fal_webhook") if sent else None
-        if found != url:
-            yield f"the query's fal_webhook is {found!r}, expected {url!r}; percent-encode the whole address"
-
-    return check
-
-
-def _states(*wanted: str) -> Check:
-    def check(seen: Seen) -> Iterator[str]:
-        told = [each.get("status") for each in seen.answer.get("updates") or [] if isinstance(each, dict)]
-        in_order = list(dict.fromkeys(told))
-        if in_order != list(wanted):
-            yield f"the updates tell the states {in_order}, expected {list(wanted)}; hand on what each poll says"
+def _webhook_is(url: str) -> Check:
+    def check(observation: Observation) -> Iterator[str]:
+        submissions = observation.requests("submit")
+        actual = dict(submissions[0].params).get("fal_webhook") if submissions else None
+        if actual != url:
+            yield f"fal_webhook in the query is {actual!r}, expected {url!r}; percent-encode the whole URL"
 
     return check
 
 
-def _logs_query(kind: str, wanted: bool) -> Check:
-    def check(seen: Seen) -> Iterator[str]:
-        for each in seen.to(kind)[:1]:
-            logs = dict(each.params).get("logs", "")
-            if (logs.lower() in ("1", "true")) != wanted:
-                yield f"the query has logs={logs!r}, expected {'1' if wanted else '0, or none'}"
+def _states(*expected: str) -> Check:
+    def check(observation: Observation) -> Iterator[str]:
+        states = list(dict.fromkeys(update.get("status") for update in observation.updates))
+        if states != list(expected):
+            yield f"the updates have the states {states}, expected {list(expected)}; report the status of each poll"
 
     return check
 
 
-def _logs(*messages: str) -> Check:
-    def check(seen: Seen) -> Iterator[str]:
-        result = seen.answer.get("result")
-        logs = (result or {}).get("logs") if isinstance(result, dict) else None
-        found = [each.get("message") for each in logs or [] if isinstance(each, dict)]
-        if found != list(messages):
-            yield f"the logs say {shown(found)}, expected {shown(list(messages))}; hand all of them on"
+def _logs_query(operation: str, with_logs: bool) -> Check:
+    def check(observation: Observation) -> Iterator[str]:
+        for exchange in observation.requests(operation)[:1]:
+            logs = dict(exchange.params).get("logs", "")
+            if (logs.lower() in ("1", "true")) != with_logs:
+                yield f"the query has logs={logs!r}, expected {'1' if with_logs else '0, or none'}"
+
+    return check
+
+
+def _logs_of(observation: Observation) -> list[Any]:
+    result = observation.answer.get("result")
+    return (result.get("logs") if isinstance(result, dict) else None) or []
+
+
+def _log_messages(*expected: str) -> Check:
+    def check(observation: Observation) -> Iterator[str]:
+        messages = [entry.get("message") for entry in _logs_of(observation) if isinstance(entry, dict)]
+        if messages != list(expected):
+            yield f"the log messages are {shown(messages)}, expected {shown(list(expected))}; return all of them"
 
     return check
 
 
 def _log_count(count: int) -> Check:
-    def check(seen: Seen) -> Iterator[str]:
-        result = seen.answer.get("result")
-        logs = (result or {}).get("logs") if isinstance(result, dict) else None
-        if len(logs or []) != count:
-            yield f"{len(logs or [])} log entries were handed on, expected {count}"
+    def check(observation: Observation) -> Iterator[str]:
+        logs = _logs_of(observation)
+        if len(logs) != count:
+            yield f"{len(logs)} log entries were returned, expected {count}"
 
     return check
 
 
-def _update_logs(seen: Seen) -> Iterator[str]:
-    updates = [each for each in seen.answer.get("updates") or [] if isinstance(each, dict)]
-    most = max((len(each.get("logs") or []) for each in updates), default=0)
+def _update_logs(observation: Observation) -> Iterator[str]:
+    most = max((len(update.get("logs") or []) for update in observation.updates), default=0)
     if most != 3:
-        yield f"the updates hand on {most} log entries, expected 3; ask with logs=1 and hand them on"
+        yield f"the updates have {most} log entries, expected 3; poll with logs=1 and pass the entries on"
 
 
-def _states_of(op_words: str, title: str, state: str, id: str, *more: Check) -> ClientCase:
+def _state(directive: str, title: str, state: str, id: str, *more: Check) -> ClientCase:
     return case(
         f"queue.{id}",
         title,
         "A status is IN_QUEUE, IN_PROGRESS or COMPLETED; the HTTP status is 202 for the first two.",
         QUEUE_DOCS,
-        [about_new("status", op_words)],
+        [about_new("status", directive)],
         [succeeds, result_is(state, "status"), *more],
     )
 
 
-# Never done, so that no webhook is due.
+# These never complete within a test, so that no webhook is sent.
 _WAITING: Final = {"prompt": "a cat [mock: queue=90000]"}
-_HELD: Final = "queue=0 run=6000"
+_RUNNING: Final = "queue=0 run=6000"
 _DONE: Final = "queue=0 run=0"
 
 
 def _merged(
-    id: str, title: str, words: str, patch: Mapping[str, Any], checks: Iterable[Check], source: str = LIVE
+    id: str, title: str, directive: str, patch: Mapping[str, Any], checks: Iterable[Check], source: str = LIVE
 ) -> ClientCase:
+    """The status of a request whose response is changed by a JSON merge patch."""
     return case(
         f"queue.{id}",
         title,
-        "What fal adds is ignored, what it leaves out has a default: only status and request_id are required.",
+        "Unknown fields are ignored and absent ones have a default; only status and request_id are required.",
         source,
-        [about_new("status", words)],
+        [about_new("status", directive)],
         [succeeds, *checks],
         rules=[{"operation": "status", "merge": patch}],
     )
 
 
-def _path_of(suffix: str) -> Callable[[Seen], str]:
-    return lambda seen: f"/fal-ai/flux/requests/{seen.jobs[0]['request_id']}{suffix}"
+def _path_of(suffix: str) -> Callable[[Observation], str]:
+    return lambda observation: f"/fal-ai/flux/requests/{observation.jobs[0]['request_id']}{suffix}"
 
 
-_ADDRESSES = "The addresses of a request have [namespace/]owner/app and no more of the endpoint's path."
+_ADDRESSES = "The URLs of a request contain [namespace/]owner/app and no further part of the endpoint id."
 
 CASES: Final = [
     # -- submitting
@@ -159,23 +161,23 @@ CASES: Final = [
         [submit()],
         [
             succeeds,
-            asks_at_path("submit", f"/{ENDPOINT}"),
-            asks("submit", 1, "submit once"),
+            requests_path("submit", f"/{ENDPOINT}"),
+            requests_exactly("submit", 1, "submit once"),
             sends("submit", INPUT),
         ],
     ),
     case(
         "queue.submit-request-id",
-        "the request's id is handed on",
-        "The answer's request_id names the request.",
+        "the request id is returned",
+        "request_id in the response identifies the request.",
         QUEUE_DOCS,
         [submit()],
         [succeeds, _has_request_id],
     ),
     case(
         "queue.submit-key",
-        "the key goes with a submission",
-        "Authorization: Key, with FAL_KEY behind it.",
+        "a submission carries the key",
+        "Authorization: Key, followed by FAL_KEY.",
         "fal's Authentication documentation, 2026",
         [submit()],
         [has_header("submit", ("Authorization",), lambda value: value.startswith("Key "), "Key <FAL_KEY>")],
@@ -197,7 +199,7 @@ CASES: Final = [
     ),
     case(
         "queue.submit-unicode",
-        "a prompt in any script arrives",
+        "a Unicode prompt arrives unchanged",
         "The body is JSON in UTF-8.",
         JSON_RFC,
         [submit({"prompt": _UNICODE})],
@@ -205,8 +207,8 @@ CASES: Final = [
     ),
     case(
         "queue.submit-nested",
-        "an input of any shape arrives unchanged",
-        "The input is the model's, not the client's.",
+        "an input of any structure arrives unchanged",
+        "Only the model interprets the input.",
         QUEUE_DOCS,
         [submit(_NESTED)],
         [succeeds, sends("submit", _NESTED)],
@@ -214,31 +216,31 @@ CASES: Final = [
     case(
         "queue.submit-nulls",
         "null and empty values arrive",
-        'null is a value that models know, as in "seed": null.',
+        'Models accept null, as in "seed": null.',
         "the models' OpenAPI documents, 2026",
         [submit({"prompt": "", "seed": None, "x": [], "y": {}, "z": False})],
         [succeeds, sends("submit", {"prompt": "", "seed": None, "x": [], "y": {}, "z": False})],
     ),
     case(
         "queue.submit-seed",
-        "a seed beyond 2^53 arrives to the digit",
-        "Numbers are sent as they were given.",
+        "a seed above 2^53 arrives with all digits",
+        "Numbers are sent exactly.",
         LIVE,
-        [submit({"prompt": "a cat", "seed": _SEED})],
-        [succeeds, sends("submit", {"prompt": "a cat", "seed": _SEED})],
+        [submit({"prompt": "a cat", "seed": _LARGE_SEED})],
+        [succeeds, sends("submit", {"prompt": "a cat", "seed": _LARGE_SEED})],
     ),
     case(
         "queue.submit-priority",
-        "a low priority is asked for",
-        "X-Fal-Queue-Priority: low waits behind all others.",
+        "a low priority is requested",
+        "X-Fal-Queue-Priority: low queues a request behind all others.",
         QUEUE_DOCS,
         [submit(priority="low")],
         [succeeds, has_header("submit", ("X-Fal-Queue-Priority",), lambda value: value == "low", "low")],
     ),
     case(
         "queue.submit-start-timeout",
-        "a deadline for the start is asked for",
-        "X-Fal-Request-Start-Timeout, or its old name X-Fal-Request-Timeout, in seconds.",
+        "a start deadline is requested",
+        "X-Fal-Request-Start-Timeout, or the older X-Fal-Request-Timeout, in seconds.",
         QUEUE_DOCS,
         [submit(start_timeout_s=30)],
         [
@@ -253,8 +255,8 @@ CASES: Final = [
     ),
     case(
         "queue.submit-hint",
-        "a hint for the runner is sent",
-        "X-Fal-Runner-Hint routes to the same runner.",
+        "a runner hint is sent",
+        "X-Fal-Runner-Hint routes requests to the same runner.",
         QUEUE_DOCS,
         [submit(hint="session-7")],
         [
@@ -264,23 +266,23 @@ CASES: Final = [
     ),
     case(
         "queue.submit-webhook",
-        "a webhook is asked for",
-        "The query's fal_webhook is the receiver's address.",
+        "a webhook is requested",
+        "fal_webhook in the query is the URL of the receiver.",
         WEBHOOK_DOCS,
         [submit(_WAITING, webhook_url="https://a.example/hook")],
-        [succeeds, _webhook_arrives("https://a.example/hook")],
+        [succeeds, _webhook_is("https://a.example/hook")],
     ),
     case(
         "queue.submit-webhook-encoded",
-        "a webhook's address keeps its own query",
-        "The query's fal_webhook is the receiver's address, percent-encoded.",
+        "a webhook URL keeps its own query",
+        "fal_webhook in the query is the URL of the receiver, percent-encoded.",
         WEBHOOK_DOCS,
         [submit(_WAITING, webhook_url=_WEBHOOK)],
-        [succeeds, _webhook_arrives(_WEBHOOK)],
+        [succeeds, _webhook_is(_WEBHOOK)],
     ),
     case(
         "queue.submit-unknown-fields",
-        "new fields in the answer do no harm",
+        "unknown fields in the response are accepted",
         "Unknown fields are ignored.",
         LIVE,
         [submit()],
@@ -294,8 +296,8 @@ CASES: Final = [
     ),
     case(
         "queue.submit-running",
-        "a request may run at once",
-        "A fast model answers IN_PROGRESS, without a position.",
+        "a request that runs at once",
+        "For a fast model the response may be IN_PROGRESS, without a position.",
         LIVE,
         [submit()],
         [succeeds, _has_request_id],
@@ -303,7 +305,7 @@ CASES: Final = [
     ),
     case(
         "queue.submit-2025",
-        "the answer of 2025 is understood",
+        "the response format of 2025 is accepted",
         "logs and metrics were absent in 2025.",
         LIVE,
         [submit()],
@@ -311,28 +313,28 @@ CASES: Final = [
         rules=[{"operation": "submit", "merge": {"logs": None, "metrics": None}}],
     ),
     # -- states
-    _states_of("queue=6000", "a request in the queue", "IN_QUEUE", "status-queued"),
-    _states_of(_HELD, "a request that runs", "IN_PROGRESS", "status-running"),
-    _states_of(_DONE, "a request that is done", "COMPLETED", "status-completed"),
+    _state("queue=6000", "a queued request", "IN_QUEUE", "status-queued"),
+    _state(_RUNNING, "a running request", "IN_PROGRESS", "status-running"),
+    _state(_DONE, "a completed request", "COMPLETED", "status-completed"),
     case(
         "queue.status-path",
-        "the status is asked where it is",
+        "the status is requested at the right path",
         _ADDRESSES,
         QUEUE_DOCS,
         [about_new("status", _DONE)],
-        [succeeds, asks_at_path("status", _path_of("/status"))],
+        [succeeds, requests_path("status", _path_of("/status"))],
     ),
     case(
         "queue.status-namespace",
-        "an endpoint in a namespace keeps it",
-        "workflows/{user}/{name}/requests/{id}: a namespace is a segment more.",
+        "the namespace of an endpoint is kept",
+        "workflows/{user}/{name}/requests/{id}: a namespace adds one segment.",
         BOTH,
-        [about("status", _UNKNOWN, endpoint="workflows/alice/poster")],
-        [asks_at_path("status", f"/workflows/alice/poster/requests/{_UNKNOWN}/status")],
+        [about("status", _UNKNOWN_ID, endpoint="workflows/alice/poster")],
+        [requests_path("status", f"/workflows/alice/poster/requests/{_UNKNOWN_ID}/status")],
     ),
     case(
         "queue.status-failed",
-        "an infrastructure failure shows in the status",
+        "an infrastructure failure appears in the status",
         "Such a request is COMPLETED, with error and error_type.",
         QUEUE_DOCS,
         [about_new("status", "queue=0 run=0 error=runner_server_error")],
@@ -340,22 +342,22 @@ CASES: Final = [
     ),
     case(
         "queue.status-unknown-id",
-        "the status of a request that there isn't",
+        "the status of an unknown request",
         '404, {"status": "NOT_FOUND"}.',
         LIVE,
-        [about("status", _UNKNOWN)],
+        [about("status", _UNKNOWN_ID)],
         [fails(status=404, kind="http")],
     ),
     _merged(
         "status-unknown-fields",
-        "new fields in a status do no harm",
-        _HELD,
+        "unknown fields in a status are accepted",
+        _RUNNING,
         {"region": "eu", "progress": {"step": 3}, "eta": None},
         [result_is("IN_PROGRESS", "status")],
     ),
     _merged(
         "status-position",
-        "how many are in front of it",
+        "a position in the queue",
         "queue=6000",
         {"queue_position": 3},
         [result_is("IN_QUEUE", "status"), result_is(3, "queue_position")],
@@ -380,7 +382,7 @@ CASES: Final = [
     _merged(
         "status-no-logs",
         "IN_PROGRESS without logs",
-        _HELD,
+        _RUNNING,
         {"logs": None, "metrics": None},
         [result_is("IN_PROGRESS", "status")],
     ),
@@ -402,15 +404,15 @@ CASES: Final = [
     case(
         "queue.status-logs-null",
         "logs may be null",
-        "logs is null unless they are asked for.",
+        "logs is null unless requested.",
         QUEUE_DOCS,
         [about_new("status", "queue=0 run=0 logs=2", with_logs=True)],
         [succeeds, result_is("COMPLETED", "status")],
-        rules=[{"operation": "status", "null": "logs"}],
+        rules=[{"operation": "status", "set_null": "logs"}],
     ),
     case(
         "queue.status-logs",
-        "logs are asked for and handed on",
+        "logs are requested and returned",
         "logs=1 (or true); each entry has a message.",
         QUEUE_DOCS,
         [about_new("status", "queue=0 run=0 logs=3", with_logs=True)],
@@ -418,15 +420,15 @@ CASES: Final = [
     ),
     case(
         "queue.status-no-logs-asked",
-        "logs are not asked for by those who don't want them",
-        "logs=0 (or false, or nothing).",
+        "logs are not requested unless wanted",
+        "logs=0 (or false, or no parameter).",
         QUEUE_DOCS,
         [about_new("status", "queue=0 run=0 logs=3", with_logs=False)],
         [succeeds, _logs_query("status", False)],
     ),
     case(
         "queue.status-logs-huge",
-        "twenty thousand lines of logs",
+        "20,000 log entries",
         "Logs are cumulative: each poll returns all.",
         QUEUE_DOCS,
         [about_new("status", "queue=0 run=0 logs=20000", with_logs=True)],
@@ -434,22 +436,22 @@ CASES: Final = [
     ),
     _merged(
         "status-logs-sparse",
-        "log entries with a message and nothing else",
+        "log entries with only a message",
         _DONE,
         {"logs": [{"message": "猫: ✓", "timestamp": "2026-02-17T10:30:01.123Z"}, {"message": ""}]},
-        [_logs("猫: ✓", "")],
+        [_log_messages("猫: ✓", "")],
         QUEUE_DOCS,
     ),
     _merged(
         "status-logs-new-level",
-        "log entries of a new level",
+        "log entries with an unknown level",
         _DONE,
         {"logs": [{"message": "a", "level": "TRACE", "source": "SYSTEM", "timestamp": "soon", "labels": {}}]},
-        [_logs("a")],
+        [_log_messages("a")],
     ),
     case(
         "queue.status-new-state",
-        "a state that nobody knows yet",
+        "an unknown state",
         "Only COMPLETED ends a request.",
         QUEUE_DOCS,
         [subscribe({"prompt": "a cat [mock: queue=0 run=3]"})],
@@ -463,51 +465,51 @@ CASES: Final = [
         "GET …/requests/{id} is the model's output, unwrapped.",
         QUEUE_DOCS,
         [about_new("result", _DONE)],
-        [result_is(as_answered("result"))],
+        [result_is(as_sent("result"))],
     ),
     case(
         "queue.result-path",
-        "the result is asked where it is",
+        "the result is requested at the right path",
         _ADDRESSES,
         QUEUE_DOCS,
         [about_new("result", _DONE)],
-        [succeeds, asks_at_path("result", _path_of(""))],
+        [succeeds, requests_path("result", _path_of(""))],
     ),
     case(
         "queue.result-early",
-        "a result that is not there yet",
-        "Before the end it is 400, Request is still in progress.",
+        "a result that is not ready yet",
+        "Before completion the response is 400, Request is still in progress.",
         LIVE,
         [about_new("result", "queue=0 run=8")],
         [
-            either(result_is(as_answered("result")), fails(status=400)),
-            lambda seen: (
-                ["the text of the 400 was taken for the result; look at the HTTP status"]
-                if seen.ok and "still in progress" in shown(seen.answer.get("result"))
+            either(result_is(as_sent("result")), fails(status=400)),
+            lambda observation: (
+                ["the body of the 400 was returned as the result; check the HTTP status"]
+                if observation.ok and "still in progress" in shown(observation.answer.get("result"))
                 else []
             ),
         ],
     ),
     case(
         "queue.result-unknown-id",
-        "the result of a request that there isn't",
+        "the result of an unknown request",
         "404, Request not found.",
         LIVE,
-        [about("result", _UNKNOWN)],
+        [about("result", _UNKNOWN_ID)],
         [fails(status=404, kind="http")],
     ),
     case(
         "queue.result-seed",
-        "a seed of 64 bits is handed on to the digit",
+        "a 64-bit seed is returned with all digits",
         "Models return seeds up to 1.8e19.",
         LIVE,
         [about_new("result", _DONE)],
-        [result_is(_LARGEST, "seed")],
-        rules=[{"operation": "result", "merge": {"seed": _LARGEST}}],
+        [result_is(_LARGEST_SEED, "seed")],
+        rules=[{"operation": "result", "merge": {"seed": _LARGEST_SEED}}],
     ),
     case(
         "queue.result-unicode",
-        "a result in any script",
+        "a Unicode result",
         "The body is JSON in UTF-8.",
         JSON_RFC,
         [about_new("result", _DONE)],
@@ -516,11 +518,11 @@ CASES: Final = [
     ),
     case(
         "queue.result-unknown-fields",
-        "an output of any shape is handed on unchanged",
-        "The output is the model's, not the client's.",
+        "an output of any structure is returned unchanged",
+        "Only the model defines the output.",
         QUEUE_DOCS,
         [about_new("result", _DONE)],
-        [result_is(as_answered("result"))],
+        [result_is(as_sent("result"))],
         rules=[{"operation": "result", "merge": {"status": "x", "error": None, **_NESTED}}],
     ),
     case(
@@ -529,38 +531,42 @@ CASES: Final = [
         "A media type may have parameters.",
         "HTTP (RFC 9110), 8.3.1",
         [about_new("result", _DONE)],
-        [result_is(as_answered("result"))],
+        [result_is(as_sent("result"))],
         rules=[{"operation": "result", "headers": {"content-type": "application/json; charset=utf-8"}}],
     ),
     case(
         "queue.result-large",
         "a result of two megabytes",
-        "With sync_mode the pictures stand in the result.",
+        "With sync_mode the images are inside the result.",
         QUEUE_DOCS,
         [about_new("result", _DONE)],
-        [result_is(as_answered("result"))],
+        [result_is(as_sent("result"))],
         rules=[{"operation": "result", "merge": {"blob": "0123456789abcdef" * 131072}}],
     ),
     # -- cancelling
     case(
         "queue.cancel-queued",
-        "a request is cancelled in the queue",
-        "PUT …/cancel: 200, and it never runs.",
+        "a queued request is cancelled",
+        "PUT …/cancel: 200, and the request never runs.",
         QUEUE_DOCS,
         [about_new("cancel", "queue=6000")],
-        [succeeds, asks_at_path("cancel", _path_of("/cancel")), asks("cancel", 1, "PUT …/cancel once")],
+        [
+            succeeds,
+            requests_path("cancel", _path_of("/cancel")),
+            requests_exactly("cancel", 1, "PUT …/cancel once"),
+        ],
     ),
     case(
         "queue.cancel-running",
-        "a request is cancelled while it runs",
-        "PUT …/cancel: 202, a request to stop.",
+        "a running request is cancelled",
+        "PUT …/cancel: 202; the runner is asked to stop.",
         QUEUE_DOCS,
-        [about_new("cancel", _HELD)],
-        [succeeds, asks("cancel", 1, "PUT …/cancel once")],
+        [about_new("cancel", _RUNNING)],
+        [succeeds, requests_exactly("cancel", 1, "PUT …/cancel once")],
     ),
     case(
         "queue.cancel-completed",
-        "a request that is done can't be cancelled",
+        "a completed request can't be cancelled",
         "400, ALREADY_COMPLETED.",
         QUEUE_DOCS,
         [about_new("cancel", _DONE)],
@@ -568,29 +574,29 @@ CASES: Final = [
     ),
     case(
         "queue.cancel-unknown-id",
-        "a request that there isn't can't be cancelled",
+        "an unknown request can't be cancelled",
         "404, NOT_FOUND.",
         QUEUE_DOCS,
-        [about("cancel", _UNKNOWN)],
+        [about("cancel", _UNKNOWN_ID)],
         [fails(status=404, kind="http")],
     ),
-    # -- all of it
+    # -- subscribing
     case(
         "queue.subscribe",
         "submit, wait, fetch",
-        "Submit, ask for the status until COMPLETED, fetch the result.",
+        "Submit, poll the status until COMPLETED, fetch the result.",
         QUEUE_DOCS,
         [subscribe()],
         [
-            result_is(as_answered("result")),
-            asks("submit", 1, "a second one is a second bill"),
+            result_is(as_sent("result")),
+            requests_exactly("submit", 1, "a second one is billed too"),
             _has_request_id,
         ],
     ),
     case(
         "queue.subscribe-states",
-        "updates tell each state",
-        "IN_QUEUE, IN_PROGRESS, COMPLETED: never back.",
+        "updates report each state",
+        "IN_QUEUE, IN_PROGRESS, COMPLETED, in this order.",
         QUEUE_DOCS,
         [subscribe({"prompt": "a cat [mock: queue=0 run=8]"})],
         [succeeds, _states("IN_QUEUE", "IN_PROGRESS", "COMPLETED")],
@@ -601,32 +607,32 @@ CASES: Final = [
     ),
     case(
         "queue.subscribe-logs",
-        "updates hand on the logs",
-        "The status with logs=1 has all lines so far.",
+        "updates contain the logs",
+        "With logs=1, the status has all log entries so far.",
         QUEUE_DOCS,
         [subscribe({"prompt": "a cat [mock: queue=0 run=3 logs=3]"}, with_logs=True)],
         [succeeds, _logs_query("status", True), _update_logs],
     ),
     case(
         "queue.subscribe-sub-path",
-        "an endpoint with a path",
+        "an endpoint id with a path",
         _ADDRESSES,
         QUEUE_DOCS,
         [subscribe(endpoint="fal-ai/flux-pro/v1.1")],
         [
             succeeds,
-            asks_at_path("submit", "/fal-ai/flux-pro/v1.1"),
-            lambda seen: (
-                f"{each.path} was asked, expected /fal-ai/flux-pro/requests/…; leave v1.1 out"
-                for each in seen.to("status", "result")
-                if not each.path.startswith("/fal-ai/flux-pro/requests/")
+            requests_path("submit", "/fal-ai/flux-pro/v1.1"),
+            lambda observation: (
+                f"{exchange.path} was requested, expected /fal-ai/flux-pro/requests/…; leave v1.1 out"
+                for exchange in observation.requests("status", "result")
+                if not exchange.path.startswith("/fal-ai/flux-pro/requests/")
             ),
         ],
     ),
     case(
         "queue.subscribe-empty-output",
         "a result without the usual fields",
-        "Nothing in an output is promised.",
+        "No field of an output is guaranteed.",
         QUEUE_DOCS,
         [subscribe()],
         [result_is({"prompt": "a cat"})],

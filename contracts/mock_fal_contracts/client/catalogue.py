@@ -1,4 +1,4 @@
-"""The whole catalogue, in the order in which it is read."""
+"""The whole catalogue of cases, in reading order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mock_fal_contracts.client import (
 from mock_fal_contracts.client.case import ClientCase
 
 CASES: Final[list[ClientCase]] = [
-    each
-    for cases in (cases_queue, cases_errors, cases_stream, cases_files, cases_webhooks, cases_etiquette)
-    for each in cases.CASES
+    case
+    for module in (cases_queue, cases_errors, cases_stream, cases_files, cases_webhooks, cases_etiquette)
+    for case in module.CASES
 ]

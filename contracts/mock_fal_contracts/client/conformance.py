@@ -1,4 +1,4 @@
-"""What holds for every request of every case: it is one that the specification knows, and the key goes where it may."""
+"""Checks of every request of every case: it matches the specification, and the key is sent only where it may be."""
 
 from __future__ import annotations
 
@@ -7,56 +7,63 @@ from dataclasses import replace
 from typing import Final
 
 from mock_fal_contracts import spec
-from mock_fal_contracts.client.case import Seen, kind
+from mock_fal_contracts.client.observation import Observation, operation_of
 from mock_fal_contracts.exchanges import Exchange
 
-# By another method the path would be that of a submission, with a strange endpoint.
+# With another method, the specification would read such a path as a submission to an endpoint of that name.
 _METHODS: Final = {"status": "GET", "result": "GET", "cancel": "PUT", "status/stream": "GET"}
 
 
-def faults(seen: Seen) -> Iterator[str]:
-    """What is wrong with the requests of a case."""
-    known = spec.load(spec.folder())
-    for each in seen.exchanges:
-        for fault in known.request_violations(_without_namespace(each)):
-            if _is_not_its_own(fault, each, seen):
+def violations(observation: Observation) -> Iterator[str]:
+    """The violations in the requests of a case."""
+    specification = spec.load(spec.folder())
+    for exchange in observation.exchanges:
+        for violation in specification.request_violations(_without_namespace(exchange)):
+            if _is_excused(violation, exchange, observation):
                 continue
-            yield f"{each.method} {each.host}{each.path} does not conform to the specification: {fault}"
-        expected = _METHODS.get(kind(each), each.method)
-        if each.method != expected:
-            yield f"{each.method} {each.host}{each.path} was sent, expected {expected}"
-        yield from key_faults(each, seen.key)
+            yield (
+                f"{exchange.method} {exchange.host}{exchange.path} does not conform to the specification: "
+                f"{violation}"
+            )
+        expected = _METHODS.get(operation_of(exchange), exchange.method)
+        if exchange.method != expected:
+            yield f"{exchange.method} {exchange.host}{exchange.path} was sent, expected {expected}"
+        yield from key_violations(exchange, observation.key)
 
 
-def _is_not_its_own(fault: str, exchange: Exchange, seen: Seen) -> bool:
-    """Whether a fault is that of the job's input, or of a journal that keeps no files."""
-    if fault.startswith("the body does not fit"):
-        return any(exchange.input == job.get("input") for job in seen.jobs)
-    if fault == "the body is missing":
-        return kind(exchange) == "upload" or (exchange.request_header("content-length") or "0") != "0"
+def _is_excused(violation: str, exchange: Exchange, observation: Observation) -> bool:
+    """Whether the client is not at fault: the job has this input, or the journal does not store the body of a file."""
+    if violation.startswith("the body does not match the schema"):
+        return any(exchange.input == job.get("input") for job in observation.jobs)
+    if violation == "the body is missing":
+        return operation_of(exchange) == "upload" or (exchange.request_header("content-length") or "0") != "0"
     return False
 
 
 def _without_namespace(exchange: Exchange) -> Exchange:
-    """The specification knows owner/app; in workflows/owner/app they mean the same."""
+    """The exchange with a path of owner/app, which the specification knows, instead of workflows/owner/app."""
     # fal: the namespaces (fal_client 1.0.3, @fal-ai/client 1.10.1).
     namespace, _, rest = exchange.path.removeprefix("/").partition("/")
     return replace(exchange, path=f"/{rest}") if namespace in ("workflows", "comfy") else exchange
 
 
-def key_faults(exchange: Exchange, key: str) -> Iterator[str]:
-    """What is wrong with how a request carries the key."""
-    given = exchange.request_header("authorization")
+def key_violations(exchange: Exchange, key: str) -> Iterator[str]:
+    """The violations in how a request carries the key."""
+    authorization = exchange.request_header("authorization")
     where = f"{exchange.method} {exchange.host}{exchange.path}"
     secret = key.partition(":")[2]
-    its = kind(exchange)
+    operation = operation_of(exchange)
     if secret in exchange.query or key in exchange.path:
-        yield f"{where}: the key stands in the address, where logs keep it; send it as a header"
-    if its in ("upload", "file"):
-        if given is not None and secret in given:
+        yield f"{where}: the key is in the URL, where logs keep it; send it as a header"
+    if operation in ("upload", "download"):
+        if authorization is not None and secret in authorization:
             yield f"{where}: the key was sent to the CDN; send none there (a token at most)"
-        elif given is not None and "signature=" in exchange.query:
-            yield f"{where}: Authorization was sent to a presigned address, which needs none; drop it there"
-    elif its != "jwks" and given != f"Key {key}":
-        what = "no Authorization" if given is None else f"Authorization with {len(given)} other characters"
-        yield f"{where}: {what} was sent, expected `Authorization: Key <FAL_KEY>`; read FAL_KEY and send it"
+        elif authorization is not None and "signature=" in exchange.query:
+            yield f"{where}: Authorization was sent to a presigned URL, which needs none; omit it there"
+    elif operation != "jwks" and authorization != f"Key {key}":
+        sent = (
+            "no Authorization"
+            if authorization is None
+            else f"Authorization with {len(authorization)} other characters"
+        )
+        yield f"{where}: {sent} was sent, expected `Authorization: Key <FAL_KEY>`; read FAL_KEY and send it"

@@ -1,4 +1,4 @@
-"""A driver: somebody's client behind a small program that reads one JSON job a line and answers one JSON line."""
+"""A driver process: a client behind a small program that reads one JSON job per line and answers one JSON line."""
 
 from __future__ import annotations
 
@@ -13,60 +13,59 @@ from typing import Any, Final
 Job = Mapping[str, Any]
 Answer = Mapping[str, Any]
 
-# What an error may be.
-KINDS: Final = ("http", "validation", "timeout", "network", "other")
+# The kinds of error that an answer may report.
+ERROR_KINDS: Final = ("http", "validation", "timeout", "network", "other")
 
-# Lines of stderr that are kept, to show what a driver said before it died.
-_LAST_WORDS: Final = 20
+# Lines of stderr that are kept, to show them when the driver dies.
+_STDERR_LINES: Final = 20
 
-# A line that is longer than this isn't shown whole.
-_SHOWN: Final = 300
+# Characters of an invalid line that an error message shows.
+_MAX_LINE: Final = 300
 
-
-# Asked first, to know when a driver is ready; any answer will do.
+# The first job, to learn when the driver is ready. Any answer is accepted.
 HELLO: Final = {"id": 0, "op": "hello"}
 
-# How long a driver may take to become ready, and how often it may fail to.
+# Time limit for a driver to become ready, and after how many failed starts it is not started again.
 READY_S: Final = 30.0
-FALSE_STARTS: Final = 3
+MAX_FAILED_STARTS: Final = 3
 
-# How long a driver that closed its stdout may take to end.
-LAST_BREATH_S: Final = 5.0
+# How long a driver that has closed its stdout may take to exit.
+EXIT_S: Final = 5.0
 
 
-class DriverFault(Exception):
-    """A driver that broke the protocol: it died, said nothing in time, or said what is no answer."""
+class DriverError(Exception):
+    """The driver broke the protocol: it died, missed the deadline, or wrote an invalid answer."""
 
 
 class Driver:
-    """One process. It is started with the first job, and again after it had to be ended."""
+    """One driver process. It starts with the first job, and again after it had to be stopped."""
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self._command = command
         self._environ = environ
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[bytes | None] = queue.Queue()
-        self._stderr: deque[str] = deque(maxlen=_LAST_WORDS)
-        self._false_starts = 0
+        self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
+        self._failed_starts = 0
 
     def __call__(self, job: Job, deadline_s: float) -> Answer:
-        """Its answer to a job. Raises DriverFault, after which the process is gone and the next job finds a new one."""
+        """Send a job and return its answer. Raises DriverError; the next job then starts a new process."""
         if self._process is None:
-            self._greet()
-        return self._ask(job, deadline_s)
+            self._start_and_wait()
+        return self._send(job, deadline_s)
 
-    def _greet(self) -> None:
-        """Start the process, and wait until it is ready. One that never was isn't waited for again and again."""
-        if self._false_starts >= FALSE_STARTS:
-            raise DriverFault(
-                f"the driver did not become ready {FALSE_STARTS} times, and was not started again"
+    def _start_and_wait(self) -> None:
+        """Start the process and wait until it is ready, unless it has failed to start too often."""
+        if self._failed_starts >= MAX_FAILED_STARTS:
+            raise DriverError(
+                f"the driver failed to become ready {MAX_FAILED_STARTS} times, and was not started again"
             )
         self._start()
-        self._false_starts += 1
-        self._ask(HELLO, READY_S)
-        self._false_starts = 0
+        self._failed_starts += 1
+        self._send(HELLO, READY_S)
+        self._failed_starts = 0
 
-    def _ask(self, job: Job, deadline_s: float) -> Answer:
+    def _send(self, job: Job, deadline_s: float) -> Answer:
         process = self._process
         assert process is not None
         assert process.stdin is not None
@@ -79,20 +78,20 @@ class Driver:
             line = self._lines.get(timeout=deadline_s)
         except queue.Empty:
             self.stop()
-            raise DriverFault(
-                f"the driver gave no answer within {deadline_s:g} s, and was ended; "
-                "let the client give up by itself, and answer each job with one line"
+            raise DriverError(
+                f"the driver gave no answer within {deadline_s:g} s and was stopped; "
+                "set a time limit in the client, and answer each job with one line"
             ) from None
         if line is None:
             raise self._died("without an answer")
         try:
-            return _read(line, job)
-        except DriverFault:
-            self.stop()  # who knows which job its next line would be about
+            return _parse(line, job)
+        except DriverError:
+            self.stop()  # its next line could belong to any job
             raise
 
     def stop(self) -> None:
-        """End the process, if there is one."""
+        """Kill the process, if it is running."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -103,7 +102,7 @@ class Driver:
             try:
                 pipe.close()
             except OSError:
-                pass  # what was never read by it
+                pass  # unread input could not be flushed
 
     def _start(self) -> None:
         try:
@@ -115,34 +114,34 @@ class Driver:
                 stderr=subprocess.PIPE,
             )
         except OSError as error:
-            raise DriverFault(f"the driver can't be started: {self._command[0]}: {error.strerror}") from None
+            raise DriverError(f"can't start the driver: {self._command[0]}: {error.strerror}") from None
         self._process, self._lines = process, queue.Queue()
         self._stderr.clear()
         self._readers = [
-            threading.Thread(target=_forward, args=(process.stdout, self._lines), daemon=True),
-            threading.Thread(target=_keep, args=(process.stderr, self._stderr), daemon=True),
+            threading.Thread(target=_read_stdout, args=(process.stdout, self._lines), daemon=True),
+            threading.Thread(target=_read_stderr, args=(process.stderr, self._stderr), daemon=True),
         ]
         for reader in self._readers:
             reader.start()
 
-    def _died(self, when: str) -> DriverFault:
+    def _died(self, when: str) -> DriverError:
         assert self._process is not None
         try:
-            code = self._process.wait(timeout=LAST_BREATH_S)
+            code = self._process.wait(timeout=EXIT_S)
         except subprocess.TimeoutExpired:
             self.stop()
-            return DriverFault("the driver closed its stdout; keep it open until stdin ends")
+            return DriverError("the driver closed its stdout; keep it open until stdin ends")
         self._readers[1].join(timeout=1)
-        said = "\n".join(self._stderr)
+        stderr = "\n".join(self._stderr)
         self.stop()
-        return DriverFault(
+        return DriverError(
             f"the driver died {when}, with exit code {code}; "
-            f'catch what the client raises and answer {{"id": …, "ok": false, "error": {{…}}}}'
-            + (f"\nIt said last:\n{said}" if said else "")
+            f'catch exceptions of the client and answer {{"id": …, "ok": false, "error": {{…}}}}'
+            + (f"\nLast lines of its stderr:\n{stderr}" if stderr else "")
         )
 
 
-def _forward(pipe: Any, lines: queue.Queue[bytes | None]) -> None:
+def _read_stdout(pipe: Any, lines: queue.Queue[bytes | None]) -> None:
     try:
         for line in pipe:
             lines.put(line)
@@ -151,33 +150,34 @@ def _forward(pipe: Any, lines: queue.Queue[bytes | None]) -> None:
     lines.put(None)
 
 
-def _keep(pipe: Any, lines: deque[str]) -> None:
+def _read_stderr(pipe: Any, lines: deque[str]) -> None:
     try:
         for line in pipe:
             lines.append(line.decode("utf-8", "replace").rstrip())
     except ValueError:
-        pass
+        pass  # closed by stop()
 
 
-def _read(line: bytes, job: Job) -> Answer:
-    """The answer in a line. Raises DriverFault for what is none."""
+def _parse(line: bytes, job: Job) -> Answer:
+    """Parse a line as the answer to a job. Raises DriverError for an invalid answer."""
     text = line.decode("utf-8", "replace").rstrip()
-    shown = text[:_SHOWN] + ("…" if len(text) > _SHOWN else "")
+    shown = text[:_MAX_LINE] + ("…" if len(text) > _MAX_LINE else "")
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
-        raise DriverFault(
-            f"the driver's line is no JSON: {shown!r}; stdout is for answers, print everything else to stderr"
+        raise DriverError(
+            f"the driver wrote a line that is not JSON: {shown!r}; "
+            "stdout is for answers, print everything else to stderr"
         ) from None
     if not isinstance(answer, dict) or answer.get("id") != job["id"]:
-        raise DriverFault(f"the answer has not the id of the job, {job['id']}: {shown!r}")
+        raise DriverError(f"the answer does not have the id of the job, {job['id']}: {shown!r}")
     if answer.get("unsupported"):
         return answer
     ok, error = answer.get("ok"), answer.get("error")
     if not isinstance(ok, bool):
-        raise DriverFault(f'the answer says neither "ok": true nor "ok": false: {shown!r}')
-    if not ok and not (isinstance(error, dict) and error.get("kind") in KINDS):
-        raise DriverFault(
-            f'"ok" is false, and "error" is no object whose "kind" is one of {", ".join(KINDS)}: {shown!r}'
+        raise DriverError(f'the answer has neither "ok": true nor "ok": false: {shown!r}')
+    if not ok and not (isinstance(error, dict) and error.get("kind") in ERROR_KINDS):
+        raise DriverError(
+            f'"ok" is false, but "error" is not an object with a "kind" of {", ".join(ERROR_KINDS)}: {shown!r}'
         )
     return answer

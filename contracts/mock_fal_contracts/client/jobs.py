@@ -1,4 +1,4 @@
-"""The jobs of the catalogue, as a driver reads them, and where the requirements come from."""
+"""The jobs of the catalogue in the form that drivers read, and the names of the sources of requirements."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import base64
 from collections.abc import Callable
 from typing import Any, Final
 
-from mock_fal_contracts.client.case import Seen
 from mock_fal_contracts.client.driver import Job
+from mock_fal_contracts.client.observation import Observation
 
 ENDPOINT: Final = "fal-ai/flux/schnell"
 INPUT: Final = {"prompt": "a cat", "seed": 7}
@@ -25,7 +25,7 @@ SSE: Final = "the HTML standard, Server-sent events"
 JSON_RFC: Final = "JSON (RFC 8259)"
 
 
-def _asking(op: str) -> Callable[..., Job]:
+def _with_input(op: str) -> Callable[..., Job]:
     def job(input: Any = None, *, endpoint: str = ENDPOINT, **options: Any) -> Job:
         return {
             "op": op,
@@ -34,24 +34,24 @@ def _asking(op: str) -> Callable[..., Job]:
             "options": options,
         }
 
-    job.__doc__ = f"The job `{op}`: an input, and options by their names."
+    job.__doc__ = f"The job `{op}`, with an input and options."
     return job
 
 
-run = _asking("run")
-submit = _asking("submit")
-subscribe = _asking("subscribe")
-stream = _asking("stream")
+run = _with_input("run")
+submit = _with_input("submit")
+subscribe = _with_input("subscribe")
+stream = _with_input("stream")
 
 
 def about(op: str, request_id: str, *, endpoint: str = ENDPOINT, **options: Any) -> Job:
-    """The job `status`, `result`, `cancel` or `stream_status`, about a request that there is."""
+    """The job `status`, `result`, `cancel` or `stream_status`, about an existing request."""
     return {"op": op, "endpoint": endpoint, "request_id": request_id, "options": options}
 
 
-def about_new(op: str, words: str, **options: Any) -> Callable[[Seen], Job]:
-    """The same, about a request that is submitted just before with these words of a directive."""
-    return lambda seen: about(op, seen.server.request_id(f"a cat [mock: {words}]"), **options)
+def about_new(op: str, directive: str, **options: Any) -> Callable[[Observation], Job]:
+    """The same, about a request that is submitted just before with this directive in its prompt."""
+    return lambda observation: about(op, observation.server.submit(f"a cat [mock: {directive}]"), **options)
 
 
 def upload(data: bytes, content_type: str, file_name: str) -> Job:

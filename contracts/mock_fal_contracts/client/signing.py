@@ -1,4 +1,4 @@
-"""Webhooks as fal signs them, made here from fal's documentation, to see what a client takes for genuine."""
+"""Signs webhooks as fal's documentation describes, to test which ones a client accepts as genuine."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ BODY: Final = (
     '{"prompt": "caf\\u00e9", "seed": 7}, "request_id": "019f6b1b-49c3-7163-9866-2d7bdfec2232", "status": "OK"}'
 )
 
-# Of tests only: every server of a check signs with it, and publishes its public half at jwks.json.
+# For tests only: every mock of a check signs with this key, and publishes its public half at jwks.json.
 _KEY: Final = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"mock-fal check").digest())
-_FOREIGN: Final = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"somebody else").digest())
+_FOREIGN_KEY: Final = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"somebody else").digest())
 
 
 def private_key_file(folder: Path) -> Path:
-    """The private key as a PEM file, for `mock-fal serve --signing-key`."""
+    """Write the private key as a PEM file, for `mock-fal serve --signing-key`."""
     file = folder / "webhooks.pem"
     file.write_bytes(_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return file
 
 
-def signed(body: str = BODY, *, age_s: float = 0, foreign: bool = False) -> dict[str, Any]:
-    """The job `verify_webhook` for a webhook that was signed `age_s` seconds ago, by fal or by somebody else."""
+def webhook_job(body: str = BODY, *, age_s: float = 0, foreign_key: bool = False) -> dict[str, Any]:
+    """The job `verify_webhook` for a webhook signed `age_s` seconds ago, with fal's key or a foreign one."""
     timestamp = str(int(time.time() - age_s))  # noqa: TID251 - a receiver compares it with the real time
     digest = hashlib.sha256(body.encode()).hexdigest()
     message = "\n".join([REQUEST_ID, USER_ID, timestamp, digest]).encode()
@@ -40,7 +40,7 @@ def signed(body: str = BODY, *, age_s: float = 0, foreign: bool = False) -> dict
             "x-fal-webhook-request-id": REQUEST_ID,
             "x-fal-webhook-user-id": USER_ID,
             "x-fal-webhook-timestamp": timestamp,
-            "x-fal-webhook-signature": (_FOREIGN if foreign else _KEY).sign(message).hex(),
+            "x-fal-webhook-signature": (_FOREIGN_KEY if foreign_key else _KEY).sign(message).hex(),
         },
         "body": body,
     }

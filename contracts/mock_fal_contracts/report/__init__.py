@@ -1,1 +1,1 @@
-"""What is made of results: lines for a terminal, JUnit XML, JSON, one HTML page, a badge."""
+"""Reports of results: terminal output, JUnit XML, JSON, an HTML page, a badge; and the baseline of known failures."""

@@ -1,4 +1,4 @@
-"""Known failures: a file of `subject case-id` lines that keeps CI green, and fails when a line has become untrue."""
+"""The baseline of known failures: a file of lines `subject case-id`. A line that no longer holds fails the check."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Known = frozenset[tuple[str, str]]
 
 
 def read(path: Path) -> Known:
-    """The pairs of subject and case id. Raises ValueError for a line that is none, with its number."""
+    """The pairs of subject and case id. Raises ValueError, with the line number, for a malformed line."""
     known = set()
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         words = line.partition("#")[0].split()
@@ -24,29 +24,32 @@ def read(path: Path) -> Known:
     return frozenset(known)
 
 
-def written(results: Iterable[Result]) -> str:
-    """The text of a baseline that holds everything that fails now."""
-    bad = sorted(
-        {(r.subject, r.case.id) for r in results if r.status in (Status.FAILED, Status.KNOWN)},
+def render(results: Iterable[Result]) -> str:
+    """The text of a baseline that lists all current failures."""
+    failures = sorted(
+        {
+            (result.subject, result.case.id)
+            for result in results
+            if result.status in (Status.FAILED, Status.KNOWN)
+        }
     )
     head = (
-        "# Known failures: subject, then the id of the case. A line that is no longer true fails the check.\n"
+        "# Known failures: subject, then the id of the case. A line that no longer holds fails the check.\n"
     )
-    return head + "".join(f"{subject} {case}\n" for subject, case in bad)
+    return head + "".join(f"{subject} {case}\n" for subject, case in failures)
 
 
-def compared(results: Sequence[Result], known: Known, *, whole: bool = True) -> list[Result]:
-    """The results as the baseline sees them.
+def compare(results: Sequence[Result], known: Known, *, whole: bool = True) -> list[Result]:
+    """The results in the light of a baseline.
 
-    A failure that it names is known; a pass that it names as failing is stale; so is, in a `whole` run, a name
-    that nothing was checked for.
+    A listed failure becomes KNOWN, and a listed case that passes becomes STALE. In a `whole` run, with no cases
+    filtered out, a line whose case was not checked at all is STALE too.
     """
-    seen = {(result.subject, result.case.id) for result in results}
-    compared = [_compared(result, known) for result in results]
-    lost = sorted(known - seen) if whole else []
-    return compared + [
-        Result(Case(case, case, "", ""), subject, Status.STALE, "no such case was checked; take the line out")
-        for subject, case in lost
+    checked = {(result.subject, result.case.id) for result in results}
+    unchecked = sorted(known - checked) if whole else []
+    return [_compared(result, known) for result in results] + [
+        Result(Case(case, case, "", ""), subject, Status.STALE, "no such case was checked; remove the line")
+        for subject, case in unchecked
     ]
 
 
@@ -57,6 +60,6 @@ def _compared(result: Result, known: Known) -> Result:
         return replace(result, status=Status.KNOWN)
     if result.status is Status.PASSED:
         return replace(
-            result, status=Status.STALE, message="it passes now; take the line out of the baseline"
+            result, status=Status.STALE, message="the case passes now; remove the line from the baseline"
         )
     return result

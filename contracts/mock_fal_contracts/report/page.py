@@ -1,4 +1,4 @@
-"""Results as one HTML page that needs nothing beside itself: cases × subjects, each failure with its exchanges."""
+"""Results as one self-contained HTML page: a matrix of cases and subjects, each failure with its exchanges."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ th, td { text-align: left; padding: .3rem .5rem; border-bottom: 1px solid var(--
 .matrix thead th { position: sticky; top: 0; background: Canvas; z-index: 1; overflow-wrap: anywhere }
 td.v, th.v { text-align: center } td.v a { color: inherit; display: block }
 th.group { padding-top: 1.4rem; font-size: 1.1rem }
-td { overflow-wrap: anywhere } tr.why td { border: 0; padding-left: 1.5rem }
+td { overflow-wrap: anywhere } tr.reasons td { border: 0; padding-left: 1.5rem }
 code, pre { font: 13px/1.45 ui-monospace, monospace }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; overflow-y: auto; max-height: 24rem; margin: .2rem 0 .8rem;
   padding: .5rem .7rem; background: color-mix(in srgb, currentColor 7%, transparent) }
@@ -35,13 +35,13 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; overflow-y: auto; max-heig
 .skipped { opacity: .6 } small { opacity: .8 } summary { cursor: pointer } .message { white-space: pre-wrap }
 body:has(#only:checked) tr.fine { display: none }
 @media (max-width: 40rem) { .matrix .v { width: 2.6rem; padding: .3rem .1rem; font-size: .8rem }
-  .what { display: none } }
+  .requirement { display: none } }
 @media print { details::details-content { content-visibility: visible } }
 """
 
 
 def page(results: Sequence[Result], title: str = "fal contract") -> str:
-    """The page's text."""
+    """The HTML of the page."""
     subjects = list(dict.fromkeys(result.subject for result in results))
     return "".join(
         [
@@ -49,7 +49,7 @@ def page(results: Sequence[Result], title: str = "fal contract") -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<style>{_STYLE}</style><h1>{escape(title)}</h1>",
             *_totals(results, subjects),
-            '<p><label><input type="checkbox" id="only"> only what is not as it should be</label></p>',
+            '<p><label><input type="checkbox" id="only"> failures only</label></p>',
             *_matrix(results, subjects),
             "</html>\n",
         ]
@@ -57,40 +57,41 @@ def page(results: Sequence[Result], title: str = "fal contract") -> str:
 
 
 def _totals(results: Sequence[Result], subjects: Sequence[str]) -> Iterator[str]:
-    seen = [status for status in Status if any(result.status is status for result in results)]
-    heads = "".join(f"<th>{escape(status.value)}</th>" for status in seen)
+    present = [status for status in Status if any(result.status is status for result in results)]
+    heads = "".join(f"<th>{escape(status.value)}</th>" for status in present)
     yield f'<table class="totals"><tr><th></th>{heads}</tr>'
     for subject in subjects:
         counts = Counter(result.status for result in results if result.subject == subject)
-        cells = "".join(f'<td class="{status.name.lower()}">{counts[status]}</td>' for status in seen)
+        cells = "".join(f'<td class="{status.name.lower()}">{counts[status]}</td>' for status in present)
         yield f"<tr><th>{escape(subject)}</th>{cells}</tr>"
     yield "</table>"
 
 
 def _matrix(results: Sequence[Result], subjects: Sequence[str]) -> Iterator[str]:
-    found = {(result.case.id, result.subject): result for result in results}
+    by_case = {(result.case.id, result.subject): result for result in results}
     cases = list({result.case.id: result.case for result in results}.values())
     heads = "".join(f'<th class="v">{escape(subject)}</th>' for subject in subjects)
     yield f'<table class="matrix"><thead><tr><th>case</th>{heads}</tr></thead>'
-    for group, members in groupby(cases, key=lambda case: case.id.partition(".")[0]):
+    for group, cases_of_group in groupby(cases, key=lambda case: case.id.partition(".")[0]):
         yield f'<tr><th class="group" colspan="{len(subjects) + 1}">{escape(group)}</th></tr>'
-        for case in members:
-            yield from _rows(case, [found.get((case.id, subject)) for subject in subjects])
+        for case in cases_of_group:
+            yield from _rows(case, [by_case.get((case.id, subject)) for subject in subjects])
     yield "</table>"
 
 
 def _rows(case: Case, results: Sequence[Result | None]) -> Iterator[str]:
-    """The row of a case, and below it a row for all who failed in it or could not try."""
+    """The row of a case, and below it a row with the reasons of all subjects that failed or skipped it."""
     reasons = [result for result in results if result is not None and result.message]
     fine = "" if any(result.status is not Status.SKIPPED for result in reasons) else ' class="fine"'
     yield f'<tr id="{escape(case.id)}"{fine}><td>{escape(case.title)} <small><code>{escape(case.id)}</code></small>'
     if case.requirement:
-        yield f'<br class="what"><small class="what">{escape(case.requirement)} ({escape(case.source)})</small>'
+        requirement = f"{escape(case.requirement)} ({escape(case.source)})"
+        yield f'<br class="requirement"><small class="requirement">{requirement}</small>'
     yield "</td>"
     yield from map(_cell, results)
     yield "</tr>"
     if reasons:
-        yield f'<tr class="why {"fine" if fine else ""}"><td colspan="{len(results) + 1}">'
+        yield f'<tr class="reasons {"fine" if fine else ""}"><td colspan="{len(results) + 1}">'
         for result in reasons:
             yield from _details(result)
         yield "</td></tr>"
@@ -105,13 +106,13 @@ def _cell(result: Result | None) -> str:
 
 
 def _details(result: Result) -> Iterator[str]:
-    kind, first = result.status.name.lower(), result.message.partition("\n")[0]
-    yield f'<details id="{escape(_anchor(result))}"><summary><span class="{kind}">{escape(result.subject)}: '
+    css_class, first = result.status.name.lower(), result.message.partition("\n")[0]
+    yield f'<details id="{escape(_anchor(result))}"><summary><span class="{css_class}">{escape(result.subject)}: '
     yield f"{escape(result.status.value)}</span> <small>{escape(first)}</small></summary>"
     if first != result.message:
         yield f'<div class="message">{escape(result.message)}</div>'
-    for each in result.evidence:
-        yield from _exchange(each)
+    for evidence in result.evidence:
+        yield from _exchange(evidence)
     yield "</details>"
 
 
@@ -119,7 +120,7 @@ def _anchor(result: Result) -> str:
     return f"{result.case.id}/{result.subject}"
 
 
-def _exchange(each: Evidence) -> Iterator[str]:
-    yield f"<small>{escape(each.note)}</small><pre>{escape(each.request)}</pre>"
-    if each.response:
-        yield f"<pre>{escape(each.response)}</pre>"
+def _exchange(evidence: Evidence) -> Iterator[str]:
+    yield f"<small>{escape(evidence.note)}</small><pre>{escape(evidence.request)}</pre>"
+    if evidence.response:
+        yield f"<pre>{escape(evidence.response)}</pre>"

@@ -1,4 +1,4 @@
-"""Results for a person: a line for each case as it ends, then what failed and why, then the table."""
+"""Terminal output: one line for each case as it ends, then the failures with their reasons, then totals."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MARKS = {
 
 
 def progress(result: Result, number: int, total: int | None) -> str:
-    """One line for a case that has just ended."""
+    """The progress line of a case that has ended."""
     of = f"/{total}" if total else ""
     return f"[{number:>3}{of}] {_MARKS[result.status]} {result.subject}: {result.case.title}\n"
 
 
 def summary(results: Sequence[Result]) -> str:
-    """What failed, with what to do about it, and the table of subjects."""
-    return "".join([*_failures(results), *_table(results)])
+    """The failures, each with its evidence, and the totals of each subject."""
+    return "".join([*_failures(results), *_totals(results)])
 
 
 def _failures(results: Sequence[Result]) -> Iterator[str]:
@@ -36,14 +36,15 @@ def _failures(results: Sequence[Result]) -> Iterator[str]:
             yield indent(result.message, "    ") + "\n"
             if case.requirement:
                 yield f"    Requirement: {case.requirement} ({case.source})\n"
-            for each in result.evidence:
+            for evidence in result.evidence:
                 yield indent(
-                    f"{each.note or 'seen'}:\n{_short(each.request)}\n{_short(each.response)}", "    | "
+                    f"{evidence.note or 'seen'}:\n{_short(evidence.request)}\n{_short(evidence.response)}",
+                    "    | ",
                 )
                 yield "\n"
 
 
-def _table(results: Sequence[Result]) -> Iterator[str]:
+def _totals(results: Sequence[Result]) -> Iterator[str]:
     subjects = list(dict.fromkeys(result.subject for result in results))
     width = max(map(len, subjects), default=0)
     yield "\n"
@@ -55,5 +56,5 @@ def _table(results: Sequence[Result]) -> Iterator[str]:
 
 def _short(text: str, lines: int = 12) -> str:
     rows = text.rstrip().splitlines()
-    rest = len(rows) - lines
-    return "\n".join(row[:160] for row in rows[:lines]) + (f"\n… {rest} more lines" if rest > 0 else "")
+    hidden = len(rows) - lines
+    return "\n".join(row[:160] for row in rows[:lines]) + (f"\n… {hidden} more lines" if hidden > 0 else "")

@@ -1,4 +1,4 @@
-"""What a check of the live service may cost, and has cost."""
+"""The budget of a check of the live service: the limit, what is reserved, and what was spent."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from mock_fal_contracts.exchanges import Exchange
-from mock_fal_contracts.server.findings import NotNow
+from mock_fal_contracts.server.findings import NotTestable
 
-# What is asked for: the cheapest picture that fal has.
+# The endpoint under test: the cheapest image model that fal has.
 ENDPOINT = "fal-ai/flux/schnell"
 
-# fal: what one unit of it costs in USD, where the Platform API doesn't tell (its model page, 2026-08).
+# fal: the price of one unit of it in USD, used where the Platform API gives no price (its model page, 2026-08).
 FALLBACK_PRICE = 0.003
 
 # Sums of prices are not exact; a thousandth of the smallest price makes no difference.
-_SLACK = 1e-6
+_TOLERANCE = 1e-6
 
 
 @dataclass
 class Budget:
-    """Dollars. A `limit` of None is a target that costs nothing.
+    """Amounts in USD. A `limit` of None means that requests to the target cost nothing.
 
-    A call is reserved with what it will probably cost before it is made, and counted with what the answer says.
+    The estimated cost of a request is reserved before it is sent; the response states the actual cost.
     """
 
     limit: float | None = None
@@ -32,25 +32,25 @@ class Budget:
     _billed: set[str] = field(default_factory=set)
 
     @property
-    def is_counted(self) -> bool:
-        """Whether calls cost money."""
+    def is_limited(self) -> bool:
+        """Whether requests cost money."""
         return self.limit is not None
 
     def reserve(self, units: int = 1) -> None:
-        """Before a call that will cost so many units; raises NotNow when that would be too much."""
+        """Reserve the cost of a request before it is sent. Raises NotTestable when the budget does not suffice."""
         if self.limit is None:
             return
         cost = units * self.unit_price
         used = self.spent + sum(self._reserved)
-        if used + cost > self.limit + _SLACK:
+        if used + cost > self.limit + _TOLERANCE:
             left = max(self.limit - used, 0.0)
-            raise NotNow(
+            raise NotTestable(
                 f"costs about ${cost:.3f}; ${left:.3f} of the budget of ${self.limit:.3f} is left; raise --budget"
             )
         self._reserved.append(cost)
 
-    def count(self, exchange: Exchange) -> None:
-        """The answer to a call: the first that tells a request's units settles what was reserved for it."""
+    def record(self, exchange: Exchange) -> None:
+        """Record the cost that a response states: a request's first one replaces its reservation."""
         units = exchange.response_header("x-fal-billable-units")
         if self.limit is None or units is None or exchange.request_id in self._billed:
             return
@@ -58,7 +58,7 @@ class Budget:
         try:
             cost = float(units) * self.unit_price
         except ValueError:
-            return  # the reserved sum stands
+            return  # the reservation stays
         if cost and self._reserved:
             self._reserved.popleft()
         self.spent += cost

@@ -1,4 +1,4 @@
-"""The laws of pictures and uploads: what comes back is what was asked for, or what was sent."""
+"""Checks of files: result pictures, uploads, range requests and ETags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mock_fal_contracts.exchanges import Exchange
-from mock_fal_contracts.server import invariants as invariants
+from mock_fal_contracts.results import Case
+from mock_fal_contracts.server import invariants
 from mock_fal_contracts.server.budget import ENDPOINT
 from mock_fal_contracts.server.context import Context
 from mock_fal_contracts.server.findings import Violation
@@ -20,28 +21,31 @@ from mock_fal_contracts.server.request_tracker import RequestTracker
 
 _REST, _MEDIA = "rest.fal.ai", "v3.fal.media"
 _INPUT: dict[str, Any] = {"prompt": "a red cube", "image_size": "square", "output_format": "png"}
+_BINARY = {"content-type": "application/octet-stream"}
 
 
 def same_seed(context: Context) -> None:
-    """The same input by the queue and directly, and what its picture is."""
-    context.needs_direct_runs()
-    its = context.findings
-    seeds = [1234] if context.budget.is_counted else [0, 1234, 2**32 - 1]
+    """The same input on the queue and as a direct run gives the same picture."""
+    context.require_direct_runs()
+    findings = context.findings
+    seeds = [1234] if context.budget.is_limited else [0, 1234, 2**32 - 1]
     with context.http_client() as client:
         for seed in seeds:
             document = {**_INPUT, "seed": seed}
             context.budget.reserve(2)
-            direct = client.ask("POST", "fal.run", f"/{ENDPOINT}", json=document)
+            direct = client.send("POST", "fal.run", f"/{ENDPOINT}", json=document)
             tracker = RequestTracker(context)
             request = tracker.submit(client, document)
             tracker.finish(client, request)
             queued = tracker.collect(client, request)
             pictures = []
-            for answer in (direct, queued):
-                body = _result(invariants.SEED, answer)
-                its.same(invariants.SEED, body.get("seed"), seed, "the seed of the answer", answer)
-                pictures.append(_picture(context, client, body["images"][0], answer))
-            its.expect(
+            for result in (direct, queued):
+                body = _body_with_image(invariants.SEED, result)
+                findings.expect_equal(
+                    invariants.SEED, body.get("seed"), seed, "the seed of the result", result
+                )
+                pictures.append(_check_picture(context, client, body["images"][0], result))
+            findings.expect(
                 invariants.SEED,
                 pictures[0].response_body == pictures[1].response_body,
                 f"the pictures of the seed {seed} differ: {len(pictures[0].response_body)} and "
@@ -51,44 +55,53 @@ def same_seed(context: Context) -> None:
             )
 
 
-def _result(case: Any, answer: Exchange) -> dict[str, Any]:
-    body = answer.output
+def _body_with_image(case: Case, result: Exchange) -> dict[str, Any]:
+    body = result.output
     images = body.get("images") if isinstance(body, dict) else None
     if (
-        answer.status != 200
+        result.status != 200
         or not isinstance(images, list)
         or not images
         or not isinstance(images[0], dict)
         or "url" not in images[0]
     ):
-        raise Violation(case, f"{answer.status} without images, expected 200 with one", [answer])
+        raise Violation(case, f"{result.status} without images, expected 200 with one", [result])
     return dict(body)
 
 
-def _picture(context: Context, client: HttpClient, image: dict[str, Any], answer: Exchange) -> Exchange:
+def _check_picture(context: Context, client: HttpClient, image: dict[str, Any], result: Exchange) -> Exchange:
+    """Download a picture and compare it with its description in the result."""
     from PIL import Image
 
-    its = context.findings
-    picture = client.follow("GET", str(image["url"]), key=False)
-    its.same(invariants.PICTURE, picture.status, 200, "the status of the picture", answer, picture)
-    kind = picture.response_header("content-type")
-    its.same(invariants.PICTURE, kind, image.get("content_type"), "its content type", answer, picture)
+    findings = context.findings
+    picture = client.send_to_url("GET", str(image["url"]), key=False)
+    findings.expect_equal(
+        invariants.PICTURE, picture.status, 200, "the status of the picture", result, picture
+    )
+    findings.expect_equal(
+        invariants.PICTURE,
+        picture.response_header("content-type"),
+        image.get("content_type"),
+        "the content type of the picture",
+        result,
+        picture,
+    )
     try:
         size = Image.open(BytesIO(picture.response_body)).size
     except OSError as error:
-        its.expect(invariants.PICTURE, False, f"it can't be opened: {error}", answer, picture)
+        findings.expect(invariants.PICTURE, False, f"the picture can't be opened: {error}", result, picture)
         return picture
-    said = (image.get("width"), image.get("height"))
-    its.same(invariants.PICTURE, said, size, "the answer's width and height", answer, picture)
+    stated = (image.get("width"), image.get("height"))
+    findings.expect_equal(invariants.PICTURE, stated, size, "width and height in the result", result, picture)
     return picture
 
 
 def uploads(context: Context) -> None:
-    """Files of any content, sent in any pieces, by each way there is."""
+    """Files of any content, uploaded in any number of parts by each method."""
 
     @hypothesis.seed(context.seed)
     @settings(
-        max_examples=4 if context.budget.is_counted else max(context.examples // 2, 4),
+        max_examples=4 if context.budget.is_limited else max(context.examples // 2, 4),
         database=None,
         deadline=None,
         print_blob=False,
@@ -97,153 +110,155 @@ def uploads(context: Context) -> None:
     )
     @given(
         st.lists(st.binary(min_size=1, max_size=3000), min_size=1, max_size=6),
-        st.sampled_from([_by_token, _presigned, _presigned_in_parts, _by_token_in_parts]),
+        st.sampled_from([_with_token, _presigned, _presigned_multipart, _multipart_with_token]),
         st.sampled_from([1, 40]),
     )
-    def come_back(pieces: list[bytes], way: Callable[..., Exchange | str], times: int) -> None:
-        pieces = [piece * times for piece in pieces]
+    def check_round_trip(parts: list[bytes], upload: Callable[..., Exchange | str], repeat: int) -> None:
+        parts = [part * repeat for part in parts]
         with context.http_client() as client:
-            url = way(client, pieces)
-            if isinstance(url, Exchange):
-                raise Violation(invariants.UPLOAD, f"the upload was answered with {url.status}", [url])
-            read = client.follow("GET", url, key=False)
-            sent = b"".join(pieces)
+            url = _uploaded_url(upload(client, parts))
+            download = client.send_to_url("GET", url, key=False)
+            sent, received = b"".join(parts), download.response_body
             context.findings.expect(
                 invariants.UPLOAD,
-                read.status == 200 and read.response_body == sent,
-                f"{way.__name__.strip('_')}: {len(sent)} bytes in {len(pieces)} pieces were sent, "
-                f"{len(read.response_body)} came back with status {read.status}"
-                + ("" if len(sent) != len(read.response_body) else ", and they are others"),
+                download.status == 200 and received == sent,
+                f"{upload.__name__.strip('_')}: {len(sent)} bytes were sent in {len(parts)} parts, "
+                f"{len(received)} bytes came back with status {download.status}"
+                + (", and their content differs" if len(sent) == len(received) else ""),
                 *client.recent,
             )
 
-    come_back()
+    check_round_trip()
 
 
-def _by_token(client: HttpClient, pieces: list[bytes]) -> Exchange | str:
-    bearer = _token(client)
+def _uploaded_url(url_or_error: Exchange | str) -> str:
+    """The URL of an upload. Raises Violation where the upload returned an error."""
+    if isinstance(url_or_error, Exchange):
+        message = f"the upload was answered with {url_or_error.status}"
+        raise Violation(invariants.UPLOAD, message, [url_or_error])
+    return url_or_error
+
+
+# Each upload function returns the URL of the file, or the response that ended the upload.
+
+
+def _with_token(client: HttpClient, parts: list[bytes]) -> Exchange | str:
+    bearer = _bearer_token(client)
     if isinstance(bearer, Exchange):
         return bearer
-    answer = client.ask(
-        "POST", _MEDIA, "/files/upload", headers={**bearer, "x-fal-file-name": "a.bin"}, content=iter(pieces)
-    )
-    return _member(answer, "access_url")
+    headers = {**bearer, "x-fal-file-name": "a.bin"}
+    response = client.send("POST", _MEDIA, "/files/upload", headers=headers, content=iter(parts))
+    return _string_member(response, "access_url")
 
 
-def _presigned(client: HttpClient, pieces: list[bytes]) -> Exchange | str:
-    promised = _initiate(client, "/storage/upload/initiate")
-    if _member(promised, "upload_url") is promised:
-        return promised
-    answer = client.follow(
-        "PUT", promised.output["upload_url"], headers=_BYTES, content=iter(pieces), key=False
-    )
-    return answer if answer.status >= 300 else str(promised.output["file_url"])
+def _presigned(client: HttpClient, parts: list[bytes]) -> Exchange | str:
+    initiated = _initiate(client, "/storage/upload/initiate")
+    url = _string_member(initiated, "upload_url")
+    if isinstance(url, Exchange):
+        return url
+    response = client.send_to_url("PUT", url, headers=_BINARY, content=iter(parts), key=False)
+    return response if response.status >= 300 else str(initiated.output["file_url"])
 
 
-def _presigned_in_parts(client: HttpClient, pieces: list[bytes]) -> Exchange | str:
-    promised = _initiate(client, "/storage/upload/initiate-multipart")
-    url = _member(promised, "upload_url")
+def _presigned_multipart(client: HttpClient, parts: list[bytes]) -> Exchange | str:
+    initiated = _initiate(client, "/storage/upload/initiate-multipart")
+    url = _string_member(initiated, "upload_url")
     if isinstance(url, Exchange):
         return url
     base, _, query = url.partition("?")
-    parts = []
-    for number, answer in _parts(client, pieces, lambda n: f"{base}/{n}?{query}", {}):
-        if answer.status >= 300:
-            return answer
-        parts.append({"partNumber": number, "etag": answer.response_header("etag")})
-    done = client.follow("POST", f"{base}/complete?{query}", json={"parts": parts}, key=False)
-    return done if done.status >= 300 else str(promised.output["file_url"])
+    etags = []
+    for number, response in _upload_parts(client, parts, lambda number: f"{base}/{number}?{query}", {}):
+        if response.status >= 300:
+            return response
+        etags.append({"partNumber": number, "etag": response.response_header("etag")})
+    completed = client.send_to_url("POST", f"{base}/complete?{query}", json={"parts": etags}, key=False)
+    return completed if completed.status >= 300 else str(initiated.output["file_url"])
 
 
-def _by_token_in_parts(client: HttpClient, pieces: list[bytes]) -> Exchange | str:
-    bearer = _token(client)
+def _multipart_with_token(client: HttpClient, parts: list[bytes]) -> Exchange | str:
+    bearer = _bearer_token(client)
     if isinstance(bearer, Exchange):
         return bearer
-    begun = client.ask(
-        "POST", _MEDIA, "/files/upload/multipart", headers={**bearer, **_BYTES, "x-fal-file-name": "a.bin"}
-    )
-    url = _member(begun, "access_url")
+    headers = {**bearer, **_BINARY, "x-fal-file-name": "a.bin"}
+    initiated = client.send("POST", _MEDIA, "/files/upload/multipart", headers=headers)
+    url = _string_member(initiated, "access_url")
     if isinstance(url, Exchange):
         return url
-    base = f"{url}/multipart/{begun.output.get('uploadId')}"
-    parts = []
-    for number, answer in _parts(client, pieces, lambda n: f"{base}/{n}", bearer):
-        if answer.status >= 300:
-            return answer
-        parts.append({"partNumber": number, "etag": answer.response_header("etag")})
-    done = client.follow("POST", f"{base}/complete", headers=bearer, json={"parts": parts})
-    return done if done.status >= 300 else url
+    base = f"{url}/multipart/{initiated.output.get('uploadId')}"
+    etags = []
+    for number, response in _upload_parts(client, parts, lambda number: f"{base}/{number}", bearer):
+        if response.status >= 300:
+            return response
+        etags.append({"partNumber": number, "etag": response.response_header("etag")})
+    completed = client.send_to_url("POST", f"{base}/complete", headers=bearer, json={"parts": etags})
+    return completed if completed.status >= 300 else url
 
 
-_BYTES = {"content-type": "application/octet-stream"}
-
-
-def _parts(
-    client: HttpClient, pieces: list[bytes], url: Callable[[int], str], headers: dict[str, str]
+def _upload_parts(
+    client: HttpClient, parts: list[bytes], url_of: Callable[[int], str], headers: dict[str, str]
 ) -> Iterator[tuple[int, Exchange]]:
-    for number, piece in enumerate(pieces, 1):
-        yield (
-            number,
-            client.follow("PUT", url(number), headers={**_BYTES, **headers}, content=piece, key=False),
-        )
+    for number, part in enumerate(parts, 1):
+        all_headers = {**_BINARY, **headers}
+        yield number, client.send_to_url("PUT", url_of(number), headers=all_headers, content=part, key=False)
 
 
-def _token(client: HttpClient) -> Exchange | dict[str, str]:
-    answer = client.ask("POST", _REST, "/storage/auth/token", query={"storage_type": "fal-cdn-v3"}, json={})
-    token = _member(answer, "token")
+def _bearer_token(client: HttpClient) -> Exchange | dict[str, str]:
+    """The Authorization header with an upload token, or the response that has none."""
+    query = {"storage_type": "fal-cdn-v3"}
+    response = client.send("POST", _REST, "/storage/auth/token", query=query, json={})
+    token = _string_member(response, "token")
     return token if isinstance(token, Exchange) else {"authorization": f"Bearer {token}"}
 
 
 def _initiate(client: HttpClient, path: str) -> Exchange:
-    return client.ask(
+    return client.send(
         "POST",
         _REST,
         path,
         query={"storage_type": "fal-cdn-v3"},
-        json={"content_type": _BYTES["content-type"], "file_name": "a.bin"},
+        json={"content_type": _BINARY["content-type"], "file_name": "a.bin"},
     )
 
 
-def _member(answer: Exchange, name: str) -> Exchange | str:
-    """A text of an answer; the answer itself where it has none."""
-    body = answer.output
-    value = body.get(name) if isinstance(body, dict) and answer.status == 200 else None
-    return value if isinstance(value, str) else answer
+def _string_member(response: Exchange, name: str) -> Exchange | str:
+    """A string member of a response's body, or the response itself where it has no such member."""
+    body = response.output
+    value = body.get(name) if isinstance(body, dict) and response.status == 200 else None
+    return value if isinstance(value, str) else response
 
 
-def reading(context: Context) -> None:
-    """Ranges and ETags of a file."""
+def downloads(context: Context) -> None:
+    """Range requests and ETags of a file."""
     data = bytes(range(256)) * 20
-    its = context.findings
+    findings = context.findings
     with context.http_client() as client:
-        url = _by_token(client, [data])
-        if isinstance(url, Exchange):
-            raise Violation(invariants.UPLOAD, f"the upload was answered with {url.status}", [url])
+        url = _uploaded_url(_with_token(client, [data]))
         for text, first, last in [
             ("0-9", 0, 9),
             ("100-1099", 100, 1099),
             ("5000-", 5000, 5119),
             ("-7", 5113, 5119),
         ]:
-            part = client.follow("GET", url, headers={"range": f"bytes={text}"}, key=False)
-            its.expect(
+            part = client.send_to_url("GET", url, headers={"range": f"bytes={text}"}, key=False)
+            expected = f"bytes {first}-{last}/{len(data)}"
+            findings.expect(
                 invariants.RANGE,
                 part.status == 206
                 and part.response_body == data[first : last + 1]
-                and part.response_header("content-range") == f"bytes {first}-{last}/{len(data)}",
+                and part.response_header("content-range") == expected,
                 f"bytes={text}: {part.status}, {len(part.response_body)} bytes, "
-                f"Content-Range {part.response_header('content-range')!r}; "
-                f"expected 206 with bytes {first}-{last}/{len(data)}",
+                f"Content-Range {part.response_header('content-range')!r}; expected 206 with {expected}",
                 part,
             )
-        once, again = (client.follow("GET", url, key=False) for _ in range(2))
-        etag = once.response_header("etag")
-        its.expect(
+        first_read, second_read = (client.send_to_url("GET", url, key=False) for _ in range(2))
+        etag = first_read.response_header("etag")
+        findings.expect(
             invariants.ETAG,
-            bool(etag) and etag == again.response_header("etag"),
-            f"the ETag was {etag!r}, then {again.response_header('etag')!r}",
-            once,
-            again,
+            bool(etag) and etag == second_read.response_header("etag"),
+            f"the ETag was {etag!r}, then {second_read.response_header('etag')!r}",
+            first_read,
+            second_read,
         )
-        known = client.follow("GET", url, headers={"if-none-match": etag or '"none"'}, key=False)
-        its.same(invariants.ETAG, known.status, 304, "the status with If-None-Match", known)
+        conditional = client.send_to_url("GET", url, headers={"if-none-match": etag or '"none"'}, key=False)
+        subject = "the status with If-None-Match"
+        findings.expect_equal(invariants.ETAG, conditional.status, 304, subject, conditional)

@@ -1,4 +1,4 @@
-"""What the laws found: which were tried, which were broken and by what."""
+"""The invariants that were tested, and the violations that were found."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from mock_fal_contracts.exchanges import Exchange
 from mock_fal_contracts.results import Case
 
+_MAX_VALUE_LENGTH = 300
+
 
 class Violation(Exception):
-    """A law does not hold. `exchanges` show it, the telling one last."""
+    """An invariant does not hold. `exchanges` show it; the decisive one is the last."""
 
     def __init__(self, case: Case, message: str, exchanges: Iterable[Exchange] = ()) -> None:
         super().__init__(f"{case.id}: {message}")
@@ -19,30 +21,31 @@ class Violation(Exception):
         self.exchanges = tuple(exchanges)
 
 
-class NotNow(Exception):
-    """A law can't be tried here and now: too dear, or nothing that this target allows."""
+class NotTestable(Exception):
+    """An invariant can't be tested on this target: it costs too much, or the target's setup does not allow it."""
 
 
 @dataclass
 class Findings:
-    """The laws that were tried so far. One that was broken is not looked at again, so that the others are."""
+    """The invariants tested so far. A violated one is reported once and then ignored, so that the others are tested."""
 
-    tried: set[Case] = field(default_factory=set)
-    broken: dict[Case, Violation] = field(default_factory=dict)
+    tested: set[Case] = field(default_factory=set)
+    violations: dict[Case, Violation] = field(default_factory=dict)
 
     def expect(self, case: Case, holds: bool, message: str, *exchanges: Exchange) -> None:
-        """Raise a Violation unless it holds, or is known to be broken."""
-        self.tried.add(case)
-        if not holds and case not in self.broken:
+        """Raise a Violation unless the condition holds, or the invariant is already known to be violated."""
+        self.tested.add(case)
+        if not holds and case not in self.violations:
             raise Violation(case, message, exchanges)
 
-    def same(self, case: Case, seen: object, expected: object, what: str, *exchanges: Exchange) -> None:
-        """Expect something to be equal; the message says what was seen and what was expected."""
-        self.expect(
-            case, seen == expected, f"{what} is {_short(seen)}, expected {_short(expected)}", *exchanges
-        )
+    def expect_equal(
+        self, case: Case, actual: object, expected: object, subject: str, *exchanges: Exchange
+    ) -> None:
+        """Expect two values to be equal; the message states the actual and the expected value."""
+        message = f"{subject} is {_short(actual)}, expected {_short(expected)}"
+        self.expect(case, actual == expected, message, *exchanges)
 
 
 def _short(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= 300 else f"{text[:300]}…"
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"

@@ -1,11 +1,11 @@
-"""Asks a server over HTTP as one client with one key, and keeps what it asked as exchanges."""
+"""An HTTP client with one connection and one key that records its requests as exchanges."""
 
 from __future__ import annotations
 
 import json
 import shlex
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from ssl import SSLContext
 from typing import Any
@@ -18,24 +18,29 @@ from mock_fal_contracts.results import Evidence
 from mock_fal_contracts.target import Target
 
 # How many of the last exchanges a failure may show.
-_KEPT = 12
+_MAX_RECENT = 12
 
-# fal: uploads and pictures may take a while, an answer never longer than this (fal_client 1.0.3 waits 120 s).
+# How much of a request body the curl command shows.
+_MAX_CURL_BODY = 300
+
+# fal: uploads and images may take a while, a response never longer than this (fal_client 1.0.3 waits 120 s).
 _TIMEOUT_S = 120.0
 
 
 class HttpClient:
-    """One connection. `seen` is called with every exchange."""
+    """One connection. `on_exchange` is called with every exchange."""
 
-    def __init__(self, target: Target, key: str | None, seen: Callable[[Exchange], None]) -> None:
+    def __init__(self, target: Target, key: str | None, on_exchange: Callable[[Exchange], None]) -> None:
         self.target = target
         self.key = key
-        self.recent: deque[Exchange] = deque(maxlen=_KEPT)
-        self._seen = seen
-        # The environment says how fal's own hosts are reached; a direct address needs none of it.
-        local = target.base.startswith("http://")
+        self.recent: deque[Exchange] = deque(maxlen=_MAX_RECENT)
+        self._on_exchange = on_exchange
+        # Proxies and certificates of the environment apply to fal's own hosts only, not to a direct address.
+        is_plain_http = target.base.startswith("http://")
         self._client = httpx.Client(
-            timeout=_TIMEOUT_S, trust_env=not target.base, verify=False if local else _certificates()
+            timeout=_TIMEOUT_S,
+            trust_env=not target.base,
+            verify=False if is_plain_http else _certificates(),
         )
 
     def __enter__(self) -> HttpClient:
@@ -44,7 +49,7 @@ class HttpClient:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def ask(
+    def send(
         self,
         method: str,
         host: str,
@@ -56,13 +61,12 @@ class HttpClient:
         content: bytes | Iterable[bytes] | None = None,
         key: bool = True,
     ) -> Exchange:
-        """Ask one of fal's hosts; `key` says whether the question carries one."""
-        text = f"{path}?{urlencode(query)}" if query else path
-        return self.follow(
-            method, self.target.url(host, text), headers=headers, json=json, content=content, key=key
-        )
+        """Send a request to one of fal's hosts; `key` says whether it carries the client's key."""
+        path_and_query = f"{path}?{urlencode(query)}" if query else path
+        url = self.target.url(host, path_and_query)
+        return self.send_to_url(method, url, headers=headers, json=json, content=content, key=key)
 
-    def follow(
+    def send_to_url(
         self,
         method: str,
         url: str,
@@ -72,18 +76,18 @@ class HttpClient:
         content: bytes | Iterable[bytes] | None = None,
         key: bool = True,
     ) -> Exchange:
-        """Ask an address that the server itself has given."""
-        sent = dict(headers or {})
+        """Send a request to a URL that the server itself returned."""
+        all_headers = dict(headers or {})
         if key and self.key:
-            sent.setdefault("authorization", f"Key {self.key}")
+            all_headers.setdefault("authorization", f"Key {self.key}")
         if json is not None:
-            content, _ = _dumped(json), sent.setdefault("content-type", "application/json")
-        body = _Kept(content) if content is not None and not isinstance(content, bytes) else content
-        response = self._client.request(method, url, headers=sent, content=body)
-        asked = body.bytes if isinstance(body, _Kept) else body or b""
-        exchange = self._exchange(response, asked)
+            content = _compact_json(json)
+            all_headers.setdefault("content-type", "application/json")
+        body = _ChunkedBody(content) if content is not None and not isinstance(content, bytes) else content
+        response = self._client.request(method, url, headers=all_headers, content=body)
+        exchange = self._exchange(response, body.bytes if isinstance(body, _ChunkedBody) else body or b"")
         self.recent.append(exchange)
-        self._seen(exchange)
+        self._on_exchange(exchange)
         return exchange
 
     def _exchange(self, response: httpx.Response, body: bytes) -> Exchange:
@@ -111,13 +115,13 @@ class HttpClient:
         )
 
 
-def shown(exchanges: Iterable[Exchange], target: Target) -> list[Evidence]:
-    """Exchanges as evidence, each with the curl line that asks the same."""
-    return [exchange.evidence(curl(exchange, target)) for exchange in exchanges]
+def evidence(exchanges: Iterable[Exchange], target: Target) -> list[Evidence]:
+    """Exchanges as evidence, each with the curl command that repeats the request."""
+    return [exchange.evidence(curl_command(exchange, target)) for exchange in exchanges]
 
 
-def curl(exchange: Exchange, target: Target) -> str:
-    """The command that asks the same; the key is left to the shell."""
+def curl_command(exchange: Exchange, target: Target) -> str:
+    """The curl command that repeats a request; the shell inserts the key from FAL_KEY."""
     parts = ["curl", "-si"]
     if exchange.method != "GET":
         parts += ["-X", exchange.method]
@@ -126,8 +130,7 @@ def curl(exchange: Exchange, target: Target) -> str:
     if exchange.request_header("content-type"):
         parts += ["-H", f"Content-Type: {exchange.request_header('content-type')}"]
     if exchange.request_body:
-        text = exchange.request_body[:300].decode("utf-8", "replace")
-        parts += ["--data-raw", text]
+        parts += ["--data-raw", exchange.request_body[:_MAX_CURL_BODY].decode("utf-8", "replace")]
     query = f"?{exchange.query}" if exchange.query else ""
     parts.append(target.url(exchange.host, exchange.path + query))
     line = " ".join(shlex.quote(part) for part in parts)
@@ -136,23 +139,23 @@ def curl(exchange: Exchange, target: Target) -> str:
 
 @lru_cache
 def _certificates() -> SSLContext:
-    """Reading them takes longer than a hundred questions."""
+    """Cached: loading the certificates takes longer than a hundred requests."""
     return httpx.create_ssl_context()
 
 
-class _Kept:
-    """A body that is sent piece by piece, and remembered."""
+class _ChunkedBody:
+    """A request body that is sent in chunks and kept for the exchange."""
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = list(pieces)
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = list(chunks)
 
     @property
     def bytes(self) -> bytes:
-        return b"".join(self._pieces)
+        return b"".join(self._chunks)
 
-    def __iter__(self) -> Any:
-        return iter(self._pieces)
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._chunks)
 
 
-def _dumped(document: Any) -> bytes:
+def _compact_json(document: Any) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()

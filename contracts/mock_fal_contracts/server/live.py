@@ -1,4 +1,4 @@
-"""The check of fal.ai itself: what is free, and what a budget allows; each difference is drift."""
+"""The check of fal.ai itself, within a budget; each difference from the specification is reported as drift."""
 
 from __future__ import annotations
 
@@ -6,73 +6,80 @@ import argparse
 
 from mock_fal_contracts import spec
 from mock_fal_contracts.exchanges import Exchange
-from mock_fal_contracts.results import Case, Result, Tell, failed, passed, skipped
-from mock_fal_contracts.server import plan as trials
-from mock_fal_contracts.server import workers as work
+from mock_fal_contracts.results import Case, OnResult, Result, failed, passed, skipped
+from mock_fal_contracts.server import plan, workers
 from mock_fal_contracts.server.budget import ENDPOINT, FALLBACK_PRICE, Budget
 from mock_fal_contracts.server.context import Context
-from mock_fal_contracts.server.http_client import shown
+from mock_fal_contracts.server.http_client import evidence
 from mock_fal_contracts.server.http_invariants import unit_price
 from mock_fal_contracts.server.invariants import INVARIANTS
 from mock_fal_contracts.server.spec_cases import case_of
 from mock_fal_contracts.target import Target, open_target
 
-_NOT_ASKED = "no generated questions for the live service; it is held where a law asks it"
+_NOT_REQUESTED = (
+    "no generated requests for the live service; tested only where the check of an invariant sends one"
+)
 
 
-class Drift:
-    """What exchanges have in them that the specification has not, by the id of the case."""
+class DriftMonitor:
+    """Compares exchanges with the specification. `violations` maps a case id to each message and its exchange."""
 
     def __init__(self) -> None:
         self._spec = spec.load(spec.folder())
-        self.asked: set[str] = set()
-        self.faults: dict[str, dict[str, Exchange]] = {}
+        self.requested: set[str] = set()
+        self.violations: dict[str, dict[str, Exchange]] = {}
 
-    def poll(self, exchange: Exchange) -> None:
-        """Hold one exchange against the specification."""
+    def check(self, exchange: Exchange) -> None:
+        """Compare one exchange with the specification."""
         operation = self._spec.operation(exchange.host, exchange.method, exchange.path)
         if operation is None:
             return
         id = case_of(operation.surface, operation.id).id
-        self.asked.add(id)
-        for fault in self._spec.response_violations(exchange):
-            self.faults.setdefault(id, {}).setdefault(fault, exchange)
+        self.requested.add(id)
+        for message in self._spec.response_violations(exchange):
+            self.violations.setdefault(id, {}).setdefault(message, exchange)
 
 
-def check(options: argparse.Namespace, tell: Tell) -> list[Result]:
-    """One result for each case; those that are too dear are skipped, and say what they cost."""
-    cases = [case for case in work.all_cases(with_control=False) if work.is_wanted(case, options.only)]
+def check(options: argparse.Namespace, on_result: OnResult) -> list[Result]:
+    """One result for each case; a case that exceeds the budget is skipped, and its message states the cost."""
+    cases = [
+        case for case in workers.all_cases(with_control=False) if workers.is_selected(case, options.only)
+    ]
     invariants = [case for case in INVARIANTS if case in cases]
-    drift = Drift()
+    monitor = DriftMonitor()
     with open_target("live", options.key) as target:
-        context = Context(target, seed=options.seed, budget=Budget(options.budget), seen=drift.poll)
+        context = Context(target, seed=options.seed, budget=Budget(options.budget), on_exchange=monitor.check)
         context.budget.unit_price = _price(context)
-        wanted = [
-            each
-            for each in trials.TRIALS
-            if each.live and (set(each.cases) & set(invariants) or not invariants)
+        checks = [
+            check
+            for check in plan.CHECKS
+            if check.live and (set(check.cases) & set(invariants) or not invariants)
         ]
-        outcome = trials.try_all(wanted, context, trials.Outcome({}, {}))
-    found = trials.results(invariants, context, outcome)
-    found += [_held(case, drift, target) for case in cases if case not in invariants]
-    for result in found:
-        tell(result, len(found))
-    return found
+        log = plan.CheckLog()
+        plan.run_checks(checks, context, log)
+    results = plan.results(invariants, context, log)
+    results += [_drift_result(case, monitor, target) for case in cases if case not in invariants]
+    for result in results:
+        on_result(result, len(results))
+    return results
 
 
 def _price(context: Context) -> float:
-    """What a unit costs, as the Platform API says."""
+    """The price of a unit in USD, from the Platform API, and at least FALLBACK_PRICE.
+
+    A price of 0 is not trusted, because the budget is the user's money.
+    """
     with context.http_client() as client:
-        path, query = "/v1/models/pricing", {"endpoint_id": ENDPOINT}
-        price = unit_price(client.ask("GET", "api.fal.ai", path, query=query))
-    # A service that says it is free is not believed: the budget is the user's money.
+        query = {"endpoint_id": ENDPOINT}
+        price = unit_price(client.send("GET", "api.fal.ai", "/v1/models/pricing", query=query))
     return max(price or 0.0, FALLBACK_PRICE)
 
 
-def _held(case: Case, drift: Drift, target: Target) -> Result:
-    faults = drift.faults.get(case.id)
-    if faults:
-        return failed(case, target.name, "drift: " + "\n".join(faults), shown(faults.values(), target))
-    if case.id in drift.asked:
+def _drift_result(case: Case, monitor: DriftMonitor, target: Target) -> Result:
+    violations = monitor.violations.get(case.id)
+    if violations:
+        message = "drift: " + "\n".join(violations)
+        return failed(case, target.name, message, evidence(violations.values(), target))
+    if case.id in monitor.requested:
         return passed(case, target.name)
-    return skipped(case, target.name, _NOT_ASKED)
+    return skipped(case, target.name, _NOT_REQUESTED)

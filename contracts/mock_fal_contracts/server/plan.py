@@ -1,24 +1,27 @@
-"""What is tried, in which order, and which laws each trial is about."""
+"""The checks of the invariants: their order, and which invariants each check tests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import httpx
 
 from mock_fal_contracts.results import Case, Result, failed, passed, skipped
-from mock_fal_contracts.server import file_invariants as file_invariants
-from mock_fal_contracts.server import http_invariants as http_invariants
-from mock_fal_contracts.server import invariants as invariants
-from mock_fal_contracts.server import queue_invariants as queue_invariants
-from mock_fal_contracts.server import webhook_invariants as webhook_invariants
+from mock_fal_contracts.server import (
+    file_invariants,
+    http_invariants,
+    invariants,
+    queue_invariants,
+    webhook_invariants,
+)
 from mock_fal_contracts.server.context import Context
-from mock_fal_contracts.server.findings import NotNow, Violation
-from mock_fal_contracts.server.http_client import shown
+from mock_fal_contracts.server.findings import NotTestable, Violation
+from mock_fal_contracts.server.http_client import evidence
 
-_WATCHED = (
+# Tested by every check that follows a queued request with a RequestTracker.
+_TRACKED = (
     invariants.SUBMIT,
     invariants.LINKS,
     invariants.STATUS,
@@ -30,8 +33,11 @@ _WATCHED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """`run` tries `cases`. `clock` is the clock that a mock of our own has for it; some are not for a live service."""
+class Check:
+    """A function that tests some cases. `clock` is the clock of a mock that is started for it.
+
+    `live` is False for a check that must not run against fal.ai.
+    """
 
     run: Callable[[Context], None]
     cases: tuple[Case, ...]
@@ -39,23 +45,25 @@ class Trial:
     live: bool = True
 
 
-# Those that cost nothing come first.
-TRIALS: tuple[Trial, ...] = (
-    Trial(http_invariants.without_key, (invariants.NO_KEY,)),
-    Trial(http_invariants.unknown_requests, (invariants.UNKNOWN,)),
-    Trial(http_invariants.unknown_app, (invariants.UNKNOWN_APP,)),
-    Trial(http_invariants.wrong_methods, (invariants.METHODS,)),
-    Trial(http_invariants.token, (invariants.TOKEN,)),
-    Trial(http_invariants.public_keys, (invariants.KEYS,)),
-    Trial(http_invariants.platform, (invariants.PRICES, invariants.MODELS)),
-    Trial(file_invariants.uploads, (invariants.UPLOAD,)),
-    Trial(file_invariants.reading, (invariants.UPLOAD, invariants.RANGE, invariants.ETAG)),
-    Trial(queue_invariants.cancelled_at_once, (*_WATCHED, invariants.CANCEL, invariants.CANCELLED)),
-    Trial(queue_invariants.wrong_input, (*_WATCHED, invariants.RESULT, invariants.INPUT, invariants.BILLED)),
-    Trial(
-        queue_invariants.whole_story,
+# Checks without cost come first.
+CHECKS: tuple[Check, ...] = (
+    Check(http_invariants.without_key, (invariants.NO_KEY,)),
+    Check(http_invariants.unknown_requests, (invariants.UNKNOWN,)),
+    Check(http_invariants.unknown_app, (invariants.UNKNOWN_APP,)),
+    Check(http_invariants.wrong_methods, (invariants.METHODS,)),
+    Check(http_invariants.token, (invariants.TOKEN,)),
+    Check(http_invariants.public_keys, (invariants.KEYS,)),
+    Check(http_invariants.platform, (invariants.PRICES, invariants.MODELS)),
+    Check(file_invariants.uploads, (invariants.UPLOAD,)),
+    Check(file_invariants.downloads, (invariants.UPLOAD, invariants.RANGE, invariants.ETAG)),
+    Check(queue_invariants.cancelled_in_queue, (*_TRACKED, invariants.CANCEL, invariants.CANCELLED)),
+    Check(
+        queue_invariants.invalid_input, (*_TRACKED, invariants.RESULT, invariants.INPUT, invariants.BILLED)
+    ),
+    Check(
+        queue_invariants.full_lifecycle,
         (
-            *_WATCHED,
+            *_TRACKED,
             invariants.LOGS,
             invariants.RESULT,
             invariants.STABLE,
@@ -64,18 +72,18 @@ TRIALS: tuple[Trial, ...] = (
         ),
         clock="manual",
     ),
-    Trial(queue_invariants.streamed, (*_WATCHED, invariants.LOGS, invariants.STREAM, invariants.RESULT)),
-    Trial(
-        queue_invariants.one_behind_the_other,
-        (*_WATCHED, invariants.LOGS, invariants.CANCEL, invariants.RESULT),
+    Check(queue_invariants.status_stream, (*_TRACKED, invariants.LOGS, invariants.STREAM, invariants.RESULT)),
+    Check(
+        queue_invariants.queue_order,
+        (*_TRACKED, invariants.LOGS, invariants.CANCEL, invariants.RESULT),
         clock="manual",
     ),
-    Trial(file_invariants.same_seed, (*_WATCHED, invariants.RESULT, invariants.SEED, invariants.PICTURE)),
-    Trial(webhook_invariants.delivered, (invariants.ASKED, invariants.SIGNATURE, invariants.PAYLOAD)),
-    Trial(
+    Check(file_invariants.same_seed, (*_TRACKED, invariants.RESULT, invariants.SEED, invariants.PICTURE)),
+    Check(webhook_invariants.deliveries, (invariants.REQUESTED, invariants.SIGNATURE, invariants.PAYLOAD)),
+    Check(
         queue_invariants.any_order,
         (
-            *_WATCHED,
+            *_TRACKED,
             invariants.LOGS,
             invariants.RESULT,
             invariants.STABLE,
@@ -91,59 +99,61 @@ TRIALS: tuple[Trial, ...] = (
 
 
 @dataclass
-class Outcome:
-    """What became of some trials: how long each took, and why some could not be tried."""
+class CheckLog:
+    """The duration of each case in seconds, and the reason why a case could not be tested."""
 
-    seconds: dict[Case, float]
-    reasons: dict[Case, str]
+    durations: dict[Case, float] = field(default_factory=dict)
+    skip_reasons: dict[Case, str] = field(default_factory=dict)
 
 
-def try_all(trials: Iterable[Trial], context: Context, outcome: Outcome) -> Outcome:
-    """Run trials one after the other; what they find stands in the context."""
-    for trial in trials:
+def run_checks(checks: Iterable[Check], context: Context, log: CheckLog) -> None:
+    """Run checks in order. Violations go into the context's findings, durations and skip reasons into the log."""
+    for check in checks:
         started = perf_counter()
-        reason = _tried(trial, context)
-        for case in trial.cases:
-            outcome.seconds[case] = outcome.seconds.get(case, 0.0) + perf_counter() - started
+        reason = _run(check, context)
+        duration = perf_counter() - started
+        for case in check.cases:
+            log.durations[case] = log.durations.get(case, 0.0) + duration
             if reason:
-                outcome.reasons.setdefault(case, reason)
-    return outcome
+                log.skip_reasons.setdefault(case, reason)
 
 
-def _tried(trial: Trial, context: Context) -> str:
-    """Why a trial could not be run whole; a broken law is left out, and the trial run again for the others."""
-    for _ in trial.cases:
+def _run(check: Check, context: Context) -> str:
+    """Run a check; return the reason when it stopped early, else an empty string.
+
+    After a violation the check is run again, without the violated invariant, so that its other cases are tested.
+    """
+    for _ in check.cases:
         try:
-            trial.run(context)
+            check.run(context)
             return ""
         except Violation as violation:
-            known = violation.case in context.findings.broken
-            context.findings.broken.setdefault(violation.case, violation)
-            if known or context.budget.is_counted:
-                return f"broke off, since {violation.case.id} does not hold"
-        except NotNow as reason:
+            is_repeated = violation.case in context.findings.violations
+            context.findings.violations.setdefault(violation.case, violation)
+            if is_repeated or context.budget.is_limited:
+                return f"stopped early: {violation.case.id} does not hold"
+        except NotTestable as reason:
             return str(reason)
         except httpx.HTTPError as error:
-            case = trial.cases[0]
-            context.findings.broken.setdefault(
-                case, Violation(case, f"no answer: {type(error).__name__}: {error}")
-            )
-            return f"broke off: {error}"
+            case = check.cases[0]
+            no_response = Violation(case, f"no response: {type(error).__name__}: {error}")
+            context.findings.violations.setdefault(case, no_response)
+            return f"stopped early: {error}"
     return ""
 
 
-def results(cases: Sequence[Case], context: Context, outcome: Outcome) -> list[Result]:
+def results(cases: Sequence[Case], context: Context, log: CheckLog) -> list[Result]:
     """One result for each case."""
-    target, drift = context.target, "drift: " if context.budget.is_counted else ""
-    found = []
-    for case in cases:
-        seconds = outcome.seconds.get(case, 0.0)
-        violation = context.findings.broken.get(case)
-        if violation is not None:
-            evidence = shown(violation.exchanges, target)
-            found.append(failed(case, target.name, drift + violation.message, evidence, seconds))
-        elif case in context.findings.tried:
-            found.append(passed(case, target.name, seconds))
-        else:
-            found.append(skipped(case, target.name, outcome.reasons.get(case, "nothing came to it")))
-    return found
+    return [_result(case, context, log) for case in cases]
+
+
+def _result(case: Case, context: Context, log: CheckLog) -> Result:
+    target = context.target
+    duration = log.durations.get(case, 0.0)
+    violation = context.findings.violations.get(case)
+    if violation is not None:
+        message = f"drift: {violation.message}" if context.budget.is_limited else violation.message
+        return failed(case, target.name, message, evidence(violation.exchanges, target), duration)
+    if case in context.findings.tested:
+        return passed(case, target.name, duration)
+    return skipped(case, target.name, log.skip_reasons.get(case, "no check tested it"))

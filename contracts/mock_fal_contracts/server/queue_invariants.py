@@ -1,4 +1,4 @@
-"""The laws of the queue: any order of acts by several clients, one request from end to end, and its stream."""
+"""Checks of the queue: any order of operations by several clients, one full lifecycle, and the status stream."""
 
 from __future__ import annotations
 
@@ -13,13 +13,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from mock_fal_contracts.exchanges import Exchange
-from mock_fal_contracts.server import invariants as invariants
+from mock_fal_contracts.server import invariants
 from mock_fal_contracts.server.context import Context
 from mock_fal_contracts.server.http_client import HttpClient
-from mock_fal_contracts.server.request_tracker import GOOD_INPUT, QUEUE, STATES, RequestTracker, Seen
+from mock_fal_contracts.server.request_tracker import (
+    QUEUE,
+    STATES,
+    VALID_INPUT,
+    RequestTracker,
+    TrackedRequest,
+)
 
-# Inputs that the queue takes, and the model does not.
-_BAD_INPUTS: list[dict[str, Any]] = [
+# Inputs that the queue accepts and the model rejects.
+_INVALID_INPUTS: list[dict[str, Any]] = [
     {},
     {"prompt": 5},
     {"prompt": "a", "num_images": 99},
@@ -27,7 +33,7 @@ _BAD_INPUTS: list[dict[str, Any]] = [
     {"prompt": "a", "image_size": "huge"},
 ]
 
-# So many things happen in one run of the machine at most.
+# The maximum number of operations in one run of the state machine.
 _STEPS = 25
 
 
@@ -40,58 +46,58 @@ def any_order(context: Context) -> None:
             self.tracker = RequestTracker(context)
             self.stack = ExitStack()
             first, second = context.keys(2)
-            # Two connections share a key and so see each other's requests.
+            # Two connections share a key, and so each sees the other's requests.
             self.clients = [
                 self.stack.enter_context(context.http_client(key)) for key in (first, first, second)
             ]
-            self.owners: dict[Seen, int] = {}
+            self.owners: dict[TrackedRequest, int] = {}
 
         def teardown(self) -> None:
             self.stack.close()
 
-        def pick(self, client: int, which: int) -> tuple[HttpClient, Seen]:
-            """Any request, and a client of the same key."""
-            request = self.tracker.requests[which % len(self.tracker.requests)]
+        def pick(self, client: int, index: int) -> tuple[HttpClient, TrackedRequest]:
+            """Any request, and a client with the same key."""
+            request = self.tracker.requests[index % len(self.tracker.requests)]
             owner = self.owners[request]
             http_client = self.clients[2 if owner == 2 else client % 2]
             return http_client, request
 
-        @rule(client=st.integers(0, 2), bad=st.none() | st.sampled_from(_BAD_INPUTS))
-        def submit(self, client: int, bad: dict[str, Any] | None) -> None:
-            document = GOOD_INPUT if bad is None else bad
-            request = self.tracker.submit(self.clients[client], document, good=bad is None)
+        @rule(client=st.integers(0, 2), invalid=st.none() | st.sampled_from(_INVALID_INPUTS))
+        def submit(self, client: int, invalid: dict[str, Any] | None) -> None:
+            document = VALID_INPUT if invalid is None else invalid
+            request = self.tracker.submit(self.clients[client], document, valid=invalid is None)
             self.owners[request] = client
 
         @precondition(lambda self: self.tracker.requests)
-        @rule(client=st.integers(0, 1), which=st.integers(0, 9), logs=st.booleans())
-        def poll(self, client: int, which: int, logs: bool) -> None:
-            http_client, request = self.pick(client, which)
+        @rule(client=st.integers(0, 1), index=st.integers(0, 9), logs=st.booleans())
+        def poll(self, client: int, index: int, logs: bool) -> None:
+            http_client, request = self.pick(client, index)
             self.tracker.poll(http_client, request, logs=logs)
 
         @precondition(lambda self: self.tracker.requests)
-        @rule(client=st.integers(0, 1), which=st.integers(0, 9))
-        def collect(self, client: int, which: int) -> None:
-            self.tracker.collect(*self.pick(client, which))
+        @rule(client=st.integers(0, 1), index=st.integers(0, 9))
+        def collect(self, client: int, index: int) -> None:
+            self.tracker.collect(*self.pick(client, index))
 
         @precondition(lambda self: self.tracker.requests)
-        @rule(client=st.integers(0, 1), which=st.integers(0, 9))
-        def cancel(self, client: int, which: int) -> None:
-            self.tracker.cancel(*self.pick(client, which))
+        @rule(client=st.integers(0, 1), index=st.integers(0, 9))
+        def cancel(self, client: int, index: int) -> None:
+            self.tracker.cancel(*self.pick(client, index))
 
         @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 3.0]))
-        def wait(self, seconds: float) -> None:
-            self.tracker.pass_time(seconds)
+        def advance_time(self, seconds: float) -> None:
+            self.tracker.advance_time(seconds)
 
     hypothesis.seed(context.seed)(Machine)
     run_state_machine_as_test(Machine, settings=_settings(context, stateful_step_count=_STEPS))
 
 
-def whole_story(context: Context) -> None:
-    """One request from its submission to its result, with others behind it; then it can't be cancelled."""
+def full_lifecycle(context: Context) -> None:
+    """One request from its submission to its result; afterwards a cancellation is rejected."""
     context.budget.reserve()
     with context.http_client() as client:
         tracker = RequestTracker(context)
-        request = tracker.submit(client, GOOD_INPUT)
+        request = tracker.submit(client, VALID_INPUT)
         tracker.poll(client, request)
         tracker.collect(client, request)
         tracker.finish(client, request, logs=True)
@@ -102,34 +108,34 @@ def whole_story(context: Context) -> None:
         tracker.poll(client, request)
 
 
-def wrong_input(context: Context) -> None:
-    """Wrong inputs are taken, and cost nothing."""
+def invalid_input(context: Context) -> None:
+    """The queue accepts invalid inputs, and they are not billed."""
     with context.http_client() as client:
         tracker = RequestTracker(context)
-        for document in _BAD_INPUTS[:2] if context.budget.is_counted else _BAD_INPUTS:
-            request = tracker.submit(client, document, good=False)
+        for document in _INVALID_INPUTS[:2] if context.budget.is_limited else _INVALID_INPUTS:
+            request = tracker.submit(client, document, valid=False)
             tracker.finish(client, request)
             tracker.collect(client, request)
 
 
-def cancelled_at_once(context: Context) -> None:
-    """A request that is cancelled before a runner has it."""
+def cancelled_in_queue(context: Context) -> None:
+    """A request that is cancelled before a runner starts it."""
     with context.http_client() as client:
         tracker = RequestTracker(context)
-        request = tracker.submit(client, GOOD_INPUT)
+        request = tracker.submit(client, VALID_INPUT)
         if tracker.cancel(client, request) == 200:
             tracker.poll(client, request)
             tracker.collect(client, request)
         tracker.finish(client, request)
 
 
-def one_behind_the_other(context: Context) -> None:
-    """Several requests wait; each moves up, also when one in front is cancelled."""
-    if context.budget.is_counted:
+def queue_order(context: Context) -> None:
+    """Several requests are queued and one of them is cancelled; positions never increase."""
+    if context.budget.is_limited:
         context.budget.reserve(4)
     with context.http_client() as client:
         tracker = RequestTracker(context)
-        requests = [tracker.submit(client, GOOD_INPUT) for _ in range(4)]
+        requests = [tracker.submit(client, VALID_INPUT) for _ in range(4)]
         tracker.cancel(client, requests[1])
         for request in requests:
             for other in requests:
@@ -138,70 +144,74 @@ def one_behind_the_other(context: Context) -> None:
             tracker.collect(client, request)
 
 
-def streamed(context: Context) -> None:
-    """The status stream, beside a client that polls."""
+def status_stream(context: Context) -> None:
+    """The status stream of a request that another client polls at the same time."""
     context.budget.reserve()
-    with context.http_client() as client, context.http_client(client.key) as listener:
+    with context.http_client() as client, context.http_client(client.key) as stream_client:
         tracker = RequestTracker(context)
-        request = tracker.submit(client, GOOD_INPUT)
-        heard: list[Exchange] = []
-        stream = Thread(
-            target=lambda: heard.append(
-                listener.ask("GET", QUEUE, f"{request.path}/status/stream", query={"logs": "1"})
-            ),
+        request = tracker.submit(client, VALID_INPUT)
+        responses: list[Exchange] = []
+        path = f"{request.path}/status/stream"
+        reader = Thread(
+            target=lambda: responses.append(stream_client.send("GET", QUEUE, path, query={"logs": "1"})),
             daemon=True,
         )
-        stream.start()
-        stream.join(0.1)  # it begins to listen before the clock is moved
+        reader.start()
+        reader.join(0.1)  # the stream is open before time advances
         tracker.finish(client, request, logs=True)
-        last = request.history[-1].output
+        last_status = request.history[-1].output
         for _ in context.polls():
-            stream.join(0.2)
-            if not stream.is_alive():
+            reader.join(0.2)
+            if not reader.is_alive():
                 break
         context.findings.expect(
             invariants.STREAM,
-            bool(heard),
+            bool(responses),
             "the stream did not end after COMPLETED",
             *request.history[-1:],
         )
-        if heard:
-            _same_story(context, request, heard[0], last)
+        if responses:
+            _compare_with_polling(context, request, responses[0], last_status)
         tracker.collect(client, request)
 
 
-def _same_story(context: Context, request: Seen, stream: Exchange, last: Any) -> None:
-    its = context.findings
-    kind = (stream.response_header("content-type") or "").partition(";")[0]
+def _compare_with_polling(
+    context: Context, request: TrackedRequest, stream: Exchange, last_status: Any
+) -> None:
+    findings = context.findings
+    content_type = (stream.response_header("content-type") or "").partition(";")[0]
     events = _events(stream.response_body)
-    its.expect(
+    findings.expect(
         invariants.STREAM,
-        stream.status == 200 and kind == "text/event-stream" and bool(events),
-        f"status {stream.status}, content type {kind!r}, {len(events)} events; expected 200, text/event-stream "
-        "and an event for each state",
+        stream.status == 200 and content_type == "text/event-stream" and bool(events),
+        f"status {stream.status}, content type {content_type!r}, {len(events)} events; "
+        "expected 200, text/event-stream and an event for each state",
         stream,
     )
-    ranks = [STATES.index(event["status"]) for event in events if event.get("status") in STATES]
-    its.expect(
+    states = [STATES.index(event["status"]) for event in events if event.get("status") in STATES]
+    findings.expect(
         invariants.STREAM,
-        len(ranks) == len(events) and ranks == sorted(ranks) and ranks[-1:] == [2] and ranks.count(2) == 1,
-        f"the stream tells {[event.get('status') for event in events]}; expected states that only move on, "
-        "with COMPLETED once, at the end",
+        len(states) == len(events)
+        and states == sorted(states)
+        and states[-1:] == [2]
+        and states.count(2) == 1,
+        f"the stream sent {[event.get('status') for event in events]}; "
+        "expected states that never move back, with COMPLETED once, at the end",
         stream,
     )
-    its.expect(
+    findings.expect(
         invariants.STREAM,
-        _without_logs(events[-1]) == _without_logs(last),
-        f"the stream ends with {_without_logs(events[-1])}, and polling with {_without_logs(last)}",
+        _without_logs(events[-1]) == _without_logs(last_status),
+        f"the last event is {_without_logs(events[-1])}, and the last poll {_without_logs(last_status)}",
         stream,
         request.history[-1],
     )
-    # fal: whether an event has all lines so far or those since the last is unknown; the JavaScript client joins them.
-    told = [event.get("logs") or [] for event in events]
-    its.expect(
+    # fal: it is unknown whether an event has all lines so far or only the new ones; the JavaScript client joins them.
+    logs = [event.get("logs") or [] for event in events]
+    findings.expect(
         invariants.STREAM,
-        request.logs in (told[-1], [line for lines in told for line in lines]),
-        f"the stream tells {sum(map(len, told))} lines of logs, and polling {len(request.logs)}; expected the same",
+        request.logs in (logs[-1], [line for lines in logs for line in lines]),
+        f"the stream has {sum(map(len, logs))} log lines, and polling {len(request.logs)}; expected the same",
         stream,
         request.history[-1],
     )
@@ -212,16 +222,15 @@ def _without_logs(event: Any) -> dict[str, Any]:
 
 
 def _events(body: bytes) -> list[dict[str, Any]]:
-    lines = body.decode("utf-8", "replace").splitlines()
-    found = []
-    for line in lines:
+    events = []
+    for line in body.decode("utf-8", "replace").splitlines():
         if line.startswith("data:"):
             try:
                 event = json.loads(line.removeprefix("data:"))
             except ValueError:
                 event = {"status": line}
-            found.append(event if isinstance(event, dict) else {"status": line})
-    return found
+            events.append(event if isinstance(event, dict) else {"status": line})
+    return events
 
 
 def _settings(context: Context, **more: Any) -> settings:
@@ -231,7 +240,7 @@ def _settings(context: Context, **more: Any) -> settings:
         deadline=None,
         derandomize=False,
         print_blob=False,
-        # What is shown are the last few exchanges, and to find shorter ways to them takes minutes.
+        # No shrinking: it takes minutes, and a violation shows the last few exchanges anyway.
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
         **more,

@@ -1,4 +1,4 @@
-"""Submits, looks, collects and cancels, and holds every answer against what is known of the request so far."""
+"""Sends requests about queued requests and checks every response against the state known so far."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mock_fal_contracts.exchanges import Exchange
-from mock_fal_contracts.server import invariants as invariants
+from mock_fal_contracts.server import invariants
 from mock_fal_contracts.server.budget import ENDPOINT
 from mock_fal_contracts.server.context import Context
 from mock_fal_contracts.server.findings import Violation
@@ -15,210 +15,224 @@ from mock_fal_contracts.server.http_client import HttpClient
 
 QUEUE = "queue.fal.run"
 STATES = ("IN_QUEUE", "IN_PROGRESS", "COMPLETED")
-STILL = "Request is still in progress"
+STILL_IN_PROGRESS = "Request is still in progress"
 
-# What a cancellation is answered with, by the state that it meets.
-_CANCELS = (
+VALID_INPUT = {"prompt": "a lighthouse at dusk", "image_size": "square", "seed": 7}
+
+_COMPLETED = STATES.index("COMPLETED")
+
+# The response to a cancellation, by the request's state (an index into STATES).
+_CANCEL_RESPONSES = (
     (200, {"status": "OK"}),
     (202, {"status": "CANCELLATION_REQUESTED"}),
     (400, {"status": "ALREADY_COMPLETED"}),
 )
 
-GOOD_INPUT = {"prompt": "a lighthouse at dusk", "image_size": "square", "seed": 7}
+_MAX_BODY_LENGTH = 200
 
 
 @dataclass(eq=False)
-class Seen:
-    """What is known of one request. `rank` counts STATES: it is in this one or a later one.
+class TrackedRequest:
+    """What is known of one request. `state` is an index into STATES: the request is in this state or a later one.
 
-    `epoch` is when that was seen: as long as nothing happened since, it is in exactly this one.
+    `epoch` is the tracker's epoch when the state was seen. As long as the epoch is the same, nothing has happened that
+    could change the state.
     """
 
     id: str
     app: str
-    good: bool
-    rank: int = 0
+    is_valid: bool
+    state: int = 0
     epoch: int = 0
     position: int | None = None
     logs: list[Any] = field(default_factory=list)
     result: Exchange | None = None
-    removed: bool = False
+    is_removed: bool = False
     history: list[Exchange] = field(default_factory=list)
 
     @property
     def path(self) -> str:
         return f"/{self.app}/requests/{self.id}"
 
+    @property
+    def state_name(self) -> str:
+        return STATES[self.state]
+
 
 class RequestTracker:
-    """Any number of clients may act; the laws hold for what they see together."""
+    """Tracks the requests of any number of clients. The invariants hold for all responses together."""
 
     def __init__(self, context: Context) -> None:
-        self._bench = context
+        self._context = context
         self._findings = context.findings
         self._epoch = 0
-        self.requests: list[Seen] = []
+        self.requests: list[TrackedRequest] = []
 
     def submit(
-        self, client: HttpClient, document: Any, *, good: bool = True, query: dict[str, str] | None = None
-    ) -> Seen:
-        """Submit an input; what it costs has been reserved."""
+        self, client: HttpClient, document: Any, *, valid: bool = True, query: dict[str, str] | None = None
+    ) -> TrackedRequest:
+        """Submit an input. The caller has reserved its cost."""
         self._epoch += 1
-        answer = client.ask("POST", QUEUE, f"/{ENDPOINT}", json=document, query=query)
-        body = answer.output
+        response = client.send("POST", QUEUE, f"/{ENDPOINT}", json=document, query=query)
+        body = response.output
         message = (
-            f"status {answer.status}, {_of(body)}; expected 200 with a new request_id and the status IN_QUEUE"
+            f"status {response.status}, {_short(body)}; "
+            "expected 200 with a new request_id and the status IN_QUEUE"
         )
-        usable = isinstance(body, dict) and isinstance(body.get("request_id"), str)
-        if not usable or body.get("status") not in STATES[:2]:
-            # Without an id there is nothing to go on with, even where the law is known to be broken.
-            raise Violation(invariants.SUBMIT, message, [answer])
-        new = body["request_id"] not in [each.id for each in self.requests]
-        self._findings.expect(invariants.SUBMIT, answer.status == 200 and new, message, answer)
-        request = Seen(body["request_id"], "/".join(ENDPOINT.split("/")[:2]), good, epoch=self._epoch)
+        has_id = isinstance(body, dict) and isinstance(body.get("request_id"), str)
+        if not has_id or body.get("status") not in STATES[:2]:
+            # Raised even where the violation is known already: without an id the check can't continue.
+            raise Violation(invariants.SUBMIT, message, [response])
+        is_new = body["request_id"] not in [request.id for request in self.requests]
+        self._findings.expect(invariants.SUBMIT, response.status == 200 and is_new, message, response)
+        app = "/".join(ENDPOINT.split("/")[:2])
+        request = TrackedRequest(body["request_id"], app, valid, epoch=self._epoch)
         self.requests.append(request)
-        request.history.append(answer)
-        self._moved(request, STATES.index(body["status"]), answer)
-        self._shape(request, answer, with_logs=False)
-        self._about(request, answer)
+        request.history.append(response)
+        self._check_transition(request, STATES.index(body["status"]))
+        self._check_status_body(request, response, with_logs=False)
+        self._check_id_and_links(request, response)
         return request
 
-    def poll(self, client: HttpClient, request: Seen, *, logs: bool = False) -> str:
-        """Poll the status, and return it."""
-        answer = self._ask(client, "GET", request, "/status", {"logs": "1"} if logs else None)
-        body = answer.output
-        state = body.get("status") if isinstance(body, dict) else None
-        its = self._findings
-        its.expect(
+    def poll(self, client: HttpClient, request: TrackedRequest, *, logs: bool = False) -> str:
+        """Poll the status and return it; an empty string for an unknown status."""
+        response = self._send(client, "GET", request, "/status", {"logs": "1"} if logs else None)
+        body = response.output
+        status = body.get("status") if isinstance(body, dict) else None
+        self._findings.expect(
             invariants.STATUS,
-            state in STATES and answer.status == (200 if state == "COMPLETED" else 202),
-            f"HTTP status {answer.status} with the state {state!r}; expected 202 with IN_QUEUE or IN_PROGRESS, "
-            "200 with COMPLETED",
+            status in STATES and response.status == (200 if status == "COMPLETED" else 202),
+            f"HTTP status {response.status} with the status {status!r}; "
+            "expected 202 with IN_QUEUE or IN_PROGRESS, 200 with COMPLETED",
             *request.history[-2:],
         )
-        if state not in STATES:
+        if status not in STATES:
             return ""
-        self._moved(request, STATES.index(state), answer)
-        self._shape(request, answer, with_logs=logs)
-        self._about(request, answer)
+        self._check_transition(request, STATES.index(status))
+        self._check_status_body(request, response, with_logs=logs)
+        self._check_id_and_links(request, response)
         if logs:
-            self.grown(request, body.get("logs") or [], answer)
-        return str(state)
+            self._check_logs(request, body.get("logs") or [])
+        return str(status)
 
-    def collect(self, client: HttpClient, request: Seen) -> Exchange:
+    def collect(self, client: HttpClient, request: TrackedRequest) -> Exchange:
         """Fetch the result."""
-        exact = self._is_exact(request)
-        answer = self._ask(client, "GET", request, "")
-        body = answer.output
-        still = answer.status == 400 and isinstance(body, dict) and body.get("detail") == STILL
-        if request.rank == 2 or not exact:
-            expected = still or answer.status != 400 if request.rank < 2 else not still
+        is_exact = self._is_state_exact(request)
+        response = self._send(client, "GET", request, "")
+        body = response.output
+        is_early = (
+            response.status == 400 and isinstance(body, dict) and body.get("detail") == STILL_IN_PROGRESS
+        )
+        if request.state == _COMPLETED:
+            holds = not is_early
+        elif is_exact:
+            holds = is_early
         else:
-            expected = still
+            holds = is_early or response.status != 400
+        expected = (
+            "the model's own response"
+            if request.state == _COMPLETED
+            else f"400 with the detail {STILL_IN_PROGRESS!r}"
+        )
         self._findings.expect(
             invariants.RESULT,
-            expected,
-            f"{answer.status} {_of(body)} for a request that is {STATES[request.rank]}; expected "
-            + (f"400 with the detail {STILL!r}" if request.rank < 2 else "the model's own answer"),
+            holds,
+            f"{response.status} {_short(body)} for a request that is {request.state_name}; expected {expected}",
             *request.history[-3:],
         )
-        if not still:
-            self._moved(request, 2, answer)
-            self._ended(request, answer)
-        self._about(request, answer, links=still)
-        return answer
+        if not is_early:
+            self._check_transition(request, _COMPLETED)
+            self._check_result(request, response)
+        self._check_id_and_links(request, response, links=is_early)
+        return response
 
-    def cancel(self, client: HttpClient, request: Seen) -> int:
+    def cancel(self, client: HttpClient, request: TrackedRequest) -> int:
         """Cancel, and return the HTTP status."""
-        exact = self._is_exact(request)
-        answer = self._ask(client, "PUT", request, "/cancel")
-        seen = (answer.status, answer.output)
-        allowed = _CANCELS[request.rank : request.rank + 1] if exact else _CANCELS[request.rank :]
+        is_exact = self._is_state_exact(request)
+        response = self._send(client, "PUT", request, "/cancel")
+        actual = (response.status, response.output)
+        allowed = _CANCEL_RESPONSES[request.state : request.state + 1 if is_exact else None]
         self._findings.expect(
             invariants.CANCEL,
-            seen in allowed,
-            f"{answer.status} {_of(answer.output)} for a request that is {STATES[request.rank]}; expected "
+            actual in allowed,
+            f"{response.status} {_short(response.output)} for a request that is {request.state_name}; expected "
             + " or ".join(f"{status} {document}" for status, document in allowed),
             *request.history[-3:],
         )
-        if seen in _CANCELS:
-            met = _CANCELS.index(seen)
-            request.removed = request.removed or met == 0
-            self._moved(request, 2 if met == 0 else met, answer)
+        if actual in _CANCEL_RESPONSES:
+            state = _CANCEL_RESPONSES.index(actual)
+            is_removed = state == STATES.index("IN_QUEUE")
+            request.is_removed = request.is_removed or is_removed
+            self._check_transition(request, _COMPLETED if is_removed else state)
         self._epoch += 1
-        self._about(request, answer)
-        return answer.status
+        self._check_id_and_links(request, response)
+        return response.status
 
-    def pass_time(self, seconds: float) -> None:
-        """Let time pass."""
+    def advance_time(self, seconds: float) -> None:
+        """Advance the clock, or wait."""
         self._epoch += 1
-        self._bench.pass_time(seconds)
+        self._context.advance_time(seconds)
 
-    def finish(self, client: HttpClient, request: Seen, *, logs: bool = False) -> None:
-        """Look until it is completed."""
-        for _ in self._bench.polls():
+    def finish(self, client: HttpClient, request: TrackedRequest, *, logs: bool = False) -> None:
+        """Poll until the request is completed."""
+        for _ in self._context.polls():
             self._epoch += 1
             if self.poll(client, request, logs=logs) == "COMPLETED":
                 return
         self._findings.expect(
-            invariants.NEVER_BACK, False, "it never became COMPLETED", *request.history[-3:]
+            invariants.NEVER_BACK, False, "the request never became COMPLETED", *request.history[-3:]
         )
 
-    def grown(self, request: Seen, logs: list[Any], answer: Exchange) -> None:
-        """Hold a list of logs against the last."""
-        before = request.logs
-        self._findings.expect(
-            invariants.LOGS,
-            logs[: len(before)] == before,
-            f"there were {len(before)} lines, now there are {len(logs)}, and they don't begin as those did",
-            *request.history[-2:],
-        )
-        request.logs = logs if len(logs) >= len(before) else before
-
-    def _ask(
-        self, client: HttpClient, method: str, request: Seen, tail: str, query: dict[str, str] | None = None
+    def _send(
+        self,
+        client: HttpClient,
+        method: str,
+        request: TrackedRequest,
+        suffix: str,
+        query: dict[str, str] | None = None,
     ) -> Exchange:
-        answer = client.ask(method, QUEUE, request.path + tail, query=query)
-        request.history.append(answer)
-        return answer
+        response = client.send(method, QUEUE, request.path + suffix, query=query)
+        request.history.append(response)
+        return response
 
-    def _is_exact(self, request: Seen) -> bool:
-        return request.rank == 2 or (self._bench.is_frozen and request.epoch == self._epoch)
+    def _is_state_exact(self, request: TrackedRequest) -> bool:
+        return request.state == _COMPLETED or (
+            self._context.has_manual_clock and request.epoch == self._epoch
+        )
 
-    def _moved(self, request: Seen, rank: int, answer: Exchange) -> None:
-        removed = request.removed and request.rank == 2 and rank < 2
-        invariant = invariants.CANCELLED if removed else invariants.NEVER_BACK
-        self._findings.tried.add(invariants.NEVER_BACK)
+    def _check_transition(self, request: TrackedRequest, state: int) -> None:
+        is_revived = request.is_removed and request.state == _COMPLETED and state < _COMPLETED
+        self._findings.tested.add(invariants.NEVER_BACK)
         self._findings.expect(
-            invariant,
-            rank >= request.rank,
-            f"it was {STATES[request.rank]}{' by a cancellation' if removed else ''}, and now it is {STATES[rank]}",
+            invariants.CANCELLED if is_revived else invariants.NEVER_BACK,
+            state >= request.state,
+            f"the request was {request.state_name}{' by a cancellation' if is_revived else ''}, "
+            f"and now it is {STATES[state]}",
             *request.history[-3:],
         )
-        request.rank, request.epoch = max(rank, request.rank), self._epoch
+        request.state, request.epoch = max(state, request.state), self._epoch
 
-    def _shape(self, request: Seen, answer: Exchange, *, with_logs: bool) -> None:
-        body: dict[str, Any] = answer.output
-        state, its = body["status"], self._findings
-        position, metrics = body.get("queue_position"), body.get("metrics")
-        rules = [
+    def _check_status_body(self, request: TrackedRequest, response: Exchange, *, with_logs: bool) -> None:
+        body: dict[str, Any] = response.output
+        status, position, metrics = body["status"], body.get("queue_position"), body.get("metrics")
+        conditions = [
             (
-                (position is not None) == (state == "IN_QUEUE"),
-                f"queue_position is {position!r} while {state}; expected it if and only if IN_QUEUE",
+                (position is not None) == (status == "IN_QUEUE"),
+                f"queue_position is {position!r} while {status}; expected it if and only if IN_QUEUE",
             ),
-            ("logs" in body, "there is no logs; expected null or a list"),
-            (with_logs or body.get("logs") is None, "there are logs that nobody asked for"),
+            ("logs" in body, "logs is missing; expected null or a list"),
+            (with_logs or body.get("logs") is None, "logs is not null, although they were not requested"),
             (
-                state != "COMPLETED"
+                status != "COMPLETED"
                 or "error" in body
                 or isinstance((metrics or {}).get("inference_time"), (int, float)),
-                f"metrics is {metrics!r} at the end; expected an inference_time in seconds",
+                f"metrics is {metrics!r} when COMPLETED; expected an inference_time in seconds",
             ),
         ]
-        for holds, message in rules:
-            its.expect(invariants.SHAPE, holds, message, *request.history[-1:])
-        if isinstance(position, int) and state == "IN_QUEUE":
-            its.expect(
+        for holds, message in conditions:
+            self._findings.expect(invariants.SHAPE, holds, message, *request.history[-1:])
+        if isinstance(position, int) and status == "IN_QUEUE":
+            self._findings.expect(
                 invariants.POSITION,
                 position >= 0 and (request.position is None or position <= request.position),
                 f"queue_position was {request.position}, now it is {position}",
@@ -226,61 +240,78 @@ class RequestTracker:
             )
             request.position = position
 
-    def _about(self, request: Seen, answer: Exchange, *, links: bool = True) -> None:
-        self._findings.same(
+    def _check_logs(self, request: TrackedRequest, logs: list[Any]) -> None:
+        previous = request.logs
+        self._findings.expect(
+            invariants.LOGS,
+            logs[: len(previous)] == previous,
+            f"there were {len(previous)} lines; now there are {len(logs)}, and they don't begin with the earlier ones",
+            *request.history[-2:],
+        )
+        request.logs = logs if len(logs) >= len(previous) else previous
+
+    def _check_id_and_links(self, request: TrackedRequest, response: Exchange, *, links: bool = True) -> None:
+        self._findings.expect_equal(
             invariants.REQUEST_ID,
-            answer.response_header("x-fal-request-id"),
+            response.response_header("x-fal-request-id"),
             request.id,
             "x-fal-request-id",
-            answer,
+            response,
         )
-        body = answer.output
+        body = response.output
         if not links or not isinstance(body, dict) or "response_url" not in body:
             return
-        for name, tail in (("response_url", ""), ("status_url", "/status"), ("cancel_url", "/cancel")):
+        base = self._context.target.base
+        for name, suffix in (("response_url", ""), ("status_url", "/status"), ("cancel_url", "/cancel")):
             path = urlsplit(str(body.get(name))).path
+            expected = request.path + suffix
             self._findings.expect(
                 invariants.LINKS,
-                path.endswith(f"{QUEUE if self._bench.target.base else ''}{request.path}{tail}")
-                and (bool(self._bench.target.base) or path == request.path + tail),
-                f"{name} is {body.get(name)!r}, expected a path of {request.path}{tail}",
-                answer,
+                path.endswith(f"{QUEUE}{expected}") if base else path == expected,
+                f"{name} is {body.get(name)!r}, expected a path of {expected}",
+                response,
             )
 
-    def _ended(self, request: Seen, answer: Exchange) -> None:
-        its, body = self._findings, answer.output
+    def _check_result(self, request: TrackedRequest, response: Exchange) -> None:
+        findings, body = self._findings, response.output
         if request.result is not None:
-            its.same(
-                invariants.STABLE, answer.response_body, request.result.response_body, "the result", answer
+            findings.expect_equal(
+                invariants.STABLE,
+                response.response_body,
+                request.result.response_body,
+                "the result",
+                response,
             )
-        request.result = answer
-        if request.removed:
-            its.expect(
+        request.result = response
+        if request.is_removed:
+            findings.expect(
                 invariants.CANCELLED,
-                answer.status >= 400,
-                f"the result of what was cancelled while queued is {answer.status}, expected an error",
+                response.status >= 400,
+                f"the result of a request that was cancelled in the queue is {response.status}, expected an error",
                 *request.history[-3:],
             )
-        elif not request.good:
-            its.expect(
+        elif not request.is_valid:
+            findings.expect(
                 invariants.INPUT,
-                answer.status == 422 and _lists_places(body),
-                f"{answer.status} {_of(body)}; expected 422 with a list of items, each with loc (from body on), "
-                "msg and type",
-                answer,
+                response.status == 422 and _is_validation_error(body),
+                f"{response.status} {_short(body)}; "
+                'expected 422 with a list of items, each with loc (starting with "body"), msg and type',
+                response,
             )
-            its.same(invariants.BILLED, _number(answer), 0.0, "x-fal-billable-units of a 422", answer)
-        elif answer.status == 200:
-            units = _number(answer)
-            its.expect(
+            subject = "x-fal-billable-units of a 422"
+            findings.expect_equal(invariants.BILLED, _billable_units(response), 0.0, subject, response)
+        elif response.status == 200:
+            units = _billable_units(response)
+            findings.expect(
                 invariants.BILLED,
                 units is not None and units > 0,
-                f"x-fal-billable-units is {answer.response_header('x-fal-billable-units')!r}, expected a number above 0",
-                answer,
+                f"x-fal-billable-units is {response.response_header('x-fal-billable-units')!r}, "
+                "expected a number above 0",
+                response,
             )
 
 
-def _lists_places(body: Any) -> bool:
+def _is_validation_error(body: Any) -> bool:
     items = body.get("detail") if isinstance(body, dict) else None
     return (
         isinstance(items, list)
@@ -296,13 +327,13 @@ def _lists_places(body: Any) -> bool:
     )
 
 
-def _number(answer: Exchange) -> float | None:
+def _billable_units(response: Exchange) -> float | None:
     try:
-        return float(answer.response_header("x-fal-billable-units") or "")
+        return float(response.response_header("x-fal-billable-units") or "")
     except ValueError:
         return None
 
 
-def _of(body: Any) -> str:
+def _short(body: Any) -> str:
     text = repr(body)
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    return text if len(text) <= _MAX_BODY_LENGTH else f"{text[:_MAX_BODY_LENGTH]}…"

@@ -1,4 +1,4 @@
-"""Holds a server against its OpenAPI documents: every operation, with right and wrong data, and along the links."""
+"""Checks the operations of the OpenAPI documents with valid and invalid generated requests, with Schemathesis."""
 
 from __future__ import annotations
 
@@ -11,38 +11,41 @@ from urllib.parse import urlsplit
 
 from mock_fal_contracts.exchanges import Exchange
 from mock_fal_contracts.results import Case, Result, failed, passed, skipped
-from mock_fal_contracts.server.http_client import shown
-from mock_fal_contracts.server.surfaces import Failing, Surface, is_right, operations
+from mock_fal_contracts.server.http_client import evidence
+from mock_fal_contracts.server.surfaces import CheckFailure, Surface, is_accepted, operations
 from mock_fal_contracts.target import Target
 
-# HTTP itself forbids these (RFC 9110, 5.5), so that no server would come to see them.
+# HTTP forbids these characters (RFC 9110, 5.5), so they never reach a server.
 _NOT_IN_HEADERS = "".join(map(chr, [*range(32), 127]))
 
-# Any server may refuse a longer address (RFC 9112, 3). One comes when a data URI of an answer is tried as a query.
-_MAX_ADDRESS = 8000
+# A server may reject a longer URL (RFC 9112, 3). One results when a data URI of a response is tried as a query.
+_MAX_URL_LENGTH = 8000
 
-# How many different complaints about one operation are told.
-_TOLD = 5
+# How many different failures of one operation are reported, and how many lines of each.
+_MAX_FAILURES = 5
+_MAX_LINES = 10
+
+_MAX_RESPONSE_LENGTH = 2000
 
 
 def case_of(surface: str, operation: str) -> Case:
     """The case of an operation."""
     return Case(
         f"spec.{surface}.{operation}",
-        f"{operation} answers as {surface}.yaml says",
-        "Status, content type, headers and body of every answer are those of the specification; right data is taken, "
-        "wrong data is refused.",
-        f"openapi/{surface}.yaml, which names the source of each answer",
+        f"{operation} conforms to {surface}.yaml",
+        "Status, content type, headers and body of every response match the specification; valid requests are "
+        "accepted, invalid ones rejected.",
+        f"openapi/{surface}.yaml, which names the source of each response",
     )
 
 
 @dataclass
-class _Found:
-    """What was found about one operation."""
+class _OperationFindings:
+    """The requests and failures of one operation. A failure is a message and its exchange, by a title."""
 
-    asked: int = 0
-    seconds: float = 0.0
-    complaints: dict[str, tuple[str, Exchange | None]] = field(default_factory=dict)
+    requests: int = 0
+    duration_s: float = 0.0
+    failures: dict[str, tuple[str, Exchange | None]] = field(default_factory=dict)
 
 
 def check_surface(
@@ -50,23 +53,23 @@ def check_surface(
 ) -> list[Result]:
     """One result for each operation."""
     names = operations(surface)
-    wanted = {
-        label: name
-        for label, name in names.items()
+    selected = [
+        name
+        for name in names.values()
         if not only or any(fnmatchcase(case_of(surface.name, name).id, glob) for glob in only)
-    }
-    if not wanted:
+    ]
+    if not selected:
         return []
-    found = {name: _Found() for name in wanted.values()}
-    schema = _schema(surface, target, seed, examples, wanted)
+    findings = {name: _OperationFindings() for name in selected}
+    schema = _schema(surface, target, seed, examples, selected)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for event in _events(schema):
-            _take(event, surface, names, found)
-    return [_result(surface, name, its, target) for name, its in found.items()]
+            _record(event, surface, names, findings)
+    return [_result(surface, name, findings[name], target) for name in findings]
 
 
-def _schema(surface: Surface, target: Target, seed: int, examples: int, wanted: dict[str, str]) -> Any:
+def _schema(surface: Surface, target: Target, seed: int, examples: int, selected: list[str]) -> Any:
     import schemathesis
     from schemathesis.config import SchemathesisConfig
 
@@ -81,15 +84,15 @@ def _schema(surface: Surface, target: Target, seed: int, examples: int, wanted: 
                 "exclude-header-characters": _NOT_IN_HEADERS,
             },
             "continue-on-failure": True,
-            # The links are those of the documents: guessed ones would ask for what nobody promised.
+            # Only the links that the documents declare are followed; inferred ones are not part of the specification.
             "phases": {"stateful": {"max-steps": 6, "inference": {"algorithms": []}}},
             "cache": {"enabled": False},
-            # Only whole answers can be held against a schema, and secrets are masked where they are shown.
+            # Validation needs the complete responses. Exchange.evidence masks secrets.
             "output": {"sanitization": {"enabled": False}},
         }
     )
     schema: Any = schemathesis.openapi.from_dict(surface.document, config=config)
-    return schema.include(operation_id=sorted(set(wanted.values())))
+    return schema.include(operation_id=sorted(set(selected)))
 
 
 def _events(schema: Any) -> Iterator[Any]:
@@ -98,57 +101,60 @@ def _events(schema: Any) -> Iterator[Any]:
     yield from from_schema(schema).execute()
 
 
-def _take(event: Any, surface: Surface, names: dict[str, str], found: dict[str, _Found]) -> None:
+def _record(
+    event: Any, surface: Surface, names: dict[str, str], findings: dict[str, _OperationFindings]
+) -> None:
+    """Add what an event of Schemathesis reports to the findings of its operation."""
     kind = type(event).__name__
     if kind == "FatalError":
         raise event.exception
     if kind == "Interrupted":
-        raise KeyboardInterrupt  # Schemathesis takes Ctrl+C for the end of the phase
+        raise KeyboardInterrupt  # Schemathesis treats Ctrl+C as the end of the phase
     if kind == "NonFatalError":
-        its = found.get(names.get(event.label, ""))
-        if its is not None:
-            its.complaints.setdefault("error", (f"{event.info.title}: {event.info.message}", None))
+        operation = findings.get(names.get(event.label, ""))
+        if operation is not None:
+            operation.failures.setdefault("error", (f"{event.info.title}: {event.info.message}", None))
     if kind != "ScenarioFinished":
         return
     recorder = event.recorder
     for number, (id, interaction) in enumerate(recorder.interactions.items()):
         node = recorder.cases.get(id)
-        its = found.get(names.get(node.value.operation.label, "")) if node else None
-        if node is None or its is None or len(interaction.request.uri) > _MAX_ADDRESS:
+        name = names.get(node.value.operation.label, "") if node else ""
+        operation = findings.get(name)
+        if node is None or operation is None or len(interaction.request.uri) > _MAX_URL_LENGTH:
             continue
-        its.asked += 1
-        its.seconds += event.elapsed_time if number == 0 else 0.0
+        operation.requests += 1
+        operation.duration_s += event.elapsed_time if number == 0 else 0.0
         for check in recorder.checks.get(id, []):
             info = check.failure_info
-            name = names[node.value.operation.label]
-            if info is None:
+            if info is None or is_accepted(_failure(surface, name, check, node.value, interaction)):
                 continue
-            if not is_right(_failing(surface, name, check, node.value, interaction)):
-                its.complaints.setdefault(
-                    f"{check.name}: {info.failure.title}",
-                    (info.failure.message, _exchange(interaction, surface)),
-                )
+            operation.failures.setdefault(
+                f"{check.name}: {info.failure.title}",
+                (info.failure.message, _exchange(interaction, surface)),
+            )
 
 
-def _failing(surface: Surface, name: str, check: Any, case: Any, interaction: Any) -> Failing:
+def _failure(surface: Surface, name: str, check: Any, case: Any, interaction: Any) -> CheckFailure:
     from schemathesis.core.parameters import ParameterLocation
 
     request, response = interaction.request, interaction.response
-    return Failing(
+    body = response.content if response is not None else b""
+    return CheckFailure(
         surface=surface.name,
         operation=name,
         check=check.name,
         method=request.method.upper(),
         declared=case.operation.method.upper(),
         status=response.status_code if response is not None else 0,
-        wrong=frozenset(
-            place.value
-            for place in ParameterLocation
-            if case.meta is not None and case.meta.is_negative_at(place)
+        invalid_locations=frozenset(
+            location.value
+            for location in ParameterLocation
+            if case.meta is not None and case.meta.is_negative_at(location)
         ),
         without_body=not request.body,
         message=str(check.failure_info.failure.message),
-        answer=(response.content if response is not None else b"")[:2000].decode("utf-8", "replace"),
+        response_body=body[:_MAX_RESPONSE_LENGTH].decode("utf-8", "replace"),
     )
 
 
@@ -162,37 +168,38 @@ def _exchange(interaction: Any, surface: Surface) -> Exchange:
         host=surface.host,
         path=f"/{path}",
         query=parts.query,
-        request_headers=[(name, value) for name, values in request.headers.items() for value in values],
+        request_headers=_header_list(request.headers),
         request_body=request.body or b"",
         status=response.status_code if response is not None else 0,
-        response_headers=[
-            (name, value)
-            for name, values in (response.headers if response else {}).items()
-            for value in values
-        ],
+        response_headers=_header_list(response.headers if response else {}),
         response_body=(response.content if response is not None else b"") or b"",
     )
 
 
-def _result(surface: Surface, name: str, its: _Found, target: Target) -> Result:
+def _header_list(headers: dict[str, list[str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, values in headers.items() for value in values]
+
+
+def _result(surface: Surface, name: str, findings: _OperationFindings, target: Target) -> Result:
     case = case_of(surface.name, name)
-    if its.complaints:
-        told = list(its.complaints.items())[:_TOLD]
-        more = len(its.complaints) - len(told)
-        message = "\n".join(f"{title}\n  {_indented(text)}" for title, (text, _) in told)
-        evidence = [exchange for _, (_, exchange) in told if exchange is not None]
+    if findings.failures:
+        reported = list(findings.failures.items())[:_MAX_FAILURES]
+        more = len(findings.failures) - len(reported)
+        message = "\n".join(f"{title}\n  {_indented(text)}" for title, (text, _) in reported)
+        exchanges = [exchange for _, (_, exchange) in reported if exchange is not None]
         return failed(
             case,
             target.name,
             message + (f"\nand {more} more" if more else ""),
-            shown(evidence, target),
-            its.seconds,
+            evidence(exchanges, target),
+            findings.duration_s,
         )
-    if not its.asked:
-        return skipped(case, target.name, "no question was asked")
-    return passed(case, target.name, its.seconds)
+    if not findings.requests:
+        return skipped(case, target.name, "no request was sent")
+    return passed(case, target.name, findings.duration_s)
 
 
 def _indented(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
-    return "\n  ".join([*lines[:10], *(["…"] if len(lines) > 10 else [])])
+    more = ["…"] if len(lines) > _MAX_LINES else []
+    return "\n  ".join([*lines[:_MAX_LINES], *more])

@@ -1,4 +1,4 @@
-"""The documents that are held against a server, and what their checks may not ask of it."""
+"""The API surfaces of the OpenAPI documents, and the failures of generated requests that are accepted."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 
 SURFACES = ("queue", "run", "rest", "media", "platform")
 
-# The control API belongs to a mock that was started for the check: its questions clear and replace what is there.
-OURS = "control"
+# Checked only on a mock that was started for the check: its generated requests delete and replace existing data.
+CONTROL = "control"
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """The operations of a file that share a host. `prefix` is the path of its server, as `/v1`."""
+    """The operations of one document that share a host. `prefix` is the path of its server URL, e.g. `/v1`."""
 
     name: str
     host: str
@@ -29,125 +29,136 @@ class Surface:
 
 
 def surfaces(folder: Path, *, with_control: bool) -> list[Surface]:
-    """What can be asked by the address of the target."""
-    names = [*SURFACES, OURS] if with_control else SURFACES
+    """The API surfaces of the documents in a folder, with or without the control API."""
+    names = [*SURFACES, CONTROL] if with_control else SURFACES
     return [surface for name in names for surface in _surfaces(folder / f"{name}.yaml")]
 
 
 def operations(surface: Surface) -> dict[str, str]:
-    """The ids of its operations, by `METHOD /path`."""
+    """The operation ids of a surface, by `METHOD /path`."""
     return {
-        f"{method.upper()} {path}": its["operationId"]
+        f"{method.upper()} {path}": operation["operationId"]
         for path, item in surface.document["paths"].items()
-        for method, its in item.items()
+        for method, operation in item.items()
         if method in METHODS
     }
 
 
 def _surfaces(file: Path) -> Iterator[Surface]:
     document = yaml.load(file.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    paths: dict[str, dict[str, Any]] = {}
+    paths_by_url: dict[str, dict[str, Any]] = {}
     for path, item in document["paths"].items():
         servers = item.pop("servers", None) or document["servers"]
-        paths.setdefault(servers[0]["url"], {})[path] = item
-    for url, own in paths.items():
+        paths_by_url.setdefault(servers[0]["url"], {})[path] = item
+    for url, paths in paths_by_url.items():
         parts = urlsplit(url)
         host = "" if "{" in parts.netloc else parts.netloc
-        yield Surface(file.stem, host, parts.path, {**document, "servers": [{"url": "/"}], "paths": own})
+        yield Surface(file.stem, host, parts.path, {**document, "servers": [{"url": "/"}], "paths": paths})
 
 
 @dataclass(frozen=True, slots=True)
-class Failing:
-    """What a check complained of."""
+class CheckFailure:
+    """A failed check of one generated request."""
 
     surface: str
     operation: str
     check: str
-    # The method that was asked, which is not always the operation's, and the one of the operation.
+    # The method that was sent, which may differ from the operation's own, and the operation's method.
     method: str
     declared: str
     status: int
-    # The places whose data was made wrong on purpose: body, query, header, path.
-    wrong: frozenset[str]
+    # The locations whose data was made invalid on purpose: body, query, header, path.
+    invalid_locations: frozenset[str]
     without_body: bool
-    # What the check says, and the answer's body as text.
+    # The message of the check, and the response body as text.
     message: str
-    answer: str
+    response_body: str
 
 
-# What a check of everything would count as wrong, and is right; each with the reason.
-_Rule = Callable[[Failing], bool]
-RIGHT: dict[str, _Rule] = {
-    "the queue takes every input; what is wrong with it shows at the result (live, late 2025)": lambda it: (
-        it.surface == "queue" and it.check == "negative_data_rejection" and it.declared == "POST"
+# Failures that Schemathesis reports and that are correct behaviour, by the reason.
+_Condition = Callable[[CheckFailure], bool]
+ACCEPTED: dict[str, _Condition] = {
+    "the queue accepts every input; errors in it appear in the result (live, late 2025)": lambda failure: (
+        failure.surface == "queue"
+        and failure.check == "negative_data_rejection"
+        and failure.declared == "POST"
     ),
-    "headers and parameters that can't be read are ignored (fal's documentation says so of the priority)": lambda it: (
-        it.check == "negative_data_rejection"
-        and it.surface in ("queue", "run", "rest", "media")
-        and "body" not in it.wrong
+    "invalid headers and parameters are ignored (fal documents it for the priority)": lambda failure: (
+        failure.check == "negative_data_rejection"
+        and failure.surface in ("queue", "run", "rest", "media")
+        and "body" not in failure.invalid_locations
     ),
-    "a result before its end and a cancellation after it are 400, what was cancelled is 499": lambda it: (
-        it.surface == "queue" and it.check == "positive_data_acceptance" and it.status in (400, 499)
+    "a result before the end and a cancellation after it are 400; a cancelled request is 499": lambda failure: (
+        failure.surface == "queue"
+        and failure.check == "positive_data_acceptance"
+        and failure.status in (400, 499)
     ),
-    "which input an app takes is not in the operations for any app": lambda it: (
-        it.check == "positive_data_acceptance"
-        and it.status == 422
-        and it.operation in ("run", "runApp", "stream")
+    "the operations for any app don't declare the input of the app": lambda failure: (
+        failure.check == "positive_data_acceptance"
+        and failure.status == 422
+        and failure.operation in ("run", "runApp", "stream")
     ),
-    "the framework under the runners reads what can be read: 0 as false, '5' as 5 (pydantic 2)": lambda it: (
-        it.check == "negative_data_rejection"
-        and it.surface == "run"
-        and ("Incorrect type" in it.message or "violates `type`" in it.message)
+    "the framework of the runners converts types: 0 to false, '5' to 5 (pydantic 2)": lambda failure: (
+        failure.check == "negative_data_rejection"
+        and failure.surface == "run"
+        and ("Incorrect type" in failure.message or "violates `type`" in failure.message)
     ),
-    "whether the REST host wants a body where every member has a default is unknown": lambda it: (
-        it.check == "negative_data_rejection" and it.surface == "rest" and it.without_body
+    "it is unknown whether the REST host requires a body whose members all have defaults": lambda failure: (
+        failure.check == "negative_data_rejection" and failure.surface == "rest" and failure.without_body
     ),
-    "how many seconds a token may last is documented, and not what is said to more": lambda it: (
-        it.operation == "createCdnToken" and it.check == "positive_data_acceptance" and it.status == 422
+    "the maximum lifetime of a token is documented, the error for a longer one is not": lambda failure: (
+        failure.operation == "createCdnToken"
+        and failure.check == "positive_data_acceptance"
+        and failure.status == 422
     ),
-    "of cursors, pages, days and metrics the specification says in words only what they may be": lambda it: (
-        it.surface == "platform"
-        and it.check == "positive_data_acceptance"
-        and (it.method, it.status) == ("GET", 400)
-        and "Invalid request parameters" in it.answer
+    "the limits of cursors, pages, days and metrics are in the specification's prose only": lambda failure: (
+        failure.surface == "platform"
+        and failure.check == "positive_data_acceptance"
+        and (failure.method, failure.status) == ("GET", 400)
+        and "Invalid request parameters" in failure.response_body
     ),
-    "of two members that say the same of a token, one counts": lambda it: (
-        it.operation == "createRealtimeToken" and it.check == "negative_data_rejection"
+    "of two members with the same meaning for a token, one is used": lambda failure: (
+        failure.operation == "createRealtimeToken" and failure.check == "negative_data_rejection"
     ),
-    "0, false and nothing all mean the longest that a token lasts": lambda it: (
-        it.operation == "createCdnToken"
-        and it.check == "negative_data_rejection"
-        and "expiration_seconds" in it.message
+    "0, false and no value all mean the maximum lifetime of a token": lambda failure: (
+        failure.operation == "createCdnToken"
+        and failure.check == "negative_data_rejection"
+        and "expiration_seconds" in failure.message
     ),
-    "rules have a grammar of their own; mock-fal explain knows it": lambda it: (
-        it.operation in ("replaceRules", "addRules")
-        and it.check == "positive_data_acceptance"
-        and it.status == 422
+    "rules have their own grammar, which is not in the schema (see mock-fal explain)": lambda failure: (
+        failure.operation in ("replaceRules", "addRules")
+        and failure.check == "positive_data_acceptance"
+        and failure.status == 422
     ),
-    "how far a clock can be moved depends on where it stands": lambda it: (
-        it.operation == "advanceClock" and ("9999" in it.answer or "greater than maximum" in it.message)
+    "how far a clock can be advanced depends on its current time": lambda failure: (
+        failure.operation == "advanceClock"
+        and ("9999" in failure.response_body or "greater than maximum" in failure.message)
     ),
-    "a failure of the infrastructure is a 5xx with its error_type (fal's documentation, 2026)": lambda it: (
-        it.surface in ("queue", "run")
-        and it.check == "not_a_server_error"
-        and it.status in (500, 502, 503, 504)
-        and '"error_type"' in it.answer
+    "an infrastructure failure is a 5xx with its error_type (fal's documentation, 2026)": lambda failure: (
+        failure.surface in ("queue", "run")
+        and failure.check == "not_a_server_error"
+        and failure.status in (500, 502, 503, 504)
+        and '"error_type"' in failure.response_body
     ),
-    "lists in a query may have commas, and nothing between them counts as nothing": lambda it: (
-        it.surface == "platform" and it.check == "negative_data_rejection" and "`expand`" in it.message
+    "lists in a query may be separated by commas; empty items are ignored": lambda failure: (
+        failure.surface == "platform"
+        and failure.check == "negative_data_rejection"
+        and "`expand`" in failure.message
     ),
-    "an empty file is a file": lambda it: (
-        it.check == "negative_data_rejection" and it.surface == "media" and it.without_body
+    "an empty file is a valid file": lambda failure: (
+        failure.check == "negative_data_rejection" and failure.surface == "media" and failure.without_body
     ),
-    "every address of the media host can be asked with GET: there is a file, or none": lambda it: (
-        it.check == "unsupported_method" and it.surface == "media" and (it.method, it.status) == ("GET", 404)
+    "the media host supports GET on every URL: it returns the file or 404": lambda failure: (
+        failure.check == "unsupported_method"
+        and failure.surface == "media"
+        and (failure.method, failure.status) == ("GET", 404)
     ),
-    "methods that the Platform API has nowhere say that they are missing": lambda it: (
-        it.surface == "platform" and it.method != it.declared and it.status == 501
+    "methods that the Platform API supports nowhere are answered 501": lambda failure: (
+        failure.surface == "platform" and failure.method != failure.declared and failure.status == 501
     ),
 }
 
 
-def is_right(failing: Failing) -> bool:
-    """Whether an answer that a check complained of is right all the same."""
-    return any(rule(failing) for rule in RIGHT.values())
+def is_accepted(failure: CheckFailure) -> bool:
+    """Whether a failure that a check reported is correct behaviour."""
+    return any(condition(failure) for condition in ACCEPTED.values())

@@ -1,4 +1,4 @@
-"""The laws of webhooks, held by a receiver of our own on this machine."""
+"""Checks of webhooks, with a webhook receiver on this machine."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mock_fal_contracts.exchanges import Exchange
-from mock_fal_contracts.server import invariants as invariants
+from mock_fal_contracts.server import invariants
 from mock_fal_contracts.server.context import Context
-from mock_fal_contracts.server.findings import NotNow
+from mock_fal_contracts.server.findings import NotTestable
 from mock_fal_contracts.server.http_invariants import keys_in
-from mock_fal_contracts.server.request_tracker import GOOD_INPUT, RequestTracker, Seen
+from mock_fal_contracts.server.request_tracker import VALID_INPUT, RequestTracker, TrackedRequest
 
-# A webhook that has not come after so many seconds of real time does not come.
-_PATIENCE_S = 6.0
+# A webhook that has not arrived after this time (real time) counts as not sent.
+_MAX_WAIT_S = 6.0
 
-# One that nobody asked for would come as fast as those before it, of which each came at once.
-_SILENCE_S = 0.5
+# The wait for a webhook that was not requested: it would arrive as fast as the requested ones, immediately.
+_WAIT_FOR_NONE_S = 0.5
 
 _PREFIX = "x-fal-webhook-"
 
 
-class Inbox:
-    """What came, as exchanges with our own answer."""
+class WebhookReceiver:
+    """The webhooks received so far, as exchanges with the receiver's response."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._came: list[Exchange] = []
-        self._change = Condition()
+        self._received: list[Exchange] = []
+        self._changed = Condition()
 
     def add(self, exchange: Exchange) -> None:
-        with self._change:
-            self._came.append(exchange)
-            self._change.notify_all()
+        with self._changed:
+            self._received.append(exchange)
+            self._changed.notify_all()
 
-    def about(self, request: Seen, wait_s: float) -> list[Exchange]:
-        """The webhooks about a request; waits for the first."""
+    def webhooks_of(self, request: TrackedRequest, wait_s: float) -> list[Exchange]:
+        """The webhooks of a request; waits for the first."""
 
-        def found() -> list[Exchange]:
-            return [each for each in self._came if _names(each, request)]
+        def matching() -> list[Exchange]:
+            return [exchange for exchange in self._received if _is_webhook_of(exchange, request)]
 
-        with self._change:
-            self._change.wait_for(found, wait_s)
-            return found()
+        with self._changed:
+            self._changed.wait_for(matching, wait_s)
+            return matching()
 
 
 @contextmanager
-def inbox() -> Iterator[Inbox]:
-    """A receiver on loopback that answers 200 to everything."""
+def webhook_receiver() -> Iterator[WebhookReceiver]:
+    """A receiver on loopback that responds 200 to everything."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            box.add(
+            receiver.add(
                 Exchange(
                     at=0.0,
                     method="POST",
@@ -81,56 +81,56 @@ def inbox() -> Iterator[Inbox]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    box = Inbox(f"http://127.0.0.1:{server.server_port}/webhook")
+    receiver = WebhookReceiver(f"http://127.0.0.1:{server.server_port}/webhook")
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     try:
-        yield box
+        yield receiver
     finally:
         server.shutdown()
         server.server_close()
 
 
-def delivered(context: Context) -> None:
-    """Requests with and without a webhook, good, wrong and removed ones."""
+def deliveries(context: Context) -> None:
+    """A valid and an invalid request with a webhook, and one request without."""
     if urlsplit(context.target.base).hostname not in ("127.0.0.1", "localhost", "::1"):
-        raise NotNow("the target can't reach a receiver on this machine; tried with local targets only")
-    with inbox() as box, context.http_client() as client:
+        raise NotTestable("the target can't reach a receiver on this machine; tested on local targets only")
+    with webhook_receiver() as receiver, context.http_client() as client:
         tracker = RequestTracker(context)
-        keys = keys_in(client.ask("GET", "rest.fal.ai", "/.well-known/jwks.json", key=False))
-        for good in (True, False):
-            asked = tracker.submit(
-                client, GOOD_INPUT if good else {}, good=good, query={"fal_webhook": box.url}
+        keys = keys_in(client.send("GET", "rest.fal.ai", "/.well-known/jwks.json", key=False))
+        for valid in (True, False):
+            request = tracker.submit(
+                client, VALID_INPUT if valid else {}, valid=valid, query={"fal_webhook": receiver.url}
             )
-            tracker.finish(client, asked)
-            result = tracker.collect(client, asked)
-            waits = invariants.ASKED not in context.findings.broken
-            came = box.about(asked, _PATIENCE_S if waits else 0.0)
+            tracker.finish(client, request)
+            result = tracker.collect(client, request)
+            is_known_missing = invariants.REQUESTED in context.findings.violations
+            webhooks = receiver.webhooks_of(request, 0.0 if is_known_missing else _MAX_WAIT_S)
             context.findings.expect(
-                invariants.ASKED,
-                bool(came),
-                f"no webhook came within {_PATIENCE_S:.0f} s, expected one at least",
-                asked.history[0],
+                invariants.REQUESTED,
+                bool(webhooks),
+                f"no webhook arrived within {_MAX_WAIT_S:.0f} s, expected at least one",
+                request.history[0],
             )
-            for webhook in came:
-                _signed(context, webhook, keys)
-                _tells(context, webhook, asked, result)
-        silent = tracker.submit(client, GOOD_INPUT)
+            for webhook in webhooks:
+                _check_signature(context, webhook, keys)
+                _check_payload(context, webhook, request, result)
+        silent = tracker.submit(client, VALID_INPUT)
         tracker.finish(client, silent)
-        context.findings.same(
-            invariants.ASKED,
-            len(box.about(silent, _SILENCE_S)),
+        context.findings.expect_equal(
+            invariants.REQUESTED,
+            len(receiver.webhooks_of(silent, _WAIT_FOR_NONE_S)),
             0,
-            "the number of webhooks that nobody asked for",
+            "the number of webhooks that were not requested",
             silent.history[0],
         )
 
 
-def _signed(context: Context, webhook: Exchange, keys: list[bytes]) -> None:
+def _check_signature(context: Context, webhook: Exchange, keys: list[bytes]) -> None:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    named = [webhook.request_header(_PREFIX + name) or "" for name in ("request-id", "user-id", "timestamp")]
-    message = "\n".join([*named, hashlib.sha256(webhook.request_body).hexdigest()]).encode()
+    parts = [webhook.request_header(_PREFIX + name) or "" for name in ("request-id", "user-id", "timestamp")]
+    message = "\n".join([*parts, hashlib.sha256(webhook.request_body).hexdigest()]).encode()
     signature = webhook.request_header(_PREFIX + "signature") or ""
 
     def verifies(key: bytes) -> bool:
@@ -148,22 +148,18 @@ def _signed(context: Context, webhook: Exchange, keys: list[bytes]) -> None:
     )
 
 
-def _tells(context: Context, webhook: Exchange, request: Seen, result: Exchange) -> None:
-    its, body = context.findings, webhook.input
-    its.same(invariants.PAYLOAD, body.get("payload"), result.output, "payload", webhook, result)
+def _check_payload(context: Context, webhook: Exchange, request: TrackedRequest, result: Exchange) -> None:
     status = "OK" if result.status < 300 else "ERROR"
-    its.same(invariants.PAYLOAD, body.get("status"), status, "status", webhook, result)
-    its.same(invariants.PAYLOAD, body.get("request_id"), request.id, "request_id", webhook)
-    its.same(
-        invariants.PAYLOAD,
-        webhook.request_header(_PREFIX + "request-id"),
-        request.id,
-        "the id in the header",
-        webhook,
-    )
+    body = webhook.input
+    header = webhook.request_header(_PREFIX + "request-id")
+    expect_equal = context.findings.expect_equal
+    expect_equal(invariants.PAYLOAD, body.get("payload"), result.output, "payload", webhook, result)
+    expect_equal(invariants.PAYLOAD, body.get("status"), status, "status", webhook, result)
+    expect_equal(invariants.PAYLOAD, body.get("request_id"), request.id, "request_id", webhook)
+    expect_equal(invariants.PAYLOAD, header, request.id, "the id in the header", webhook)
 
 
-def _names(webhook: Exchange, request: Seen) -> bool:
+def _is_webhook_of(webhook: Exchange, request: TrackedRequest) -> bool:
     try:
         document = json.loads(webhook.request_body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The check of a mock, or of any address: the laws and each plane are pieces of work, done in two processes."""
+"""The check of a mock or of any URL, split into tasks for two worker processes."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from multiprocessing import get_context
 import httpx
 
 from mock_fal_contracts import spec
-from mock_fal_contracts.results import Case, Result, Tell
-from mock_fal_contracts.server import plan as trials
-from mock_fal_contracts.server import surfaces as surfaces
+from mock_fal_contracts.results import Case, OnResult, Result
+from mock_fal_contracts.server import plan
 from mock_fal_contracts.server.context import Context, clock_of
 from mock_fal_contracts.server.findings import Findings
 from mock_fal_contracts.server.invariants import INVARIANTS
 from mock_fal_contracts.server.spec_cases import case_of, check_surface
-from mock_fal_contracts.target import CheckError, Target, open_target
+from mock_fal_contracts.server.surfaces import operations, surfaces
+from mock_fal_contracts.target import CheckError, open_target
 
 _PROCESSES = 2
 
-# Generated questions for each operation, and runs of each law: of a mock, and of a server that has to be waited for.
+# Generated requests for each operation and runs of each property test: for a mock, and for a server in real time.
 _EXAMPLES = 20
-_EXAMPLES_ELSEWHERE = 5
+_EXAMPLES_IN_REAL_TIME = 5
 
-# What a mock is started with. A auto-advance clock answers at once whatever would take time; on a manual one the laws of
-# the queue know at every moment in which state a request must be.
-_STEPPING = ("--clock", "auto-advance")
+# The flags of a mock. With an auto-advance clock nothing has to be waited for; with a manual clock the queue
+# invariants know the exact state of a request at every moment.
+_AUTO_ADVANCE = ("--clock", "auto-advance")
 _MANUAL = ("--clock", "manual", "--runners", "1")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece of work: a plane's operations, or all laws where `plane` is None."""
+class Task:
+    """The operations of one API surface (by its index), or all invariants where `surface` is None."""
 
     target: str
     key: str
@@ -45,35 +45,36 @@ class Piece:
     surface: int | None = None
 
 
-def check(options: argparse.Namespace, tell: Tell) -> list[Result]:
-    """One result for each case that is wanted, in the order of the cases."""
-    _must_answer(options)
-    is_ours = options.target == "mock"
-    cases = [case for case in all_cases(with_control=is_ours) if is_wanted(case, options.only)]
-    found: dict[str, Result] = {}
-    for results in _done(list(_pieces(options, cases, with_control=is_ours))):
+def check(options: argparse.Namespace, on_result: OnResult) -> list[Result]:
+    """One result for each selected case, in the order of the cases."""
+    _require_response(options)
+    is_mock = options.target == "mock"
+    cases = [case for case in all_cases(with_control=is_mock) if is_selected(case, options.only)]
+    results_by_id: dict[str, Result] = {}
+    for results in _run_tasks(list(_tasks(options, cases, with_control=is_mock))):
         for result in results:
-            found[result.case.id] = result
-            tell(result, len(cases))
-    return [found[case.id] for case in cases if case.id in found]
+            results_by_id[result.case.id] = result
+            on_result(result, len(cases))
+    return [results_by_id[case.id] for case in cases if case.id in results_by_id]
 
 
 def all_cases(*, with_control: bool) -> list[Case]:
-    """Every case there is, laws first."""
-    found = surfaces.surfaces(spec.folder(), with_control=with_control)
-    operations = [
-        case_of(surface.name, name) for surface in found for name in surfaces.operations(surface).values()
+    """Every case, the invariants first."""
+    cases = [
+        case_of(surface.name, operation)
+        for surface in surfaces(spec.folder(), with_control=with_control)
+        for operation in operations(surface).values()
     ]
-    return [*INVARIANTS, *operations]
+    return [*INVARIANTS, *cases]
 
 
-def is_wanted(case: Case, only: Sequence[str]) -> bool:
-    """Whether `--only` names it; nothing named is everything wanted."""
+def is_selected(case: Case, only: Sequence[str]) -> bool:
+    """Whether `--only` selects a case; without `--only`, every case is selected."""
     return not only or any(fnmatchcase(case.id, glob) for glob in only)
 
 
-def _must_answer(options: argparse.Namespace) -> None:
-    """Raise CheckError for a target that is none, or that nobody listens at."""
+def _require_response(options: argparse.Namespace) -> None:
+    """Raise CheckError for an invalid target, or one that does not answer."""
     if options.target == "mock":
         return
     with open_target(options.target, options.key) as target:
@@ -83,53 +84,49 @@ def _must_answer(options: argparse.Namespace) -> None:
             raise CheckError(f"{options.target} does not answer: {error}") from None
 
 
-def _pieces(options: argparse.Namespace, cases: Iterable[Case], *, with_control: bool) -> Iterator[Piece]:
-    examples = options.examples or (_EXAMPLES if with_control else _EXAMPLES_ELSEWHERE)
+def _tasks(options: argparse.Namespace, cases: Iterable[Case], *, with_control: bool) -> Iterator[Task]:
+    examples = options.examples or (_EXAMPLES if with_control else _EXAMPLES_IN_REAL_TIME)
     common = (options.target, options.key, options.seed, examples, tuple(options.only))
-    wanted = {case.id for case in cases}
-    if any(case.id in wanted for case in INVARIANTS):
-        yield Piece(*common)
-    for number, surface in enumerate(surfaces.surfaces(spec.folder(), with_control=with_control)):
-        if any(case_of(surface.name, name).id in wanted for name in surfaces.operations(surface).values()):
-            yield Piece(*common, surface=number)
+    selected = {case.id for case in cases}
+    if any(case.id in selected for case in INVARIANTS):
+        yield Task(*common)
+    for index, surface in enumerate(surfaces(spec.folder(), with_control=with_control)):
+        if any(case_of(surface.name, name).id in selected for name in operations(surface).values()):
+            yield Task(*common, surface=index)
 
 
-def _done(pieces: list[Piece]) -> Iterator[list[Result]]:
-    """The results of each piece, as it is done."""
-    if len(pieces) == 1:
-        yield do(pieces[0])
+def _run_tasks(tasks: list[Task]) -> Iterator[list[Result]]:
+    """The results of each task, in the order of completion."""
+    if len(tasks) == 1:
+        yield run_task(tasks[0])
         return
     with ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(do, piece) for piece in pieces]):
+        for future in as_completed([pool.submit(run_task, task) for task in tasks]):
             yield future.result()
 
 
-def do(piece: Piece) -> list[Result]:
-    """Do one piece. A mock is started for it alone, and so answers the same however the pieces are dealt out."""
-    if piece.surface is None:
-        return _try_invariants(piece)
-    surface = surfaces.surfaces(spec.folder(), with_control=piece.target == "mock")[piece.surface]
-    with open_target(piece.target, piece.key, _STEPPING) as target:
-        return check_surface(surface, target, seed=piece.seed, examples=piece.examples, only=list(piece.only))
+def run_task(task: Task) -> list[Result]:
+    """Run one task. Each task starts its own mock, so results don't depend on the distribution of tasks."""
+    if task.surface is None:
+        return _check_invariants(task)
+    surface = surfaces(spec.folder(), with_control=task.target == "mock")[task.surface]
+    with open_target(task.target, task.key, _AUTO_ADVANCE) as target:
+        return check_surface(surface, target, seed=task.seed, examples=task.examples, only=list(task.only))
 
 
-def _try_invariants(piece: Piece) -> list[Result]:
-    cases = [case for case in INVARIANTS if is_wanted(case, piece.only)]
-    wanted = [trial for trial in trials.TRIALS if set(trial.cases) & set(cases)]
-    findings, outcome = Findings(), trials.Outcome({}, {})
-    groups: list[tuple[tuple[str, ...], list[trials.Trial]]] = [((), wanted)]
-    if piece.target == "mock":
+def _check_invariants(task: Task) -> list[Result]:
+    cases = [case for case in INVARIANTS if is_selected(case, task.only)]
+    selected = [check for check in plan.CHECKS if set(check.cases) & set(cases)]
+    findings, log = Findings(), plan.CheckLog()
+    groups: list[tuple[tuple[str, ...], list[plan.Check]]] = [((), selected)]
+    if task.target == "mock":
         groups = [
-            (flags, [trial for trial in wanted if trial.clock == flags[1]]) for flags in (_STEPPING, _MANUAL)
+            (flags, [check for check in selected if check.clock == flags[1]])
+            for flags in (_AUTO_ADVANCE, _MANUAL)
         ]
-    for flags, group in groups:
-        if group:
-            with open_target(piece.target, piece.key, flags) as target:
-                context = _bench(piece, target, findings)
-                trials.try_all(group, context, outcome)
-    return trials.results(cases, context, outcome)
-
-
-def _bench(piece: Piece, target: Target, findings: Findings) -> Context:
-    clock = clock_of(target.base)
-    return Context(target, clock, piece.seed, piece.examples, findings)
+    for flags, checks in groups:
+        if checks:
+            with open_target(task.target, task.key, flags) as target:
+                context = Context(target, clock_of(target.base), task.seed, task.examples, findings)
+                plan.run_checks(checks, context, log)
+    return plan.results(cases, context, log)

@@ -1,7 +1,7 @@
-"""The verdict: what is wrong with a program, told from what it asks, without a change to it and without a driver.
+"""Usage rules: checks how a program uses fal, from the requests it sends, without changes to it and without a driver.
 
-The program is run against a mock: once as it is, and with `--stress` again for each kind of trouble. Each rule looks
-at what was asked in each run.
+The program is run against a mock: first without injected faults, and with `--stress` once more for each kind of fault.
+Each rule checks the requests of every run.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-from mock_fal_contracts.results import Result, Tell, failed, passed, skipped
+from mock_fal_contracts.results import OnResult, Result, failed, passed, skipped
 from mock_fal_contracts.target import CheckError
-from mock_fal_contracts.usage_rules import stress as trials
-from mock_fal_contracts.usage_rules.program import Run, opened
+from mock_fal_contracts.usage_rules import stress
+from mock_fal_contracts.usage_rules.program import Run, program_runner
 from mock_fal_contracts.usage_rules.rule import Finding, Rule
 
-# Findings of one rule that are told in full.
-_TOLD: Final = 3
+# How many findings of one rule are reported in full.
+_MAX_FINDINGS: Final = 3
 
-# Programs that run others: the subject is what they run.
-_RUNNERS: Final = (
+# Interpreters and launchers: the program is the one that they run.
+_LAUNCHERS: Final = (
     "python",
     "python3",
     "node",
@@ -39,92 +39,97 @@ _RUNNERS: Final = (
     "ruby",
 )
 
+_NO_TRAFFIC: Final = (
+    "no request reached mock-fal: the command does not call fal, its HTTP client ignores HTTPS_PROXY, "
+    "or it runs where the environment does not reach it (a container, a daemon, a cleared environment)"
+)
 
-def judge(options: argparse.Namespace, command: Sequence[str], tell: Tell) -> list[Result]:
-    """Run a command and judge it. Its exit code goes into `options.command_code`. Raises CheckError.
 
-    Each rule has one result: failed as soon as it finds something in any run.
+def check_program(options: argparse.Namespace, command: Sequence[str], on_result: OnResult) -> list[Result]:
+    """Run a command and check it against the rules; its exit code goes into `options.command_code`. Raises CheckError.
+
+    Each rule has one result: failed when it has a finding in any run. Without any request the exit code is 1 if
+    `options.require_traffic`.
     """
-    rules = _chosen(options.only)
-    troubles = trials.chosen(options.stress)
+    rules = _selected_rules(options.only)
+    injections = stress.selected(options.stress)
     if options.list:
-        sys.stdout.writelines(f"{each.case.id:<28} {each.case.title}\n" for each in rules)
+        sys.stdout.writelines(f"{rule.case.id:<28} {rule.case.title}\n" for rule in rules)
         return []
-    with opened() as bench:
+    with program_runner() as runner:
         runs = []
-        for run in bench.runs(command, [trials.BASELINE, *troubles], options.timeout):
-            _tell_run(run, options.timeout)
+        for run in runner.runs(command, [stress.NO_FAULTS, *injections], options.timeout):
+            _report_run(run, options.timeout)
             runs.append(run)
     options.command_code = runs[0].code
-    results = [judged(each, subject(command), runs) for each in rules]
+    results = [result_of(rule, program_name(command), runs) for rule in rules]
     for result in results:
-        tell(result, len(results))
+        on_result(result, len(results))
+    if not runs[0].record.exchanges:
+        # After the results, where it is not scrolled away.
+        level = "error" if options.require_traffic else "warning"
+        sys.stderr.write(f"mock-fal check: {level}: {_NO_TRAFFIC}\n")
+        options.command_code = 1 if options.require_traffic else options.command_code
     return results
 
 
-def judged(rule: Rule, subject: str, runs: Sequence[Run]) -> Result:
-    """What one rule says of all runs."""
-    looked, found = False, []
+def result_of(rule: Rule, subject: str, runs: Sequence[Run]) -> Result:
+    """The result of one rule for all runs of the program `subject`."""
+    is_applicable, findings = False, []
     for run in runs:
-        subjects = rule.subjects(run.record)
-        looked = looked or bool(subjects)
-        found += [(run, finding) for finding in rule.judge(run.record, subjects)] if subjects else []
-    if found:
-        evidence = [each for _, finding in found[:_TOLD] for each in finding.evidence]
-        return failed(rule.case, subject, _message(found), evidence)
-    return (
-        passed(rule.case, subject)
-        if looked
-        else skipped(rule.case, subject, f"nothing to judge: no {rule.about}")
-    )
+        selection = rule.select(run.record)
+        is_applicable = is_applicable or bool(selection)
+        findings += [(run, finding) for finding in rule.find(run.record, selection)] if selection else []
+    if findings:
+        evidence = [item for _, finding in findings[:_MAX_FINDINGS] for item in finding.evidence]
+        return failed(rule.case, subject, _message(findings), evidence)
+    if is_applicable:
+        return passed(rule.case, subject)
+    return skipped(rule.case, subject, f"not applicable: no {rule.subject}")
 
 
-def subject(command: Sequence[str]) -> str:
-    """What a program is called, wherever it lies.
+def program_name(command: Sequence[str]) -> str:
+    """The name of the program that a command runs, without its folder.
 
-    >>> subject(["/usr/bin/python3.11", "-u", "src/app.py"]), subject(["python", "-m", "pytest", "tests"])
+    >>> program_name(["/usr/bin/python3.11", "-u", "src/app.py"]), program_name(["python", "-m", "pytest", "tests"])
     ('app.py', 'pytest')
     """
     for word in command:
         name = Path(word).name
-        if not word.startswith("-") and name.rstrip("0123456789.") not in _RUNNERS:
+        if not word.startswith("-") and name.rstrip("0123456789.") not in _LAUNCHERS:
             return name
     return Path(command[0]).name
 
 
-def _chosen(globs: Sequence[str]) -> list[Rule]:
+def _selected_rules(globs: Sequence[str]) -> list[Rule]:
     from mock_fal_contracts.usage_rules.catalogue import RULES
 
-    chosen = [each for each in RULES if not globs or any(fnmatchcase(each.case.id, glob) for glob in globs)]
-    if not chosen:
-        raise CheckError(f"--only {' '.join(globs)}: no rule has such an id; --list tells all of them")
-    return chosen
+    rules = [rule for rule in RULES if not globs or any(fnmatchcase(rule.case.id, glob) for glob in globs)]
+    if not rules:
+        raise CheckError(f"--only {' '.join(globs)}: no rule has such an id; --list shows all ids")
+    return rules
 
 
-def _message(found: Sequence[tuple[Run, Finding]]) -> str:
-    texts = [
+def _message(findings: Sequence[tuple[Run, Finding]]) -> str:
+    messages = [
         finding.message
-        + (f" (seen with --stress {run.trial.name})" if run.trial is not trials.BASELINE else "")
-        for run, finding in found
+        + (f" (seen with --stress {run.injection.name})" if run.injection is not stress.NO_FAULTS else "")
+        for run, finding in findings
     ]
-    unique = list(dict.fromkeys(texts))
-    more = [f"… and {len(unique) - _TOLD} more of the kind"] if len(unique) > _TOLD else []
-    return "\n".join([*unique[:_TOLD], *more])
+    unique = list(dict.fromkeys(messages))
+    more = [f"… and {len(unique) - _MAX_FINDINGS} more"] if len(unique) > _MAX_FINDINGS else []
+    return "\n".join([*unique[:_MAX_FINDINGS], *more])
 
 
-def _tell_run(run: Run, timeout_s: float) -> None:
-    """Say on stderr, where the program's own words go, what became of a run."""
-    baseline = run.trial is trials.BASELINE
-    under = "" if baseline else f", when {run.trial.says} (--stress {run.trial.name})"
+def _report_run(run: Run, timeout_s: float) -> None:
+    """Print on stderr, where the program's own output goes, how a run ended."""
+    is_first = run.injection is stress.NO_FAULTS
     if run.record.killed_after_s is not None:
-        ended = f"was ended after {timeout_s:g} s (--timeout)"
+        end = f"was ended after {timeout_s:g} s (--timeout)"
     elif run.is_cut_short:
-        ended = "waits for an answer that never comes, with a client that gives up by itself later"
+        end = "was ended early: it waits for a response that never comes, until its client's own timeout"
     else:
-        ended = f"ended with {run.code}"
-    if run.code or not baseline:
-        sys.stderr.write(f"mock-fal check: the command {ended}{under}\n")
-    if baseline and not run.record.exchanges:
-        sys.stderr.write(
-            "mock-fal check: no request came; does the program call fal, and honour HTTPS_PROXY?\n"
-        )
+        end = f"ended with {run.code}"
+    if run.code or not is_first:
+        fault = "" if is_first else f", when {run.injection.description} (--stress {run.injection.name})"
+        sys.stderr.write(f"mock-fal check: the command {end}{fault}\n")

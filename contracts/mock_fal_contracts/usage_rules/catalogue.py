@@ -1,4 +1,4 @@
-"""All rules of the verdict, in the order in which they are told."""
+"""All usage rules, in the order of the report."""
 
 from __future__ import annotations
 

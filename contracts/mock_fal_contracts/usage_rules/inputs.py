@@ -1,4 +1,4 @@
-"""Rules about what is sent to a model: its body, and the headers that ask something of the queue."""
+"""Rules about the input of a model call: its JSON body, and the headers for the queue."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mock_fal_contracts.exchanges import Exchange
 from mock_fal_contracts.usage_rules.record import Record
 from mock_fal_contracts.usage_rules.rule import ERRORS, FILES, OPENAPI, QUEUE_API, Finding, rule
 
-# Larger ones belong into the storage.
+# The size in bytes above which a file should be uploaded.
 MAX_DATA_URI: Final = 10_000_000
 
-# Whole numbers beyond it are rounded by JavaScript, and by everything that reads JSON into doubles.
+# JavaScript, and every JSON parser that uses doubles, rounds larger integers.
 MAX_EXACT: Final = 2**53
 
-# What other services call a field of fal's; what else is close to a known name is found by its letters.
-_ELSEWHERE: Final = {
+# Names that other services use for fields of fal. Misspelled names are found by their similarity.
+_SYNONYMS: Final = {
     "n": "num_images",
     "size": "image_size",
     "width": "image_size",
@@ -37,130 +37,137 @@ _ELSEWHERE: Final = {
 
 
 def _objects(record: Record) -> list[Exchange]:
-    return [each for each in record.calls if isinstance(each.input, dict)]
+    return [exchange for exchange in record.calls if isinstance(exchange.input, dict)]
 
 
 @rule(
     "body-json",
     "sends its input as JSON",
-    "The body is the input as a JSON object, whatever its Content-Type says; forms are not read.",
+    "The body is the input as a JSON object, whatever its Content-Type; forms are not parsed.",
     f"{QUEUE_API}; {ERRORS} (json_invalid)",
-    about="model was called",
-    of=lambda record: record.calls,
+    subject="model was called",
+    select=lambda record: record.calls,
 )
 def body_json(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for each in exchanges:
-        if each.request_body and not isinstance(each.input, dict):
-            kind = each.request_header("content-type") or "no Content-Type"
+    for exchange in exchanges:
+        if exchange.request_body and not isinstance(exchange.input, dict):
+            content_type = exchange.request_header("content-type") or "no Content-Type"
             yield Finding(
-                f"the body of {each.method} {each.path} ({kind}) is no JSON object; the model refuses it with 422.",
-                (each,),
+                f"the body of {exchange.method} {exchange.path} ({content_type}) is not a JSON object; the model "
+                "rejects it with 422.",
+                (exchange,),
             )
 
 
 @rule(
     "body-unwrapped",
-    "sends its input unwrapped",
-    'The body is the input itself: {"prompt": …}. The clients\' "input" is theirs, and never on the wire.',
+    "sends its input without a wrapper",
+    'The body is the input itself: {"prompt": …}. "input" is an argument of the client libraries, not a field of '
+    "the body.",
     QUEUE_API,
-    about="model was called with an object",
-    of=_objects,
+    subject="model was called with an object",
+    select=_objects,
 )
 def body_unwrapped(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for each in exchanges:
-        inner = next((name for name in ("input", "arguments") if isinstance(each.input.get(name), dict)), "")
-        if inner and inner not in record.fields.get(each.endpoint, ()):
+    for exchange in exchanges:
+        inner = next(
+            (name for name in ("input", "arguments") if isinstance(exchange.input.get(name), dict)), ""
+        )
+        if inner and inner not in record.fields.get(exchange.endpoint, ()):
             yield Finding(
-                f"the input stands within {inner!r}, where the model does not look for it; send the inner object.",
-                (each,),
+                f"the input is inside {inner!r}, which the model does not read; send the inner object.",
+                (exchange,),
             )
 
 
 @rule(
     "field-names",
-    "names the fields of the model",
-    "A model ignores fields that it doesn't know, in silence: a misspelt one changes nothing.",
+    "uses field names that the model has",
+    "A model silently ignores unknown fields, so a misspelled field has no effect.",
     OPENAPI,
-    about="model was called whose fields are known",
-    of=lambda record: [each for each in _objects(record) if record.fields.get(each.endpoint)],
+    subject="model with known fields was called",
+    select=lambda record: [exchange for exchange in _objects(record) if record.fields.get(exchange.endpoint)],
 )
 def field_names(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for each in exchanges:
-        known = record.fields[each.endpoint]
-        for name in sorted(set(each.input) - known):
-            meant = _meant(name, known)
-            if meant and meant not in each.input:
+    for exchange in exchanges:
+        known = record.fields[exchange.endpoint]
+        for name in sorted(set(exchange.input) - known):
+            suggestion = _suggestion(name, known)
+            if suggestion and suggestion not in exchange.input:
                 yield Finding(
-                    f"{each.endpoint} has no field {name!r} and ignores it; did you mean {meant!r}?", (each,)
+                    f"{exchange.endpoint} has no field {name!r} and ignores it; did you mean {suggestion!r}?",
+                    (exchange,),
                 )
 
 
-def _meant(name: str, known: frozenset[str]) -> str:
-    """The field that somebody may have meant, or nothing."""
+def _suggestion(name: str, known: frozenset[str]) -> str:
+    """The known field that an unknown name probably stands for, or an empty string."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[-\s]", "_", name).lower()
     if snake in known:
         return snake
-    if _ELSEWHERE.get(snake) in known:
-        return _ELSEWHERE[snake]
+    if _SYNONYMS.get(snake) in known:
+        return _SYNONYMS[snake]
     return next(iter(get_close_matches(snake, sorted(known), 1, 0.85)), "")
 
 
 @rule(
     "seed",
-    "repeats seeds to the last digit",
-    "A seed is a whole number. Beyond 2**53 many languages round it, and the picture is another one.",
+    "keeps every digit of a seed",
+    "A seed is an integer. Many languages round integers above 2**53, and the rounded seed gives another picture.",
     "seeds of 64 bits in answers of fal's models, seen live; RFC 8259, section 6",
-    about="seed was sent",
-    of=lambda record: [each for each in _objects(record) if each.input.get("seed") is not None],
+    subject="seed was sent",
+    select=lambda record: [
+        exchange for exchange in _objects(record) if exchange.input.get("seed") is not None
+    ],
 )
 def seed(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for each in exchanges:
-        value = each.input["seed"]
+    for exchange in exchanges:
+        value = exchange.input["seed"]
         if isinstance(value, float) or (
             isinstance(value, int) and value > MAX_EXACT and float(value) == value
         ):
             yield Finding(
-                f"the seed {json.dumps(value)} went through a floating-point number; keep seeds as whole numbers "
-                "(in JavaScript: BigInt, or at most 2**53).",
-                (each,),
+                f"the seed {json.dumps(value)} was converted to a floating-point number; keep seeds as integers (in "
+                "JavaScript: BigInt, or at most 2**53).",
+                (exchange,),
             )
 
 
 @rule(
     "data-uri",
     "uploads large files",
-    "A data URI is for small files, up to about 10 MB; larger ones are uploaded and named by their URL.",
+    "A data URI is for small files, up to about 10 MB; a larger file is uploaded, and the input has its URL.",
     FILES,
-    about="file was sent as a data URI",
-    of=lambda record: [each for each in _objects(record) if b'"data:' in each.request_body],
+    subject="file was sent as a data URI",
+    select=lambda record: [exchange for exchange in _objects(record) if b'"data:' in exchange.request_body],
 )
 def data_uri(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for each in exchanges:
-        for name, value in _strings(each.input):
+    for exchange in exchanges:
+        for name, value in _strings(exchange.input):
             size = len(value) * 3 // 4
             if value.startswith("data:") and size > MAX_DATA_URI:
                 yield Finding(
-                    f"{name} is a data URI with {size / 1e6:.0f} MB; upload the file first (fal_client.upload_file, "
+                    f"{name} is a data URI of {size / 1e6:.0f} MB; upload the file first (fal_client.upload_file, "
                     "fal.storage.upload) and send its URL.",
-                    (each,),
+                    (exchange,),
                 )
 
 
 @rule(
     "file-url",
-    "names files that fal can reach",
-    "A file of an input is a public URL, an uploaded file or a data URI; fal can't read this machine's disk.",
+    "sends URLs of files that fal can download",
+    "A file in the input is a public URL, the URL of an uploaded file or a data URI; fal can't read local files.",
     FILES,
-    about="input named a file",
-    of=lambda record: [each for each in _objects(record) if list(_files(each.input))],
+    subject="input had a file",
+    select=lambda record: [exchange for exchange in _objects(record) if list(_files(exchange.input))],
 )
 def file_url(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for each in exchanges:
-        for name, value in _files(each.input):
+    for exchange in exchanges:
+        for name, value in _files(exchange.input):
             if not _is_public(value):
                 yield Finding(
-                    f"{name} is {value[:80]!r}, which only this machine can read; upload the file and send its URL.",
-                    (each,),
+                    f"{name} is {value[:80]!r}, which fal can't download; upload the file and send its URL.",
+                    (exchange,),
                 )
 
 
@@ -171,7 +178,7 @@ def _files(document: Any) -> Iterator[tuple[str, str]]:
 def _is_public(url: str) -> bool:
     parts = urlsplit(url)
     if parts.scheme == "data" or parts.path.split("/")[1:2] in (["v3b.fal.media"], ["v3.fal.media"]):
-        return True  # the latter: a file of the mock, as whoever asks it by its own address sees it
+        return True  # a path on the mock: the file URL that a program with the mock as its base URL gets
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or host == "localhost" or host.endswith(".localhost"):
         return False
@@ -195,19 +202,19 @@ def _strings(document: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 @rule(
     "priority",
-    "asks for a priority that there is",
-    "X-Fal-Queue-Priority is normal or low; other values are ignored, nobody can jump the queue.",
+    "requests a valid priority",
+    "X-Fal-Queue-Priority is normal or low; other values are ignored, and no value is higher than normal.",
     QUEUE_API,
-    about="priority was asked for",
-    of=lambda record: [
-        each for each in record.calls if each.request_header("x-fal-queue-priority") is not None
+    subject="priority was requested",
+    select=lambda record: [
+        exchange for exchange in record.calls if exchange.request_header("x-fal-queue-priority") is not None
     ],
 )
 def priority(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for each in exchanges:
-        given = each.request_header("x-fal-queue-priority") or ""
-        if given.lower() not in ("normal", "low"):
-            yield Finding(f"X-Fal-Queue-Priority is {given!r}, expected normal or low.", (each,))
+    for exchange in exchanges:
+        value = exchange.request_header("x-fal-queue-priority") or ""
+        if value.lower() not in ("normal", "low"):
+            yield Finding(f"X-Fal-Queue-Priority is {value!r}, expected normal or low.", (exchange,))
 
 
 _DEADLINES: Final = ("x-fal-request-start-timeout", "x-fal-request-timeout")
@@ -215,20 +222,20 @@ _DEADLINES: Final = ("x-fal-request-start-timeout", "x-fal-request-timeout")
 
 @rule(
     "start-timeout",
-    "says its start deadline in seconds",
+    "sets its start deadline in seconds",
     "X-Fal-Request-Start-Timeout (and the older X-Fal-Request-Timeout) is a number of seconds above 0.1.",
     QUEUE_API,
-    about="start deadline was set",
-    of=lambda record: [
-        each for each in record.calls if any(each.request_header(name) for name in _DEADLINES)
+    subject="start deadline was set",
+    select=lambda record: [
+        exchange for exchange in record.calls if any(exchange.request_header(name) for name in _DEADLINES)
     ],
 )
 def start_timeout(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for each in exchanges:
+    for exchange in exchanges:
         for name in _DEADLINES:
-            given = each.request_header(name)
-            if given is not None and not _is_deadline(given):
-                yield Finding(f"{name} is {given!r}, expected seconds, as in 30.", (each,))
+            value = exchange.request_header(name)
+            if value is not None and not _is_deadline(value):
+                yield Finding(f"{name} is {value!r}, expected a number of seconds, such as 30.", (exchange,))
 
 
 def _is_deadline(text: str) -> bool:

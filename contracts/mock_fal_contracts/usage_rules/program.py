@@ -1,4 +1,4 @@
-"""Where a program is run: a mock in a process of its own, the environment that leads there, and a time limit."""
+"""Runs a program against a mock in a separate process, with the environment that leads there, and a time limit."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from enum import Enum
 from time import perf_counter
 from typing import Any, Final
 from urllib.error import HTTPError
@@ -16,151 +17,176 @@ from urllib.parse import quote
 from urllib.request import ProxyHandler, Request, build_opener
 
 from mock_fal_contracts.exchanges import Exchange, from_journal
-from mock_fal_contracts.target import CheckError, environment, started
-from mock_fal_contracts.usage_rules.record import Attempt, Delivery, Record, RequestKey, fell_silent
-from mock_fal_contracts.usage_rules.stress import Trial
-from mock_fal_contracts.usage_rules.waiting import gives_up_by_itself
+from mock_fal_contracts.target import CheckError, environment, running_mock
+from mock_fal_contracts.usage_rules.record import (
+    CALLS,
+    Attempt,
+    Delivery,
+    Record,
+    RequestKey,
+    has_no_response,
+)
+from mock_fal_contracts.usage_rules.stress import FaultInjection
+from mock_fal_contracts.usage_rules.waiting import has_own_timeout
 
-# What a shell says of a command that was ended by a time limit.
+# The exit code that a shell reports for a command ended by a time limit, and the base for one ended by a signal.
 TIMED_OUT: Final = 124
 _SIGNALLED: Final = 128
 
-# How often it is looked whether a program waits for nothing, and how long one does that has a limit of its own.
-_LOOK_S: Final = 0.5
-_LOOKS: Final = 4
+# How often the journal is read while requests are left open, and after how many readings without a change a program
+# counts as waiting in vain.
+_POLL_INTERVAL_S: Final = 0.5
+_UNCHANGED_POLLS: Final = 4
 
-# A program that is asked to end may tidy up for so long.
-_GRACE_S: Final = 3.0
+# The time between SIGTERM and SIGKILL.
+_GRACE_PERIOD_S: Final = 3.0
 
 _direct = build_opener(ProxyHandler({}))
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the program: what it asked, and its exit code.
+    """One run of the program: its record and its exit code.
 
-    `is_cut_short` says that it was ended because it only waited, as its client does for long.
+    `is_cut_short`: it was ended early, because it only waited for a response and its client has a long timeout.
     """
 
-    trial: Trial
+    injection: FaultInjection
     record: Record
     code: int
     is_cut_short: bool = False
 
 
+class _End(Enum):
+    """How a run ended."""
+
+    EXITED = "exited"
+    TIMED_OUT = "timed out"
+    CUT_SHORT = "cut short"
+
+
 class ProgramRunner:
-    """A mock with a program's environment."""
+    """Runs programs against a mock at `base`, with the environment `environ`."""
 
     def __init__(self, base: str, environ: Mapping[str, str]) -> None:
         self._base = base
         self.environ = environ
 
-    def runs(self, command: Sequence[str], trials: Iterable[Trial], timeout_s: float) -> Iterator[Run]:
-        """Run a command under each trial that fits the first one, which is the calm one. Raises CheckError."""
-        baseline: Run | None = None
-        for trial in trials:
-            if baseline is None:
-                yield (baseline := self.run(command, trial, timeout_s))
-            elif trial.fits(baseline.record):
-                yield self.run(command, trial, timeout_s, baseline.record.usual)
+    def runs(
+        self, command: Sequence[str], injections: Iterable[FaultInjection], timeout_s: float
+    ) -> Iterator[Run]:
+        """Run a command under each fault injection that applies to its first run. Raises CheckError.
+
+        The first injection is NO_FAULTS.
+        """
+        first_run: Run | None = None
+        for injection in injections:
+            if first_run is None:
+                yield (first_run := self.run(command, injection, timeout_s))
+            elif injection.applies_to(first_run.record):
+                yield self.run(command, injection, timeout_s, first_run.record.repeats)
 
     def run(
         self,
         command: Sequence[str],
-        trial: Trial,
+        injection: FaultInjection,
         timeout_s: float,
-        habits: frozenset[RequestKey] = frozenset(),
+        known_repeats: frozenset[RequestKey] = frozenset(),
     ) -> Run:
-        """Run a command under a trial, on a clean slate. Raises CheckError when there is no such command."""
-        self._ask("DELETE", "/_mock/requests")
-        self._ask("PUT", "/_mock/scenario", list(trial.rules))
+        """Run a command once, with an empty journal. Raises CheckError when the command can't be started."""
+        self._send("DELETE", "/_mock/requests")
+        self._send("PUT", "/_mock/scenario", list(injection.rules))
         try:
             program = subprocess.Popen(command, env=self.environ, start_new_session=os.name == "posix")
         except OSError as error:
             raise CheckError(f"{command[0]}: {error.strerror}") from None
         try:
-            ending = self._wait(program, trial, timeout_s)
-            record = self._record(timeout_s if ending == "late" else None)
+            end = self._wait(program, injection, timeout_s)
+            record = self._record(timeout_s if end is _End.TIMED_OUT else None)
         finally:
-            _end(program)
-        code = TIMED_OUT if ending == "late" else program.returncode
+            _terminate(program)
+        code = TIMED_OUT if end is _End.TIMED_OUT else program.returncode
         return Run(
-            trial,
-            replace(record, habits=habits),
+            injection,
+            replace(record, known_repeats=known_repeats),
             code if code >= 0 else _SIGNALLED - code,
-            is_cut_short=ending == "cut short",
+            is_cut_short=end is _End.CUT_SHORT,
         )
 
-    def _wait(self, program: subprocess.Popen[bytes], trial: Trial, timeout_s: float) -> str:
-        """How a run ends: `done`, `late`, or `cut short`: it waits in vain, and is known to give up much later."""
-        until, known, still = perf_counter() + timeout_s, 0, 0
-        while (left := until - perf_counter()) > 0:
+    def _wait(self, program: subprocess.Popen[bytes], injection: FaultInjection, timeout_s: float) -> _End:
+        """Wait until the program exits, exceeds the time limit, or only waits for a response that never comes."""
+        deadline, count, unchanged = perf_counter() + timeout_s, 0, 0
+        while (left := deadline - perf_counter()) > 0:
             with suppress(subprocess.TimeoutExpired):
-                program.wait(min(_LOOK_S, left))
-                return "done"
-            if trial.is_silent:
+                program.wait(min(_POLL_INTERVAL_S, left))
+                return _End.EXITED
+            if injection.leaves_requests_open:
                 exchanges = self._exchanges()
-                still = still + 1 if _waits_patiently(exchanges) and len(exchanges) == known else 0
-                known = len(exchanges)
-                if still >= _LOOKS:
-                    return "cut short"
-        return "late"
+                is_unchanged = len(exchanges) == count and _waits_for_own_timeout(exchanges)
+                unchanged = unchanged + 1 if is_unchanged else 0
+                count = len(exchanges)
+                if unchanged >= _UNCHANGED_POLLS:
+                    return _End.CUT_SHORT
+        return _End.TIMED_OUT
 
     def _record(self, killed_after_s: float | None) -> Record:
-        exchanges = sorted(self._exchanges(), key=lambda each: each.received_at)
-        forged = {each.request_id for each in exchanges if "webhook=bad_signature" in each.directive}
+        exchanges = sorted(self._exchanges(), key=lambda exchange: exchange.received_at)
+        forged = {
+            exchange.request_id for exchange in exchanges if "webhook=bad_signature" in exchange.directive
+        }
         deliveries = [
             Delivery(
-                each["request_id"],
-                each["url"],
-                tuple(Attempt(attempt["at"], attempt["status"]) for attempt in each["attempts"]),
-                each["body"],
-                each["request_id"] in forged,
+                delivery["request_id"],
+                delivery["url"],
+                tuple(Attempt(attempt["at"], attempt["status"]) for attempt in delivery["attempts"]),
+                delivery["body"],
+                delivery["request_id"] in forged,
             )
-            for each in self._ask("GET", "/_mock/deliveries")["deliveries"]
+            for delivery in self._send("GET", "/_mock/deliveries")["deliveries"]
         ]
-        endpoints = {each.endpoint for each in exchanges if each.operation in ("submit", "run", "stream")}
-        fields = {each: self._fields(each) for each in sorted(endpoints)}
+        endpoints = {exchange.endpoint for exchange in exchanges if exchange.operation in CALLS}
+        fields = {endpoint: self._fields(endpoint) for endpoint in sorted(endpoints)}
         return Record(exchanges, deliveries, fields, killed_after_s)
 
     def _exchanges(self) -> list[Exchange]:
-        return [from_journal(each) for each in self._ask("GET", "/_mock/requests")["requests"]]
+        return [from_journal(record) for record in self._send("GET", "/_mock/requests")["requests"]]
 
     def _fields(self, endpoint: str) -> frozenset[str]:
-        """The fields of an endpoint's input, as its OpenAPI document has them; none when there is no such."""
+        """The input fields in the OpenAPI document of an endpoint; empty for an endpoint without a document."""
         name = endpoint.removesuffix("/stream")
         try:
-            document = self._ask("GET", f"/fal.ai/api/openapi/queue/openapi.json?endpoint_id={quote(name)}")
+            document = self._send("GET", f"/fal.ai/api/openapi/queue/openapi.json?endpoint_id={quote(name)}")
         except CheckError:
             return frozenset()
         body = document["paths"][f"/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
         schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
         return frozenset(schema["properties"])
 
-    def _ask(self, method: str, path: str, document: Any = None) -> Any:
+    def _send(self, method: str, path: str, document: Any = None) -> Any:
         body = None if document is None else json.dumps(document).encode()
         try:
-            with _direct.open(Request(self._base + path, body, method=method), timeout=60) as answer:
-                text = answer.read()
+            with _direct.open(Request(self._base + path, body, method=method), timeout=60) as response:
+                text = response.read()
         except HTTPError as error:
             raise CheckError(f"{method} {path}: {error.code} {error.read().decode()[:300]}") from None
         return json.loads(text) if text else None
 
 
-def _waits_patiently(exchanges: Iterable[Exchange]) -> bool:
-    waiting = [each for each in exchanges if each.is_open and fell_silent(each)]
-    return bool(waiting) and all(map(gives_up_by_itself, waiting))
+def _waits_for_own_timeout(exchanges: Iterable[Exchange]) -> bool:
+    """Whether requests without a response are open, all of clients that have a timeout of their own."""
+    waiting = [exchange for exchange in exchanges if exchange.is_open and has_no_response(exchange)]
+    return bool(waiting) and all(map(has_own_timeout, waiting))
 
 
 @contextmanager
-def opened(flags: Iterable[str] = ()) -> Iterator[ProgramRunner]:
-    """A bench, with its server; MOCK_FAL_… variables set that up further, as those of `mock-fal serve`."""
-    with started(["--retention", "100000", *flags]) as base:
+def program_runner(flags: Iterable[str] = ()) -> Iterator[ProgramRunner]:
+    """A ProgramRunner with its mock. MOCK_FAL_… variables configure the mock, as with `mock-fal serve`."""
+    with running_mock(["--retention", "100000", *flags]) as base:
         yield ProgramRunner(base, environment(base))
 
 
-def _end(program: subprocess.Popen[bytes]) -> None:
-    """End the program, and what it started."""
+def _terminate(program: subprocess.Popen[bytes]) -> None:
+    """End the program and its child processes."""
     if os.name != "posix":
         program.kill()
         program.wait()
@@ -168,7 +194,7 @@ def _end(program: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(program.pid, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
-        program.wait(_GRACE_S)
+        program.wait(_GRACE_PERIOD_S)
     with suppress(ProcessLookupError):
         os.killpg(program.pid, signal.SIGKILL)
     program.wait()

@@ -1,4 +1,4 @@
-"""Rules about asking again after an error."""
+"""Rules about retries after an error."""
 
 from __future__ import annotations
 
@@ -9,139 +9,151 @@ from typing import Final
 from mock_fal_contracts.exchanges import Exchange
 from mock_fal_contracts.usage_rules.record import (
     CALLS,
+    QueuedRequest,
     Record,
-    Request,
+    RequestKey,
+    answered_at,
     pauses_s,
     request_key,
     runs,
-    sent_at,
 )
 from mock_fal_contracts.usage_rules.rule import AUTHENTICATION, ERRORS, QUEUE_API, Finding, rule
 
-# So often in a row, with nothing else in between: no test suite, but somebody who does not give up.
-STUBBORN: Final = 5
+# The number of rejections in a row, with no other request in between, that counts as retrying for ever. A test suite
+# does not repeat a request that often.
+MAX_REJECTED: Final = 5
 
-# A storm: so many times in a row, each within this time of the refusal. With the official clients the sixth comes after
-# seconds: their pauses double, from 0.1 s (fal_client 1.0.3) and 1 s (@fal-ai/client 1.10.1).
-STORM: Final = 6
+# A retry storm: so many retries in a row, each within this time of the error. With the official clients the sixth
+# retry comes after seconds: their pauses double, from 0.1 s (fal_client 1.0.3) and 1 s (@fal-ai/client 1.10.1).
+STORM_RETRIES: Final = 6
 STORM_PAUSE_S: Final = 0.5
 
-# Retry-After counts as ignored when so many come one after the other, all within a tenth of what was asked for, and
-# the pauses don't grow either.
-IGNORED: Final = 3
+# Retry-After counts as ignored after so many retries in a row, all within a tenth of the stated time, whose pauses
+# don't grow either.
+IGNORED_RETRIES: Final = 3
 EARLY: Final = 0.1
-# The third pause of fal_client is at least 0.2 s and its first at most 0.15 s, by chance.
+# The pauses of fal_client are random: the third is at least 0.2 s and the first at most 0.15 s.
 GROWTH: Final = 1.1
 NOISE_S: Final = 0.03
 
 
-def _refused(record: Record, *statuses: int) -> list[Exchange]:
-    return [each for each in record.exchanges if each.status in statuses and each.operation != "download"]
+def _rejected(record: Record, *statuses: int) -> list[Exchange]:
+    return [
+        exchange
+        for exchange in record.exchanges
+        if exchange.status in statuses and exchange.operation != "download"
+    ]
 
 
-def _stubborn(record: Record, *statuses: int) -> Iterator[list[Exchange]]:
-    """The same question, refused again and again."""
-    for run in runs(record.tries):
-        refused = list(takewhile(lambda each: each.status in statuses, run))
-        if len(refused) >= STUBBORN:
-            yield refused
+def _rejected_runs(record: Record, *statuses: int) -> Iterator[list[Exchange]]:
+    """The runs of one request that was rejected at least MAX_REJECTED times."""
+    for run in runs(record.retry_candidates):
+        rejected = list(takewhile(lambda exchange: exchange.status in statuses, run))
+        if len(rejected) >= MAX_REJECTED:
+            yield rejected
 
 
 @rule(
     "refused-key",
-    "stops when its key is refused",
-    "401 and 403 stay: the key is wrong, the account locked, or a right is missing. Asking again changes nothing.",
+    "stops when its key is rejected",
+    "401 and 403 are permanent: the key is wrong, the account is locked, or a permission is missing. Retries can't "
+    "succeed.",
     f"{AUTHENTICATION}; seen live, 2025-26",
-    about="key was refused (--stress unknown-key does that)",
-    of=lambda record: _refused(record, 401, 403),
+    subject="key was rejected (--stress unknown-key does that)",
+    select=lambda record: _rejected(record, 401, 403),
 )
 def refused_key(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for run in _stubborn(record, 401, 403):
+    for run in _rejected_runs(record, 401, 403):
         yield Finding(
-            f"{run[0].method} {run[0].url} was asked {len(run)} times in a row, and refused each time with "
-            f"{run[0].status}; stop, and say so to whoever holds the key.",
+            f"{run[0].method} {run[0].url} was sent {len(run)} times in a row, and rejected each time with "
+            f"{run[0].status}; stop, and report the error.",
             tuple(run),
         )
 
 
 @rule(
     "not-found",
-    "stops when there is nothing",
-    "404 stays: the request is unknown or its result has expired, or there is no such app.",
+    "stops when it gets a 404",
+    "404 is permanent: the request is unknown, its result has expired, or the app does not exist.",
     f"{QUEUE_API}; seen live, 2026",
-    about="answer was 404 (--stress gone does that)",
-    of=lambda record: _refused(record, 404),
+    subject="response was 404 (--stress gone does that)",
+    select=lambda record: _rejected(record, 404),
 )
 def not_found(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for run in _stubborn(record, 404):
+    for run in _rejected_runs(record, 404):
         yield Finding(
-            f"{run[0].method} {run[0].url} was asked {len(run)} times in a row, and was 404 each time; treat it as "
-            "the end.",
+            f"{run[0].method} {run[0].url} was sent {len(run)} times in a row, and answered 404 each time; treat it "
+            "as final.",
             tuple(run),
         )
 
 
-def _invalid(record: Record) -> list[Exchange]:
-    told = [each for each in record.exchanges_of("result", "run", "stream") if each.status == 422]
+def _validation_errors(record: Record) -> list[Exchange]:
+    errors = [
+        exchange for exchange in record.exchanges_of("result", "run", "stream") if exchange.status == 422
+    ]
     return [
-        each
-        for each in told
-        if (each.response_header("x-fal-needs-retry") or "false").lower() in ("false", "0")
+        error
+        for error in errors
+        if (error.response_header("x-fal-needs-retry") or "false").lower() in ("false", "0")
     ]
 
 
 @rule(
     "refused-input",
-    "does not repeat an input that was refused",
-    "422 is about the input; the same input is refused again. X-Fal-Needs-Retry says what is worth another try.",
+    "does not resend a rejected input",
+    "A 422 is an error in the input, which is rejected again. X-Fal-Needs-Retry marks the errors that are worth a "
+    "retry.",
     ERRORS,
-    about="input was refused (--stress refused does that)",
-    of=_invalid,
+    subject="input was rejected (--stress refused does that)",
+    select=_validation_errors,
 )
 def refused_input(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    for run in _repeated_calls(record, {id(each) for each in exchanges}):
+    for run in _repeated_calls(record, {id(exchange) for exchange in exchanges}):
         yield Finding(
-            f"the same input was sent {len(run)} times to {run[0].endpoint}, and refused each time with 422; change "
-            "the input, or give up.",
+            f"the same input was sent {len(run)} times to {run[0].endpoint}, and rejected each time with 422; change "
+            "the input, or stop.",
             tuple(run),
         )
 
 
-def _repeated_calls(record: Record, refused: set[int]) -> Iterator[list[Exchange]]:
-    """Calls with the same input, one after the other, whose result is among the refused."""
-    ends = {each.submission.request_id: _end(each) for each in record.requests}
+def _repeated_calls(record: Record, rejected: set[int]) -> Iterator[list[Exchange]]:
+    """Calls in a row with the same input, whose results are among the rejected ones."""
+    results = {request.submission.request_id: _last_result(request) for request in record.requests}
     run: list[Exchange] = []
-    for each in record.tries:
-        if each.operation not in CALLS:
+    for call in record.retry_candidates:
+        if call.operation not in CALLS:
             continue
-        end = ends.get(each.request_id) if each.operation == "submit" else each
-        hopeless = end is not None and id(end) in refused
-        goes_on = run and request_key(run[-1]) == request_key(each) and each.received_at >= sent_at(run[-1])
-        if not (hopeless and goes_on):
-            if len(run) >= STUBBORN:
+        result = results.get(call.request_id) if call.operation == "submit" else call
+        is_rejected = result is not None and id(result) in rejected
+        continues_run = (
+            run and request_key(run[-1]) == request_key(call) and call.received_at >= answered_at(run[-1])
+        )
+        if not (is_rejected and continues_run):
+            if len(run) >= MAX_REJECTED:
                 yield run
             run = []
-        if hopeless:
-            run.append(each)
-    if len(run) >= STUBBORN:
+        if is_rejected:
+            run.append(call)
+    if len(run) >= MAX_REJECTED:
         yield run
 
 
-def _end(request: Request) -> Exchange | None:
+def _last_result(request: QueuedRequest) -> Exchange | None:
     results = request.exchanges_of("result")
     return results[-1] if results else None
 
 
 def _repeated_requests(record: Record) -> list[list[Exchange]]:
-    """All that was asked more than once, each question apart, as far as nobody asked it side by side."""
-    apart: dict[object, list[Exchange]] = {}
-    for each in record.tries:
-        apart.setdefault(request_key(each), []).append(each)
-    return [group for group in apart.values() if len(group) > 1 and min(pauses_s(group)) >= 0]
+    """The requests that were sent more than once, grouped by request, without those that overlap."""
+    groups: dict[RequestKey, list[Exchange]] = {}
+    for exchange in record.retry_candidates:
+        groups.setdefault(request_key(exchange), []).append(exchange)
+    return [group for group in groups.values() if len(group) > 1 and min(pauses_s(group)) >= 0]
 
 
-def _waits(record: Record) -> list[Exchange]:
-    return [each for each in record.exchanges if _retry_after_s(each) >= 1]
+def _has_retry_after(exchange: Exchange) -> bool:
+    return _retry_after_s(exchange) >= 1
 
 
 def _retry_after_s(exchange: Exchange) -> float:
@@ -151,43 +163,45 @@ def _retry_after_s(exchange: Exchange) -> float:
 
 @rule(
     "retry-after",
-    "waits when it is told to",
-    "Who is refused with Retry-After waits so many seconds, or at least longer from try to try.",
+    "obeys Retry-After",
+    "After an error with Retry-After, a client waits that many seconds, or at least increases its pauses.",
     "RFC 9110, section 10.2.3; fal_client 1.0.3 and @fal-ai/client 1.10.1 double their pauses",
-    about="answer said Retry-After (--stress busy does that)",
-    of=_waits,
+    subject="response had Retry-After (--stress busy does that)",
+    select=lambda record: [exchange for exchange in record.exchanges if _has_retry_after(exchange)],
 )
 def retry_after(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
     for group in _repeated_requests(record):
-        refused = list(takewhile(lambda each: _retry_after_s(each) >= 1, group))
-        tries = group[: len(refused) + 1]
-        pauses = pauses_s(tries)
-        wanted = _retry_after_s(group[0])
-        early = len(pauses) >= IGNORED and max(pauses) < wanted * EARLY
-        if early and pauses[-1] < pauses[0] * GROWTH + NOISE_S:
+        rejected = list(takewhile(_has_retry_after, group))
+        attempts = group[: len(rejected) + 1]
+        pauses = pauses_s(attempts)
+        expected = _retry_after_s(group[0])
+        is_early = len(pauses) >= IGNORED_RETRIES and max(pauses) < expected * EARLY
+        if is_early and pauses[-1] < pauses[0] * GROWTH + NOISE_S:
             yield Finding(
-                f"{group[0].status} said Retry-After: {wanted:.0f}, and the same question came back {len(pauses)} "
-                f"times, each after at most {max(pauses):.2f} s; wait as long as the answer says.",
-                tuple(tries),
+                f"after {group[0].status} with Retry-After: {expected:.0f} the request was sent {len(pauses)} times "
+                f"more, with pauses of at most {max(pauses):.2f} s; wait as long as Retry-After says.",
+                tuple(attempts),
             )
 
 
 @rule(
     "backoff",
-    "waits longer from try to try",
-    "429 and 5xx pass with time: wait before the next try, and each time longer.",
+    "increases its pauses between retries",
+    "429 and 5xx are temporary: wait before a retry, and longer before each further one.",
     f"{ERRORS}; fal_client 1.0.3; @fal-ai/client 1.10.1",
-    about="answer was a temporary refusal (--stress broken does that)",
-    of=lambda record: [each for each in record.exchanges if each.status in (408, 429) or each.status >= 500],
+    subject="response was a temporary error (--stress broken does that)",
+    select=lambda record: [
+        exchange for exchange in record.exchanges if exchange.status in (408, 429) or exchange.status >= 500
+    ],
 )
 def backoff(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
-    refused = {id(each) for each in exchanges}
+    errors = {id(exchange) for exchange in exchanges}
     for group in _repeated_requests(record):
-        tries = list(takewhile(lambda each: id(each) in refused, group))
-        pauses = pauses_s(tries)
-        if len(pauses) >= STORM and max(pauses) < STORM_PAUSE_S:
+        attempts = list(takewhile(lambda exchange: id(exchange) in errors, group))
+        pauses = pauses_s(attempts)
+        if len(pauses) >= STORM_RETRIES and max(pauses) < STORM_PAUSE_S:
             yield Finding(
-                f"{tries[0].method} {tries[0].url} was asked {len(tries)} times, always within {max(pauses):.2f} s of "
-                f"a {tries[0].status}; wait, and each time longer.",
-                tuple(tries),
+                f"{attempts[0].method} {attempts[0].url} was sent {len(attempts)} times, each within "
+                f"{max(pauses):.2f} s of a {attempts[0].status}; wait before a retry, and longer each time.",
+                tuple(attempts),
             )

@@ -1,4 +1,4 @@
-"""A rule of the verdict: a pure function of what a program asked in one run."""
+"""Usage rules: a rule is a pure function of the requests that a program sent in one run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mock_fal_contracts.exchanges import Exchange
 from mock_fal_contracts.results import Case, Evidence
 from mock_fal_contracts.usage_rules.record import Record
 
-# Exchanges that are shown of one finding: the first ones, and the last.
-_SHOWN: Final = 5
+# The number of exchanges shown for one finding: the first ones, and the last.
+_MAX_EVIDENCE: Final = 5
 
-# Where the rules come from. What fal says of each stands with the rule.
+# The sources of the rules. Each rule states what its source says.
 QUEUE_API: Final = "fal's Queue API documentation, 2026"
 ERRORS: Final = "fal's documentation of errors, 2026"
 WEBHOOKS: Final = "fal's documentation of webhooks, 2026"
@@ -24,41 +24,44 @@ OPENAPI: Final = "the OpenAPI document of each model, 2026"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong, with what to do about it, and the exchanges that show it."""
+    """One violation of a rule: what is wrong, how to fix it, and the exchanges that show it."""
 
     message: str
     exchanges: tuple[Exchange, ...] = ()
 
     @property
     def evidence(self) -> Iterator[Evidence]:
-        """The exchanges as text, not all of them when there are many."""
+        """The exchanges as text, without the middle ones when there are many."""
         total = len(self.exchanges)
-        for number, each in enumerate(self.exchanges, 1):
-            if number < _SHOWN or number == total:
-                directive = f"; the mock was told: {each.directive}" if each.directive else ""
-                yield each.evidence(f"exchange {number} of {total}{directive}")
+        for number, exchange in enumerate(self.exchanges, 1):
+            if number < _MAX_EVIDENCE or number == total:
+                directive = f"; injected fault: {exchange.directive}" if exchange.directive else ""
+                yield exchange.evidence(f"exchange {number} of {total}{directive}")
 
 
-Subjects = Callable[[Record], Sequence[Any]]
-Judge = Callable[[Record, Sequence[Any]], Iterable[Finding]]
+Select = Callable[[Record], Sequence[Any]]
+Find = Callable[[Record, Sequence[Any]], Iterable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`subjects` picks what a rule looks at; where there is none, nothing is judged. `about` says what that is."""
+    """`select` picks what the rule applies to, and `find` yields its violations.
+
+    `subject` describes the selection; it completes "no …" when the selection is empty.
+    """
 
     case: Case
-    about: str
-    subjects: Subjects
-    judge: Judge
+    subject: str
+    select: Select
+    find: Find
 
 
 def rule(
-    id: str, title: str, requirement: str, source: str, *, about: str, of: Subjects
-) -> Callable[[Judge], Rule]:
-    """Make a rule of a function that yields what is wrong with the subjects."""
+    id: str, title: str, requirement: str, source: str, *, subject: str, select: Select
+) -> Callable[[Find], Rule]:
+    """Make a rule of a function that yields the violations among the selected items."""
 
-    def made(judge: Judge) -> Rule:
-        return Rule(Case(f"verdict.{id}", title, requirement, source), about, of, judge)
+    def decorate(find: Find) -> Rule:
+        return Rule(Case(f"usage.{id}", title, requirement, source), subject, select, find)
 
-    return made
+    return decorate

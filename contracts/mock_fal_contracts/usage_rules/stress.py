@@ -1,4 +1,4 @@
-"""What can go wrong while a program runs: one run for each trial, with rules of the scenario that make it happen."""
+"""The fault injections of `--stress`: the program is run once more for each, under rules of the scenario."""
 
 from __future__ import annotations
 
@@ -10,51 +10,56 @@ from mock_fal_contracts.target import CheckError
 from mock_fal_contracts.usage_rules.record import CALLS, Record
 
 
-def _always(baseline: Record) -> bool:
-    return bool(baseline.calls)
+def _calls_models(first_run: Record) -> bool:
+    return bool(first_run.calls)
 
 
-def _with_webhook(baseline: Record) -> bool:
-    return bool(baseline.deliveries)
+def _receives_webhooks(first_run: Record) -> bool:
+    return bool(first_run.deliveries)
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One kind of trouble. `rules` are what the mock is told; `fits` says of the calm run whether it makes sense.
+class FaultInjection:
+    """One kind of injected fault. `rules` are the rules of the scenario that inject it.
 
-    `says` goes on after "when".
+    `description` completes "when …". `applies_to` takes the record of the first run, without injected faults.
     """
 
     name: str
-    says: str
+    description: str
     rules: Sequence[Mapping[str, Any]]
-    fits: Callable[[Record], bool] = _always
+    applies_to: Callable[[Record], bool] = _calls_models
 
     @property
-    def is_silent(self) -> bool:
-        """Whether some answers never come."""
+    def leaves_requests_open(self) -> bool:
+        """Whether some requests never get a response."""
         return any(rule.get("connection") == "hang" for rule in self.rules)
 
 
-BASELINE: Final = Trial("calm", "nothing goes wrong", [])
+# The first run of every program.
+NO_FAULTS: Final = FaultInjection("none", "no fault is injected", [])
 
-TRIALS: Final = (
-    Trial("refused", "every input is refused with 422", [{"error": "content_policy_violation"}]),
-    Trial(
-        "broken", "every runner fails: COMPLETED with an error, and 500", [{"error": "runner_server_error"}]
+FAULT_INJECTIONS: Final = (
+    FaultInjection("refused", "every input is rejected with 422", [{"error": "content_policy_violation"}]),
+    FaultInjection(
+        "broken",
+        "every run fails: COMPLETED with an error, and the result is 500",
+        [{"error": "runner_server_error"}],
     ),
-    Trial(
-        "unknown-key", "the key is refused with 401", [{"account": "unknown", "at": step} for step in CALLS]
+    FaultInjection(
+        "unknown-key",
+        "the key is rejected with 401",
+        [{"account": "unknown", "operation": operation} for operation in CALLS],
     ),
-    Trial("gone", "results have expired: 404", [{"result": "expired"}]),
-    Trial(
+    FaultInjection("gone", "results have expired: 404", [{"result": "expired"}]),
+    FaultInjection(
         "busy",
-        "the first three calls are refused: 429, Retry-After: 2",
+        "the first three calls are rejected with 429 and Retry-After: 2",
         [{"status": 429, "retry_after": 2, "times": 3}],
     ),
-    Trial(
+    FaultInjection(
         "silent",
-        "status and result are never answered, nor the first direct call",
+        "status, result and the first direct call get no response",
         [
             {"connection": "hang", "operation": "status"},
             {"connection": "hang", "operation": "result"},
@@ -62,18 +67,22 @@ TRIALS: Final = (
             {"connection": "hang", "operation": "stream", "times": 1},
         ],
     ),
-    Trial("duplicate", "webhooks come twice", [{"webhook": "duplicate"}], _with_webhook),
-    Trial("forged", "webhooks have a bad signature", [{"webhook": "bad_signature"}], _with_webhook),
+    FaultInjection(
+        "duplicate", "webhooks are delivered twice", [{"webhook": "duplicate"}], _receives_webhooks
+    ),
+    FaultInjection(
+        "forged", "webhooks have an invalid signature", [{"webhook": "bad_signature"}], _receives_webhooks
+    ),
 )
 
 
-def chosen(names: str) -> Sequence[Trial]:
-    """The trials of `--stress`: `all`, or names with commas between them; nothing for none. Raises CheckError."""
+def selected(names: str) -> Sequence[FaultInjection]:
+    """The fault injections of `--stress`: `all`, or names separated by commas; none for "". Raises CheckError."""
     if not names:
         return ()
-    known = {each.name: each for each in TRIALS}
-    wanted = list(known) if names == "all" else [name.strip() for name in names.split(",")]
-    for name in wanted:
+    known = {injection.name: injection for injection in FAULT_INJECTIONS}
+    chosen = list(known) if names == "all" else [name.strip() for name in names.split(",")]
+    for name in chosen:
         if name not in known:
-            raise CheckError(f"--stress {name!r}: expected {', '.join(known)}, or nothing for all of them")
-    return [known[name] for name in wanted]
+            raise CheckError(f"--stress {name!r}: expected {', '.join(known)}; without a value, all of them")
+    return [known[name] for name in chosen]

@@ -1,4 +1,4 @@
-"""Rules about receiving webhooks: what the receiver answered, and what the program did with a delivery."""
+"""Rules about receiving webhooks: the responses of the receiver, and the effects of a delivery."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from mock_fal_contracts.usage_rules.rule import WEBHOOKS, Finding, rule
 
 JWKS: Final = "/.well-known/jwks.json"
 
-# What a receiver says that takes a signature for wrong. 409, 404 or 5xx may have other reasons.
-_REFUSALS: Final = (400, 401, 403)
+# The statuses with which a receiver rejects a signature. 409, 404 or 5xx may have other reasons.
+_REJECTIONS: Final = (400, 401, 403)
 
 
-def _genuine(record: Record) -> list[Delivery]:
-    return [each for each in record.deliveries if not each.is_forged and _was_answered(each)]
+def _answered(record: Record, *, forged: bool) -> list[Delivery]:
+    return [
+        delivery for delivery in record.deliveries if delivery.is_forged == forged and _has_response(delivery)
+    ]
 
 
-def _was_answered(delivery: Delivery) -> bool:
-    return any(each.status is not None for each in delivery.attempts)
+def _has_response(delivery: Delivery) -> bool:
+    return any(attempt.status is not None for attempt in delivery.attempts)
 
 
 @rule(
@@ -29,98 +31,103 @@ def _was_answered(delivery: Delivery) -> bool:
     "The signature is Ed25519, in hex, over request id, user id, timestamp and the SHA-256 of the body, with a key of "
     f"rest.fal.ai{JWKS}. There is no shared secret, and so no HMAC.",
     WEBHOOKS,
-    about="genuine webhook was answered",
-    of=_genuine,
+    subject="valid webhook was answered",
+    select=lambda record: _answered(record, forged=False),
 )
 def webhook_signature(record: Record, deliveries: Sequence[Delivery]) -> Iterator[Finding]:
-    asked_keys = any(each.path == JWKS for each in record.exchanges)
-    for each in deliveries:
-        refusals = [attempt.status for attempt in each.attempts if attempt.status in _REFUSALS]
-        if refusals and not each.taken:
-            why = (
-                "although it had fetched the keys: check what is signed, with the body's own bytes."
-                if asked_keys
-                else f"and it never fetched the keys from https://rest.fal.ai{JWKS}. Is it HMAC that it looks for?"
+    fetched_keys = any(exchange.path == JWKS for exchange in record.exchanges)
+    for delivery in deliveries:
+        rejections = [attempt.status for attempt in delivery.attempts if attempt.status in _REJECTIONS]
+        if rejections and not delivery.accepted:
+            cause = (
+                "although it had fetched the keys: check the signed message, and hash the raw bytes of the body."
+                if fetched_keys
+                else f"and it never fetched the keys from https://rest.fal.ai{JWKS}. Does it expect an HMAC?"
             )
             yield Finding(
-                f"{each.url} refused a genuine webhook with {refusals[0]}, {why}",
-                _submission(record, each),
+                f"{delivery.url} rejected a valid webhook with {rejections[0]}, {cause}",
+                _submission(record, delivery),
             )
 
 
 @rule(
     "webhook-forged",
-    "refuses webhooks with a bad signature",
-    "Everybody can post to a webhook's address: what is not signed by fal is refused.",
+    "rejects webhooks with an invalid signature",
+    "Anybody can POST to the URL of a webhook: a request that fal did not sign is rejected.",
     WEBHOOKS,
-    about="webhook with a bad signature was answered (--stress forged sends one)",
-    of=lambda record: [each for each in record.deliveries if each.is_forged and _was_answered(each)],
+    subject="webhook with an invalid signature was answered (--stress forged sends one)",
+    select=lambda record: _answered(record, forged=True),
 )
 def webhook_forged(record: Record, deliveries: Sequence[Delivery]) -> Iterator[Finding]:
-    for each in deliveries:
-        if each.taken:
+    for delivery in deliveries:
+        if delivery.accepted:
             yield Finding(
-                f"{each.url} answered {each.taken[0].status} to a webhook whose signature is wrong; verify it with the "
-                f"keys of https://rest.fal.ai{JWKS} and refuse what does not fit.",
-                _submission(record, each),
+                f"{delivery.url} answered {delivery.accepted[0].status} to a webhook with an invalid signature; "
+                f"verify it with the keys of https://rest.fal.ai{JWKS} and reject it if none fits.",
+                _submission(record, delivery),
             )
 
 
 @rule(
     "webhook-redirect",
-    "answers webhooks itself",
-    "A redirect is a final failure: the webhook is not tried again.",
+    "answers webhooks without a redirect",
+    "A redirect is a final failure: the webhook is not sent again.",
     WEBHOOKS,
-    about="webhook was answered",
-    of=lambda record: [each for each in record.deliveries if _was_answered(each)],
+    subject="webhook was answered",
+    select=lambda record: [delivery for delivery in record.deliveries if _has_response(delivery)],
 )
 def webhook_redirect(record: Record, deliveries: Sequence[Delivery]) -> Iterator[Finding]:
-    for each in deliveries:
-        codes = [
-            attempt.status for attempt in each.attempts if attempt.status and 300 <= attempt.status < 400
+    for delivery in deliveries:
+        redirects = [
+            attempt.status for attempt in delivery.attempts if attempt.status and 300 <= attempt.status < 400
         ]
-        if codes:
+        if redirects:
             yield Finding(
-                f"{each.url} answered {codes[0]}, and the webhook is lost; give fal the address behind the redirect.",
-                _submission(record, each),
+                f"{delivery.url} answered {redirects[0]}, and the webhook is lost; submit with the URL behind the "
+                "redirect.",
+                _submission(record, delivery),
             )
 
 
 @rule(
     "webhook-duplicate",
-    "acts once on a webhook that comes twice",
-    "Deliveries can come more than once: remember request_id, and do the work once.",
+    "processes a webhook once, even if it is delivered twice",
+    "A webhook can be delivered more than once: remember its request_id, and process it once.",
     WEBHOOKS,
-    about="webhook came twice and led to something (--stress duplicate sends it twice)",
-    of=lambda record: [
-        each for each in record.deliveries if len(each.taken) > 1 and list(_effects(record, each))
+    subject="webhook was delivered twice and had an effect (--stress duplicate sends it twice)",
+    select=lambda record: [
+        delivery
+        for delivery in record.deliveries
+        if len(delivery.accepted) > 1 and list(_effects(record, delivery))
     ],
 )
 def webhook_duplicate(record: Record, deliveries: Sequence[Delivery]) -> Iterator[Finding]:
-    for each in deliveries:
-        seen: dict[Any, list[Exchange]] = {}
-        for effect in _effects(record, each):
-            seen.setdefault((request_key(effect), effect.request_header("range")), []).append(effect)
-        for effects in seen.values():
-            if len(effects) >= len(each.taken):
-                first = effects[0]
+    for delivery in deliveries:
+        count = len(delivery.accepted)
+        groups: dict[Any, list[Exchange]] = {}
+        for effect in _effects(record, delivery):
+            groups.setdefault((request_key(effect), effect.request_header("range")), []).append(effect)
+        for effects in groups.values():
+            if len(effects) >= count:
                 yield Finding(
-                    f"the webhook of request {each.request_id} was taken {len(each.taken)} times, and each time the "
-                    f"program asked for {first.method} {first.url}; skip a request_id that you have seen.",
-                    (*_submission(record, each), *effects),
+                    f"the webhook of request {delivery.request_id} was accepted {count} times, and each time the "
+                    f"program sent {effects[0].method} {effects[0].url}; skip a request_id that was processed before.",
+                    (*_submission(record, delivery), *effects),
                 )
 
 
 def _effects(record: Record, delivery: Delivery) -> Iterator[Exchange]:
-    """What the program asked after the first delivery that has to do with it: its files, its result, what follows."""
-    began = delivery.taken[0].at
-    files = list(_urls(delivery.body))
-    for each in record.exchanges:
-        about = each.request_id == delivery.request_id and each.operation == "result"
-        read = each.operation == "download" and any(each.host + each.path in file for file in files)
-        sent = any(file.encode() in each.request_body for file in files)
-        if each.at >= began and (about or read or sent):
-            yield each
+    """The requests after the first delivery that concern it: for its files, for its result, or with its file URLs."""
+    delivered_at = delivery.accepted[0].at
+    urls = list(_urls(delivery.body))
+    for exchange in record.exchanges:
+        reads_result = exchange.request_id == delivery.request_id and exchange.operation == "result"
+        downloads = exchange.operation == "download" and any(
+            exchange.host + exchange.path in url for url in urls
+        )
+        sends_url = any(url.encode() in exchange.request_body for url in urls)
+        if exchange.at >= delivered_at and (reads_result or downloads or sends_url):
+            yield exchange
 
 
 def _urls(document: Any) -> Iterator[str]:
@@ -133,4 +140,6 @@ def _urls(document: Any) -> Iterator[str]:
 
 
 def _submission(record: Record, delivery: Delivery) -> tuple[Exchange, ...]:
-    return tuple(each for each in record.exchanges_of("submit") if each.request_id == delivery.request_id)
+    return tuple(
+        exchange for exchange in record.exchanges_of("submit") if exchange.request_id == delivery.request_id
+    )

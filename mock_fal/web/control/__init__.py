@@ -1,1 +1,1 @@
-"""Our own address: the control API `/_mock/…`, and the page for people."""
+"""mock-fal's own address: the control API `/_mock/…`, and the web UI."""

@@ -1,4 +1,4 @@
-"""Our own API, `/_mock/…`: what a test sees and moves. On our own address only, for this machine's programs only."""
+"""The control API `/_mock/…` and the web UI, on mock-fal's own address, for programs on this machine only."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mock_fal.emulator import Emulator
 from mock_fal.web.control import clock, journal, scenario, spec
 from mock_fal.web.control.web_ui import page
-from mock_fal.web.control.wire import Refusal, emulator, refused
+from mock_fal.web.control.wire import ControlError, emulator, error_response
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Exports(Protocol):
-    """Opens the gateway, if it is not open, and tells the variables that lead a program there."""
+class OpenGateway(Protocol):
+    """Opens the gateway if it is closed, and returns its addresses and settings."""
 
     def __call__(self) -> Awaitable[dict[str, Any]]: ...
 
 
-async def _inspector(request: Request) -> Response:
+async def _web_ui(request: Request) -> Response:
     return page(emulator(request), request.query_params.get("key"))
 
 
 async def _gateway(request: Request) -> Response:
-    exports: Exports = request.app.state.exports
-    return JSONResponse(await exports())
+    open_gateway: OpenGateway = request.app.state.open_gateway
+    return JSONResponse(await open_gateway())
 
 
-# Each handler gets a Request, finds the `emulator` by it, and raises `Refusal` for what it can't do.
+# Path -> method -> handler. A handler raises `ControlError` for a request that it cannot process.
 ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
-    "/": {"GET": _inspector},
+    "/": {"GET": _web_ui},
     "/_mock/health": {"GET": clock.health},
     "/_mock/requests": {"GET": journal.requests, "DELETE": journal.reset},
     "/_mock/requests.har": {"GET": journal.archive},
@@ -59,18 +59,18 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
 }
 
 
-def control(emulator: Emulator, exports: Exports, started_at: float) -> ASGIApp:
-    """The application behind our own address; `started_at` is a moment of the steady time."""
+def control(emulator: Emulator, open_gateway: OpenGateway, started_at: float) -> ASGIApp:
+    """The application at mock-fal's own address. `started_at` is a `steady_time()`."""
     routes = [Route(path, _by_method(handlers), methods=list(handlers)) for path, handlers in ROUTES.items()]
-    app = Starlette(routes=routes, exception_handlers={404: _lost, Refusal: _refusal})
+    app = Starlette(routes=routes, exception_handlers={404: _not_found, ControlError: _control_error})
     app.state.emulator = emulator
-    app.state.exports = exports
+    app.state.open_gateway = open_gateway
     app.state.started_at = started_at
-    return _guarded(app)
+    return _local_only(app)
 
 
 def _by_method(handlers: Mapping[str, Handler]) -> Handler:
-    """The one of an address's handlers that a request's method asks for; HEAD is a GET without its body."""
+    """A handler that selects one of `handlers` by method. HEAD uses the one of GET."""
 
     async def handle(request: Request) -> Response:
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
@@ -78,31 +78,31 @@ def _by_method(handlers: Mapping[str, Handler]) -> Handler:
     return handle
 
 
-async def _refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
-    return refused(error.status, error.detail)
+async def _control_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ControlError)
+    return error_response(error.status, error.detail)
 
 
-def _guarded(app: ASGIApp) -> ASGIApp:
-    """Refuses pages of other sites: by their Origin, and by a Host that is not this machine's (DNS rebinding)."""
+def _local_only(app: ASGIApp) -> ASGIApp:
+    """Rejects requests of other sites: by Origin, and by a public name in Host (DNS rebinding)."""
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         host = request.headers.get("host", "")
         origin = request.headers.get("origin")
-        if not _is_ours(host) or (origin is not None and _split(origin).netloc != host):
-            refusal = refused(
-                403, f"the control API answers local programs only; Host {host!r}, Origin {origin!r}"
+        if not _is_local(host) or (origin is not None and _split(origin).netloc != host):
+            response = error_response(
+                403, f"the control API accepts local requests only; Host is {host!r}, Origin is {origin!r}"
             )
-            await refusal(scope, receive, send)
+            await response(scope, receive, send)
             return
         await app(scope, receive, send)
 
     return guard
 
 
-def _is_ours(host: str) -> bool:
-    """Whether no public name can be behind a Host: an address, a name without dots, or *.localhost."""
+def _is_local(host: str) -> bool:
+    """Whether a Host cannot be a public name: it is an IP address, has no dots, or ends in .localhost or .internal."""
     name = _split(f"//{host}").hostname or ""
     try:
         ip_address(name)
@@ -112,16 +112,16 @@ def _is_ours(host: str) -> bool:
 
 
 def _split(address: str) -> SplitResult:
-    """The parts of an address; of what is none, parts that are nobody's."""
+    """The parts of a URL. An invalid one gets a host that is never local."""
     try:
         return urlsplit(address)
     except ValueError:
-        return urlsplit("//no.address")
+        return urlsplit("//invalid.url")
 
 
-async def _lost(request: Request, error: Exception) -> Response:
+async def _not_found(request: Request, error: Exception) -> Response:
     return PlainTextResponse(
-        f"mock-fal: nothing at {request.scope['path']}. Hosts of fal are reached as /queue.fal.run/…, "
-        "/fal.run/…; the control API is at /_mock/…\n",
+        f"mock-fal: no route {request.scope['path']}. fal's hosts are at /queue.fal.run/…, /fal.run/…; "
+        "the control API is at /_mock/…\n",
         404,
     )

@@ -1,4 +1,4 @@
-"""`/_mock/health` and `/_mock/clock`: whether we are there, what time it is, and the moving of it."""
+"""`/_mock/health` and `/_mock/clock`: version, uptime and emulated time, which tests can advance."""
 
 from __future__ import annotations
 
@@ -9,46 +9,48 @@ from starlette.responses import JSONResponse, Response
 
 import mock_fal
 from mock_fal.clock import ManualClock, steady_time
-from mock_fal.web.control.wire import Refusal, document, emulator
+from mock_fal.web.control.wire import ControlError, document, emulator
 
-# The last second that a date can name; the clock is not moved behind it.
-DOOMSDAY: Final = 253_402_300_799
+# The last second that `datetime` can represent, in Unix seconds.
+MAX_TIME: Final = 253_402_300_799
 
-_SPAN: Final = '{"seconds": 10}, with 0 or more seconds'
+_EXPECTED: Final = '{"seconds": 10}, with 0 or more seconds'
 
 
 async def health(request: Request) -> Response:
-    its = emulator(request)
+    settings, now = emulator(request).settings, emulator(request).clock.now()
     return JSONResponse(
         {
             "status": "ok",
             "version": mock_fal.__version__,
             "uptime_s": steady_time() - request.app.state.started_at,
-            "clock": its.settings.clock,
-            "now": its.clock.now(),
+            "clock": settings.clock,
+            "now": now,
         }
     )
 
 
 async def clock(request: Request) -> Response:
-    its = emulator(request)
-    return JSONResponse({"clock": its.settings.clock, "speed": its.settings.speed, "now": its.clock.now()})
+    settings, now = emulator(request).settings, emulator(request).clock.now()
+    return JSONResponse({"clock": settings.clock, "speed": settings.speed, "now": now})
 
 
 async def advance(request: Request) -> Response:
     clock = emulator(request).clock
     if not isinstance(clock, ManualClock):
-        raise Refusal(409, "this clock moves by itself; start with --clock manual or auto-advance")
-    span = await document(request, _SPAN)
+        raise ControlError(
+            409, "the system clock cannot be advanced; start with --clock manual or --clock auto-advance"
+        )
+    body = await document(request, _EXPECTED)
     try:
-        if isinstance(span["seconds"], bool):
-            raise TypeError(f"{span['seconds']} is no number")
-        seconds = float(span["seconds"])
-        if clock.now() + seconds > DOOMSDAY:
-            raise ValueError("that is after the year 9999")
+        if isinstance(body["seconds"], bool):
+            raise TypeError(f"{body['seconds']} is not a number")
+        seconds = float(body["seconds"])
+        if clock.now() + seconds > MAX_TIME:
+            raise ValueError("the new time is after the year 9999")
         clock.advance(seconds)
     except KeyError:
-        raise Refusal(422, f"expected {_SPAN}; 'seconds' is missing") from None
+        raise ControlError(422, f"expected {_EXPECTED}; 'seconds' is missing") from None
     except (ValueError, TypeError, OverflowError) as error:
-        raise Refusal(422, f"expected {_SPAN}: {error}") from None
+        raise ControlError(422, f"expected {_EXPECTED}: {error}") from None
     return JSONResponse({"now": clock.now()})

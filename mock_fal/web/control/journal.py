@@ -1,4 +1,4 @@
-"""`/_mock/requests` and its kin: what happened, for a test to read and to forget."""
+"""`/_mock/requests`, deliveries, files and metrics: what the server recorded, to read and to reset."""
 
 from __future__ import annotations
 
@@ -14,45 +14,44 @@ from starlette.responses import Response
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
 from mock_fal.journal.exchanges import OPERATIONS, Exchange, RawHeaders
-from mock_fal.journal.har import har, response_bytes, text
+from mock_fal.journal.har import body_text, har, response_size
 from mock_fal.requests.outcome import is_deeper
 from mock_fal.requests.state import State, state
-from mock_fal.web.control.wire import Refusal, emulator, query, response
+from mock_fal.web.control.wire import ControlError, emulator, query, response
 
 if TYPE_CHECKING:
     from mock_fal.files.listing import StoredFile
     from mock_fal.webhooks.outbox import Delivery
 
-# What lies deeper is shown as the text that it came as: more levels can be read than written.
+# JSON bodies that are nested deeper are returned as text: `json` can parse deeper nesting than it can write.
 MAX_DEPTH: Final = 100
 
 Filter = Callable[[Emulator, Exchange, str], bool]
 
-# What `?name=value` lets through. `since` is the id of an exchange: those behind it.
+# Query parameter -> whether an exchange matches its value. `since` is the id of an exchange and matches later ones.
 _FILTERS: Final[Mapping[str, Filter]] = {
-    "key": lambda its, each, value: each.tenant == value,
-    "endpoint": lambda its, each, value: fnmatchcase(each.endpoint or "", value),
-    "operation": lambda its, each, value: each.operation == value,
-    "state": lambda its, each, value: _state(its, each) == value,
-    "method": lambda its, each, value: each.method == value.upper(),
-    "host": lambda its, each, value: each.host == value.lower(),
-    "status": lambda its, each, value: _fits(each.status, value),
-    "request_id": lambda its, each, value: each.request_id == value,
-    "since": lambda its, each, value: each.number > int(value),
+    "key": lambda emulator, exchange, value: exchange.tenant == value,
+    "endpoint": lambda emulator, exchange, value: fnmatchcase(exchange.endpoint or "", value),
+    "operation": lambda emulator, exchange, value: exchange.operation == value,
+    "state": lambda emulator, exchange, value: _state(emulator, exchange) == value,
+    "method": lambda emulator, exchange, value: exchange.method == value.upper(),
+    "host": lambda emulator, exchange, value: exchange.host == value.lower(),
+    "status": lambda emulator, exchange, value: _matches_status(exchange.status, value),
+    "request_id": lambda emulator, exchange, value: exchange.request_id == value,
+    "since": lambda emulator, exchange, value: exchange.number > int(value),
 }
 _OPTIONS: Final = ("limit", "format", "secrets")
 
 
 async def requests(request: Request) -> Response:
-    wanted = _wanted(request)
+    exchanges = _selected(request)
     if request.query_params.get("format", "json") == "har":
-        return _archive(request, wanted)
-    its = emulator(request)
-    return response({"requests": [_exchange(its, each) for each in wanted]})
+        return _archive(request, exchanges)
+    return response({"requests": [_exchange(emulator(request), exchange) for exchange in exchanges]})
 
 
 async def archive(request: Request) -> Response:
-    return _archive(request, _wanted(request))
+    return _archive(request, _selected(request))
 
 
 async def reset(request: Request) -> Response:
@@ -62,41 +61,46 @@ async def reset(request: Request) -> Response:
 
 async def deliveries(request: Request) -> Response:
     key = query(request, "key").get("key")
-    wanted = [_delivery(each) for each in emulator(request).deliveries if key in (None, each.tenant)]
-    return response({"deliveries": wanted})
+    outbox = emulator(request).deliveries
+    selected = [_delivery(delivery) for delivery in outbox if key in (None, delivery.tenant)]
+    return response({"deliveries": selected})
 
 
 async def files(request: Request) -> Response:
     from mock_fal.files.listing import files
 
-    its, key = emulator(request), query(request, "key").get("key")
-    known = files(its.store, its.storage, its.clock.now())
-    return response({"files": [_file(each) for each in known if key in (None, each.owner)]})
+    mock, key = emulator(request), query(request, "key").get("key")
+    stored = files(mock.store, mock.storage, mock.clock.now())
+    return response({"files": [_file(file) for file in stored if key in (None, file.owner)]})
 
 
 async def metrics(request: Request) -> Response:
     from mock_fal.web.control.metrics import CONTENT_TYPE, metrics
 
-    page = metrics(emulator(request), steady_time() - request.app.state.started_at)
-    return Response(page, media_type=CONTENT_TYPE)
+    text = metrics(emulator(request), steady_time() - request.app.state.started_at)
+    return Response(text, media_type=CONTENT_TYPE)
 
 
-def _wanted(request: Request) -> list[Exchange]:
-    """The exchanges that a query asks for, oldest first; with a `limit` the last so many."""
-    asked = query(request, *_FILTERS, *_OPTIONS)
-    _check(asked)
-    its = emulator(request)
-    filters = [(_FILTERS[name], value) for name, value in asked.items() if name in _FILTERS]
-    found = [each for each in its.store.exchanges if all(fits(its, each, value) for fits, value in filters)]
-    limit = int(asked.get("limit", len(found)))
-    return found[-limit:] if limit else []
+def _selected(request: Request) -> list[Exchange]:
+    """The exchanges that match the query, oldest first; with `limit` the latest of them."""
+    params = query(request, *_FILTERS, *_OPTIONS)
+    _check(params)
+    mock = emulator(request)
+    filters = [(_FILTERS[name], value) for name, value in params.items() if name in _FILTERS]
+    selected = [
+        exchange
+        for exchange in mock.store.exchanges
+        if all(matches(mock, exchange, value) for matches, value in filters)
+    ]
+    limit = int(params.get("limit", len(selected)))
+    return selected[-limit:] if limit else []
 
 
-def _check(asked: Mapping[str, str]) -> None:
-    for name, value in asked.items():
+def _check(params: Mapping[str, str]) -> None:
+    for name, value in params.items():
         expected = _EXPECTED.get(name)
         if expected is not None and not expected[0](value):
-            raise Refusal(422, f"{name} is {value!r}, expected {expected[1]}")
+            raise ControlError(422, f"{name} is {value!r}, expected {expected[1]}")
 
 
 def _is_count(value: str) -> bool:
@@ -107,7 +111,7 @@ def _is_status(value: str) -> bool:
     return len(value) == 3 and value[0] in "12345" and (value[1:] == "xx" or value.isdecimal())
 
 
-_STATES: Final = [each.value for each in State]
+_STATES: Final = [state.value for state in State]
 _EXPECTED: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "operation": (OPERATIONS.__contains__, f"one of {', '.join(OPERATIONS)}"),
     "state": (_STATES.__contains__, f"one of {', '.join(_STATES)}"),
@@ -115,75 +119,77 @@ _EXPECTED: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "since": (_is_count, "the id of an exchange"),
     "limit": (_is_count, "a number"),
     "format": (("json", "har").__contains__, "json or har"),
-    "secrets": (("0", "1").__contains__, "1 to show keys whole"),
+    "secrets": (("0", "1").__contains__, "0 or 1"),
 }
 
 
-def _fits(status: int, wanted: str) -> bool:
-    return str(status)[0] == wanted[0] if wanted.endswith("xx") else str(status) == wanted
+def _matches_status(status: int, pattern: str) -> bool:
+    return str(status)[0] == pattern[0] if pattern.endswith("xx") else str(status) == pattern
 
 
-def _state(its: Emulator, each: Exchange) -> str | None:
-    """The present state of the request that an exchange is about, as long as it is remembered."""
-    request = its.store.requests.get(each.request_id or "")
-    return None if request is None else state(request, its.clock.now()).value
+def _state(emulator: Emulator, exchange: Exchange) -> str | None:
+    """The current state of the request that an exchange is about; None if it is unknown or was forgotten."""
+    request = emulator.store.requests.get(exchange.request_id or "")
+    return None if request is None else state(request, emulator.clock.now()).value
 
 
-def _archive(request: Request, wanted: list[Exchange]) -> Response:
-    archive = response(har(wanted, secrets=request.query_params.get("secrets") == "1"))
+def _archive(request: Request, exchanges: list[Exchange]) -> Response:
+    archive = response(har(exchanges, secrets=request.query_params.get("secrets") == "1"))
     archive.headers["content-disposition"] = 'attachment; filename="mock-fal.har"'
     return archive
 
 
-def _exchange(its: Emulator, each: Exchange) -> dict[str, Any]:
+def _exchange(emulator: Emulator, exchange: Exchange) -> dict[str, Any]:
     return {
-        "id": each.number,
-        "at": each.at,
-        "asked_at": each.received_at,
-        "duration_s": each.duration_s,
-        "key": each.tenant,
-        "way": each.way,
-        "scheme": each.scheme,
-        "client": ":".join(map(str, each.client)) if each.client else None,
-        "method": each.method,
-        "url": each.url,
-        "host": each.host,
-        "path": each.path,
-        "query": each.query,
-        "status": each.status,
-        "operation": each.operation,
-        "endpoint": each.endpoint,
-        "request_id": each.request_id,
-        "state": _state(its, each),
-        "directive": each.directive or None,
-        "playback": each.playback or None,
+        "id": exchange.number,
+        "at": exchange.at,
+        "received_at": exchange.received_at,
+        "duration_s": exchange.duration_s,
+        "key": exchange.tenant,
+        "way": exchange.way,
+        "scheme": exchange.scheme,
+        "client": ":".join(map(str, exchange.client)) if exchange.client else None,
+        "method": exchange.method,
+        "url": exchange.url,
+        "host": exchange.host,
+        "path": exchange.path,
+        "query": exchange.query,
+        "status": exchange.status,
+        "operation": exchange.operation,
+        "endpoint": exchange.endpoint,
+        "request_id": exchange.request_id,
+        "state": _state(emulator, exchange),
+        "directive": exchange.directive or None,
+        "playback": exchange.playback or None,
         "request": _message(
-            each.request_headers, each.request_body, len(each.request_body) or each.uploaded_bytes
+            exchange.request_headers,
+            exchange.request_body,
+            len(exchange.request_body) or exchange.uploaded_bytes,
         ),
-        "response": _message(each.response_headers, each.response_body, response_bytes(each)),
-        "input": _read(each.request_body),
-        "output": _read(each.response_body),
+        "response": _message(exchange.response_headers, exchange.response_body, response_size(exchange)),
+        "input": _read(exchange.request_body),
+        "output": _read(exchange.response_body),
     }
 
 
 def _message(headers: RawHeaders, body: bytes, size: int) -> dict[str, Any]:
-    """One half of an exchange. A body that isn't kept is null and has a size."""
-    told, encoding = text(body)
+    """The request or response of an exchange. The body is null if only its size was kept."""
+    content, encoding = body_text(body)
     return {
         "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers],
-        "body": told if body or not size else None,
+        "body": content if body or not size else None,
         "encoding": encoding,
         "size": size,
     }
 
 
-def _delivery(each: Delivery) -> dict[str, Any]:
-    next_at = each.next_at if each.state.value == "waiting" else None
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    next_at = delivery.next_at if delivery.state.value == "waiting" else None
     return {
-        "request_id": each.request_id,
-        "key": each.tenant,
-        "url": each.url,
-        "state": each.state.value,
+        "request_id": delivery.request_id,
+        "key": delivery.tenant,
+        "url": delivery.url,
+        "state": delivery.state.value,
         "next_at": next_at,
         "attempts": [
             {
@@ -192,20 +198,20 @@ def _delivery(each: Delivery) -> dict[str, Any]:
                 "duration_s": attempt.duration_s,
                 "error": attempt.error or None,
             }
-            for attempt in each.attempts
+            for attempt in delivery.attempts
         ],
-        "body": each.json,
+        "body": delivery.json,
     }
 
 
-def _file(each: StoredFile) -> dict[str, Any]:
+def _file(file: StoredFile) -> dict[str, Any]:
     return {
-        "url": each.url,
-        "content_type": each.content_type,
-        "key": each.owner,
-        "size": each.size_bytes,
-        "expires_at": each.expires_at if each.expires_at < math.inf else None,
-        "request_id": each.request_id,
+        "url": file.url,
+        "content_type": file.content_type,
+        "key": file.owner,
+        "size": file.size_bytes,
+        "expires_at": file.expires_at if file.expires_at < math.inf else None,
+        "request_id": file.request_id,
     }
 
 

@@ -1,4 +1,4 @@
-"""`/_mock/scenario`: the rules of `?key=ID`, or those for everybody, as a program in any language sets them."""
+"""`/_mock/scenario`: read and change the rules of `?key=ID`, or the rules for all keys."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from mock_fal.errors import ScenarioError
 from mock_fal.scenario.directive import Directive
 from mock_fal.scenario.rule_file import read_json, read_yaml
 from mock_fal.scenario.rules import Scenario
-from mock_fal.web.control.wire import Refusal, emulator, query, response
+from mock_fal.web.control.wire import ControlError, emulator, query, response
 
 
 async def show(request: Request) -> Response:
-    """The rules, each with how often it was asked for and used."""
+    """The rules, each with how often it matched a call and how often it was used."""
     rules = _scenario(request).rules
-    return response({"rules": [{"rule": str(each), "asked": each.seen, "used": each.used} for each in rules]})
+    return response(
+        {"rules": [{"rule": str(rule), "matched": rule.seen, "used": rule.used} for rule in rules]}
+    )
 
 
 async def replace(request: Request) -> Response:
-    """In the place of all rules, those of the body: a list, or one."""
+    """Replace all rules with those in the body: a list, or one rule."""
     return await _change(request, keep=False)
 
 
 async def add(request: Request) -> Response:
-    """The rules of the body, in front of the others."""
+    """Add the rules in the body before the existing ones."""
     return await _change(request, keep=True)
 
 
 async def clear(request: Request) -> Response:
-    """No rules."""
+    """Remove all rules."""
     _scenario(request).clear()
     return Response(status_code=204)
 
@@ -38,7 +40,7 @@ async def _change(request: Request, *, keep: bool) -> Response:
     try:
         _scenario(request).replace(await _read(request), keep=keep)
     except ScenarioError as error:
-        raise Refusal(422, str(error)) from None
+        raise ControlError(422, str(error)) from None
     return await show(request)
 
 
@@ -51,5 +53,5 @@ async def _read(request: Request) -> list[Directive]:
     try:
         text = (await request.body()).decode()
     except UnicodeDecodeError as error:
-        raise ScenarioError(f"no UTF-8: {error}") from None
+        raise ScenarioError(f"not UTF-8: {error}") from None
     return (read_yaml if "yaml" in request.headers.get("content-type", "") else read_json)(text)

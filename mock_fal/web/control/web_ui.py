@@ -1,4 +1,4 @@
-"""The page at our own address: what was asked and answered, webhooks and pictures, for a person to look at."""
+"""Web UI: an HTML page with requests, responses, webhooks and pictures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import mock_fal
 from mock_fal.emulator import Emulator
 from mock_fal.hosts import RESULT_HOST
 from mock_fal.journal.exchanges import Exchange, RawHeaders
-from mock_fal.journal.har import response_bytes
+from mock_fal.journal.har import response_size
 from mock_fal.requests.queue import ModelRequest
 
 if TYPE_CHECKING:
@@ -26,34 +26,33 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", "Exchange", "Delivery")
 
-# How much of the past the page shows, and of each body.
-EXCHANGES: Final = 100
-DELIVERIES: Final = 50
-PICTURES: Final = 12
-KEYS: Final = 20
-LETTERS: Final = 4000
+# How many items the page shows at most, and how many characters of each body.
+MAX_EXCHANGES: Final = 100
+MAX_DELIVERIES: Final = 50
+MAX_PICTURES: Final = 12
+MAX_KEYS: Final = 20
+MAX_BODY_CHARS: Final = 4000
 
 
 def page(emulator: Emulator, key: str | None = None) -> Response:
-    """The whole page, of one key or of all. It fetches nothing but the pictures, and loads itself anew unless
-    somebody has opened a part of it."""
-    exchanges = _latest(emulator.store.exchanges.latest(len(emulator.store.exchanges)), key, EXCHANGES)
-    deliveries = _latest(reversed(emulator.deliveries), key, DELIVERIES)
+    """The page for one key or for all keys. It loads nothing but pictures, and reloads itself while no item is open."""
+    exchanges = _latest(emulator.store.exchanges.latest(len(emulator.store.exchanges)), key, MAX_EXCHANGES)
+    deliveries = _latest(reversed(emulator.deliveries), key, MAX_DELIVERIES)
     text = _PAGE.format(
         version=mock_fal.__version__,
         keys=_keys(emulator, key),
         har=escape(f"/_mock/requests.har{_query(key)}"),
-        pictures="".join(islice(_pictures(emulator, key), PICTURES)) or "<p>No pictures yet.</p>",
-        exchanges="".join(map(_exchange, exchanges)) or "<p>Nothing was asked yet.</p>",
+        pictures="".join(islice(_pictures(emulator, key), MAX_PICTURES)) or "<p>No pictures yet.</p>",
+        exchanges="".join(map(_exchange, exchanges)) or "<p>No requests yet.</p>",
         deliveries="".join(map(_delivery, deliveries)) or "<p>No webhooks yet.</p>",
         script=_SCRIPT,
     )
-    # A prompt may hold half a surrogate pair, and whatever it holds is no script.
+    # A prompt may contain lone surrogates. The policy prevents that scripts in a prompt run.
     return HTMLResponse(text.encode("utf-8", "replace"), headers={"content-security-policy": _POLICY})
 
 
-def _latest(all: Iterable[T], key: str | None, number: int) -> list[T]:
-    return list(islice((each for each in all if key in (None, each.tenant)), number))
+def _latest(items: Iterable[T], key: str | None, number: int) -> list[T]:
+    return list(islice((item for item in items if key in (None, item.tenant)), number))
 
 
 def _query(key: str | None) -> str:
@@ -61,82 +60,94 @@ def _query(key: str | None) -> str:
 
 
 def _keys(emulator: Emulator, chosen: str | None) -> str:
-    """Links to the page of each key that is in the journal, the last one used first."""
+    """Links to the page of each key in the journal, the last used key first."""
     known = dict.fromkeys(
-        each.tenant for each in emulator.store.exchanges.latest(len(emulator.store.exchanges))
+        exchange.tenant for exchange in emulator.store.exchanges.latest(len(emulator.store.exchanges))
     )
     links = []
-    for key in [None, *islice(known, KEYS)]:
+    for key in [None, *islice(known, MAX_KEYS)]:
         name = escape("all keys" if key is None else key or "(no key)")
-        mark = ' aria-current="page"' if key == chosen else ""
-        links.append(f'<a href="{escape("/" + _query(key))}"{mark}>{name}</a>')
+        current = ' aria-current="page"' if key == chosen else ""
+        links.append(f'<a href="{escape("/" + _query(key))}"{current}>{name}</a>')
     return " ".join(links)
 
 
 def _pictures(emulator: Emulator, key: str | None) -> Iterator[str]:
     for request in reversed(emulator.store.requests.values()):
         if key in (None, request.tenant) and emulator.is_done(request):
-            yield from (_picture(request, at) for at in range(len(request.files)))
+            yield from (_picture(request, index) for index in range(len(request.files)))
 
 
-def _picture(request: ModelRequest, at: int) -> str:
-    file = request.files[at]
+def _picture(request: ModelRequest, index: int) -> str:
+    file = request.files[index]
     text = escape(f"{request.endpoint} · seed {file.recipe.seed} · {file.recipe.prompt}"[:160])
     url = escape(f"/{RESULT_HOST}{file.path}")
     return f'<a href="{url}" title="{text}"><img src="{url}" alt="{text}" loading="lazy"></a>'
 
 
-def _exchange(each: Exchange) -> str:
-    kind = "bad" if each.status >= 400 else "good"
-    cells = _cells(_moment(each.at), each.tenant, each.method, each.url[:200])
-    asked = _half("Request", each.request_headers, each.request_body, each.uploaded_bytes)
-    answered = _half("Response", each.response_headers, each.response_body, response_bytes(each))
+def _exchange(exchange: Exchange) -> str:
+    kind = "bad" if exchange.status >= 400 else "good"
+    cells = _cells(_time(exchange.at), exchange.tenant, exchange.method, exchange.url[:200])
+    request_html = _message(
+        "Request", exchange.request_headers, exchange.request_body, exchange.uploaded_bytes
+    )
+    response_html = _message(
+        "Response", exchange.response_headers, exchange.response_body, response_size(exchange)
+    )
     return (
-        f'<details><summary>{cells}<span class="{kind}">{each.status}</span></summary>'
-        f"<div class=halves>{asked}{answered}</div></details>\n"
+        f'<details><summary>{cells}<span class="{kind}">{exchange.status}</span></summary>'
+        f"<div class=messages>{request_html}{response_html}</div></details>\n"
     )
 
 
-def _half(title: str, headers: RawHeaders, body: bytes, size: int) -> str:
-    head = "\n".join(f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in headers)
-    text = _readable(body) if body else f"({size} bytes, not kept)" if size else "(no body)"
-    return f"<div><h3>{title}</h3><pre>{escape(head)}\n\n{escape(text)}</pre></div>"
+def _message(title: str, headers: RawHeaders, body: bytes, size: int) -> str:
+    header_lines = "\n".join(
+        f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in headers
+    )
+    text = _formatted(body) if body else f"({size} bytes, not kept)" if size else "(no body)"
+    return f"<div><h3>{title}</h3><pre>{escape(header_lines)}\n\n{escape(text)}</pre></div>"
 
 
-def _readable(body: bytes) -> str:
-    """A body for a person, JSON line by line; not more of it than fits on a screen or two."""
-    text = body[: 4 * LETTERS].decode("utf-8", "replace")
-    if len(body) <= LETTERS:
+def _formatted(body: bytes) -> str:
+    """A body as text, with JSON indented, cut off after MAX_BODY_CHARS."""
+    text = body[: 4 * MAX_BODY_CHARS].decode("utf-8", "replace")
+    if len(body) <= MAX_BODY_CHARS:
         try:
             text = json.dumps(json.loads(body), indent=2, ensure_ascii=False)
         except (ValueError, RecursionError):
-            pass  # what is no JSON is shown as it is
-    return text if len(text) <= LETTERS else f"{text[:LETTERS]}… ({len(body)} bytes)"
+            pass  # not JSON: shown unchanged
+    return text if len(text) <= MAX_BODY_CHARS else f"{text[:MAX_BODY_CHARS]}… ({len(body)} bytes)"
 
 
-def _delivery(each: Delivery) -> str:
-    state = each.state.value
+def _delivery(delivery: Delivery) -> str:
+    state = delivery.state.value
     kind = {"delivered": "good", "failed": "bad"}.get(state, "")
-    tries = "\n".join(
-        f"{_moment(attempt.at)}  {attempt.status or attempt.error}  {1000 * attempt.duration_s:.0f} ms"
-        for attempt in each.attempts
+    attempts = "\n".join(
+        f"{_time(attempt.at)}  {attempt.status or attempt.error}  {1000 * attempt.duration_s:.0f} ms"
+        for attempt in delivery.attempts
     )
-    cells = _cells(each.request_id, each.tenant, f"{len(each.attempts)} tried", each.url[:200])
+    cells = _cells(
+        delivery.request_id, delivery.tenant, _attempts(len(delivery.attempts)), delivery.url[:200]
+    )
     return (
         f'<details><summary>{cells}<span class="{kind}">{state}</span></summary>'
-        f"<pre>{escape(tries) or 'not tried yet'}\n\n{escape(_readable(each.body))}</pre></details>\n"
+        f"<pre>{escape(attempts) or 'no attempts yet'}\n\n{escape(_formatted(delivery.body))}</pre></details>\n"
     )
+
+
+def _attempts(number: int) -> str:
+    return f"{number} attempt{'' if number == 1 else 's'}"
 
 
 def _cells(*texts: str) -> str:
     return "".join(f"<span>{escape(text)}</span>" for text in texts)
 
 
-def _moment(at: float) -> str:
+def _time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
-# Every two seconds, but not under the hands of somebody who reads.
+# Reloads the page every two seconds, unless an item is open or text is selected.
 _SCRIPT: Final = """
 setInterval(() => {
   if (!document.querySelector("details[open]") && !getSelection().toString()) location.reload();
@@ -174,8 +185,8 @@ summary:hover {{ background: #8881; }}
 .deliveries summary {{ grid-template-columns: 1rem 19rem 9rem 5rem 1fr 6rem; }}
 summary span {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
 summary span:last-child {{ text-align: right; }}
-.halves {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1rem; }}
-.halves > div {{ min-width: 0; }}
+.messages {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1rem; }}
+.messages > div {{ min-width: 0; }}
 pre {{ background: #8881; padding: .6rem; border-radius: .4rem; white-space: pre-wrap; overflow-wrap: anywhere;
   max-height: 30rem; overflow-y: auto; margin: .3rem 0 .8rem; }}
 .good {{ color: #2a9d4a; }}
@@ -184,14 +195,14 @@ pre {{ background: #8881; padding: .6rem; border-radius: .4rem; white-space: pre
 </head>
 <body>
 <h1>mock-fal</h1>
-<p>Version {version}. Hosts of fal are reached here as <code>/queue.fal.run/…</code>, <code>/fal.run/…</code>;
-unmodified programs run under <code>mock-fal run -- CMD</code>.</p>
+<p>Version {version}. fal's hosts are at <code>/queue.fal.run/…</code> and <code>/fal.run/…</code>;
+unmodified programs are run with <code>mock-fal run -- CMD</code>.</p>
 <nav>{keys}</nav>
 <h2>Pictures</h2>
 <div class="pictures">{pictures}</div>
-<h2>Exchanges</h2>
-<p>Moment (UTC), key, method, address, answer; open one to read it. All of them:
-<a href="{har}">HTTP Archive</a>, for the developer tools of a browser.</p>
+<h2>Requests</h2>
+<p>Time (UTC), key, method, URL, status; open a request to see headers and bodies. Download all requests as an
+<a href="{har}">HTTP Archive (HAR)</a> for browser developer tools.</p>
 <div class="exchanges">{exchanges}</div>
 <h2>Webhooks</h2>
 <div class="deliveries">{deliveries}</div>

@@ -1,4 +1,4 @@
-"""How our own API speaks: what a handler finds, the JSON it answers, and what it says to bad input."""
+"""Helpers of the control API: the emulator of a request, query and body parsing, JSON and error responses."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mock_fal.emulator import Emulator
 from mock_fal.web import wire
 
 
-class Refusal(Exception):
-    """What a handler can't do, and why: a status from 400 on, and a sentence for whoever asked."""
+class ControlError(Exception):
+    """A request that a handler cannot process: a status from 400 up, and a message for the client."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -21,34 +21,34 @@ class Refusal(Exception):
 
 
 def emulator(request: Request) -> Emulator:
-    """The emulator that a handler works on."""
-    its: Emulator = request.app.state.emulator
-    return its
+    """The emulator that a request controls."""
+    emulator: Emulator = request.app.state.emulator
+    return emulator
 
 
 def response(body: Any) -> Response:
-    """An answer that holds what others have said: also what is said in JSON and can't be, as half a surrogate pair."""
+    """A JSON response. Unlike Starlette's, it accepts values from recorded bodies such as NaN and lone surrogates."""
     return Response(wire.encode(body), media_type="application/json")
 
 
-def refused(status: int, detail: str) -> Response:
-    """The answer that says no."""
+def error_response(status: int, detail: str) -> Response:
+    """An error as JSON."""
     return JSONResponse({"detail": f"mock-fal: {detail}"}, status)
 
 
 def query(request: Request, *names: str) -> dict[str, str]:
-    """The parameters of an address. Raises Refusal for one that is none of `names`: a slip must not widen what is
-    read, or forgotten, to all keys."""
-    given = dict(request.query_params)
-    for name in given:
+    """The query parameters. Raises ControlError for a name that is not in `names`, because a misspelled `key` must not
+    select all keys."""
+    params = dict(request.query_params)
+    for name in params:
         if name not in names:
-            raise Refusal(422, f"unknown parameter {name!r}; expected one of {', '.join(names)}")
-    return given
+            raise ControlError(422, f"unknown parameter {name!r}; expected one of {', '.join(names)}")
+    return params
 
 
 async def document(request: Request, expected: str) -> Any:
-    """The JSON that was sent. Raises Refusal, with an example of what is `expected`, for what is none."""
+    """The JSON body. Raises ControlError with what was `expected` if it is not JSON."""
     try:
         return await request.json()
     except (ValueError, RecursionError) as error:
-        raise Refusal(422, f"expected {expected}: {error!r}") from None
+        raise ControlError(422, f"expected {expected}: {error!r}") from None

@@ -1,1 +1,1 @@
-"""Faults: what a test asks for the answers on the wire. Loaded when it asks for the first."""
+"""Injected faults in the responses on the wire. Loaded with the first directive that needs them."""

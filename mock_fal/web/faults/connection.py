@@ -1,4 +1,4 @@
-"""Connections that break, hang or drip."""
+"""Connection faults: throttled bodies, hanging, reset and aborted connections."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mock_fal.clock import Clock
 
-# Of a body that drips, how many pieces go out in a second.
+# How many pieces of a throttled body are sent per second.
 _PIECES_PER_S: Final = 8
 
-# Turns of the event loop after which a head that was written is on its way.
+# Turns of the event loop after which headers that were written have been sent.
 _TURNS: Final = 4
 
-# A connection that is closed so ends with a reset.
+# With this value of SO_LINGER, closing a connection sends a reset (RST).
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
-# Where the server keeps the connection for us, in the state that ASGI gives an application.
+# The key of the connection's transport in the ASGI state; the server sets it (port.py).
 TRANSPORT: Final = "mock_fal.transport"
 
 
-class HeadSent(Exception):
-    """The head of an answer is out, and no more of it shall be."""
+class HeadersSent(Exception):
+    """The response headers have been sent, and the body is not."""
 
 
-def head_only(send: Send) -> Send:
-    async def head(message: Message) -> None:
+def headers_only(send: Send) -> Send:
+    """A send function that raises HeadersSent instead of sending a body."""
+
+    async def headers(message: Message) -> None:
         if message["type"] != "http.response.start":
-            raise HeadSent
+            raise HeadersSent
         await send(message)
 
-    return head
+    return headers
 
 
-def slowly(send: Send, bytes_per_s: int, clock: Clock) -> Send:
-    """What sends bodies in small pieces, as fast as `bytes_per_s` of the emulated clock."""
+def throttled(send: Send, bytes_per_s: int, clock: Clock) -> Send:
+    """A send function that sends bodies in small pieces, `bytes_per_s` per second of the emulated clock."""
     size = max(1, bytes_per_s // _PIECES_PER_S)
     due = clock.now()
 
@@ -58,19 +60,20 @@ def slowly(send: Send, bytes_per_s: int, clock: Clock) -> Send:
     return piecewise
 
 
-async def cut(scope: Scope, receive: Receive, *, reset: bool = False) -> None:
-    """End the connection in the middle of an answer."""
+async def abort_connection(scope: Scope, receive: Receive, *, reset: bool = False) -> None:
+    """Close the connection in the middle of a response; with `reset`, by a TCP reset."""
     transport = scope.get("state", {}).get(TRANSPORT)
     if transport is None:
-        raise ConnectionResetError("a test asked for this")  # no socket: the application is called directly
+        raise ConnectionResetError("injected fault")  # no transport: the application is called directly
     for _ in range(_TURNS):
         await asyncio.sleep(0)
     if reset:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
-    await hung_up(receive)
+    await wait_for_disconnect(receive)
 
 
-async def hung_up(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""Stands between the hosts and the wire: which fault a question meets, and at which step."""
+"""Injected faults: which directive applies to an HTTP request, and what it does to the response."""
 
 from __future__ import annotations
 
@@ -13,18 +13,24 @@ from mock_fal.hosts import MEDIA_HOSTS, QUEUE_HOSTS, REST_HOSTS, RUN_HOSTS
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.scenario.directive import Directive, injected_fault
 from mock_fal.web import wire
-from mock_fal.web.faults.connection import HeadSent, cut, head_only, hung_up, slowly
-from mock_fal.web.faults.responses import instead, rewritten, with_headers
+from mock_fal.web.faults.connection import (
+    HeadersSent,
+    abort_connection,
+    headers_only,
+    throttled,
+    wait_for_disconnect,
+)
+from mock_fal.web.faults.responses import replacement_response, with_headers, with_modified_json
 from mock_fal.web.http_request import HttpRequest
-from mock_fal.web.queue import place
+from mock_fal.web.queue import match_route
 from mock_fal.web.run import STRICT_TRANSPORT
 
-# What stands behind a request's id, and the step that it is; a stream of the status is one long look.
+# The operation by the path after the request id. A stream of the status is one status operation.
 _OPERATIONS: Final = {"": "result", "status": "status", "status/stream": "status", "cancel": "cancel"}
 
 
-class _Place(NamedTuple):
-    """Where a question stands: the step, whose it is, and what it is about."""
+class _Target(NamedTuple):
+    """The operation of an HTTP request, its account, and the endpoint or request that it is about."""
 
     operation: str
     key: str = ""
@@ -33,49 +39,52 @@ class _Place(NamedTuple):
 
 
 class Faults:
-    """Stands between the hosts and the wire, where a test asked for it."""
+    """Applies directives to HTTP requests and responses. Used once a directive about responses exists."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
 
-    def before(self, http_request: HttpRequest) -> Directive | None:
-        """What is asked for the answer to a question, that to a POST aside. Raises Asked for another answer."""
-        where = self._place(http_request)
-        if where is None:
+    def directive_for(self, http_request: HttpRequest) -> Directive | None:
+        """The directive for the response to a request other than a submission.
+
+        Raises InjectedFault if the directive replaces the response.
+        """
+        target = self._target(http_request)
+        if target is None:
             return None
-        request = where.request
-        choice = self._emulator.scenario_engine.later(
-            where.operation, key=where.key, endpoint=where.endpoint, request=request
+        request = target.request
+        choice = self._emulator.scenario_engine.choice_for(
+            target.operation, key=target.key, endpoint=target.endpoint, request=request
         )
         directive = choice.response
         if directive is not None and directive.result and not (request and self._emulator.is_done(request)):
-            return None  # what is not over can't have expired
+            return None  # a result that does not exist yet can't have expired
         if directive is not None and directive.token and http_request.bearer is None:
             return None
         choice.count()
-        if directive is not None and directive.replaces:
+        if directive is not None and directive.replaces_response:
             raise injected_fault(directive)
         return directive
 
-    def instead(self, directive: Directive, http_request: HttpRequest) -> wire.Reply:
-        """The answer in the place of the real one."""
+    def replacement(self, directive: Directive, http_request: HttpRequest) -> wire.Reply:
+        """The response that replaces fal's."""
         media = http_request.host in MEDIA_HOSTS
         request_id = "" if media or http_request.host in REST_HOSTS else self._request_id(http_request)
-        response: wire.Reply = with_headers(instead(directive, request_id), directive)
+        response: wire.Reply = with_headers(replacement_response(directive, request_id), directive)
         if media:
             response.raw_headers.append((b"access-control-allow-origin", b"*"))
         if http_request.host in RUN_HOSTS:
             response.raw_headers.append(STRICT_TRANSPORT)
         return response
 
-    def changed(
+    def apply(
         self,
         directive: Directive | None,
         http_request: HttpRequest,
         response: wire.AnyResponse,
         request: ModelRequest | None,
     ) -> tuple[wire.AnyResponse, Directive | None]:
-        """An answer as it is asked for, and the directive that asks."""
+        """The response with the changes of the directive, and the directive that applies."""
         if (
             directive is None
             and request is not None
@@ -83,13 +92,13 @@ class Faults:
             and http_request.method == "POST"
         ):
             directive = request.directives.choice.response
-        if directive is None or directive.replaces:
+        if directive is None or directive.replaces_response:
             return response, directive
         if directive.merge or directive.set_null or directive.json:
-            response = rewritten(response, directive)
+            response = with_modified_json(response, directive)
         return with_headers(response, directive), directive
 
-    async def deliver(
+    async def send(
         self,
         directive: Directive | None,
         response: wire.AnyResponse,
@@ -97,57 +106,57 @@ class Faults:
         receive: Receive,
         send: Send,
     ) -> None:
-        """Send an answer, or as much of it as is asked for."""
+        """Send the response, or only as much of it as the directive says."""
         if directive is not None and directive.throttle is not None:
-            send = slowly(send, directive.throttle, self._emulator.clock)
+            send = throttled(send, directive.throttle, self._emulator.clock)
         match directive.connection if directive is not None else "":
             case "hang":
-                await hung_up(receive)
+                await wait_for_disconnect(receive)
             case "reset":
-                await cut(scope, receive, reset=True)
+                await abort_connection(scope, receive, reset=True)
             case "reset_after_headers":
-                with suppress(HeadSent):
-                    await response(scope, receive, head_only(send))
-                await cut(scope, receive)
+                with suppress(HeadersSent):
+                    await response(scope, receive, headers_only(send))
+                await abort_connection(scope, receive)
             case _:
                 await response(scope, receive, send)
 
-    def _place(self, http_request: HttpRequest) -> _Place | None:
+    def _target(self, http_request: HttpRequest) -> _Target | None:
         host, method, path = http_request.host, http_request.method, http_request.path.strip("/")
         key = http_request.named_account
-        if host in QUEUE_HOSTS and (asked := place(http_request.path)) is not None:
-            app_id, request_id, (allowed, _, _) = asked
+        if host in QUEUE_HOSTS and (route := match_route(http_request.path)) is not None:
+            app_id, request_id, (allowed, _, _) = route
             if method != allowed:
                 return None
             request = self._emulator.store.requests.get(request_id)
             if request is not None and request.app_id != app_id:
                 request = None
             operation = _OPERATIONS[path.rpartition("/requests/")[2].partition("/")[2]]
-            return _Place(operation, key, app_id, request)
+            return _Target(operation, key, app_id, request)
         if host in REST_HOSTS and method == "POST":
             if path.startswith(("tokens", "storage/auth/token")):
-                return _Place("token", key)
-            return _Place("upload", key) if path.startswith("storage/upload/") else None
+                return _Target("token", key)
+            return _Target("upload", key) if path.startswith("storage/upload/") else None
         if host in MEDIA_HOSTS and method in ("GET", "HEAD"):
             result = self._emulator.store.files.get(http_request.path)
             if result is not None:
-                return _Place("download", request=result.request)
-            return _Place("download", self._owner(http_request))
+                return _Target("download", request=result.request)
+            return _Target("download", self._owner(http_request))
         if host in MEDIA_HOSTS and method in ("PUT", "POST"):
-            return _Place("upload", self._owner(http_request))
+            return _Target("upload", self._owner(http_request))
         return None
 
     def _owner(self, http_request: HttpRequest) -> str:
-        """Whose file is written or read, as far as that can be told."""
+        """The account that owns the uploaded or downloaded file; empty if it is unknown."""
         storage = self._emulator.storage
         if http_request.bearer is not None:
-            return storage.bearer(http_request.bearer) or ""
+            return storage.token_owner(http_request.bearer) or ""
         with suppress(FalError):
             path = "/" + "/".join(http_request.segments[:4])
             return storage.file_store.find(path, self._emulator.clock.now()).owner
         return http_request.named_account
 
     def _request_id(self, http_request: HttpRequest) -> str:
-        asked = place(http_request.path) if http_request.host in QUEUE_HOSTS else None
-        known = asked is not None and asked[1] in self._emulator.store.requests
-        return asked[1] if asked and known else self._emulator.new_request_id("")
+        route = match_route(http_request.path) if http_request.host in QUEUE_HOSTS else None
+        known = route is not None and route[1] in self._emulator.store.requests
+        return route[1] if route and known else self._emulator.new_request_id("")

@@ -1,4 +1,4 @@
-"""Answers in the place of the real one, and real ones that are spoiled."""
+"""Responses that replace fal's, and fal's responses with changed headers or JSON."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, Final
 from starlette.responses import StreamingResponse
 
 from mock_fal.errors import JSON, FileMissing, InvalidKey, InvalidToken, RequestNotFound
-from mock_fal.scenario.directive import Directive, phrase
-from mock_fal.scenario.options import document
+from mock_fal.scenario.directive import Directive, reason_phrase
+from mock_fal.scenario.options import parse_json
 from mock_fal.web import wire
 
-# fal: seen live in the two codes and the first text, many times (2025-26).
-# assumption: the text for a key without permission: it is the platform API's, which has another envelope.
+# fal: the two status codes and the first text were seen live many times (2025-26).
+# assumption: the text for a key without permission; it is the platform API's, which has another envelope.
 _ACCOUNTS: Final = {
     "locked": (
         403,
@@ -24,26 +24,27 @@ _ACCOUNTS: Final = {
     "forbidden": (403, "This API key is not permitted to perform this action."),
 }
 
-# assumption: the page; the Python client knows an answer of the ingress by the word nginx (fal_client 1.0.3).
+# assumption: the page; the Python client recognizes a response of the ingress by the word nginx (fal_client 1.0.3).
 _INGRESS_TITLES: Final = {
     502: "502 Bad Gateway",
     503: "503 Service Temporarily Unavailable",
     504: "504 Gateway Time-out",
 }
 
-# In the place of a status, where nothing is answered.
-NO_ANSWER: Final = 0
+# The status in the journal if no response is sent.
+NO_RESPONSE: Final = 0
 
 
-def instead(directive: Directive, request_id: str) -> wire.Reply:
-    named = {wire.REQUEST_ID: request_id} if request_id else {}
+def replacement_response(directive: Directive, request_id: str) -> wire.Reply:
+    """The response of a directive that replaces fal's response."""
+    headers = {wire.REQUEST_ID: request_id} if request_id else {}
     if directive.connection in ("reset", "hang"):
-        return wire.Reply(NO_ANSWER, b"", [])
+        return wire.Reply(NO_RESPONSE, b"", [])
     if directive.ingress is not None:
         return _page(directive.ingress, _ingress_page(directive.ingress), b"text/html", {})
     if directive.account:
         code, detail = _ACCOUNTS[directive.account]
-        return wire.reply(code, {"detail": detail}, named)
+        return wire.reply(code, {"detail": detail}, headers)
     if directive.result:
         return wire.error(RequestNotFound(), request_id)
     if directive.file:
@@ -52,15 +53,15 @@ def instead(directive: Directive, request_id: str) -> wire.Reply:
         return wire.error(InvalidToken(), "")
     status = directive.status or 200
     if directive.body is not None:
-        return _page(status, directive.body, _content_type(directive.body), named)
+        return _page(status, directive.body, _content_type(directive.body), headers)
     if status in _BODILESS:
-        return _page(status, "", b"application/json", named)
+        return _page(status, "", b"application/json", headers)
     return wire.reply(
-        status, {"detail": phrase(status) if directive.detail is None else directive.detail}, named
+        status, {"detail": reason_phrase(status) if directive.detail is None else directive.detail}, headers
     )
 
 
-# What HTTP lets no body follow.
+# Statuses without a body (RFC 9110, 6.4.1).
 _BODILESS: Final = (204, 205, 304)
 
 
@@ -91,30 +92,30 @@ def _content_type(text: str) -> bytes:
     if text.lstrip().startswith("<"):
         return b"text/html; charset=utf-8"
     try:
-        document(text)
+        parse_json(text)
     except ValueError:
         return b"text/plain; charset=utf-8"
     return b"application/json"
 
 
 def with_headers(response: Any, directive: Directive) -> Any:
-    """An answer with the headers that are asked for, in the place of those of the same names."""
-    wanted = dict(directive.header)
+    """A response with the headers of the directive, which replace those of the same names."""
+    headers = dict(directive.header)
     if directive.retry_after is not None and not directive.error:
-        wanted["retry-after"] = str(directive.retry_after)
-    if wanted:
-        fresh = {name.encode("latin-1"): value.encode("latin-1") for name, value in wanted.items()}
-        kept = [pair for pair in response.raw_headers if pair[0].lower() not in fresh]
-        response.raw_headers[:] = [*kept, *fresh.items()]
+        headers["retry-after"] = str(directive.retry_after)
+    if headers:
+        added = {name.encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
+        kept = [pair for pair in response.raw_headers if pair[0].lower() not in added]
+        response.raw_headers[:] = [*kept, *added.items()]
     return response
 
 
-def rewritten(response: wire.AnyResponse, directive: Directive) -> wire.AnyResponse:
-    """An answer whose JSON is as asked for; of a stream, that of each event."""
+def with_modified_json(response: wire.AnyResponse, directive: Directive) -> wire.AnyResponse:
+    """A response with the JSON changes of the directive; in a stream, those of each event."""
     if isinstance(response, StreamingResponse):
         response.body_iterator = _events(response.body_iterator, directive)
         return response
-    body = _spoiled(bytes(response.body), directive)
+    body = _modified(bytes(response.body), directive)
     kept = [pair for pair in response.raw_headers if pair[0].lower() != b"content-length"]
     return wire.Reply(response.status_code, body, [(b"content-length", b"%d" % len(body)), *kept])
 
@@ -123,15 +124,17 @@ async def _events(parts: AsyncIterable[Any], directive: Directive) -> AsyncItera
     async for part in parts:
         event = part.encode() if isinstance(part, str) else bytes(part)
         head, data, tail = event.partition(b"data: ")
-        yield head + data + _spoiled(tail.rstrip(b"\n"), directive) + b"\n\n" if data else event
+        yield head + data + _modified(tail.rstrip(b"\n"), directive) + b"\n\n" if data else event
 
 
-def _spoiled(body: bytes, directive: Directive) -> bytes:
+def _modified(body: bytes, directive: Directive) -> bytes:
     if directive.merge or directive.set_null:
         try:
-            body = wire.encode(_nulled(merged(json.loads(body), directive.merge or {}), directive.set_null))
+            body = wire.encode(
+                _set_null(merge_patch(json.loads(body), directive.merge or {}), directive.set_null)
+            )
         except (ValueError, RecursionError):
-            pass  # what is no JSON can't be patched
+            pass  # a body that is not JSON can't be patched
     match directive.json:
         case "truncated":
             return body[: len(body) // 2]
@@ -142,8 +145,8 @@ def _spoiled(body: bytes, directive: Directive) -> bytes:
     return body
 
 
-def _nulled(target: JSON, path: tuple[str | int, ...]) -> JSON:
-    """A document with null at a path; as it was, where it has no such place."""
+def _set_null(target: JSON, path: tuple[str | int, ...]) -> JSON:
+    """A document with null at a path; unchanged if the path does not exist."""
     if not path:
         return target
     inner: Any = target
@@ -162,8 +165,8 @@ def _has(value: JSON, name: str | int) -> bool:
     return isinstance(value, dict) and name in value
 
 
-def merged(target: JSON, patch: JSON) -> JSON:
-    """A document after a JSON merge patch (RFC 7396)."""
+def merge_patch(target: JSON, patch: JSON) -> JSON:
+    """Apply a JSON merge patch (RFC 7396)."""
     if not isinstance(patch, dict):
         return patch
     kept = dict(target) if isinstance(target, dict) else {}
@@ -171,5 +174,5 @@ def merged(target: JSON, patch: JSON) -> JSON:
         if value is None:
             kept.pop(name, None)
         else:
-            kept[name] = merged(kept.get(name), value)
+            kept[name] = merge_patch(kept.get(name), value)
     return kept

@@ -1,4 +1,4 @@
-"""api.fal.ai: the Platform API, about models, prices, usage, requests and files."""
+"""api.fal.ai: the Platform API for models, prices, usage, requests and files."""
 
 from __future__ import annotations
 
@@ -13,68 +13,68 @@ from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.platform import account, analytics, models, requests, usage
-from mock_fal.web.platform.wire import Refused, refusal
+from mock_fal.web.platform.wire import PlatformError, error_response
 
 _MAX_BODY: Final = 1 << 20
 
-# fal: for how long the answer to a key for idempotency is kept (Platform API specification, 2026-08).
-_KEPT_S: Final = 600
-_MAX_KEPT: Final = 1000
+# fal: the response for an idempotency key is kept for ten minutes (Platform API specification, 2026-08).
+_IDEMPOTENCY_S: Final = 600
+_MAX_IDEMPOTENCY_KEYS: Final = 1000
 
 Handler = Callable[..., JSON]
 
 
 class Platform:
-    """The Platform API's host."""
+    """The Platform API host."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
-        # What was answered to whom for which key: until when it is kept, and the body.
-        self._kept: dict[tuple[str, ...], tuple[float, JSON]] = {}
+        # (account, idempotency key, path) -> expiry time and response body.
+        self._responses: dict[tuple[str, ...], tuple[float, JSON]] = {}
 
     async def respond(
         self, http_request: HttpRequest, receive: Receive
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        """The answer; it is never the result of a request."""
+        """The HTTP response; never about a request to a model."""
         try:
             handler, names = _route(http_request)
             http_request.account = self._account(http_request, optional=handler in _PUBLIC)
             await http_request.read(receive, _MAX_BODY)
             body = self._once(handler, http_request, names)
-        except (Refused, FalError) as error:
-            return refusal(error), None
+        except (PlatformError, FalError) as error:
+            return error_response(error), None
         if body is None:
             return Response(status_code=204), None
         return (body if isinstance(body, wire.Reply) else wire.reply(200, body)), None
 
     def _account(self, http_request: HttpRequest, *, optional: bool) -> str:
-        # deviation: every key may do everything; fal has keys that may not bill or delete.
+        # deviation: every key has all permissions; fal has keys without permission for billing or deletion.
         try:
             account = self._emulator.keys.account(http_request.authorization, "")
         except (AuthenticationRequired, InvalidKey, InvalidBearer):
             account = None
         if account is None and (http_request.authorization is not None or not optional):
-            # fal: seen live without a key (2026-10). assumption: that a bad key is answered alike.
-            raise Refused(401, "authorization_error", "API key authentication required")
+            # fal: seen live without a key (2026-10). assumption: an invalid key gets the same response.
+            raise PlatformError(401, "authorization_error", "API key authentication required")
         return account or ""
 
     def _once(self, handler: Handler, http_request: HttpRequest, names: list[str]) -> JSON:
-        """The handler's answer, or the one that it gave before for the same key for idempotency."""
+        """The handler's response, or its earlier one for the same idempotency key."""
         key = http_request.header(b"idempotency-key")
         if not key or http_request.method != "DELETE":
             return handler(self._emulator, http_request, *names)
         now = self._emulator.clock.now()
-        self._kept = {name: kept for name, kept in self._kept.items() if kept[0] > now}
+        self._responses = {name: kept for name, kept in self._responses.items() if kept[0] > now}
         name = (http_request.account, key, http_request.path)
-        if name not in self._kept:
+        if name not in self._responses:
             body = handler(self._emulator, http_request, *names)
-            if len(self._kept) >= _MAX_KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[name] = (now + _KEPT_S, body)
-        return self._kept[name][1]
+            if len(self._responses) >= _MAX_IDEMPOTENCY_KEYS:
+                del self._responses[next(iter(self._responses))]
+            self._responses[name] = (now + _IDEMPOTENCY_S, body)
+        return self._responses[name][1]
 
 
-# Method and path below /v1, with {} for a name in it, and who answers.
+# (method, path below /v1 with {} for a parameter) -> handler.
 _ROUTES: Final[dict[tuple[str, str], Handler]] = {
     ("GET", "models"): models.models,
     ("GET", "models/pricing"): models.pricing,
@@ -93,12 +93,12 @@ _ROUTES: Final[dict[tuple[str, str], Handler]] = {
     ("GET", "meta"): account.meta,
 }
 
-# fal: what needs no key (Platform API specification, 2026-08).
+# fal: these need no key (Platform API specification, 2026-08).
 _PUBLIC: Final[set[Handler]] = {models.models, account.meta}
 
 
 def _route(http_request: HttpRequest) -> tuple[Handler, list[str]]:
-    """Who answers a question, and the names in its path."""
+    """The handler of a request, and the parameters in its path."""
     version, *segments = http_request.segments
     for (method, path), handler in _ROUTES.items():
         pattern = path.split("/")
@@ -107,6 +107,6 @@ def _route(http_request: HttpRequest) -> tuple[Handler, list[str]]:
         pairs = list(zip(pattern, segments, strict=True))
         if all(part in ("{}", segment) for part, segment in pairs):
             return handler, [segment for part, segment in pairs if part == "{}"]
-    # deviation: what we don't emulate says so.
+    # deviation: operations that are not emulated respond with 501.
     message = f"mock-fal does not emulate {http_request.method} https://api.fal.ai{http_request.path}"
-    raise Refused(501, "not_implemented", message)
+    raise PlatformError(501, "not_implemented", message)

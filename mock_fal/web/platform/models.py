@@ -1,4 +1,4 @@
-"""The Platform API about models: which there are, what they cost, what some calls would."""
+"""Platform API: the list of models, their prices, and cost estimates."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _KINDS = {"historical_api_price": "call_quantity", "unit_price": "unit_quantity"
 
 
 def models(emulator: Emulator, http_request: HttpRequest) -> JSON:
-    """`GET /models`: all, those that are named, or those that a search finds."""
+    """`GET /models`: all models, those with the given ids, or those that match a search."""
     query = Query(http_request)
     page = query.page(default=50, most=100)
     named = query.ids("endpoint_id")
     expand = query.listed("expand", ("openapi-3.0", "enterprise_status"))
     status = query.choice("status", ("active", "deprecated"), "active")
-    category, words = query.text("category"), (query.text("q") or "").lower().split()
+    category, terms = query.text("category"), (query.text("q") or "").lower().split()
     _check_known(named)
-    found = [
+    matching = [
         endpoint
         for endpoint in named or FAMILIES
         if status == "active"
         and category in (None, MODELS[endpoint].category)
-        and all(word in _searchable(endpoint) for word in words)
+        and all(term in _searchable(endpoint) for term in terms)
     ]
-    return paged("models", [_model(endpoint, expand, http_request.account) for endpoint in found], page)
+    return paged("models", [_model(endpoint, expand, http_request.account) for endpoint in matching], page)
 
 
 def pricing(emulator: Emulator, http_request: HttpRequest) -> JSON:
-    """`GET /models/pricing`: the prices of the endpoints that are named."""
+    """`GET /models/pricing`: the prices of the given endpoints."""
     named = Query(http_request).ids("endpoint_id", required=True)
     _check_known(named)
     prices = [
@@ -53,7 +53,7 @@ def pricing(emulator: Emulator, http_request: HttpRequest) -> JSON:
 
 
 def estimate(emulator: Emulator, http_request: HttpRequest) -> JSON:
-    """`POST /models/pricing/estimate`: what so many calls, or so many units, would cost."""
+    """`POST /models/pricing/estimate`: the estimated cost of a number of calls or unmodel."""
     body = document(http_request)
     kind = body.get("estimate_type")
     if not isinstance(kind, str) or kind not in _KINDS:
@@ -62,45 +62,49 @@ def estimate(emulator: Emulator, http_request: HttpRequest) -> JSON:
     if not isinstance(endpoints, dict) or not endpoints:
         raise Invalid("endpoints", endpoints, "an object with an endpoint id for each key")
     amounts = {
-        endpoint: _amount(endpoint, wanted, _KINDS[kind], whole=kind == "historical_api_price")
-        for endpoint, wanted in endpoints.items()
+        endpoint: _amount(endpoint, value, _KINDS[kind], whole=kind == "historical_api_price")
+        for endpoint, value in endpoints.items()
     }
     _check_known(list(endpoints))
-    each = _nano_usd_a_call(emulator, http_request.account) if kind == "historical_api_price" else {}
+    per_call = (
+        _average_call_nano_usd(emulator, http_request.account) if kind == "historical_api_price" else {}
+    )
     total = sum(
-        round(amount * each[endpoint]) if endpoint in each else price(endpoint).nano_usd(amount)
+        round(amount * per_call[endpoint]) if endpoint in per_call else price(endpoint).nano_usd(amount)
         for endpoint, amount in amounts.items()
     )
     return {"estimate_type": kind, "total_cost": total / NANO, "currency": CURRENCY}
 
 
-def _nano_usd_a_call(emulator: Emulator, account: str) -> dict[str, float]:
-    """What a call has cost on average, of the endpoints that this account has paid for."""
-    # deviation: one that the account has never called is taken to cost one unit a call.
+def _average_call_nano_usd(emulator: Emulator, account: str) -> dict[str, float]:
+    """The average cost of a call, for each endpoint that the account has paid for."""
+    # deviation: for an endpoint that the account has never called, a call is estimated as one unit.
     items = usage(emulator.charges(account)).items
     return {item.endpoint: item.cost * NANO / item.requests for item in items}
 
 
-def _amount(endpoint: str, wanted: Any, name: str, *, whole: bool) -> float:
-    amount = wanted.get(name) if isinstance(wanted, dict) else None
-    least = 1 if whole else 0.000001
+def _amount(endpoint: str, value: Any, name: str, *, whole: bool) -> float:
+    amount = value.get(name) if isinstance(value, dict) else None
+    minimum = 1 if whole else 0.000001
     if not isinstance(amount, int | float) or isinstance(amount, bool) or (whole and amount % 1):
         raise Invalid(f"endpoints.{endpoint}.{name}", amount, "a whole number" if whole else "a number")
-    if not least <= amount <= 1e15:
-        raise Invalid(f"endpoints.{endpoint}.{name}", amount, f"{least} or more")
+    if not minimum <= amount <= 1e15:
+        raise Invalid(f"endpoints.{endpoint}.{name}", amount, f"{minimum} or more")
     return amount
 
 
 def _check_known(endpoints: list[str]) -> None:
-    # assumption: that one unknown id among others refuses them all.
+    # assumption: one unknown id makes the whole request fail.
     unknown = [endpoint for endpoint in endpoints if endpoint not in FAMILIES]
     if unknown:
         raise NotFound(f"no endpoint {', '.join(unknown)}")
 
 
 def _searchable(endpoint: str) -> str:
-    its = MODELS[endpoint]
-    return f"{endpoint} {its.display_name} {its.description} {its.category} {' '.join(its.tags)}".lower()
+    model = MODELS[endpoint]
+    return (
+        f"{endpoint} {model.display_name} {model.description} {model.category} {' '.join(model.tags)}".lower()
+    )
 
 
 def _model(endpoint: str, expand: list[str], account: str) -> JSON:
@@ -108,22 +112,22 @@ def _model(endpoint: str, expand: list[str], account: str) -> JSON:
     if "openapi-3.0" in expand:
         model["openapi"] = openapi.document(endpoint)
     if "enterprise_status" in expand:
-        # assumption: which models are ready for enterprises.
+        # assumption: all models are enterprise-ready.
         model["enterprise_status"] = "ready"
     return model
 
 
 def _metadata(endpoint: str, account: str) -> JSON:
-    its = MODELS[endpoint]
-    date = f"{its.date}T00:00:00Z"
-    group = {"group": its.group._asdict()} if its.group else {}
+    model = MODELS[endpoint]
+    date = f"{model.date}T00:00:00Z"
+    group = {"group": model.group._asdict()} if model.group else {}
     stream = {"stream_url": f"https://fal.run/{endpoint}/stream"} if endpoint in STREAMING else {}
     return {
-        "display_name": its.display_name,
-        "category": its.category,
-        "description": its.description,
+        "display_name": model.display_name,
+        "category": model.category,
+        "description": model.description,
         "status": "active",
-        "tags": list(its.tags),
+        "tags": list(model.tags),
         "updated_at": date,
         "is_favorited": False if account else None,
         "thumbnail_url": openapi.thumbnail_url(endpoint),

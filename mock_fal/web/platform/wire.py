@@ -1,4 +1,4 @@
-"""What the Platform API reads and answers: its query, its envelope of errors, its pages and moments."""
+"""Wire format of the Platform API: query parameters, error envelope, pages and timestamps."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from mock_fal.requests.outcome import Outcome, RunnerResponse
 from mock_fal.web.http_request import HttpRequest
 from mock_fal.web.wire import Reply, reply
 
-# fal: how many ids a filter takes (fal's Platform API specification, 2026-08).
+# fal: the largest number of ids in a filter (fal's Platform API specification, 2026-08).
 MAX_IDS: Final = 50
 
-# No calendar goes on for ever, and buckets end after what is asked for.
+# The last year that is accepted: buckets may end later than the requested period, and `datetime` ends in 9999.
 _LAST_YEAR: Final = 9000
 
 
-class Refused(Exception):
-    """The Platform API's own way to say no. `kind` is one of its types of error."""
+class PlatformError(Exception):
+    """An error of the Platform API. `kind` is one of its error types."""
 
     def __init__(self, status: int, kind: str, message: str) -> None:
         super().__init__(message)
@@ -32,27 +32,27 @@ class Refused(Exception):
         self.message = message
 
 
-class Invalid(Refused):
-    """A parameter that can't be used."""
+class Invalid(PlatformError):
+    """An invalid parameter."""
 
-    def __init__(self, name: str, seen: object, expected: str) -> None:
-        # assumption: what follows the first three words, which are the specification's (2026-08).
+    def __init__(self, name: str, value: object, expected: str) -> None:
+        # assumption: the text after the first three words, which are the specification's (2026-08).
         super().__init__(
             400,
             "validation_error",
-            f"Invalid request parameters: {name} is {seen!r:.200}, expected {expected}",
+            f"Invalid request parameters: {name} is {value!r:.200}, expected {expected}",
         )
 
 
-class NotFound(Refused):
-    """Something that is not there."""
+class NotFound(PlatformError):
+    """A resource that does not exist."""
 
     def __init__(self, what: str) -> None:
-        # assumption: that it is told what; the words before that are the specification's (2026-08).
+        # assumption: the message names the resource; the text before that is the specification's (2026-08).
         super().__init__(404, "not_found", f"Resource not found: {what}")
 
 
-# fal: which type goes with which status (fal's Platform API specification, 2026-08).
+# fal: the error type of each status (fal's Platform API specification, 2026-08).
 _KINDS: Final = {
     400: "validation_error",
     401: "authorization_error",
@@ -63,40 +63,40 @@ _KINDS: Final = {
 }
 
 
-def refusal(error: Refused | FalError) -> Reply:
-    """An error in the envelope."""
+def error_response(error: PlatformError | FalError) -> Reply:
+    """An error in the Platform API's envelope."""
     if isinstance(error, FalError):
         status = 400 if error.status == 422 else error.status
-        error = Refused(status, _KINDS.get(error.status, "server_error"), error.detail)
+        error = PlatformError(status, _KINDS.get(error.status, "server_error"), error.detail)
     return reply(error.status, {"error": {"type": error.kind, "message": error.message}})
 
 
-# -- what is asked
+# -- requests
 
 
 class Query:
-    """The parameters of a question. Lists are given by repetition or with commas. All raise Invalid."""
+    """Query parameters. Lists are repeated parameters or separated by commas. All methods raise Invalid."""
 
     def __init__(self, http_request: HttpRequest) -> None:
-        self._given = parse_qs(http_request.query, keep_blank_values=True)
+        self._params = parse_qs(http_request.query, keep_blank_values=True)
 
     def text(self, name: str) -> str | None:
-        """The value of a parameter; of one that is given twice, the last."""
-        return self._given[name][-1] if name in self._given else None
+        """The value of a parameter, or None. If it is repeated, the last value."""
+        return self._params[name][-1] if name in self._params else None
 
     def choice(self, name: str, allowed: Sequence[str], default: str) -> str:
-        """One of a few words."""
-        seen = self.text(name)
-        if seen is None:
+        """One of the `allowed` values."""
+        value = self.text(name)
+        if value is None:
             return default
-        if seen not in allowed:
-            raise Invalid(name, seen, f"one of {', '.join(allowed)}")
-        return seen
+        if value not in allowed:
+            raise Invalid(name, value, f"one of {', '.join(allowed)}")
+        return value
 
     def ids(self, name: str, *, required: bool = False) -> list[str]:
-        """Up to 50 ids, each once; none where the parameter is not given."""
+        """Up to 50 ids without duplicates; empty if the parameter is missing."""
         ids = self.listed(name)
-        if name in self._given and not ids:
+        if name in self._params and not ids:
             raise Invalid(name, self.text(name), f"1 to {MAX_IDS} ids")
         if required and not ids:
             raise Invalid(name, None, f"1 to {MAX_IDS} ids")
@@ -105,42 +105,42 @@ class Query:
         return ids
 
     def listed(self, name: str, allowed: Collection[str] | None = None) -> list[str]:
-        """The parts of a list, each once; where there is a choice of them, only those."""
-        parts = [part.strip() for value in self._given.get(name, []) for part in value.split(",")]
-        listed = list(dict.fromkeys(part for part in parts if part))
-        for part in listed:
-            if allowed is not None and part not in allowed:
-                raise Invalid(name, part, f"one of {', '.join(allowed)}")
-        return listed
+        """The items of a list without duplicates; each must be in `allowed`, if given."""
+        parts = [part.strip() for value in self._params.get(name, []) for part in value.split(",")]
+        items = list(dict.fromkeys(part for part in parts if part))
+        for item in items:
+            if allowed is not None and item not in allowed:
+                raise Invalid(name, item, f"one of {', '.join(allowed)}")
+        return items
 
     def page(self, *, default: int, most: int, strict: bool = False) -> Page:
-        """Which part of a list is asked for; a limit beyond `most` is cut down, or refused where it is `strict`."""
-        seen = self.text("limit")
-        limit = default if seen is None else _whole(seen)
+        """The requested page of a list. A limit above `most` is lowered to it, or rejected if `strict`."""
+        value = self.text("limit")
+        limit = default if value is None else _whole(value)
         if limit is None or limit < 1 or (strict and limit > most):
             upper = f" to {most}" if strict else " or more"
-            raise Invalid("limit", seen, f"a whole number of 1{upper}")
+            raise Invalid("limit", value, f"a whole number of 1{upper}")
         return Page(_page_number(self.text("cursor")), min(limit, most))
 
     def moment(self, name: str, zone: tzinfo = UTC) -> datetime | None:
-        """A moment, or the day that it begins with; without an offset it is one of `zone`."""
-        seen = self.text(name)
-        if seen is None:
+        """A time, or a date that means its first moment. Without an offset it is in `zone`."""
+        value = self.text(name)
+        if value is None:
             return None
         try:
-            # A plus that nobody has quoted comes as a space.
-            moment = datetime.fromisoformat(seen.replace(" ", "+") if "T" in seen else seen)
+            # An unquoted plus sign arrives as a space.
+            moment = datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value)
             if not 1970 <= moment.year <= _LAST_YEAR:
                 raise ValueError
         except ValueError:
             raise Invalid(
-                name, seen, "a moment in ISO 8601, as in 2025-01-01T00:00:00Z or 2025-01-01"
+                name, value, "a moment in ISO 8601, as in 2025-01-01T00:00:00Z or 2025-01-01"
             ) from None
         return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
     def period(self, now: float, *, back: timedelta, zone: tzinfo = UTC) -> tuple[datetime, datetime]:
-        """From when to when, the latter exclusive; until now, and from `back` before, where not said."""
-        # A request that is over at this very moment belongs to it.
+        """Start and end (exclusive). By default the end is now, and the start is `back` before the end."""
+        # One millisecond is added to include requests that end exactly now.
         until = self.moment("end", zone) or datetime.fromtimestamp(now, zone) + timedelta(milliseconds=1)
         since = self.moment("start", zone) or until - back
         if since > until:
@@ -148,7 +148,7 @@ class Query:
         return since.astimezone(zone), until.astimezone(zone)
 
     def zone(self) -> tzinfo:
-        """The time zone, by its name."""
+        """The time zone in the `timezone` parameter."""
         name = self.text("timezone") or "UTC"
         if name == "UTC":
             return UTC
@@ -159,7 +159,7 @@ class Query:
 
 
 class Page(NamedTuple):
-    """A part of a list: `number` counts from 1."""
+    """A page of a list: `number` counts from 1."""
 
     number: int
     limit: int
@@ -185,31 +185,31 @@ def _page_number(cursor: str | None) -> int:
 def document(http_request: HttpRequest) -> dict[str, Any]:
     """The JSON object of a body. Raises Invalid."""
     try:
-        seen = json.loads(http_request.body or b"{}")
+        value = json.loads(http_request.body or b"{}")
     except (ValueError, RecursionError):
         raise Invalid("the body", http_request.body[:100].decode("utf-8", "replace"), "JSON") from None
-    if not isinstance(seen, dict):
-        raise Invalid("the body", seen, "an object")
-    return seen
+    if not isinstance(value, dict):
+        raise Invalid("the body", value, "an object")
+    return value
 
 
-# -- what is answered
+# -- responses
 
 
 def paged(name: str, items: Sequence[JSON], page: Page) -> dict[str, JSON]:
-    """One page of a list, and how to ask for the next."""
+    """One page of a list, with the cursor of the next page."""
     start = (page.number - 1) * page.limit
     has_more = len(items) > start + page.limit
     cursor = b64encode(b"%d" % (page.number + 1)).decode() if has_more else None
     return {name: items[start : start + page.limit], "next_cursor": cursor, "has_more": has_more}
 
 
-def moment(at: float) -> str:
-    """A moment, given in Unix seconds."""
-    # assumption: the milliseconds; the specification's examples have whole seconds (2026-08).
+def timestamp(at: float) -> str:
+    """An ISO 8601 timestamp of a time in Unix seconds."""
+    # assumption: timestamps have milliseconds; the specification's examples have whole seconds (2026-08).
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def status_code(outcome: Outcome) -> int:
-    """The status of a result."""
+    """The HTTP status of a result."""
     return outcome.status if isinstance(outcome, RunnerResponse) else outcome.kind.status

@@ -1,1 +1,1 @@
-"""In the place of the emulated hosts: the live service while recording, cassettes while replaying."""
+"""Recording and replaying: responses from the live service, or from cassettes."""

@@ -1,4 +1,4 @@
-"""fal's own addresses, and those by which somebody asks who came by our direct address: one is made of the other."""
+"""Conversion between fal's URLs and the URLs that a client of mock-fal's own address uses."""
 
 from __future__ import annotations
 
@@ -11,55 +11,57 @@ from mock_fal.errors import JSON
 from mock_fal.hosts import EMULATED_HOSTS, MEDIA_HOSTS, RESULT_HOST
 from mock_fal.web.http_request import HttpRequest, Links
 
-# What stands in a path as it is (RFC 3986).
-_PLAIN: Final = "/:@!$&'()*+,;=~-._"
+# Characters of a path that are not percent-encoded (RFC 3986).
+_SAFE: Final = "/:@!$&'()*+,;=~-._"
 
 
 class Addresses:
-    """The same hosts by both names. By the gateway they have one name only, and `differ` is false."""
+    """The base URLs of fal's hosts, fal's and local. Through the gateway they are the same, and `differ` is false."""
 
     def __init__(self, links: Links) -> None:
-        others = links.queue.removesuffix("queue.fal.run")
-        files = links.media.removesuffix(RESULT_HOST)
-        seen = {host: f"{files if host in MEDIA_HOSTS else others}{host}" for host in EMULATED_HOSTS}
-        self._out = {f"https://{host}": here for host, here in seen.items() if here != f"https://{host}"}
-        self._in = {here: name for name, here in self._out.items()}
+        base = links.queue.removesuffix("queue.fal.run")
+        media_base = links.media.removesuffix(RESULT_HOST)
+        local_urls = {host: f"{media_base if host in MEDIA_HOSTS else base}{host}" for host in EMULATED_HOSTS}
+        self._to_local = {
+            f"https://{host}": local for host, local in local_urls.items() if local != f"https://{host}"
+        }
+        self._to_fal = {local: url for url, local in self._to_local.items()}
 
     @property
     def differ(self) -> bool:
-        return bool(self._out)
+        return bool(self._to_local)
 
-    def here(self, value: JSON) -> JSON:
-        """An answer with the addresses by which the question came."""
-        return _renamed(value, self._out) if self._out else value
+    def to_local(self, value: JSON) -> JSON:
+        """JSON of a response, with the URLs that the client uses."""
+        return _replaced(value, self._to_local) if self.differ else value
 
-    def fals(self, value: JSON) -> JSON:
-        """An input with fal's addresses."""
-        return _renamed(value, self._in) if self._in else value
+    def to_fal(self, value: JSON) -> JSON:
+        """JSON of a request, with fal's URLs."""
+        return _replaced(value, self._to_fal) if self.differ else value
 
-    def line(self, line: bytes) -> bytes:
-        """One line of an event stream, with the addresses by which the question came."""
+    def event_line(self, line: bytes) -> bytes:
+        """One line of an event stream, with the URLs that the client uses."""
         if not line.startswith(b"data:"):
             return line
         try:
-            seen = json.loads(line[5:])
+            value = json.loads(line[5:])
         except (ValueError, RecursionError):
             return line
-        return b"data: " + json.dumps(self.here(seen), separators=(",", ":")).encode()
+        return b"data: " + json.dumps(self.to_local(value), separators=(",", ":")).encode()
 
 
-def url_of(http_request: HttpRequest) -> str:
-    """A question's address in fal's own words."""
+def fal_url(http_request: HttpRequest) -> str:
+    """The URL of a request on fal's host."""
     query = f"?{http_request.query}" if http_request.query else ""
-    return f"https://{http_request.host}{quote(http_request.path, safe=_PLAIN)}{query}"
+    return f"https://{http_request.host}{quote(http_request.path, safe=_SAFE)}{query}"
 
 
-def _renamed(value: JSON, names: Mapping[str, str]) -> JSON:
+def _replaced(value: JSON, base_urls: Mapping[str, str]) -> JSON:
     if isinstance(value, str):
-        old = next((name for name in names if value == name or value.startswith(f"{name}/")), "")
-        return names[old] + value[len(old) :] if old else value
+        old = next((url for url in base_urls if value == url or value.startswith(f"{url}/")), "")
+        return base_urls[old] + value[len(old) :] if old else value
     if isinstance(value, dict):
-        return {name: _renamed(part, names) for name, part in value.items()}
+        return {name: _replaced(part, base_urls) for name, part in value.items()}
     if isinstance(value, list):
-        return [_renamed(part, names) for part in value]
+        return [_replaced(part, base_urls) for part in value]
     return value

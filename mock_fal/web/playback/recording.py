@@ -1,4 +1,4 @@
-"""Every question goes to the live service, and what it answers is kept: a cassette for each exchange."""
+"""Recording: every request is forwarded to the live service, and each exchange is saved as a cassette."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mock_fal.cassettes.cassette import (
     request_body,
     response_json,
 )
-from mock_fal.cassettes.folder import CassetteFolder, Slot, Tape
+from mock_fal.cassettes.folder import BodyWriter, CassetteFolder, CassetteWriter
 from mock_fal.cassettes.redaction import Redaction
 from mock_fal.emulator import Emulator
 from mock_fal.errors import BodyTooLarge
@@ -31,29 +31,29 @@ from mock_fal.hosts import MEDIA_HOSTS
 from mock_fal.journal.exchanges import RawHeaders
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
-from mock_fal.web.http_request import Gone, HttpRequest, Receive
-from mock_fal.web.playback.addresses import Addresses, url_of
+from mock_fal.web.http_request import ClientDisconnected, HttpRequest, Receive
+from mock_fal.web.playback.addresses import Addresses, fal_url
 
 T = TypeVar("T")
 
-# A secret that is shorter is a word, and stands in other places too.
+# A shorter secret could be an ordinary word, so it is not redacted.
 _MIN_SECRET: Final = 8
 
-# Of a question: what is about the connection to us, what is for us, and what we say ourselves.
-_OURS: Final = frozenset(
+# Request headers that are not forwarded: those of the connection, those for mock-fal, and those set here.
+_NOT_FORWARDED: Final = frozenset(
     (b"host", b"connection", b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"trailer")
     + (b"transfer-encoding", b"upgrade", b"expect", b"cookie", b"accept-encoding", b"authorization")
     + (b"x-mock-fal", b"x-fal-target-url")
 )
-# Of an answer: our server says its own.
+# Response headers that are not passed on: the server sets its own.
 _HOP: Final = frozenset((b"connection", b"keep-alive", b"transfer-encoding", b"date", b"server"))
 
 
 class Recording:
-    """Answers for all hosts of fal. `forward` is set before the first question comes."""
+    """Handles requests to all hosts of fal. `forward` is set before the first request."""
 
     forward: Forward
-    no_sockets: Final = "mock-fal: a WebSocket can't be recorded; it is answered without --record"
+    websocket_refusal: Final = "mock-fal: WebSockets can't be recorded; start without --record to use them"
     unused: Final[list[str]] = []
 
     def __init__(self, emulator: Emulator) -> None:
@@ -61,151 +61,172 @@ class Recording:
         self._key = emulator.settings.live_key
         secret = self._key.partition(":")[2]
         self._redaction = Redaction([self._key, *([secret] if len(secret) >= _MIN_SECRET else [])])
-        self._shelf = CassetteFolder(emulator.settings.record, self._redaction)
+        self._folder = CassetteFolder(emulator.settings.record, self._redaction)
 
     def rewind(self, account: str | None) -> None:
-        """What is recorded stays."""
+        """Does nothing: recorded cassettes are saved."""
 
     async def respond(
         self, http_request: HttpRequest, receive: Receive, host: object
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        """What the live service answers; it is never about a request of ours."""
+        """The response of the live service; there is no request of the emulator."""
         if _is_key(http_request.authorization):
             self._emulator.keys.account(http_request.authorization, "")
         try:
             if is_file(http_request.method, http_request.host, http_request.path):
                 return await self._upload(http_request, receive), None
             body = await http_request.read(receive, self._emulator.settings.max_body)
-            sent = _with_fals_addresses(http_request, body)
-            live = await _unless_gone(self._asked(http_request, sent), receive)
-            return await self._answered(http_request, live, sent), None
+            sent = _with_fal_urls(http_request, body)
+            live = await _unless_disconnected(self._forward(http_request, sent), receive)
+            return await self._save_and_respond(http_request, live, sent), None
         except OSError as error:
-            # deviation: while recording, no way to the live service is a 502.
-            words = f"mock-fal: no answer from https://{http_request.host}: {error or type(error).__name__}"
-            return wire.reply(502, {"detail": words}), None
+            # deviation: while recording, an unreachable live service is a 502.
+            detail = (
+                f"mock-fal: no response from https://{http_request.host}: {error or type(error).__name__}"
+            )
+            return wire.reply(502, {"detail": detail}), None
 
     async def _upload(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        """A file goes out as it comes in, and to the disk."""
+        """Forward an uploaded file while it is received, and write it to the disk."""
         limit = self._emulator.settings.max_upload
-        if http_request.announced_bytes > limit:
+        if http_request.content_length > limit:
             raise BodyTooLarge(limit)
-        tape = self._shelf.tape()
+        body_writer = self._folder.body_writer()
 
-        async def taped() -> AsyncIterator[bytes]:
-            async for piece in http_request.pieces(receive):
+        async def written() -> AsyncIterator[bytes]:
+            async for piece in http_request.chunks(receive):
                 if http_request.uploaded_bytes > limit:
                     raise BodyTooLarge(limit)
-                tape.write(piece)
+                body_writer.write(piece)
                 yield piece
 
         try:
-            return await self._answered(http_request, await self._asked(http_request, taped()), tape)
+            return await self._save_and_respond(
+                http_request, await self._forward(http_request, written()), body_writer
+            )
         except BaseException:
-            tape.discard()
+            body_writer.discard()
             raise
 
-    async def _asked(self, http_request: HttpRequest, body: bytes | AsyncIterator[bytes]) -> LiveResponse:
-        # Cassettes are to be read: nothing comes compressed.
-        headers = [(name, value) for name, value in _headers(http_request) if name not in _OURS]
+    async def _forward(self, http_request: HttpRequest, body: bytes | AsyncIterator[bytes]) -> LiveResponse:
+        # Cassettes are readable, so responses must not be compressed.
+        headers = [(name, value) for name, value in _headers(http_request) if name not in _NOT_FORWARDED]
         headers.append((b"accept-encoding", b"identity"))
         authorization = http_request.authorization
         if _is_key(authorization):
             authorization = f"Key {self._key}"
         if authorization is not None:
             headers.append((b"authorization", authorization.encode("latin-1")))
-        return await self.forward(http_request.method, url_of(http_request), headers, body)
+        return await self.forward(http_request.method, fal_url(http_request), headers, body)
 
-    async def _answered(
-        self, http_request: HttpRequest, live: LiveResponse, sent: bytes | Tape
+    async def _save_and_respond(
+        self, http_request: HttpRequest, live: LiveResponse, sent: bytes | BodyWriter
     ) -> wire.AnyResponse:
-        """An answer in JSON is read whole; any other goes on as it comes."""
-        if "json" not in _type(live):
+        """Save the exchange and return its response. JSON is read completely, other bodies are streamed."""
+        if "json" not in _content_type(live):
             return self._streamed(http_request, live, sent)
         data = b"".join([piece async for piece in live.body])
         value = parse(data)
-        if value is NOT_JSON:  # it says so, and is none: a HEAD, say
+        if value is NOT_JSON:  # a JSON content type without JSON, as in the response to HEAD
             return self._streamed(http_request, live._replace(body=_once(data)), sent)
-        response = response_json(url_of(http_request), value, self._redaction)
-        self._keep(self._slot(http_request), http_request, live, sent, response)
+        response = response_json(fal_url(http_request), value, self._redaction)
+        self._save(self._cassette_writer(http_request), http_request, live, sent, response)
         addresses = Addresses(http_request.links)
         if addresses.differ:
-            data = wire.encode(addresses.here(value))
-        headers = [each for each in _out(live) if each[0] != b"content-length"]
+            data = wire.encode(addresses.to_local(value))
+        headers = [header for header in _response_headers(live) if header[0] != b"content-length"]
         return wire.Reply(live.status, data, [*headers, (b"content-length", b"%d" % len(data))])
 
     def _streamed(
-        self, http_request: HttpRequest, live: LiveResponse, sent: bytes | Tape
+        self, http_request: HttpRequest, live: LiveResponse, sent: bytes | BodyWriter
     ) -> wire.AnyResponse:
-        pieces = self._kept(self._slot(http_request), http_request, live, sent)
+        pieces = self._saving(self._cassette_writer(http_request), http_request, live, sent)
         response = StreamingResponse(pieces, live.status)
-        response.raw_headers = _out(live)
+        response.raw_headers = _response_headers(live)
         return response
 
-    async def _kept(
-        self, slot: Slot, http_request: HttpRequest, live: LiveResponse, sent: bytes | Tape
+    async def _saving(
+        self,
+        cassette_writer: CassetteWriter,
+        http_request: HttpRequest,
+        live: LiveResponse,
+        sent: bytes | BodyWriter,
     ) -> AsyncIterator[bytes]:
-        """A body on its way out, and to the disk."""
-        tape = self._shelf.tape()
-        kind, addresses = _type(live), Addresses(http_request.links)
-        events = kind.startswith("text/event-stream")
-        whole = broken = False
+        """A response body, saved to the disk while it is sent."""
+        body_writer = self._folder.body_writer()
+        content_type, addresses = _content_type(live), Addresses(http_request.links)
+        events = content_type.startswith("text/event-stream")
+        complete = failed = False
         try:
             pieces = (
-                _events(live.body, tape, addresses) if events and addresses.differ else _raw(live.body, tape)
+                _events(live.body, body_writer, addresses)
+                if events and addresses.differ
+                else _written(live.body, body_writer)
             )
             async for piece in pieces:
                 yield piece
-            whole = True
+            complete = True
         except OSError:
-            broken = True
+            failed = True
             raise
         finally:
-            # Who hangs up on events has seen what mattered to him; half a file is nothing.
-            if whole or (events and not broken):
-                response = slot.keep(tape, kind, plain=http_request.host not in MEDIA_HOSTS)
-                self._keep(slot, http_request, live, sent, response)
+            # A client may close an event stream once it has the events it needs; part of a file is useless.
+            if complete or (events and not failed):
+                response = cassette_writer.save_body(
+                    body_writer, content_type, allow_text=http_request.host not in MEDIA_HOSTS
+                )
+                self._save(cassette_writer, http_request, live, sent, response)
             else:
-                tape.discard()
-                if isinstance(sent, Tape):
+                body_writer.discard()
+                if isinstance(sent, BodyWriter):
                     sent.discard()
 
-    def _slot(self, http_request: HttpRequest) -> Slot:
-        slot = self._shelf.slot(http_request.method, self._redaction.text(url_of(http_request)))
-        http_request.playback = f"recorded {slot.name}"
-        return slot
+    def _cassette_writer(self, http_request: HttpRequest) -> CassetteWriter:
+        cassette_writer = self._folder.cassette_writer(
+            http_request.method, self._redaction.text(fal_url(http_request))
+        )
+        http_request.playback = f"recorded {cassette_writer.name}"
+        return cassette_writer
 
-    def _keep(
-        self, slot: Slot, http_request: HttpRequest, live: LiveResponse, sent: bytes | Tape, response: Body
+    def _save(
+        self,
+        cassette_writer: CassetteWriter,
+        http_request: HttpRequest,
+        live: LiveResponse,
+        sent: bytes | BodyWriter,
+        response: Body,
     ) -> None:
         redaction = self._redaction
         bodiless = http_request.method == "HEAD" or live.status in (204, 304)
-        slot.write(
+        cassette_writer.write(
             Cassette(
                 http_request.method,
-                redaction.text(url_of(http_request)),
+                redaction.text(fal_url(http_request)),
                 cassette_request_headers(http_request.raw_headers, redaction),
-                self._sent(slot, http_request, sent),
+                self._sent(cassette_writer, http_request, sent),
                 live.status,
                 cassette_response_headers(live.headers, redaction, bodiless=bodiless),
                 response,
             )
         )
 
-    def _sent(self, slot: Slot, http_request: HttpRequest, sent: bytes | Tape) -> Body:
-        kind = http_request.header(b"content-type")
-        if isinstance(sent, Tape):
-            return slot.keep(sent, kind, request=True, plain=False)
-        body = request_body(sent, kind, self._redaction)
+    def _sent(
+        self, cassette_writer: CassetteWriter, http_request: HttpRequest, sent: bytes | BodyWriter
+    ) -> Body:
+        content_type = http_request.header(b"content-type")
+        if isinstance(sent, BodyWriter):
+            return cassette_writer.save_body(sent, content_type, request=True, allow_text=False)
+        body = request_body(sent, content_type, self._redaction)
         if not isinstance(body, FileBody):
             return body
-        tape = self._shelf.tape()
-        tape.write(sent)
-        kept = slot.keep(tape, kind, request=True, plain=False)
-        return FileBody(kept.name, body.sha256) if isinstance(kept, FileBody) else kept
+        body_writer = self._folder.body_writer()
+        body_writer.write(sent)
+        saved = cassette_writer.save_body(body_writer, content_type, request=True, allow_text=False)
+        return FileBody(saved.name, body.sha256) if isinstance(saved, FileBody) else saved
 
 
 def _is_key(authorization: str | None) -> bool:
-    """Whether an authorization brings a key, in whatever scheme: tokens have no colon."""
+    """Whether an Authorization header has a key, in any scheme: tokens have no colon."""
     scheme, _, credentials = (authorization or "").partition(" ")
     return scheme.lower() == "key" or ":" in credentials
 
@@ -214,54 +235,56 @@ def _headers(http_request: HttpRequest) -> RawHeaders:
     return [(name.lower(), value) for name, value in http_request.raw_headers]
 
 
-def _with_fals_addresses(http_request: HttpRequest, body: bytes) -> bytes:
+def _with_fal_urls(http_request: HttpRequest, body: bytes) -> bytes:
     addresses = Addresses(http_request.links)
     value = parse(body) if addresses.differ else NOT_JSON
     if value is NOT_JSON:
         return body
-    renamed = addresses.fals(value)
-    return body if renamed == value else json.dumps(renamed).encode()
+    converted = addresses.to_fal(value)
+    return body if converted == value else json.dumps(converted).encode()
 
 
-def _type(live: LiveResponse) -> str:
+def _content_type(live: LiveResponse) -> str:
     return dict(live.headers).get(b"content-type", b"").decode("latin-1").lower()
 
 
-def _out(live: LiveResponse) -> RawHeaders:
-    return [each for each in live.headers if each[0] not in _HOP]
+def _response_headers(live: LiveResponse) -> RawHeaders:
+    return [header for header in live.headers if header[0] not in _HOP]
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-async def _raw(pieces: AsyncIterator[bytes], tape: Tape) -> AsyncIterator[bytes]:
+async def _written(pieces: AsyncIterator[bytes], body_writer: BodyWriter) -> AsyncIterator[bytes]:
     async for piece in pieces:
-        tape.write(piece)
+        body_writer.write(piece)
         yield piece
 
 
-async def _events(pieces: AsyncIterator[bytes], tape: Tape, addresses: Addresses) -> AsyncIterator[bytes]:
-    """Events with other addresses in them than on the disk, line by line."""
+async def _events(
+    pieces: AsyncIterator[bytes], body_writer: BodyWriter, addresses: Addresses
+) -> AsyncIterator[bytes]:
+    """An event stream with the client's URLs, while fal's URLs are written to the disk."""
     rest = b""
     async for piece in pieces:
-        tape.write(piece)
+        body_writer.write(piece)
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
-            yield addresses.line(line) + b"\n"
+            yield addresses.event_line(line) + b"\n"
     if rest:
-        yield addresses.line(rest)
+        yield addresses.event_line(rest)
 
 
-async def _unless_gone(work: Awaitable[T], receive: Receive) -> T:
-    """What comes of some work, unless the caller hangs up: fal is told so by our hanging up."""
-    working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(receive())  # the body has been read: nothing else can come
+async def _unless_disconnected(response: Awaitable[T], receive: Receive) -> T:
+    """Wait for the live response, unless the client closes the connection: then ours to fal is closed too."""
+    waiting = asyncio.ensure_future(response)
+    disconnect = asyncio.ensure_future(receive())  # the body has been read, so this can only be a disconnect
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise Gone
-        return working.result()
+        await asyncio.wait({waiting, disconnect}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise ClientDisconnected
+        return waiting.result()
     finally:
-        working.cancel()
-        watching.cancel()
+        waiting.cancel()
+        disconnect.cancel()

@@ -1,4 +1,4 @@
-"""Questions are answered from cassettes; what has none goes to the emulated host, or is refused."""
+"""Replaying: responses come from cassettes; other requests go to the emulated host, or fail with --strict."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import IO, Final, Protocol
 from starlette.responses import StreamingResponse
 
 from mock_fal.cassettes.cassette import (
+    NO_BODY,
     NOT_JSON,
-    NOTHING,
     Body,
     Cassette,
     FileBody,
@@ -26,12 +26,12 @@ from mock_fal.cassettes.cassette import (
     TextBody,
     files,
     is_file,
-    key,
+    match_key,
     parse,
     request_body,
     wire_headers,
 )
-from mock_fal.cassettes.folder import cassettes, pieces
+from mock_fal.cassettes.folder import file_chunks, read_cassettes
 from mock_fal.cassettes.matcher import CassetteMatcher
 from mock_fal.cassettes.redaction import REDACTED, Redaction
 from mock_fal.emulator import Emulator
@@ -40,9 +40,9 @@ from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest, Receive
-from mock_fal.web.playback.addresses import Addresses, url_of
+from mock_fal.web.playback.addresses import Addresses, fal_url
 
-# An upload up to this size is kept in memory until it is known who answers it.
+# An upload up to this size is kept in memory until a cassette or the emulated host is chosen.
 _IN_MEMORY: Final = 1 << 20
 
 NO_CASSETTE: Final = "no cassette"
@@ -57,7 +57,7 @@ class Host(Protocol):
 
 
 class Replay:
-    """Answers for all hosts of fal."""
+    """Handles requests to all hosts of fal."""
 
     forward: Forward  # never used
 
@@ -65,23 +65,23 @@ class Replay:
         settings = emulator.settings
         self._settings = settings
         self._folder = Path(settings.replay)
-        self._cassettes = cassettes(settings.replay)
+        self._cassettes = read_cassettes(settings.replay)
         self._matcher = CassetteMatcher(self._cassettes)
         self._redaction = Redaction()
 
     @property
-    def no_sockets(self) -> str:
-        """Why there is no WebSocket; empty where there is."""
-        why = "mock-fal: no cassette holds a WebSocket, and --strict allows nothing else"
-        return why if self._strict else ""
+    def websocket_refusal(self) -> str:
+        """Why WebSockets are closed; empty if they are served."""
+        reason = "mock-fal: cassettes have no WebSockets, and --strict allows only recorded responses"
+        return reason if self._strict else ""
 
     @property
     def unused(self) -> list[str]:
-        """The cassettes that answered nothing so far."""
+        """The cassettes that have not been used so far."""
         return self._matcher.unused
 
     def rewind(self, account: str | None) -> None:
-        """Begin again, for one account or for all."""
+        """Start from the first cassettes again, for one account or for all."""
         self._matcher.rewind(account)
 
     @property
@@ -91,96 +91,99 @@ class Replay:
     async def respond(
         self, http_request: HttpRequest, receive: Receive, host: Host
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        """The answer that was recorded, or what the emulated host says."""
+        """The recorded response, or that of the emulated host."""
         http_request.playback = NO_CASSETTE
         if not self._strict and not self._matcher.knows(
             http_request.method, http_request.host, http_request.path
         ):
-            return await self._instead(http_request, receive, host)
+            return await self._emulated(http_request, receive, host)
         with SpooledTemporaryFile(_IN_MEMORY) as spool:
             body = await self._body(http_request, receive, spool)
-            url = self._redaction.text(url_of(http_request))
-            found = self._matcher.match(
-                key(http_request.method, url, http_request.header(b"range"), body), http_request.named_account
+            url = self._redaction.text(fal_url(http_request))
+            cassette_name = self._matcher.match(
+                match_key(http_request.method, url, http_request.header(b"range"), body),
+                http_request.named_account,
             )
-            if found is not None:
-                http_request.playback = f"replayed {found}"
-                return self._played(http_request, self._cassettes[found]), None
-            # Nobody else knows an address to upload to whose signature is not told.
+            if cassette_name is not None:
+                http_request.playback = f"replayed {cassette_name}"
+                return self._replayed(http_request, self._cassettes[cassette_name]), None
+            # The emulated host can't accept an upload URL whose signature is redacted.
             if self._strict or f"={REDACTED}" in http_request.query:
-                return self._refused(http_request, url, body), None
+                return self._not_recorded(http_request, url, body), None
             spool.seek(0)
             http_request.uploaded_bytes = 0
-            return await self._instead(http_request, _again(spool, receive), host)
+            return await self._emulated(http_request, _replay_body(spool, receive), host)
 
-    async def _instead(
+    async def _emulated(
         self, http_request: HttpRequest, receive: Receive, host: Host
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        """What the emulated host answers, which knows neither the tokens nor the files of a recording."""
+        """The response of the emulated host, which does not know the tokens and files of a recording."""
         if http_request.bearer == REDACTED:
             http_request.headers[b"authorization"] = f"Key {self._settings.own_key}".encode("latin-1")
         if http_request.host not in QUEUE_HOSTS | RUN_HOSTS or http_request.method != "POST":
             return await host.respond(http_request, receive)
         body = await http_request.read(receive, self._settings.max_body)
-        response = await host.respond(http_request, _again(BytesIO(self._with_files(body)), receive))
+        response = await host.respond(http_request, _replay_body(BytesIO(self._with_files(body)), receive))
         http_request.body = body
         return response
 
     def _with_files(self, body: bytes) -> bytes:
-        """An input in which recorded files stand themselves, in the place of their addresses."""
+        """An input in which the URLs of recorded files are replaced by data URIs."""
         value = parse(body)
         if not isinstance(value, dict):
             return body
-        named = {name: _inlined(part, self._files) for name, part in value.items()}
-        return body if named == value else json.dumps(named).encode()
+        inlined = {name: _inlined(part, self._files) for name, part in value.items()}
+        return body if inlined == value else json.dumps(inlined).encode()
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        """The files of the cassettes, by their addresses: those that were uploaded, and those that came out."""
-        return {url: self._folder / name for each in self._cassettes.values() for url, name in files(each)}
+        """The files of the cassettes by URL: uploaded files and results."""
+        return {
+            url: self._folder / name for cassette in self._cassettes.values() for url, name in files(cassette)
+        }
 
     async def _body(self, http_request: HttpRequest, receive: Receive, spool: IO[bytes]) -> Body:
-        """What the question brings; its bytes are in the spool then."""
+        """The body of the request; its bytes are written to the spool."""
         if not is_file(http_request.method, http_request.host, http_request.path):
             data = await http_request.read(receive, self._settings.max_body)
             spool.write(data)
             addresses = Addresses(http_request.links)
             body = request_body(data, http_request.header(b"content-type"), self._redaction)
             if addresses.differ and isinstance(body, JsonBody) and (value := parse(data)) is not NOT_JSON:
-                return JsonBody(self._redaction.json(addresses.fals(value)))
+                return JsonBody(self._redaction.json(addresses.to_fal(value)))
             return body
         digest = sha256()
-        async for piece in http_request.pieces(receive):
+        async for piece in http_request.chunks(receive):
             if http_request.uploaded_bytes > self._settings.max_upload:
                 raise BodyTooLarge(self._settings.max_upload)
             digest.update(piece)
             spool.write(piece)
-        return FileBody("", digest.hexdigest()) if http_request.uploaded_bytes else NOTHING
+        return FileBody("", digest.hexdigest()) if http_request.uploaded_bytes else NO_BODY
 
-    def _played(self, http_request: HttpRequest, cassette: Cassette) -> wire.AnyResponse:
-        headers = wire_headers(cassette.headers)
+    def _replayed(self, http_request: HttpRequest, cassette: Cassette) -> wire.AnyResponse:
+        headers = wire_headers(cassette.response_headers)
         addresses = Addresses(http_request.links)
-        match cassette.response:
+        match cassette.response_body:
             case FileBody(name):
                 path = self._folder / name
                 response = StreamingResponse(_pieces(path), cassette.status)
                 response.raw_headers = [*headers, (b"content-length", b"%d" % path.stat().st_size)]
                 return response
             case JsonBody(value):
-                data = wire.encode(addresses.here(value))
+                data = wire.encode(addresses.to_local(value))
             case TextBody(text):
                 data = text.encode("utf-8", "surrogatepass")
                 if addresses.differ:
-                    data = b"\n".join(map(addresses.line, data.split(b"\n")))
+                    data = b"\n".join(map(addresses.event_line, data.split(b"\n")))
         if b"content-length" not in dict(headers):
             headers.append((b"content-length", b"%d" % len(data)))
         return wire.Reply(cassette.status, data, headers)
 
-    def _refused(self, http_request: HttpRequest, url: str, body: Body) -> wire.AnyResponse:
-        # deviation: what was not recorded is a 501, which no client of fal's tries again.
-        words = f"mock-fal: no cassette in {self._settings.replay} answers {http_request.method} {url}"
+    def _not_recorded(self, http_request: HttpRequest, url: str, body: Body) -> wire.AnyResponse:
+        # deviation: a request without a cassette gets a 501, which no client of fal's retries.
+        message = f"mock-fal: no cassette in {self._settings.replay} matches {http_request.method} {url}"
         nearest = self._matcher.nearest(http_request.method, url, body)
-        return wire.reply(501, {"detail": f"{words}; the nearest: {nearest}" if nearest else words})
+        return wire.reply(501, {"detail": f"{message}; the nearest: {nearest}" if nearest else message})
 
 
 def _inlined(value: JSON, files: Mapping[str, Path]) -> JSON:
@@ -190,22 +193,22 @@ def _inlined(value: JSON, files: Mapping[str, Path]) -> JSON:
     return value if path is None else f"data:;base64,{b64encode(path.read_bytes()).decode()}"
 
 
-def _again(spool: IO[bytes], receive: Receive) -> Receive:
-    """A body once more, that has been read."""
-    told = False
+def _replay_body(spool: IO[bytes], receive: Receive) -> Receive:
+    """A receive function that returns a body that has been read before."""
+    complete = False
 
-    async def again() -> dict[str, object]:
-        nonlocal told
-        if told:
+    async def receive_again() -> dict[str, object]:
+        nonlocal complete
+        if complete:
             return dict(await receive())
         piece = spool.read(_IN_MEMORY)
-        told = len(piece) < _IN_MEMORY
-        return {"type": "http.request", "body": piece, "more_body": not told}
+        complete = len(piece) < _IN_MEMORY
+        return {"type": "http.request", "body": piece, "more_body": not complete}
 
-    return again
+    return receive_again
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    loop, parts = asyncio.get_running_loop(), pieces(path)
+    loop, parts = asyncio.get_running_loop(), file_chunks(path)
     while data := await loop.run_in_executor(None, next, parts, b""):
         yield data

@@ -1,1 +1,1 @@
-"""WebSockets: HTTP over them, and realtime."""
+"""WebSockets: HTTP over WebSocket (ws.fal.run) and realtime (fal.run)."""

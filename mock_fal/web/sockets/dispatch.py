@@ -1,4 +1,4 @@
-"""WebSockets: which of fal's hosts takes one, and what becomes of the others."""
+"""Routes WebSockets to the hosts of fal that serve them, and closes all others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.hosts import RUN_HOSTS, WS_HOSTS
 from mock_fal.web import wire
-from mock_fal.web.http_request import Gone, HttpRequest
+from mock_fal.web.http_request import ClientDisconnected, HttpRequest
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.sockets.realtime import Realtime
 from mock_fal.web.sockets.socket import INTERNAL_ERROR, POLICY_VIOLATION, Record, Socket
@@ -20,13 +20,13 @@ logger = logging.getLogger("mock_fal")
 
 
 class Host(Protocol):
-    """One of fal's hosts that takes sockets. A FalError before the socket is accepted is told by HTTP."""
+    """A host of fal that serves WebSockets. A FalError before the handshake becomes an HTTP response."""
 
-    async def converse(self, http_request: HttpRequest, socket: Socket, record: Record) -> None: ...
+    async def serve(self, http_request: HttpRequest, socket: Socket, record: Record) -> None: ...
 
 
 class Sockets:
-    """All hosts that take sockets."""
+    """All hosts that serve WebSockets."""
 
     def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
         self._emulator = emulator
@@ -35,38 +35,38 @@ class Sockets:
             **dict.fromkeys(RUN_HOSTS, Realtime(emulator, pictures)),
         }
 
-    async def converse(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
-        """Answer a handshake, and all that follows it."""
+    async def serve(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
+        """Serve one connection, from the handshake to the end."""
         try:
-            await self._converse(http_request, socket, record)
-        except Gone:
+            await self._route(http_request, socket, record)
+        except ClientDisconnected:
             pass
         except Exception:
-            logger.exception("mock-fal: a bug, at WebSocket %s", http_request.path)
-            await _apologise(socket)
+            logger.exception("mock-fal: internal error at WebSocket %s", http_request.path)
+            await _send_internal_error(socket)
 
-    async def _converse(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
+    async def _route(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
         host = self._hosts.get(http_request.host)
         if host is None or http_request.by_proxy:
             await socket.accept()
-            where = http_request.host or "this address"
-            reason = f"mock-fal: no WebSocket at {where}; there are ws.fal.run and fal.run/…/realtime"
+            host_name = http_request.host or "this address"
+            reason = f"mock-fal: no WebSocket at {host_name}; expected ws.fal.run or fal.run/…/realtime"
             await socket.close(POLICY_VIOLATION, reason)
             return
         try:
-            await host.converse(http_request, socket, record)
+            await host.serve(http_request, socket, record)
         except FalError as error:
-            # assumption: that a handshake is refused as a plain request would be.
-            refusal = wire.error(error, self._emulator.new_request_id(""))
-            record(http_request, refusal, None, steady_time())
-            await socket.reject(refusal)
+            # assumption: a handshake is rejected with the response to a plain request.
+            response = wire.error(error, self._emulator.new_request_id(""))
+            record(http_request, response, None, steady_time())
+            await socket.reject(response)
 
 
-async def _apologise(socket: Socket) -> None:
+async def _send_internal_error(socket: Socket) -> None:
     try:
         if socket.accepted:
-            await socket.close(INTERNAL_ERROR, "mock-fal: a bug")
+            await socket.close(INTERNAL_ERROR, "mock-fal: internal error")
         else:
             await socket.reject(wire.reply(500, {"detail": "Internal Server Error"}))
-    except Gone:
+    except ClientDisconnected:
         pass

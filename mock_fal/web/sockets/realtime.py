@@ -1,4 +1,4 @@
-"""fal.run/…/realtime: inputs come over a WebSocket, results go back, one after the other, until nobody asks."""
+"""fal.run/…/realtime: inputs and results over one WebSocket, in order, until no input arrives for a while."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from mock_fal.web.http_request import HttpRequest
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.run import Run
 from mock_fal.web.sockets import wire as frames
-from mock_fal.web.sockets.socket import POLICY_VIOLATION, Record, Socket, until_one_ends
-from mock_fal.web.sockets.wire import Failed
-from mock_fal.web.stream import ended
+from mock_fal.web.sockets.socket import POLICY_VIOLATION, Record, Socket, first_completed
+from mock_fal.web.sockets.wire import InputFailed
+from mock_fal.web.stream import wait_for_end
 from mock_fal.web.submit_options import fetch_files, submit_options
 
-# How long a socket stays open without an input. fal: about 30 seconds (live, 2026-06).
+# fal: a socket without an input is closed after about 30 seconds (live, 2026-06).
 IDLE_S: Final = 30.0
 
 
 class Realtime:
-    """The sockets of fal.run."""
+    """The realtime WebSockets of fal.run."""
 
     def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
         self._emulator = emulator
         self._pictures = pictures
         self._run = Run(emulator, pictures)
 
-    async def converse(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
-        """Answer the inputs of one connection."""
+    async def serve(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
+        """Serve one connection, from the handshake to the end."""
         endpoint = http_request.endpoint
         if endpoint is None:
             await socket.reject(wire.page_not_found(self._emulator.new_request_id("")))
@@ -47,34 +47,34 @@ class Realtime:
             account = self._run.account(http_request, endpoint)
         except (InvalidAppToken, WrongAppToken) as error:
             record(http_request, wire.error(error, self._emulator.new_request_id("")), None, steady_time())
-            await _turn_away(socket, error)
+            await _reject_token(socket, error)
             return
-        if not catalog.knows(endpoint):
+        if not catalog.has_app(endpoint.app_id):
             raise ApplicationNotFound(endpoint.app)
-        model = catalog.realtime(endpoint)
+        model = catalog.realtime_model(endpoint)
         if model is None:
-            await self._refuse(http_request, socket, record)
+            await self._reject_path(http_request, socket, record)
             return
         buffering = frames.buffering(http_request.params)
-        asked = submit_options(http_request, queued=False)
+        options = submit_options(http_request, queued=False)
         await socket.accept()
         session = _Session(self._emulator, self._pictures, http_request, socket, record)
-        await session.hold(model, account, asked, buffering)
+        await session.run(model, account, options, buffering)
 
-    async def _refuse(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
-        # assumption: how a path without a socket is refused.
-        there = ", ".join(sorted(f"{model}/realtime" for model in catalog.REALTIME))
-        refusal = wire.reply(
-            404, {"detail": f"mock-fal: no WebSocket at {http_request.path}; there are {there}"}
+    async def _reject_path(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
+        # assumption: the response for a path without a WebSocket.
+        known = ", ".join(sorted(f"{model}/realtime" for model in catalog.REALTIME))
+        response = wire.reply(
+            404, {"detail": f"mock-fal: no WebSocket at {http_request.path}; expected one of {known}"}
         )
-        record(http_request, refusal, None, steady_time())
-        await socket.reject(refusal)
+        record(http_request, response, None, steady_time())
+        await socket.reject(response)
 
 
-async def _turn_away(socket: Socket, error: FalError) -> None:
-    """What a bad token comes to."""
-    # fal: the second is closed with this reason (live, 2026).
-    # assumption: the code, and that the first is closed too.
+async def _reject_token(socket: Socket, error: FalError) -> None:
+    """Close the connection of a client with a bad token."""
+    # fal: a token for another app closes the socket with this reason (live, 2026).
+    # assumption: the close code, and that an invalid token closes the socket too.
     await socket.accept()
     if isinstance(error, InvalidAppToken):
         await socket.send(frames.UNAUTHORIZED)
@@ -82,7 +82,7 @@ async def _turn_away(socket: Socket, error: FalError) -> None:
 
 
 class _Session:
-    """One connection: what waits, and what is at work."""
+    """One connection: its waiting inputs and the input that is running."""
 
     def __init__(
         self,
@@ -94,88 +94,93 @@ class _Session:
     ) -> None:
         self._emulator = emulator
         self._pictures = pictures
-        self._question = http_request
+        self._handshake = http_request
         self._socket = socket
         self._record = record
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._idle = False
 
-    async def hold(self, model: EndpointId, account: str, asked: SubmitOptions, buffering: int) -> None:
-        """Answer inputs until there are none for a while, or one fails. Raises Gone when the caller hangs up."""
-        # fal: an input that comes when so many wait takes the place of the oldest (fal SDK, a bounded deque).
+    async def run(self, model: EndpointId, account: str, options: SubmitOptions, buffering: int) -> None:
+        """Process inputs until none arrives for a while, or one fails.
+
+        Raises ClientDisconnected when the client closes the connection.
+        """
+        # fal: if `buffering` inputs wait, a new input replaces the oldest (fal SDK, a bounded deque).
         self._waiting: deque[bytes] = deque(maxlen=buffering)
-        farewell = frames.TIMEOUT
+        last_message = frames.TIMEOUT
         try:
-            await until_one_ends(self._listen(), self._work(model, account, asked))
-        except Failed as error:
-            farewell = frames.failure(str(error))
-        await self._socket.send(farewell)
+            await first_completed(self._receive(), self._process(model, account, options))
+        except InputFailed as error:
+            last_message = frames.failure(str(error))
+        await self._socket.send(last_message)
         await self._socket.close()
 
-    async def _listen(self) -> None:
-        while await self._heard():
-            self._news.set()
+    async def _receive(self) -> None:
+        while await self._receive_input():
+            self._changed.set()
         self._idle = True
-        self._news.set()
-        await asyncio.Event().wait()  # what still waits is answered before the end
+        self._changed.set()
+        await asyncio.Event().wait()  # waiting inputs are processed before the end
 
-    async def _heard(self) -> bool:
-        """Whether an input came before the socket had been idle for too long."""
+    async def _receive_input(self) -> bool:
+        """Wait for an input; False if the socket has been idle for too long."""
         clock = self._emulator.clock
         until = clock.now() + IDLE_S
-        came: list[bytes | str] = []
+        received: list[bytes | str] = []
 
-        async def hear() -> None:
-            came.append(await self._socket.message())
+        async def message() -> None:
+            received.append(await self._socket.message())
 
-        async def tire() -> None:
+        async def idle_timeout() -> None:
             while clock.now() < until:
                 await clock.watch_for(until)
 
-        await until_one_ends(hear(), tire())
-        self._waiting.extend(map(frames.read, came))
-        return bool(came)
+        await first_completed(message(), idle_timeout())
+        self._waiting.extend(map(frames.decode_input, received))
+        return bool(received)
 
-    async def _work(self, model: EndpointId, account: str, asked: SubmitOptions) -> None:
+    async def _process(self, model: EndpointId, account: str, options: SubmitOptions) -> None:
         while self._waiting or not self._idle:
             if self._waiting:
-                await self._response(model, self._waiting.popleft(), account, asked)
+                await self._respond(model, self._waiting.popleft(), account, options)
             else:
-                self._news.clear()
-                await self._news.wait()
+                self._changed.clear()
+                await self._changed.wait()
 
-    async def _response(self, model: EndpointId, body: bytes, account: str, asked: SubmitOptions) -> None:
-        emulator, received_at, began = self._emulator, steady_time(), self._emulator.clock.now()
+    async def _respond(self, model: EndpointId, body: bytes, account: str, options: SubmitOptions) -> None:
+        emulator, received_at, started_at = self._emulator, steady_time(), self._emulator.clock.now()
         await fetch_files(emulator, body)
         try:
-            request = emulator.run(model, body, account, asked)
+            request = emulator.run(model, body, account, options)
         except FalError as error:
-            self._note(body, wire.error(error, emulator.new_request_id("")), None, received_at)
-            raise Failed(error.detail) from None
+            self._write_journal(body, wire.error(error, emulator.new_request_id("")), None, received_at)
+            raise InputFailed(error.detail) from None
         try:
-            await ended(emulator, request)
+            await wait_for_end(emulator, request)
         except asyncio.CancelledError:
             emulator.abandon(request)
-            left = wire.request_failure(RequestFailure("client_disconnected"), request.id)
-            self._note(body, left, request, received_at)
+            disconnected = wire.request_failure(RequestFailure("client_disconnected"), request.id)
+            self._write_journal(body, disconnected, request, received_at)
             raise
         outcome = emulator.result(request)
-        # deviation: an input that is no good ends the session when its turn comes, and not when it arrives.
+        # deviation: an invalid input ends the session when its turn comes, not when it arrives.
         if not isinstance(outcome, RunnerResponse) or outcome.status >= 400:
-            self._note(body, wire.result(outcome, request, self._question.links, {}), request, received_at)
-            raise Failed(frames.reason(outcome))
+            self._write_journal(
+                body, wire.result(outcome, request, self._handshake.links, {}), request, received_at
+            )
+            raise InputFailed(frames.reason(outcome))
         files = {
             picture: await self._pictures.render(picture.recipe) for picture in pictures_in(outcome.body)
         }
         result = frames.with_bytes(outcome.body, files, json.loads(body))
-        self._note(body, frames.noted(result), request, received_at)
-        await self._socket.send(frames.packed(result))
-        await self._socket.send(frames.timings(emulator.clock.now() - began))
+        self._write_journal(body, frames.journal_response(result), request, received_at)
+        await self._socket.send(frames.encode_result(result))
+        await self._socket.send(frames.timings(emulator.clock.now() - started_at))
 
-    def _note(
+    def _write_journal(
         self, body: bytes, response: wire.AnyResponse, request: ModelRequest | None, received_at: float
     ) -> None:
-        """Write an input and its result into the journal, both in JSON."""
-        http_request = copy(self._question)
+        """Write an input and its result to the journal, both in JSON."""
+        http_request = copy(self._handshake)
         http_request.body = body
         self._record(http_request, response, request, received_at).sent_at = steady_time()

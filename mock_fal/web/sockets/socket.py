@@ -1,4 +1,4 @@
-"""One WebSocket: what comes in, what goes out, and that the other side has gone."""
+"""One WebSocket connection: its messages, its close frame and the client's disconnect."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from starlette.types import Receive, Send
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
-from mock_fal.web.http_request import Gone, HttpRequest
+from mock_fal.web.http_request import ClientDisconnected, HttpRequest
 
 # Close codes of RFC 6455.
 NORMAL: Final = 1000
 POLICY_VIOLATION: Final = 1008
 INTERNAL_ERROR: Final = 1011
 
-# What a close frame has room for.
+# The largest reason that fits into a close frame (RFC 6455, 5.5).
 _REASON_BYTES: Final = 123
 
 
 class Record(Protocol):
-    """Writes an exchange into the journal."""
+    """Writes an exchange to the journal."""
 
     def __call__(
         self,
@@ -36,7 +36,7 @@ class Record(Protocol):
 
 
 class Socket:
-    """The server's side of a connection. Whatever waits for the other side raises Gone when that has hung up."""
+    """The server's side of a connection. All methods raise ClientDisconnected once the client has closed it."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -44,61 +44,61 @@ class Socket:
         self.accepted = False
 
     async def accept(self) -> None:
-        """Answer the handshake: from now on messages come and go."""
-        await self._open()
-        await self._out({"type": "websocket.accept"})
+        """Accept the handshake, so that messages can be sent and received."""
+        await self._receive_connect()
+        await self._send_event({"type": "websocket.accept"})
         self.accepted = True
 
     async def reject(self, reply: wire.Reply) -> None:
-        """Answer the handshake with an HTTP response, and be done."""
-        await self._open()
+        """Reject the handshake with an HTTP response."""
+        await self._receive_connect()
         head = {"status": reply.status_code, "headers": reply.raw_headers}
-        await self._out({"type": "websocket.http.response.start", **head})
-        await self._out({"type": "websocket.http.response.body", "body": reply.body})
+        await self._send_event({"type": "websocket.http.response.start", **head})
+        await self._send_event({"type": "websocket.http.response.body", "body": reply.body})
 
     async def message(self) -> bytes | str:
-        """The next message: bytes of a binary one, a string of a text."""
-        came = await self._receive()
-        if came["type"] == "websocket.disconnect":
-            raise Gone
-        text: str | None = came.get("text")
-        data: bytes = came.get("bytes") or b""
+        """The next message: bytes if it is binary, a string if it is text."""
+        event = await self._receive()
+        if event["type"] == "websocket.disconnect":
+            raise ClientDisconnected
+        text: str | None = event.get("text")
+        data: bytes = event.get("bytes") or b""
         return data if text is None else text
 
     async def send(self, message: bytes | str) -> None:
-        """Send a binary message, or a text."""
+        """Send a binary message (bytes) or a text message (string)."""
         name = "text" if isinstance(message, str) else "bytes"
-        await self._out({"type": "websocket.send", name: message})
+        await self._send_event({"type": "websocket.send", name: message})
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
-        """Say good-bye."""
-        fits = reason.encode()[:_REASON_BYTES].decode("utf-8", "ignore")
-        await self._out({"type": "websocket.close", "code": code, "reason": fits})
+        """Send a close frame. A reason that is too long is cut."""
+        short_reason = reason.encode()[:_REASON_BYTES].decode("utf-8", "ignore")
+        await self._send_event({"type": "websocket.close", "code": code, "reason": short_reason})
 
-    async def _open(self) -> None:
+    async def _receive_connect(self) -> None:
         if (await self._receive())["type"] != "websocket.connect":
-            raise Gone
+            raise ClientDisconnected
 
-    async def _out(self, event: dict[str, Any]) -> None:
+    async def _send_event(self, event: dict[str, Any]) -> None:
         try:
             await self._send(event)
         except OSError:
-            raise Gone from None
+            raise ClientDisconnected from None
 
 
-async def refuse(socket: Socket, reason: str) -> None:
-    """Accept a handshake in order to say why there is nothing behind it."""
-    with suppress(Gone):
+async def close_with_reason(socket: Socket, reason: str) -> None:
+    """Accept a handshake and close the connection with a reason: clients do not show an HTTP response's body."""
+    with suppress(ClientDisconnected):
         await socket.accept()
         await socket.close(POLICY_VIOLATION, reason)
 
 
-async def until_one_ends(*work: Coroutine[Any, Any, None]) -> None:
-    """Do several things at once until one of them ends, or raises; the others are cancelled then."""
-    tasks = [asyncio.ensure_future(each) for each in work]
+async def first_completed(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run coroutines until one of them returns or raises; the others are cancelled."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
-        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in ended:
+        completed, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in completed:
             task.result()
     finally:
         for task in tasks:

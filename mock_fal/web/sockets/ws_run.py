@@ -1,4 +1,4 @@
-"""ws.fal.run: HTTP over WebSocket. Each message is the body of a request to fal.run, the answer comes in frames."""
+"""ws.fal.run: HTTP over WebSocket. Each message is the body of a request to fal.run; frames carry the response."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from mock_fal.models import catalog
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.faults.injection import Faults
-from mock_fal.web.faults.responses import NO_ANSWER
-from mock_fal.web.http_request import Gone, HttpRequest, Receive
+from mock_fal.web.faults.responses import NO_RESPONSE
+from mock_fal.web.http_request import ClientDisconnected, HttpRequest, Receive
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.run import Run
 from mock_fal.web.sockets import wire as frames
 from mock_fal.web.sockets.socket import INTERNAL_ERROR, Record, Socket
 
-# How many messages wait here; those behind them wait in the network.
-_WAITING: Final = 64
+# The number of messages that are read ahead; more of them wait in the network.
+_READ_AHEAD: Final = 64
 
 
 class WsRun:
-    """The host of HTTP over WebSocket."""
+    """The host ws.fal.run."""
 
     def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
         self._emulator = emulator
@@ -38,112 +38,114 @@ class WsRun:
     async def respond(
         self, http_request: HttpRequest, receive: Receive
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        """What a plain request is told."""
-        # assumption: how it is refused.
-        detail = "mock-fal: ws.fal.run is asked by WebSocket; plain requests go to fal.run"
+        """The response to a request without a WebSocket handshake."""
+        # assumption: the status and the text.
+        detail = "mock-fal: ws.fal.run expects a WebSocket; plain requests go to fal.run"
         return wire.reply(426, {"detail": detail}, {"upgrade": "websocket"}), None
 
-    async def converse(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
-        """Answer the requests of one connection, one after the other."""
+    async def serve(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
+        """Serve the requests of one connection in order."""
         endpoint = http_request.endpoint
         if endpoint is None:
             await socket.reject(wire.page_not_found(self._emulator.new_request_id("")))
             return
         self._run.account(http_request, endpoint)
-        if not catalog.knows(endpoint):
+        if not catalog.has_app(endpoint.app_id):
             raise ApplicationNotFound(endpoint.app)
         await socket.accept()
-        messages: asyncio.Queue[bytes | str | None] = asyncio.Queue(_WAITING)
-        gone = asyncio.Event()
-        listening = asyncio.create_task(_listen(socket, messages, gone))
+        messages: asyncio.Queue[bytes | str | None] = asyncio.Queue(_READ_AHEAD)
+        disconnected = asyncio.Event()
+        reading = asyncio.create_task(_read_messages(socket, messages, disconnected))
         try:
-            while (message := await messages.get()) is not None and not gone.is_set():
-                await self._exchange(http_request, message, gone, socket, record)
+            while (message := await messages.get()) is not None and not disconnected.is_set():
+                await self._respond_to(http_request, message, disconnected, socket, record)
         finally:
-            listening.cancel()
+            reading.cancel()
 
-    async def _exchange(
+    async def _respond_to(
         self,
         http_request: HttpRequest,
         message: bytes | str,
-        gone: asyncio.Event,
+        disconnected: asyncio.Event,
         socket: Socket,
         record: Record,
     ) -> None:
-        asked = copy(http_request)
-        asked.method = "POST"
-        received_at, began = steady_time(), self._emulator.clock.now()
-        response, request = await self._response(asked, _once(message, gone))
-        exchange = record(asked, response, request, received_at)
-        if response.status_code == NO_ANSWER:
-            await socket.close(INTERNAL_ERROR, "mock-fal: no answer, as was asked for")
-            raise Gone
+        post = copy(http_request)
+        post.method = "POST"
+        received_at, started_at = steady_time(), self._emulator.clock.now()
+        response, request = await self._response(post, _receive_once(message, disconnected))
+        exchange = record(post, response, request, received_at)
+        if response.status_code == NO_RESPONSE:
+            await socket.close(INTERNAL_ERROR, "mock-fal: no response (injected fault)")
+            raise ClientDisconnected
         request_id = self._request_id(response)
-        watching = asyncio.create_task(_abandon(response, gone))
+        abandoning = asyncio.create_task(_abandon(response, disconnected))
         first_byte_s = None
         try:
             await socket.send(frames.start(response, request_id))
             async for part in _parts(response):
                 if first_byte_s is None:
-                    first_byte_s = self._emulator.clock.now() - began
+                    first_byte_s = self._emulator.clock.now() - started_at
                 await socket.send(part)
-            if gone.is_set():
-                raise Gone
+            if disconnected.is_set():
+                raise ClientDisconnected
             await socket.send(frames.end(response, request_id, first_byte_s or 0.0))
         finally:
-            watching.cancel()
+            abandoning.cancel()
             exchange.sent_at = steady_time()
 
     async def _response(
-        self, asked: HttpRequest, receive: Receive
+        self, http_request: HttpRequest, receive: Receive
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        """What fal.run would answer, or what a directive asks for in the place of it."""
+        """The response of fal.run, or that of an injected fault."""
         try:
-            response, request = await self._run.respond(asked, receive)
-        except InjectedFault as other:
-            return self._faults.instead(other.directive, asked), None
+            response, request = await self._run.respond(http_request, receive)
+        except InjectedFault as fault:
+            return self._faults.replacement(fault.directive, http_request), None
         if self._emulator.store.has_faults:
-            response, _ = self._faults.changed(None, asked, response, request)
+            response, _ = self._faults.apply(None, http_request, response, request)
         return response, request
 
     def _request_id(self, response: wire.AnyResponse) -> str:
-        named = dict(response.raw_headers).get(wire.REQUEST_ID.encode())
-        return named.decode() if named else self._emulator.new_request_id("")
+        request_id = dict(response.raw_headers).get(wire.REQUEST_ID.encode())
+        return request_id.decode() if request_id else self._emulator.new_request_id("")
 
 
-async def _listen(socket: Socket, messages: asyncio.Queue[bytes | str | None], gone: asyncio.Event) -> None:
-    """Take in what comes, also while a request runs: so it is noticed when the caller hangs up."""
+async def _read_messages(
+    socket: Socket, messages: asyncio.Queue[bytes | str | None], disconnected: asyncio.Event
+) -> None:
+    """Read messages, also while a request runs, so that a disconnect is noticed at once."""
     try:
         while True:
             await messages.put(await socket.message())
-    except Gone:
-        gone.set()
+    except ClientDisconnected:
+        disconnected.set()
         await messages.put(None)
 
 
-def _once(message: bytes | str, gone: asyncio.Event) -> Receive:
-    """A request whose body is one message, and whose caller is there until it is `gone`."""
+def _receive_once(message: bytes | str, disconnected: asyncio.Event) -> Receive:
+    """A receive function for a request whose body is one message; the client disconnects with `disconnected`."""
     body = [message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message]
 
     async def receive() -> dict[str, Any]:
         if body:
             return {"type": "http.request", "body": body.pop()}
-        await gone.wait()
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
     return receive
 
 
-async def _abandon(response: wire.AnyResponse, gone: asyncio.Event) -> None:
-    """End a stream when its caller hangs up."""
-    await gone.wait()
+async def _abandon(response: wire.AnyResponse, disconnected: asyncio.Event) -> None:
+    """End a stream when its client disconnects."""
+    await disconnected.wait()
     if isinstance(response, StreamingResponse) and response.background is not None:
         await response.background()
 
 
 async def _parts(response: wire.AnyResponse) -> AsyncIterator[bytes]:
-    """The body of an answer, as it comes."""
-    # assumption: that JSON comes in a binary frame; both kinds are documented.
+    """The parts of a response body."""
+    # assumption: JSON is sent in a binary frame; both kinds are documented.
     if isinstance(response, StreamingResponse):
         async for part in response.body_iterator:
             yield bytes(part) if not isinstance(part, str) else part.encode()

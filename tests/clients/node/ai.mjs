@@ -1,20 +1,20 @@
-// node ai.mjs STORY: one story of Vercel's AI SDK with its fal provider; prints what it saw as JSON.
+// node ai.mjs CASE: runs one case of Vercel's AI SDK with its fal provider and prints the result as JSON.
 import { fal } from '@ai-sdk/fal'
 import { experimental_generateVideo as generateVideo, generateImage } from 'ai'
 
-const stories = {
+const cases = {
   async image() {
     const { images, providerMetadata, warnings } = await generateImage({
       model: fal.image('fal-ai/flux/schnell'), prompt: 'a cat', size: '512x512', seed: 7, n: 2,
     })
-    const told = images.map(({ mediaType, uint8Array }) => [mediaType, uint8Array.length])
-    return { told, metadata: providerMetadata.fal, warnings }
+    const files = images.map(({ mediaType, uint8Array }) => [mediaType, uint8Array.length])
+    return { files, metadata: providerMetadata.fal, warnings }
   },
   invalid: () => failure(generateImage({
     model: fal.image('fal-ai/flux/schnell'), prompt: 'a cat', maxRetries: 0,
     providerOptions: { fal: { numInferenceSteps: 28 } },
   })),
-  // There is no video to be had from flux: what counts here is how the SDK waits for it.
+  // Flux has no video: this case tests how the SDK polls.
   video: () => failure(generateVideo({
     model: fal.video('flux/schnell'), prompt: 'a cat', maxRetries: 0,
     providerOptions: { fal: { pollIntervalMs: 1 } },
@@ -29,4 +29,4 @@ async function failure(promise) {
   }
 }
 
-console.log(JSON.stringify(await stories[process.argv[2]]()))
+console.log(JSON.stringify(await cases[process.argv[2]]()))

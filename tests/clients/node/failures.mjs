@@ -1,16 +1,15 @@
-// node failures.mjs PROMPTS: each of a JSON list of prompts, run and subscribed to; prints what each came to.
+// node failures.mjs PROMPTS: runs and subscribes to each prompt of a JSON list and prints the results.
 import { ApiError, ValidationError, fal } from '@fal-ai/client'
 
-// Nobody waits between two tries: the client is as it is, only its evening is short. Other people's deadlines
-// (fetch has one for each connection) stay as they are.
+// No delay between the client's retries. Other timers, such as fetch's connection timeout, are unchanged.
 const { setTimeout: later } = globalThis
-globalThis.setTimeout = (act, ms, ...rest) =>
-  later(act, new Error().stack.includes('@fal-ai/client') ? 0 : ms, ...rest)
+globalThis.setTimeout = (callback, ms, ...rest) =>
+  later(callback, new Error().stack.includes('@fal-ai/client') ? 0 : ms, ...rest)
 
 const SCHNELL = 'fal-ai/flux/schnell'
 const [prompts] = process.argv.slice(2).map((text) => JSON.parse(text))
 
-async function seen(call) {
+async function outcome(call) {
   try {
     return { data: (await call).data }
   } catch (error) {
@@ -29,12 +28,12 @@ async function seen(call) {
   }
 }
 
-const found = []
+const results = []
 for (const prompt of prompts) {
   const input = { prompt }
-  found.push({
-    run: await seen(fal.run(SCHNELL, { input })),
-    subscribe: await seen(fal.subscribe(SCHNELL, { input, pollInterval: 1 })),
+  results.push({
+    run: await outcome(fal.run(SCHNELL, { input })),
+    subscribe: await outcome(fal.subscribe(SCHNELL, { input, pollInterval: 1 })),
   })
 }
-console.log(JSON.stringify(found))
+console.log(JSON.stringify(results))

@@ -1,11 +1,11 @@
-// node fal.mjs STORY: one story of the official client; prints what it saw as JSON.
+// node fal.mjs CASE: runs one case of the official client and prints the result as JSON.
 import { ApiError, ValidationError, createFalClient, fal } from '@fal-ai/client'
 
 const SCHNELL = 'fal-ai/flux/schnell'
 const cat = { prompt: 'a cat', seed: 7 }
 const atOnce = { pollInterval: 1 }
 
-const stories = {
+const cases = {
   run: () => fal.run(SCHNELL, { input: cat }),
 
   async queue() {
@@ -29,14 +29,14 @@ const stories = {
     return { events, last: await stream.done() }
   },
 
-  polling: () => subscribed({ mode: 'polling', ...atOnce }),
-  streaming: () => subscribed({ mode: 'streaming' }),
+  polling: () => subscribe({ mode: 'polling', ...atOnce }),
+  streaming: () => subscribe({ mode: 'streaming' }),
 
   async cancelQueued() {
     const { request_id: requestId } = await fal.queue.submit(SCHNELL, { input: cat })
-    const answer = await fal.queue.cancel(SCHNELL, { requestId })
+    const cancelled = await fal.queue.cancel(SCHNELL, { requestId })
     const status = await fal.queue.status(SCHNELL, { requestId })
-    return { answer, status, result: await failure(fal.queue.result(SCHNELL, { requestId })) }
+    return { cancelled, status, result: await failure(fal.queue.result(SCHNELL, { requestId })) }
   },
 
   async cancelDone() {
@@ -52,7 +52,7 @@ const stories = {
   noKey: () => failure(createFalClient({ credentials: () => undefined }).run(SCHNELL, { input: cat })),
   startTimeout: () => failure(fal.run(SCHNELL, { input: { prompt: '[mock: queue=60]' }, startTimeout: 2 })),
 
-  // These three need a request that does not end.
+  // These three cases need a request that does not end.
   subscribeTimeout: () => failure(fal.subscribe(SCHNELL, { input: cat, timeout: 100, ...atOnce })),
   async abortRun() {
     return failure(fal.run(SCHNELL, { input: cat, abortSignal: AbortSignal.timeout(100) }))
@@ -66,18 +66,18 @@ const stories = {
   async files() {
     const { data } = await fal.run(SCHNELL, { input: { ...cat, num_images: 2, image_size: 'square' } })
     return Promise.all(data.images.map(async ({ url }) => {
-      const answer = await fetch(url)
-      return [answer.headers.get('content-type'), (await answer.arrayBuffer()).byteLength]
+      const response = await fetch(url)
+      return [response.headers.get('content-type'), (await response.arrayBuffer()).byteLength]
     }))
   },
 }
 
-async function subscribed(how) {
+async function subscribe(options) {
   const updates = []
   const onQueueUpdate = (update) => updates.push([update.status, update.logs?.length ?? null])
   let enqueued
   const onEnqueue = (requestId) => { enqueued = requestId }
-  const result = await fal.subscribe(SCHNELL, { input: cat, logs: true, onEnqueue, onQueueUpdate, ...how })
+  const result = await fal.subscribe(SCHNELL, { input: cat, logs: true, onEnqueue, onQueueUpdate, ...options })
   return { updates, enqueued, result }
 }
 
@@ -95,4 +95,4 @@ async function failure(promise) {
   }
 }
 
-console.log(JSON.stringify(await stories[process.argv[2]]()))
+console.log(JSON.stringify(await cases[process.argv[2]]()))

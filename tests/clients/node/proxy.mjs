@@ -1,4 +1,4 @@
-// node proxy.mjs WAY SERVER: the official client without any gateway, by one of its own ways to another address.
+// node proxy.mjs WAY SERVER: the official client without the gateway, with one of its options for another address.
 import { createFalClient } from '@fal-ai/client'
 
 const [, , way, server] = process.argv

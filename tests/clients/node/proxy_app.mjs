@@ -1,4 +1,4 @@
-// What somebody's application is: pages, and fal's own server proxy, in Express or in Hono. The key stays in here.
+// A user's application: pages and fal's server proxy, in Express or Hono. The key stays in this process.
 import { createHandler } from '@fal-ai/server-proxy/express'
 import { createRouteHandler } from '@fal-ai/server-proxy/hono'
 import { serve } from '@hono/node-server'
@@ -26,7 +26,7 @@ const servers = {
   },
 }
 
-// Starts one of them, at any free port; resolves to its address and to what ends it. Pages are { path: { type, text } }.
+// Starts a server at a free port; resolves to its URL and a close function. Pages are { path: { type, text } }.
 export async function started(kind, pages = {}) {
   const server = servers[kind](pages)
   if (!server.listening) await once(server, 'listening')

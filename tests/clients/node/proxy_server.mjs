@@ -1,11 +1,11 @@
-// node proxy_server.mjs ADAPTER STORY [MOCK]: the official client asks fal's server proxy, which asks fal; what came of it.
+// node proxy_server.mjs ADAPTER CASE [MOCK]: the official client uses fal's server proxy; prints the result as JSON.
 import { createFalClient } from '@fal-ai/client'
 import { started } from './proxy_app.mjs'
 
 const SCHNELL = 'fal-ai/flux/schnell'
 const cat = { prompt: 'a cat', seed: 7 }
 
-const stories = {
+const cases = {
   run: (fal) => fal.run(SCHNELL, { input: cat }),
 
   async subscribe(fal) {
@@ -15,7 +15,7 @@ const stories = {
     return { updates, ...result }
   },
 
-  // Time stands still at MOCK until the first event has come: a proxy that keeps events back would never end.
+  // MOCK's clock is advanced after the first event, so a proxy that buffers events would never end.
   async streamStatus(fal) {
     const { request_id: requestId } = await fal.queue.submit(SCHNELL, { input: cat, priority: 'low' })
     const stream = await fal.queue.streamStatus(SCHNELL, { requestId })
@@ -47,13 +47,13 @@ const stories = {
   large: (fal) => fal.storage.upload(new Blob([new Uint8Array(91 << 20)])),
 }
 
-const [, , adapter, story, mock] = process.argv
+const [, , adapter, name, mock] = process.argv
 const advance = (seconds) => fetch(`${mock}/_mock/clock/advance`, { method: 'POST', body: JSON.stringify({ seconds }) })
 
 const app = await started(adapter)
 const keys = new Set()
 const fal = createFalClient({
-  credentials: () => undefined, // a page has none
+  credentials: () => undefined, // a page has no key
   proxyUrl: { url: `${app.url}/api/fal/proxy`, when: 'always' },
   retry: { maxRetries: 0 },
   fetch(url, init) {
@@ -61,6 +61,6 @@ const fal = createFalClient({
     return fetch(url, init)
   },
 })
-const told = await stories[story](fal).catch(({ name, status, body, message }) => ({ name, status, body, message }))
+const result = await cases[name](fal).catch(({ name, status, body, message }) => ({ name, status, body, message }))
 app.close()
-console.log(JSON.stringify({ ...told, keys: [...keys] }))
+console.log(JSON.stringify({ ...result, keys: [...keys] }))

@@ -1,19 +1,19 @@
-// node realtime.mjs STORY: one story of the official client's realtime; prints what it saw as JSON.
+// node realtime.mjs CASE: runs one case of the official client's realtime and prints the result as JSON.
 import { fal } from '@fal-ai/client'
 import { WebSocket as Ws } from 'ws'
 
-console.warn = () => {} // the client's own word on its default token provider
+console.warn = () => {} // the client warns about its default token provider
 globalThis.WebSocket ??= Ws // Node 20 has none
 
 const LCM = 'fal-ai/fast-lcm-diffusion'
 const cat = { prompt: 'a cat', seed: 1, request_id: 'first' }
 
-const stories = {
+const cases = {
   results: () => session([cat, { prompt: 'a dog', seed: 2 }]),
   invalid: () => session([{ seed: 1 }]),
-  wrongToken: () => session([cat], { tokenProvider: () => granted('', { allowed_apps: ['flux'] }) }),
+  wrongToken: () => session([cat], { tokenProvider: () => createToken('', { allowed_apps: ['flux'] }) }),
   provided: () => session([cat], {
-    tokenProvider: async (app) => (await granted('realtime', { allowed_apps: [app], duration: 120 })).token,
+    tokenProvider: async (app) => (await createToken('realtime', { allowed_apps: [app], duration: 120 })).token,
     maxBuffering: 2,
   }),
 }
@@ -39,15 +39,15 @@ function session(inputs, options) {
   })
 }
 
-function picture({ content, ...its }) {
-  return { ...its, isBytes: content instanceof Uint8Array, head: [...content.slice(0, 2)] }
+function picture({ content, ...metadata }) {
+  return { ...metadata, isBytes: content instanceof Uint8Array, head: [...content.slice(0, 2)] }
 }
 
-async function granted(path, body) {
+async function createToken(path, body) {
   const headers = { authorization: `Key ${process.env.FAL_KEY}`, 'content-type': 'application/json' }
-  const answer = await fetch(`https://rest.fal.ai/tokens/${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
-  return answer.json()
+  const response = await fetch(`https://rest.fal.ai/tokens/${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
+  return response.json()
 }
 
-console.log(JSON.stringify(await stories[process.argv[2]]()))
+console.log(JSON.stringify(await cases[process.argv[2]]()))
 process.exit() // the client's timer for a fresh token would keep Node alive

@@ -1,18 +1,18 @@
-// node streams.mjs STORY: one story of the official client's streams; prints what it saw as JSON.
+// node streams.mjs CASE: one case of the official client's streams; prints the result as JSON.
 import { ApiError, fal } from '@fal-ai/client'
 
 const SCHNELL = 'fal-ai/flux/schnell'
 const input = { prompt: 'a cat', seed: 7, image_size: { width: 64, height: 48 } }
 
-const stories = {
-  server: () => followed(SCHNELL, { input }),
-  text: () => followed('fal-ai/any-llm', { input: { prompt: 'a cat', max_tokens: 4 } }),
-  client: () => followed(SCHNELL, { input, connectionMode: 'client', tokenProvider: issued }),
+const cases = {
+  server: () => streamed(SCHNELL, { input }),
+  text: () => streamed('fal-ai/any-llm', { input: { prompt: 'a cat', max_tokens: 4 } }),
+  client: () => streamed(SCHNELL, { input, connectionMode: 'client', tokenProvider: createToken }),
   forged: () => failure({ input, connectionMode: 'client', tokenProvider: async () => 'no token' }),
   invalid: () => failure({ input: {} }),
   directive: () => failure({ input: { prompt: '[mock: error=runner_disconnected]' } }),
 
-  // This one needs a request that does not end.
+  // This case needs a request that does not end.
   async abort() {
     const stream = await fal.stream(SCHNELL, { input })
     while (stream.requestId === null) await new Promise((resolve) => setTimeout(resolve, 5))
@@ -21,16 +21,16 @@ const stories = {
   },
 }
 
-async function issued(app) {
-  const answer = await fetch('https://rest.fal.ai/tokens/', {
+async function createToken(app) {
+  const response = await fetch('https://rest.fal.ai/tokens/', {
     method: 'POST',
     headers: { authorization: `Key ${process.env.FAL_KEY}`, 'content-type': 'application/json' },
     body: JSON.stringify({ allowed_apps: [app.split('/')[1]], token_expiration: 60 }),
   })
-  return answer.json()
+  return response.json()
 }
 
-async function followed(endpoint, options) {
+async function streamed(endpoint, options) {
   const stream = await fal.stream(endpoint, options)
   const events = []
   for await (const event of stream) events.push(event)
@@ -47,4 +47,4 @@ async function failure(options) {
   }
 }
 
-console.log(JSON.stringify(await stories[process.argv[2]]()))
+console.log(JSON.stringify(await cases[process.argv[2]]()))

@@ -1,4 +1,4 @@
-// node transports.mjs URL: asks URL by each of Node's HTTP clients and prints the status and the body for each.
+// node transports.mjs URL: requests URL with each of Node's HTTP clients and prints each status and body.
 import https from 'node:https'
 import { Agent, fetch as npmFetch, request } from 'undici'
 import axios from 'axios'
@@ -21,9 +21,9 @@ const transports = {
   'undici.Agent': async (url) => {
     const dispatcher = new Agent({ pipelining: 1 })
     const { statusCode, body } = await request(url, { dispatcher })
-    const answer = [statusCode, await body.json()]
+    const result = [statusCode, await body.json()]
     await dispatcher.close()
-    return answer
+    return result
   },
   axios: async (url) => {
     const { status, data } = await axios.get(url, { validateStatus: () => true, proxy: false })
@@ -39,11 +39,11 @@ const transports = {
   },
 }
 
-async function read(answer) {
-  return [answer.status, await answer.json()]
+async function read(response) {
+  return [response.status, await response.json()]
 }
 
 const [, , url] = process.argv
-const answers = {}
-for (const [name, ask] of Object.entries(transports)) answers[name] = await ask(url)
-console.log(JSON.stringify(answers))
+const results = {}
+for (const [name, send] of Object.entries(transports)) results[name] = await send(url)
+console.log(JSON.stringify(results))

@@ -1,4 +1,4 @@
-// node upload_proxied.mjs SERVER: an upload by the proxy protocol, with no gateway at all.
+// node upload_proxied.mjs SERVER: an upload through the proxy protocol, without the gateway.
 import { createFalClient } from '@fal-ai/client'
 
 const url = `${process.argv[2]}/api/fal/proxy`

@@ -1,4 +1,4 @@
-// node clients.cjs CLIENT URL: asks URL by one of Node's clients and prints {"body": …} or {"error": …, "code": …}.
+// node clients.cjs CLIENT URL: requests URL with one of Node's clients and prints {"body": …} or {"error": …, "code": …}.
 'use strict'
 
 const { execFile } = require('node:child_process')
@@ -16,13 +16,13 @@ const clients = {
       resolve(JSON.parse(text))
     }).on('error', reject)
   }),
-  'tls-options': (url) => ask(url, (host, port, listener) => tls.connect({ host, port, lookup: never }, listener)),
-  'tls-port-host': (url) => ask(url, (host, port, listener) => tls.connect(port, host, {}, listener)),
-  'tls-port-options': (url) => ask(url, (host, port, listener) => tls.connect(port, { host }, listener)),
-  'tls-context': (url) => ask(url, (host, port, listener) => {
+  'tls-options': (url) => request(url, (host, port, listener) => tls.connect({ host, port, lookup: never }, listener)),
+  'tls-port-host': (url) => request(url, (host, port, listener) => tls.connect(port, host, {}, listener)),
+  'tls-port-options': (url) => request(url, (host, port, listener) => tls.connect(port, { host }, listener)),
+  'tls-context': (url) => request(url, (host, port, listener) => {
     return tls.connect({ host, port, secureContext: tls.createSecureContext({ ca: [] }) }, listener)
   }),
-  'tls-socket': (url) => ask(url, (host, port, listener) => {
+  'tls-socket': (url) => request(url, (host, port, listener) => {
     return tls.connect({ socket: net.connect(port, host), servername: host }, listener)
   }),
   net: (url) => new Promise((resolve, reject) => {
@@ -35,7 +35,7 @@ const clients = {
     socket.on('error', reject).on('connect', () => socket.destroy())
   }),
   worker: (url) => new Promise((resolve, reject) => {
-    const source = `fetch(${JSON.stringify(url)}).then((answer) => answer.json())
+    const source = `fetch(${JSON.stringify(url)}).then((response) => response.json())
       .then((body) => require('node:worker_threads').parentPort.postMessage(body))`
     new Worker(source, { eval: true }).on('message', resolve).on('error', reject)
   }),
@@ -45,10 +45,10 @@ const clients = {
 }
 
 function never() {
-  throw new Error('looked up')
+  throw new Error('DNS lookup')
 }
 
-function ask(url, connect) {
+function request(url, connect) {
   const { hostname, port, pathname } = new URL(url)
   return new Promise((resolve, reject) => {
     let text = ''

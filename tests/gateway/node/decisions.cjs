@@ -1,4 +1,4 @@
-// node decisions.cjs '[["host", 443], …]': prints what the preload does with each, in the proxy's words.
+// node decisions.cjs '[["host", 443], …]': prints the preload's decision about each address, like the proxy's events.
 'use strict'
 
 const net = require('node:net')
@@ -9,13 +9,13 @@ function decision([host, port]) {
   new net.Socket().connect({ host, port })
   const { connected } = globalThis
   if (connected.port === Number(mock)) return { kind: 'fal', message: '' }
-  if (connected.host === host) return { kind: 'passed', message: '' }
+  if (connected.host === host) return { kind: 'forwarded', message: '' }
   let message
   const nextTick = process.nextTick
   process.nextTick = (callback) => callback()
-  connected.lookup('refused.invalid', {}, (error) => { message = error.message })
+  connected.lookup('blocked.invalid', {}, (error) => { message = error.message })
   process.nextTick = nextTick
-  return { kind: 'refused', message }
+  return { kind: 'blocked', message }
 }
 
 console.log(JSON.stringify(JSON.parse(process.argv[2]).map(decision)))

@@ -1,4 +1,4 @@
-// Required before the preload: no connection is made, and what becomes of it is remembered.
+// Required before the preload: opens no connection and stores the options instead.
 'use strict'
 
 const net = require('node:net')

@@ -1,4 +1,4 @@
-"""Rules that a server is started with, and what becomes of them."""
+"""The rules of a server: those of `--scenario` and their reset."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_server_starts_with_the_rules_of_a_file(rules: str) -> None:
     ]
 
 
-def test_they_come_back_with_each_reset(rules: str) -> None:
+def test_a_reset_restores_the_rules_of_the_file(rules: str) -> None:
     fal = MockFal(scenario=rules)
     fal.scenario.clear()
     fal.reset("ana:secret")
@@ -35,18 +35,16 @@ def test_they_come_back_with_each_reset(rules: str) -> None:
     assert len(fal.scenario.rules) == 2
 
 
-def test_a_file_that_cannot_be_read_is_told_at_the_start(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_fails_at_startup(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text('["rum=5"]')
-    with pytest.raises(
-        ScenarioError, match="bad.json: rule 1, line 1, column 2: column 1 of the text: unknown"
-    ):
+    with pytest.raises(ScenarioError, match="bad.json: rule 1, line 1, column 2: text column 1: unknown"):
         MockFal(scenario=str(tmp_path / "bad.json"))
     with pytest.raises(SettingsError, match="^--scenario: can't read"):
         MockFal(scenario=str(tmp_path / "none.json"))
 
 
-def test_the_command_line_says_so_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_reports_it_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bad.yaml").write_text("- status: 503\n  opertion: run\n")
     assert main(["run", "--scenario", str(tmp_path / "bad.yaml"), "--", "true"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "bad.yaml: rule 1, line 2, column 3: unknown word 'opertion'; did you mean 'operation'?" in line
+    assert "bad.yaml: rule 1, line 2, column 3: unknown option 'opertion'; did you mean 'operation'?" in line

@@ -1,0 +1,55 @@
+"""The state of a request at one moment, as a client sees it: status with queue position, logs and failure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mock_fal.requests.lifecycle import (
+    Completed,
+    LogLine,
+    Status,
+    logs,
+    next_change,
+    next_offset_change,
+    position_offset,
+    status,
+)
+from mock_fal.requests.outcome import RequestFailure
+from mock_fal.requests.queue import AppQueue, ModelRequest
+
+
+class View(NamedTuple):
+    """A request, its status, all its log lines so far, and why it failed."""
+
+    request: ModelRequest
+    status: Status
+    logs: list[LogLine]
+    failure: RequestFailure | None = None
+
+    @property
+    def is_completed(self) -> bool:
+        return isinstance(self.status, Completed)
+
+
+def view(request: ModelRequest, queue: AppQueue, now: float, *, with_logs: bool = True) -> View:
+    """The state of a request of `queue` at `now`."""
+    schedule = request.schedule
+    ahead = 0
+    if now < schedule.leaves_queue_at:
+        ahead = queue.ahead(request, now)
+        if request.submission.position:
+            ahead += position_offset(request.submission, now)
+    return View(
+        request,
+        status(schedule, now, ahead),
+        logs(schedule, request.steps, now) if with_logs else [],
+        request.failure if now >= schedule.ends_at else None,
+    )
+
+
+def next_change_at(request: ModelRequest, queue: AppQueue, now: float) -> float:
+    """The next moment after `now` at which the view may change: a stage, a log line or a queue position."""
+    moment = next_change(request.schedule, request.steps, now)
+    if now < request.schedule.leaves_queue_at:
+        moment = min(moment, queue.next_departure(now), next_offset_change(request.submission, now))
+    return moment
