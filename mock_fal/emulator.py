@@ -22,6 +22,7 @@ from mock_fal.errors import (
     QueueFull,
     RequestNotFound,
     StillInProgress,
+    UnusableFile,
 )
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.models import catalog
@@ -36,13 +37,16 @@ from mock_fal.store import Store
 if TYPE_CHECKING:
     from mock_fal.accounts.tokens import Tokens
     from mock_fal.billing.usage import Charge
-    from mock_fal.files.inputs import InputFiles
+    from mock_fal.files.inputs import InputFiles, Sources
+    from mock_fal.pictures.recipe import Source
     from mock_fal.files.storage import Storage
     from mock_fal.scenario.rules import RequestDirectives, Scenario
     from mock_fal.scenario_engine import ScenarioEngine
     from mock_fal.webhooks.outbox import Delivery, Outbox
     from mock_fal.webhooks.payload import Webhook
     from mock_fal.webhooks.signature import Signer
+
+NO_SOURCES: Final[Sources] = {}
 
 # Seconds until a runner rejects an input. fal: such a request has an inference_time too (live, 2026-07).
 REJECTION_S: Final = 0.004
@@ -88,6 +92,15 @@ class Emulator:
         if settings.signing_key:
             _ = self.signer  # fails now if the file has no valid key
         self.keys = Keys(settings.key)
+
+    def program_key(self, key: str | None = None) -> str:
+        """The key that programs get for `key`, by default for that of the settings.
+
+        While recording, its secret is the random one of this run, because the live key replaces it.
+        """
+        key = self.settings.own_key if key is None else key
+        key_id, _, secret = key.partition(":")
+        return f"{key_id}:{self.keys.run_secret}" if self.settings.record and key_id and secret else key
 
     # The parts below are created, and their modules imported, at first use; most runs need none of them.
 
@@ -161,27 +174,28 @@ class Emulator:
             self.storage.file_store.close()
 
     @cached_property
-    def _input_files(self) -> InputFiles:
+    def input_files(self) -> InputFiles:
+        """The files that inputs refer to."""
         from mock_fal.files.inputs import InputFiles  # only for endpoints that take a picture
 
         return InputFiles(self.storage)
 
-    def external_urls(self, body: bytes) -> list[str]:
-        """The URLs in an input that a runner would fetch from other hosts."""
-        return self._input_files.external_urls(_document(body))
-
-    def add_fetched_file(self, url: str, data: bytes | None) -> None:
-        """Keep the content of such a URL; None if it could not be fetched."""
-        self._input_files.add_fetched(url, data)
-
     def submit(
-        self, endpoint: EndpointId, body: bytes, tenant: str, options: SubmitOptions = SubmitOptions()
+        self,
+        endpoint: EndpointId,
+        body: bytes,
+        tenant: str,
+        options: SubmitOptions = SubmitOptions(),
+        sources: Sources = NO_SOURCES,
     ) -> ModelRequest:
-        """Add a request to the queue. An invalid input is accepted here; the runner rejects it."""
+        """Add a request to the queue. An invalid input is accepted here; the runner rejects it.
+
+        `sources` are pictures of the input that were read before; others are read now.
+        """
         if options.webhook is None:
-            return self._accept(endpoint, body, tenant, options, self.settings.queue_duration)
+            return self._accept(endpoint, body, tenant, options, self.settings.queue_duration, sources)
         self.outbox.make_room()
-        request = self._accept(endpoint, body, tenant, options, self.settings.queue_duration)
+        request = self._accept(endpoint, body, tenant, options, self.settings.queue_duration, sources)
         self.outbox.add(request, options.webhook)
         return request
 
@@ -191,6 +205,7 @@ class Emulator:
         body: bytes,
         tenant: str,
         options: SubmitOptions = SubmitOptions(),
+        sources: Sources = NO_SOURCES,
         *,
         streamed: bool = False,
     ) -> ModelRequest:
@@ -205,7 +220,7 @@ class Emulator:
             if queue.running(self.clock.now()) >= self.settings.concurrency:
                 raise ConcurrencyReached
         operation = "stream" if streamed else "run"
-        return self._accept(endpoint, body, tenant, options, 0.0, operation=operation)
+        return self._accept(endpoint, body, tenant, options, 0.0, sources, operation=operation)
 
     def is_streaming(self, request: ModelRequest) -> bool:
         """Whether a stream is open: a runner has started, and the request will succeed."""
@@ -324,6 +339,7 @@ class Emulator:
         tenant: str,
         options: SubmitOptions,
         queue_duration: float,
+        sources: Sources,
         *,
         operation: str = "submit",
     ) -> ModelRequest:
@@ -345,7 +361,7 @@ class Emulator:
             directive,
             account.ids,
             run_duration,
-            lambda url: self._input_files.picture(url, tenant),
+            lambda url: self._picture(url, tenant, sources),
             streamed=operation == "stream",
         )
         rejected = isinstance(run.outcome, RunnerResponse) and not run.steps and directive.run is None
@@ -379,6 +395,15 @@ class Emulator:
         if self.store.is_limited and self._has_outbox:
             self.outbox.refresh()  # the new request may have rescheduled others
         return request
+
+    def _picture(self, url: str, tenant: str, sources: Sources) -> Source | None:
+        """The picture at a URL in an input. Raises UnusableFile."""
+        if url not in sources:
+            return self.input_files.picture(url, tenant)
+        source = sources[url]
+        if isinstance(source, UnusableFile):
+            raise source
+        return source
 
     def _queue(self, request: ModelRequest) -> AppQueue:
         return self.store.queue(request.tenant, request.app_id)

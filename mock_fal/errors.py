@@ -129,6 +129,13 @@ class BodyTooLarge(FalError):
         super().__init__(413, f"Request body is larger than {limit_bytes} bytes, the limit of this mock-fal")
 
 
+class InputTooLong(FalError):
+    """An input is too long to be parsed, data URIs not counted."""
+
+    def __init__(self, seen: str, limit: str) -> None:
+        super().__init__(413, f"The input has {seen}; the limit of this mock-fal is {limit}")
+
+
 class FileMissing(FalError):
     """No such file: unknown, incomplete, expired, deleted, or hidden from this reader."""
 

@@ -1,7 +1,8 @@
-"""Identifiers, derived from a seed and counters so that a run repeats: request ids, file names, seeds."""
+"""Identifiers, derived from a seed and counters so that a run repeats: request ids, file names, seeds; and secrets."""
 
 from __future__ import annotations
 
+import os
 from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from hashlib import blake2b
@@ -72,3 +73,11 @@ def _name(digest: bytes) -> tuple[str, str]:
 
 # An input that is repeated after this many others counts as new. Each takes about 150 bytes.
 MAX_INPUTS_REMEMBERED = 100_000
+
+
+def random_secret() -> str:
+    """32 random hex digits: a secret of this run, which nobody can guess or read from the source.
+
+    It is the only value that is not derived from the seed. No response of fal contains it, so runs still repeat.
+    """
+    return os.urandom(16).hex()

@@ -113,7 +113,7 @@ class MockFal:
         self, base: Mapping[str, str], key: str | None = None
     ) -> tuple[dict[str, str], list[str]]:
         """The variables to set, and those to unset, for a program whose environment is `base`."""
-        return environment(self._wait_for(self._addresses()), base, key)
+        return environment(self._wait_for(self._addresses()), base, self._emulator.program_key(key or None))
 
     @property
     def requests(self) -> list[Exchange]:
@@ -154,8 +154,8 @@ class MockFal:
         return self._emulator.scenario
 
     def account(self, key: str | None = None) -> Account:
-        """The account of a key; by default that of the key in `env`."""
-        return Account(self, self._emulator, self.settings.own_key if key is None else key)
+        """The account of a key; by default that of the key in `env`. While recording, the secret is a random one."""
+        return Account(self, self._emulator, self._emulator.program_key(key))
 
     def reset(self, key: str | None = None) -> None:
         """Delete all requests, files, exchanges and rules, or those of one key."""
@@ -244,7 +244,7 @@ class MockFal:
             "ca_file": str(authority.ca_file),
             "bundle_file": str(authority.bundle_file),
             "url": self.url,
-            "key": settings.own_key,
+            "key": self._emulator.program_key(),
             "offline": settings.offline,
             "allow_host": list(settings.allow_host),
         }

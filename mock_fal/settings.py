@@ -75,7 +75,7 @@ def _hidden(help: str) -> Any:
     return field(default="", repr=False, metadata={"parse": str, "help": help})
 
 
-# The key of programs that mock-fal runs, unless --key sets others.
+# The key of programs that mock-fal runs, unless --key sets others. While recording its secret is random.
 DEFAULT_KEY: Final = "mock:fal"
 
 
@@ -155,15 +155,20 @@ class Settings:
             )
         if not self.live_key:
             raise SettingsError("record: no key for the live API; set MOCK_FAL_LIVE_KEY")
+        if self.key:
+            raise SettingsError(
+                "record: the live key replaces only a random key, which mock-fal run and mock-fal env put into "
+                "FAL_KEY; expected no --key"
+            )
         # Programs get this key in place of their own, and it is never sent to the live API.
-        if self.live_key in (DEFAULT_KEY, *self.key):
+        if self.live_key == DEFAULT_KEY:
             raise SettingsError("live_key: this is the key of mock-fal itself; expected one for the live API")
         if not (self.live_key.isascii() and self.live_key.isprintable() and " " not in self.live_key):
             raise SettingsError("live_key: expected printable ASCII without spaces")
 
     @property
     def own_key(self) -> str:
-        """The key of programs that mock-fal runs. Its id is the tenant in the journal."""
+        """The key of programs that mock-fal runs, except while recording. Its id is the tenant in the journal."""
         return self.key[0] if self.key else DEFAULT_KEY
 
 

@@ -1,17 +1,35 @@
-"""The in-memory store: requests, result files and exchanges. Bounded; requests in flight are never removed."""
+"""The in-memory store: requests, result files and exchanges. Bounded; requests in flight are never removed.
+
+A request is in flight until it has ended and its webhook, if any, has been delivered or has failed. When the places or
+the memory run out, the key with the most finished requests loses its oldest one.
+"""
 
 from __future__ import annotations
 
+import math
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Final
 
 from mock_fal.accounts.acl import Acl
-from mock_fal.errors import QueueFull
+from mock_fal.errors import MemoryFull, QueueFull
 from mock_fal.ids import Ids
 from mock_fal.journal.exchanges import Journal
+from mock_fal.journal.memory import (
+    DEFAULT_BYTES,
+    DIRECTIVE_BYTES,
+    FILE_BYTES,
+    REQUEST_BYTES,
+    RESERVED_SHARE,
+    TENANT_BYTES,
+    Memory,
+    Ranking,
+    document_bytes,
+)
 from mock_fal.models.catalog import FAMILIES
 from mock_fal.requests.outcome import Picture, RunnerResponse
 from mock_fal.requests.queue import AppQueue, ModelRequest
@@ -19,6 +37,7 @@ from mock_fal.requests.queue import AppQueue, ModelRequest
 if TYPE_CHECKING:
     from mock_fal.billing.usage import Ledger
     from mock_fal.scenario.rules import Scenario
+    from mock_fal.webhooks.outbox import Outbox
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +66,14 @@ class Tenant:
     new_scenario: Callable[[], Scenario]
     queues: dict[str, AppQueue] = field(default_factory=dict)
     _scenario: Scenario | None = None
+    # What the memory budget has counted for the tenant itself.
+    counted_bytes: int = 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """The bytes of the tenant itself: its inputs that were seen, and its rules and counted directives."""
+        rules = self._scenario.kept_bytes if self._scenario is not None else 0
+        return TENANT_BYTES + 2 * len(self.name) + self.ids.kept_bytes + rules
 
     @property
     def scenario(self) -> Scenario:
@@ -64,25 +91,54 @@ class Tenant:
 # it returns. One with a stored request stays, because new requests would get the ids of the stored ones.
 MAX_TENANTS = 10_000
 
+# The result of an input of this size takes no more than REQUEST_BYTES and the input itself.
+_SMALL_INPUT_BYTES: Final = 1024
+
 
 class Store:
     """Everything a server keeps, in memory."""
 
-    # deviation: requests beyond `retention`, and those of an earlier process, are unknown.
+    # deviation: requests beyond `retention` or `max_memory`, and those of an earlier process, are unknown.
 
-    def __init__(self, *, retention: int, seed: int, runners: int = 0, concurrency: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        retention: int,
+        seed: int,
+        runners: int = 0,
+        concurrency: int = 0,
+        max_memory: int = DEFAULT_BYTES,
+    ) -> None:
         self._retention = retention
         self._seed = seed
         self._runners = runners
         self._concurrency = concurrency
-        self._tenants: dict[str, Tenant] = {}
         self._submitted = 0
-        # An OrderedDict: finding the first key of a dict is slow after many removals at its front.
-        self.requests: OrderedDict[str, ModelRequest] = OrderedDict()
+        self.memory = Memory(max_memory)
+        self.memory.last_resort = self._remove_idle_tenant
+        self.exchanges = Journal(retention, self.memory)
+        self.memory.add_holder(self)
+        self.requests: dict[str, ModelRequest] = {}
         self.files: dict[str, ResultFile] = {}
-        self.exchanges = Journal(retention)
+        # Set with the first webhook.
+        self.outbox: Outbox | None = None
+        self._forget_all()
         # Whether any rule or directive has ever changed a response.
         self.has_faults = False
+
+    def _forget_all(self) -> None:
+        # Tenants with a stored request, and the others, the least recently used one first.
+        self._busy: dict[str, Tenant] = {}
+        self._idle: OrderedDict[str, Tenant] = OrderedDict()
+        # The number of stored requests of each tenant.
+        self._stored: dict[str, int] = {}
+        # A heap of the ends of requests as last known, and requests that have ended but whose webhook has not.
+        self._in_flight: list[tuple[float, int, ModelRequest]] = []
+        self._in_delivery: dict[str, ModelRequest] = {}
+        self._is_rescheduled = False
+        # The finished requests of each tenant, as a heap of their numbers, and the tenants by the length of theirs.
+        self._finished: dict[str, list[tuple[int, ModelRequest]]] = {}
+        self._ranking = Ranking()
 
     @property
     def is_limited(self) -> bool:
@@ -98,11 +154,17 @@ class Store:
 
     def tenant(self, name: str) -> Tenant:
         """The tenant of that name, created at the first call."""
-        tenant = self._tenants.pop(name, None)
-        if tenant is None:
+        tenant = self._busy.get(name)
+        if tenant is not None:
+            return tenant
+        tenant = self._idle.get(name)
+        if tenant is not None:
+            self._idle.move_to_end(name)
+            return tenant
+        if len(self._idle) + len(self._busy) >= MAX_TENANTS:
             self._remove_idle_tenant()
-            tenant = Tenant(name, Ids(self._seed, name), self.new_scenario)
-        self._tenants[name] = tenant  # the most recently used one is the last
+        tenant = self._idle[name] = Tenant(name, Ids(self._seed, name), self.new_scenario)
+        self._count(tenant)
         return tenant
 
     def queue(self, tenant: str, app_id: str) -> AppQueue:
@@ -134,21 +196,81 @@ class Store:
         self._submitted += 1
         return self._submitted
 
-    def add(self, request: ModelRequest, now: float) -> None:
-        """Store a request and schedule it. Raises QueueFull when all stored requests are in flight."""
-        self._make_room(now)
-        self.queue(request.tenant, request.app_id).join(request, now)
+    def add(self, request: ModelRequest, now: float, *, input_bytes: int = 0) -> None:
+        """Store a request and schedule it; `input_bytes` is the size of its input.
+
+        Raises QueueFull when too many stored requests are in flight, MemoryFull when they take too much memory.
+        """
+        self.settle(now)
+        owner = request.tenant
+        self._make_place(owner, now)
+        request.counted_bytes = _bytes_of(request, input_bytes)
+        if not self.memory.make_room(owner, request.counted_bytes, now):
+            raise MemoryFull(self.memory.limit)
+        tenant = self.tenant(owner)
+        self.queue(owner, request.app_id).join(request, now)
+        self._is_rescheduled |= self.is_limited  # others may have moved
         self.requests[request.id] = request
+        self._stored[owner] = self._stored.get(owner, 0) + 1
+        if owner in self._idle:
+            self._busy[owner] = self._idle.pop(owner)
+        heappush(self._in_flight, (request.schedule.ends_at, request.submission.number, request))
         for picture in request.files:
             self.files[picture.path] = ResultFile(picture, request, request.object_lifecycle.acl)
+        self.memory.add(owner, request.counted_bytes, finished=False)
+        self._count(tenant)
+
+    def grow(self, request: ModelRequest, size: int) -> None:
+        """Count `size` more bytes for a request in flight: its webhook."""
+        if request.id in self.requests:
+            request.counted_bytes += size
+            self.memory.add(request.tenant, size, finished=False)
+
+    def rescheduled(self) -> None:
+        """Requests may end earlier than their schedule said."""
+        self._is_rescheduled = True
+
+    def delivered(self, request: ModelRequest) -> None:
+        """The webhook of a request was delivered or has failed."""
+        if self._in_delivery.pop(request.id, None) is not None:
+            self._finish(request)
+
+    def settle(self, now: float) -> None:
+        """Note which requests have ended by `now`."""
+        while self._in_flight and self._in_flight[0][0] <= now:
+            _, number, request = heappop(self._in_flight)
+            if request.schedule.ends_at > now:  # it was rescheduled
+                heappush(self._in_flight, (request.schedule.ends_at, number, request))
+            elif self.outbox is not None and self.outbox.is_waiting(request.id):
+                self._in_delivery[request.id] = request
+            else:
+                self._finish(request)
+
+    def oldest_at(self, owner: str) -> float:
+        """When the oldest finished request of a tenant was submitted; infinite if it has none."""
+        finished = self._finished.get(owner)
+        return finished[0][1].submission.queued_at if finished else math.inf
+
+    def forget_oldest(self, owner: str) -> None:
+        """Remove the oldest finished request of a tenant."""
+        finished = self._finished[owner]
+        _, request = heappop(finished)
+        if not finished:
+            del self._finished[owner]
+        self._ranking.move(owner, len(finished))
+        # It has ended, so it is charged.
+        self.ledger.add_request(request, request.schedule.ends_at)
+        self._remove(request)
+        self.memory.add(owner, -request.counted_bytes, finished=True)
 
     def clear(self, tenant: str | None = None) -> None:
         """Remove one tenant or all tenants, with their requests, files, exchanges and charges."""
+        for name in [*self._busy, *self._idle] if tenant is None else [tenant]:
+            self._clear(name)
+        self.exchanges.clear(tenant)
         if tenant is None:
-            for collection in (self._tenants, self.requests, self.files, self.exchanges):
-                collection.clear()
-        else:
-            self._clear(tenant)
+            self.requests, self.files = {}, {}  # a dict keeps the space of removed items
+            self._forget_all()
         if "ledger" in self.__dict__:
             self.ledger.clear(tenant)
 
@@ -163,32 +285,97 @@ class Store:
         request.files, request.partials = [], ()
         return paths
 
-    def _clear(self, tenant: str) -> None:
-        self._tenants.pop(tenant, None)
-        for request in [request for request in self.requests.values() if request.tenant == tenant]:
-            self._remove(request)
-        self.exchanges.clear(tenant)
+    def _finish(self, request: ModelRequest) -> None:
+        finished = self._finished.setdefault(request.tenant, [])
+        heappush(finished, (request.submission.number, request))
+        self._ranking.move(request.tenant, len(finished))
+        self.memory.finish(request.tenant, request.counted_bytes)
 
-    def _remove_idle_tenant(self) -> None:
-        if len(self._tenants) < MAX_TENANTS:
-            return
-        in_use = {request.tenant for request in self.requests.values()}
-        idle = next((name for name in self._tenants if name not in in_use), None)
-        if idle is not None:
-            del self._tenants[idle]
+    def _clear(self, name: str) -> None:
+        tenant = self._busy.get(name) or self._idle.get(name)
+        if name in self._busy:
+            finished = {id(request) for _, request in self._finished.pop(name, ())}
+            self._ranking.move(name, 0)
+            for request in [request for request in self.requests.values() if request.tenant == name]:
+                self._in_delivery.pop(request.id, None)
+                self._remove(request)
+                self.memory.add(name, -request.counted_bytes, finished=id(request) in finished)
+            self._in_flight = [item for item in self._in_flight if item[2].tenant != name]
+            heapify(self._in_flight)
+        if tenant is not None:
+            del self._idle[name]
+            self._forget_tenant(tenant)
 
-    def _make_room(self, now: float) -> None:
-        if len(self.requests) < self._retention:
+    def _count(self, tenant: Tenant) -> None:
+        size = tenant.kept_bytes
+        if size != tenant.counted_bytes:
+            self.memory.add(tenant.name, size - tenant.counted_bytes, finished=False)
+            tenant.counted_bytes = size
+
+    def _forget_tenant(self, tenant: Tenant) -> None:
+        self.memory.add(tenant.name, -tenant.counted_bytes, finished=False)
+        tenant.counted_bytes = 0
+
+    def _remove_idle_tenant(self) -> bool:
+        if not self._idle:
+            return False
+        _, tenant = self._idle.popitem(last=False)
+        self._forget_tenant(tenant)
+        return True
+
+    def _make_place(self, owner: str, now: float) -> None:
+        if self._has_place(owner):
             return
-        oldest = next(
-            (request for request in self.requests.values() if request.schedule.ends_at <= now), None
-        )
-        if oldest is None:
+        if self._is_rescheduled:
+            self._is_rescheduled = False
+            self._in_flight = [
+                (request.schedule.ends_at, number, request) for _, number, request in self._in_flight
+            ]
+            heapify(self._in_flight)
+            self.settle(now)
+        if not self._has_place(owner):
             raise QueueFull
-        self.ledger.add_request(oldest, now)
-        self._remove(oldest)
+
+    def _has_place(self, owner: str) -> bool:
+        """Whether there is a place for a new request; removes a finished one if necessary."""
+        in_flight = self._stored.get(owner, 0) - len(self._finished.get(owner, ()))
+        if in_flight >= self._retention - self._retention // RESERVED_SHARE:
+            return False
+        if len(self.requests) < self._retention:
+            return True
+        loser = self._loser(owner)
+        if loser is None:
+            return False
+        self.forget_oldest(loser)
+        return True
+
+    def _loser(self, owner: str) -> str | None:
+        """Who loses a finished request for a new one of `owner`; None if nobody has to."""
+        loser = self._ranking.highest
+        if loser is None or loser == owner:
+            return loser
+        number = self._stored[loser]
+        if number > self._stored.get(owner, 0) or number > self._retention // len(self._stored):
+            return loser
+        return owner if owner in self._finished else None
 
     def _remove(self, request: ModelRequest) -> None:
+        owner = request.tenant
         del self.requests[request.id]
         for picture in request.files:
             del self.files[picture.path]
+        if self.outbox is not None:
+            self.outbox.forget(request.id)
+        self._stored[owner] -= 1
+        if not self._stored[owner]:
+            del self._stored[owner]
+            self._idle[owner] = self._busy.pop(owner)
+
+
+def _bytes_of(request: ModelRequest, input_bytes: int) -> int:
+    """The bytes of a request in memory, without its webhook."""
+    size = REQUEST_BYTES + FILE_BYTES * len(request.files) + 2 * input_bytes
+    outcome = request.outcome
+    if input_bytes > _SMALL_INPUT_BYTES or request.partials or outcome.__class__ is not RunnerResponse:
+        ...
+    return size

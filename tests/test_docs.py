@@ -104,7 +104,8 @@ def search_path() -> str:
 def environ() -> dict[str, str]:
     """The environment of a user: without the settings of our own coverage and pytest."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "PYTEST"))}
-    return kept | {"PATH": search_path()}
+    # Plugins of our own environment that take seconds to import.
+    return kept | {"PATH": search_path(), "PYTEST_ADDOPTS": "-p no:schemathesis -p no:cov"}
 
 
 def missing_tool(code: str) -> str | None:

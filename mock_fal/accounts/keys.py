@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cached_property
 from typing import Final
 
 from mock_fal.errors import AuthenticationRequired, InvalidBearer, InvalidKey
+from mock_fal.ids import random_secret
+from mock_fal.settings import DEFAULT_KEY
 
 # The number of valid headers that are cached.
 _MAX_CACHED: Final = 1000
@@ -33,6 +36,28 @@ class Keys:
             self._accounts[header] = account
         return account
 
+    @cached_property
+    def run_secret(self) -> str:
+        """A secret that only this server and the programs that it gives it to know."""
+        return random_secret()
+
+    def is_of_this_run(self, header: str | None) -> bool:
+        """Whether a header has a key that a stranger can't know: one of `accepted`, or one with the `run_secret`.
+
+        Without `accepted`, every well-formed key is valid, and the default key is printed in the documentation.
+        """
+        scheme, _, key = (header or "").partition(" ")
+        if scheme.lower() != "key":
+            return False
+        return (key.strip() in self._accepted and key.strip() != DEFAULT_KEY) or self.has_run_secret(header)
+
+    def has_run_secret(self, header: str | None) -> bool:
+        """Whether a header has a key with the `run_secret`, of any account."""
+        scheme, _, key = (header or "").partition(" ")
+        key_id, _, secret = key.strip().partition(":")
+        is_run_secret = _is_equal(secret, self.run_secret)
+        return scheme.lower() == "key" and key_id != "" and is_run_secret
+
     def _parse(self, header: str, app_id: str) -> str:
         scheme, _, key = header.partition(" ")
         if scheme.lower() == "bearer":
@@ -44,3 +69,10 @@ class Keys:
         if self._accepted and key.strip() not in self._accepted:
             raise InvalidKey
         return key_id
+
+
+def _is_equal(text: str, secret: str) -> bool:
+    """Compare in a time that does not depend on the text."""
+    from hmac import compare_digest  # while recording, and for webhooks that pages request
+
+    return compare_digest(text.encode("utf-8", "replace"), secret.encode())

@@ -32,6 +32,9 @@ logger = logging.getLogger("mock_fal")
 PER_RECEIVER: Final = 16
 IN_TOTAL: Final = 512
 
+# How many characters of an origin a message shows.
+_MAX_SHOWN: Final = 60
+
 # How long `close` waits for deliveries that are due.
 CLOSE_TIMEOUT_S: Final = 5.0
 
@@ -144,7 +147,7 @@ class WebhookSender:
         """The status of the receiver's response. Raises BlockedTarget, TimeoutError or OSError."""
         try:
             target = Target.parse(delivery.url)
-            addresses = await self._addresses(target)
+            addresses = await self._addresses(target, delivery.webhook.page)
         except ValueError as error:
             raise BlockedTarget(f"unusable URL: {error}") from None
         if not self._imported:
@@ -177,10 +180,17 @@ class WebhookSender:
             context = self._tls if target.secure else None
             return await post(target, addresses, headers, delivery.body, context)
 
-    async def _addresses(self, target: Target) -> list[str]:
-        """The IP addresses of a target's host. Raises BlockedTarget if one of them is public and not allowed."""
+    async def _addresses(self, target: Target, page: str = "") -> list[str]:
+        """The IP addresses of a target's host. Raises BlockedTarget if one of them is not allowed.
+
+        `page` is the origin of the page of another machine that requested the webhook; empty for all other requests.
+        """
         # The request is sent to these addresses: a second lookup of the name could return others.
         addresses = await _resolve(target)
+        if page and not all(_is_public(address) for address in addresses):
+            # deviation: a page of another machine gets no webhook to this machine or its networks, unless it sends a
+            # key of `--key`. A browser lets any page send requests to this server, which would send them on.
+            raise BlockedTarget(f"requested by a web page of {ascii(page[:_MAX_SHOWN])}, and not with a key of --key")
         # fal: private addresses are rejected.
         # deviation: webhooks to private addresses are delivered; public addresses need --allow-egress.
         public = [address for address in addresses if not is_local_address(address)]
@@ -200,6 +210,11 @@ class WebhookSender:
                 ", …" if len(waiting) > 5 else ""
             )
             logger.warning("mock-fal: stopped before %d webhook(s) were delivered: %s", len(waiting), ids)
+
+
+def _is_public(address: str) -> bool:
+    """Whether an address is on the internet. Link-local ones are neither public nor in a private network."""
+    return ip_address(address).is_global and not is_local_address(address)
 
 
 async def _resolve(target: Target) -> list[str]:

@@ -1,12 +1,15 @@
-"""The journal: HTTP requests and their responses as sent. Bounded by number and size; totals include removed ones."""
+"""The journal: HTTP requests and their responses as sent. Bounded in number and memory; totals include removed ones."""
 
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from mock_fal.endpoint import EndpointId
@@ -19,11 +22,12 @@ from mock_fal.hosts import (
     RUN_HOSTS,
     WS_HOSTS,
 )
+from mock_fal.journal.memory import EXCHANGE_BYTES, Memory, Ranking
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-# The size of all bodies in the journal: enough for a long test run with some data URIs.
-MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+# Longer paths are not cached: clients poll short ones, and a cache is bounded only if its keys are.
+MAX_CACHED_PATH: Final = 256
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -61,6 +65,9 @@ class Exchange:
     directive: str = ""
     # `recorded FILE`, `replayed FILE` or `no cassette`; empty without cassettes.
     playback: str = ""
+    # The bytes that the journal has counted for it.
+    counted_bytes: int = 0
+    counted_body_bytes: int = 0
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.url} → {self.status}>"
@@ -98,7 +105,8 @@ class Exchange:
     @property
     def operation(self) -> str:
         """The operation: one of OPERATIONS."""
-        return _operation(self.host, self.method, self.path)
+        of = _operation if len(self.path) + len(self.host) <= MAX_CACHED_PATH else _operation.__wrapped__
+        return of(self.host, self.method, self.path)
 
     @property
     def is_submission(self) -> bool:
@@ -177,21 +185,25 @@ class ExchangeKind(NamedTuple):
 
 
 class Journal:
-    """The latest exchanges, oldest first."""
+    """The latest exchanges, oldest first. When there are too many, the key with the most of them loses its oldest one."""
 
-    def __init__(self, max_exchanges: int, max_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(self, max_exchanges: int, memory: Memory | None = None) -> None:
         self._max_exchanges = max_exchanges
-        self._max_bytes = max_bytes
-        self._bytes = 0
+        self._memory = memory or Memory()
+        self._memory.add_holder(self)
         self._number = 0
-        self._stored: deque[tuple[Exchange, int]] = deque()
+        self._body_bytes = 0
+        # By number. Not an OrderedDict, which takes twice as much: the oldest ones are found by their owner.
+        self._stored: dict[int, Exchange] = {}
+        self._of_owner: dict[str, deque[Exchange]] = {}
+        self._ranking = Ranking()
         # Counts of the removed exchanges. The others are counted on demand.
         self._removed: Counter[ExchangeKind] = Counter()
 
     @property
     def body_bytes(self) -> int:
-        """The size of the stored bodies, without streams that are not complete."""
-        return self._bytes
+        """The size of the stored bodies."""
+        return self._body_bytes
 
     def totals(self) -> Counter[ExchangeKind]:
         """The number of exchanges of each kind since the start, removed ones included."""
@@ -201,54 +213,88 @@ class Journal:
         """Add an exchange, and remove the oldest ones to stay within the limits."""
         self._number += 1
         exchange.number = self._number
-        self._store(exchange)
-
-    def _store(self, exchange: Exchange) -> None:
-        size = len(exchange.request_body) + len(exchange.response_body)
-        self._stored.append((exchange, size))
-        self._bytes += size
-        self._make_room()
+        self._stored[self._number] = exchange
+        owner = exchange.tenant
+        exchanges = self._of_owner.get(owner)
+        if exchanges is None:
+            exchanges = self._of_owner[owner] = deque()
+        exchanges.append(exchange)
+        self._ranking.move(owner, len(exchanges))
+        if len(self._stored) > self._max_exchanges:
+            self.forget_oldest(self._ranking.highest or owner)
+        self._count(exchange)
 
     def update_size(self, exchange: Exchange) -> None:
-        """Update the size of an exchange whose response body has grown: that of a stream."""
-        for at in range(len(self._stored) - 1, -1, -1):
-            stored, size = self._stored[at]
-            if stored is exchange:
-                new_size = len(exchange.request_body) + len(exchange.response_body)
-                self._stored[at] = exchange, new_size
-                self._bytes += new_size - size
-                self._make_room()
-                return
+        """Update the size of an exchange that has grown: that of a stream, or one that got its directive."""
+        if exchange.number in self._stored:
+            self._count(exchange)
 
-    def _make_room(self) -> None:
-        while len(self._stored) > self._max_exchanges or (
-            self._bytes > self._max_bytes and len(self._stored) > 1
-        ):
-            oldest, size = self._stored.popleft()
-            self._bytes -= size
-            self._removed[_kind(oldest)] += 1
+    def _count(self, exchange: Exchange) -> None:
+        bodies, size = len(exchange.request_body) + len(exchange.response_body), _size(exchange)
+        self._body_bytes += bodies - exchange.counted_body_bytes
+        added, exchange.counted_bytes, exchange.counted_body_bytes = size - exchange.counted_bytes, size, bodies
+        self._memory.add(exchange.tenant, added, finished=True)
+        self._memory.trim(exchange.tenant, exchange.at)
+
+    def settle(self, now: float) -> None:
+        """An exchange is finished when it is stored."""
+
+    def oldest_at(self, owner: str) -> float:
+        """The moment of the oldest exchange of an owner; infinite without one. The latest of all is always kept."""
+        exchanges = self._of_owner.get(owner)
+        return math.inf if exchanges is None or exchanges[0].number == self._number else exchanges[0].at
+
+    def forget_oldest(self, owner: str) -> None:
+        """Remove the oldest exchange of an owner."""
+        exchanges = self._of_owner[owner]
+        oldest = exchanges.popleft()
+        if not exchanges:
+            del self._of_owner[owner]
+        self._ranking.move(owner, len(exchanges))
+        self._forget(oldest)
+
+    def _forget(self, exchange: Exchange) -> None:
+        del self._stored[exchange.number]
+        self._removed[_kind(exchange)] += 1
+        self._body_bytes -= exchange.counted_body_bytes
+        self._memory.add(exchange.tenant, -exchange.counted_bytes, finished=True)
+        exchange.counted_bytes = exchange.counted_body_bytes = 0
 
     def clear(self, tenant: str | None = None) -> None:
         """Remove all exchanges, or those of one tenant."""
-        exchanges = list(self)
-        self._stored.clear()
-        self._bytes = 0
-        for exchange in exchanges:
-            if tenant in (None, exchange.tenant):
-                self._removed[_kind(exchange)] += 1
-            else:
-                self._store(exchange)
+        for owner in [*self._of_owner] if tenant is None else [tenant]:
+            for exchange in self._of_owner.pop(owner, ()):
+                self._forget(exchange)
+            self._ranking.move(owner, 0)
+        if not self._stored:
+            self._stored = {}  # a dict keeps the space of removed items
 
     def __len__(self) -> int:
         return len(self._stored)
 
     def __iter__(self) -> Iterator[Exchange]:
         # A copy: another thread may read while the server writes.
-        return iter([exchange for exchange, _ in list(self._stored)])
+        return iter(list(self._stored.values()))
 
     def latest(self, number: int) -> list[Exchange]:
         """The latest `number` exchanges, latest first."""
-        return [exchange for exchange, _ in list(self._stored)[: -number - 1 : -1]]
+        return list(islice(reversed(self._stored.values()), number))
+
+
+def _size(exchange: Exchange) -> int:
+    """The bytes of an exchange in memory. Texts of one byte for each character are counted without their headers."""
+    return (
+        EXCHANGE_BYTES
+        + len(exchange.request_head)
+        + len(exchange.request_body)
+        + len(exchange.response_head)
+        + len(exchange.response_body)
+        + sys.getsizeof(exchange.path)  # unquoted: it may have characters of four bytes
+        + len(exchange.query)
+        + len(exchange.host)
+        + len(exchange.tenant)
+        + sys.getsizeof(exchange.directive)
+    )
 
 
 def _kind(exchange: Exchange) -> ExchangeKind:

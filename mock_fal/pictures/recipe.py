@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 Format = Literal["jpeg", "png", "webp"]
+
+# The largest input picture: Pillow's own limit, 256 MiB of RGB. Decoding it takes that memory and some seconds.
+MAX_SOURCE_PIXELS: Final = 89_478_485
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from threading import BoundedSemaphore, Lock
 
 from mock_fal.pictures.recipe import Recipe, Source
 
-LARGE_PIXELS = 8_000_000  # a larger picture takes seconds to render
-LARGE_AT_ONCE = 2  # each takes one processor and some 60 MB of memory
+LARGE_PIXELS = 8_000_000  # a larger picture takes seconds to render or to decode
+LARGE_AT_ONCE = 2  # each takes one processor, and some 60 MB of memory to render
 _large = BoundedSemaphore(LARGE_AT_ONCE)
 
 # Some 500 pictures of 1024 x 768: enough for a long test run.
@@ -29,6 +29,13 @@ def render(recipe: Recipe) -> bytes:
         return paint(recipe)
     with _large:
         return paint(recipe)
+
+
+def read_size(data: bytes) -> tuple[int, int]:
+    """`source.read_size`, with Pillow imported at the first call. Raises UnusableFile."""
+    from mock_fal.pictures.source import read_size
+
+    return read_size(data)
 
 
 def read_source(data: bytes) -> Source:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import warnings
 from hashlib import sha256
+from threading import Lock
 from typing import Final
 
 from PIL import Image, ImageOps
 
 from mock_fal.errors import UnusableFile
-from mock_fal.pictures.recipe import Source
+from mock_fal.pictures.recipe import MAX_SOURCE_PIXELS, Source
 
 # The greyscale copy of an input picture takes some 20 kB; at this size the picture is still recognisable.
 COPY_SIDE: Final = 512
@@ -23,23 +24,48 @@ FORMATS: Final = {"JPEG", "MPO", "PNG", "WEBP"}
 _ORIENTATION: Final = 0x0112
 _ROTATED: Final = range(5, 9)
 
+# `catch_warnings` changes filters of the whole process, so two threads must not do it at the same time.
+_filters = Lock()
 
-def read_source(data: bytes) -> Source:
-    """The picture in a file. Raises UnusableFile if the file is not a picture or not in a supported format."""
+
+def read_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the picture in a file, from its header. Raises UnusableFile, as `read_source` does."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
-            supported = image.format in FORMATS
-            width, height = image.size
-            if image.getexif().get(_ORIENTATION) in _ROTATED:
-                width, height = height, width
-            tones = _tones(image) if supported else b""
+        image = _open(data)
     except Exception:  # a decoder may raise anything on a broken file
         raise UnusableFile("image_load_error") from None
-    if not supported:
-        raise UnusableFile("unsupported_image_format")
+    _check(image)
+    return image.size
+
+
+def read_source(data: bytes) -> Source:
+    """The picture in a file.
+
+    Raises UnusableFile if the file is not a picture, not in a supported format or larger than MAX_SOURCE_PIXELS.
+    """
+    read_size(data)
+    try:
+        image = _open(data)
+        width, height = image.size
+        if image.getexif().get(_ORIENTATION) in _ROTATED:
+            width, height = height, width
+        tones = _tones(image)
+    except Exception:  # a decoder may raise anything on a broken file
+        raise UnusableFile("image_load_error") from None
     return Source(sha256(data).hexdigest(), width, height, tones)
+
+
+def _open(data: bytes) -> Image.Image:
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `_check` has the limit
+        return Image.open(io.BytesIO(data))
+
+
+def _check(image: Image.Image) -> None:
+    if image.format not in FORMATS:
+        raise UnusableFile("unsupported_image_format")
+    if image.width * image.height > MAX_SOURCE_PIXELS:
+        raise UnusableFile("image_load_error")
 
 
 def _tones(image: Image.Image) -> bytes:

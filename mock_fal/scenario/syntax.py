@@ -4,16 +4,30 @@
     value  :=  characters without a space | a quoted text | a JSON object or list
     quoted :=  '…' or "…"; a doubled quote inside stands for one quote
 
-In a directive in brackets, the first `]` that is neither quoted nor part of JSON ends it.
+In a directive in brackets, the first `]` that is neither quoted nor part of JSON ends it. The limits are checked first,
+so that no text is read twice.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from json import JSONDecoder
 from typing import Final, NamedTuple
 
-from mock_fal.errors import ScenarioError
+from mock_fal.errors import JSON, ScenarioError
+
+# Characters of a directive: a recorded response fits in `body=`, and reading it takes a few milliseconds at most.
+MAX_TEXT: Final = 32_768
+
+# Options of a directive: twice the number of kinds, for several `header.NAME` and `ctx.NAME`.
+MAX_OPTIONS: Final = 64
+
+# Levels of lists and objects in the JSON of an option. Functions that walk through it are recursive.
+MAX_DEPTH: Final = 50
+
+# Characters of a wrong value that an error message repeats.
+_MAX_SHOWN: Final = 80
 
 # Compiled when the first directive is read: most runs have none.
 _SPACE: Final = r"\s*"
@@ -43,19 +57,45 @@ def read_options(text: str, at: int = 0, *, opened: int | None = None) -> tuple[
     options: list[Option] = []
     bracketed = opened is not None
     names = _NAME_IN_BRACKETS if bracketed else _NAME
+    limit = at + MAX_TEXT
+    end = min(len(text), limit)
+    if not bracketed and end < len(text):
+        raise _too_long(at)
     while True:
-        at = _end(_SPACE, text, at)
-        if at == len(text):
-            if opened is not None:
-                raise ScenarioError(f"{column(opened)}: the directive has no closing ]")
-            return options, at
+        at = _end(_SPACE, text, at, end)
+        if at == end:
+            if opened is None:
+                return options, at
+            if end < len(text):
+                raise _too_long(opened)
+            raise ScenarioError(f"{column(opened)}: the directive has no closing ]")
         if bracketed and text[at] == "]":
             return options, at + 1
-        begin, at = at, _end(names, text, at)
+        if len(options) == MAX_OPTIONS:
+            raise ScenarioError(f"{column(at)}: the directive has more than {MAX_OPTIONS} options")
+        begin, at = at, _end(names, text, at, end)
         name, value = text[begin:at], None
-        if text[at : at + 1] == "=":
-            value, at = _value(text, at + 1, bracketed)
+        if text[at : min(at + 1, end)] == "=":
+            value, at = _value(text, at + 1, end, bracketed)
         options.append(Option(name, value, column(begin)))
+
+
+def is_deeper(value: JSON, levels: int = MAX_DEPTH) -> bool:
+    """Whether lists and objects are nested more than `levels` deep."""
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = [part for outer in layer if isinstance(outer, dict | list) for part in _parts(outer)]
+        if not layer:
+            return False
+    return True
+
+
+def shown(value: JSON) -> str:
+    """A wrong value in an error message; the start of a long one."""
+    if isinstance(value, str) and len(value) > _MAX_SHOWN:
+        return f"{value[:_MAX_SHOWN]!r}… ({len(value)} characters)"
+    text = repr(value)
+    return text if isinstance(value, str) or len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def column(at: int) -> str:
@@ -67,39 +107,39 @@ def format_option(name: str, value: str | None) -> str:
     """An option as text that `read_options` reads again, also in brackets."""
     if value is None:
         return name
-    if re.fullmatch(_UNQUOTED, value) or (value[:1] in ("{", "[") and _json_end(value, 0) == len(value)):
+    if re.fullmatch(_UNQUOTED, value) or (value[:1] in ("{", "[") and _json_end(value) == len(value)):
         return f"{name}={value}"
     doubled = value.replace("'", "''")
     return f"{name}='{doubled}'"
 
 
-def _value(text: str, at: int, bracketed: bool) -> tuple[str, int]:
-    first = text[at : at + 1]
+def _value(text: str, at: int, end: int, bracketed: bool) -> tuple[str, int]:
+    first = text[at : min(at + 1, end)]
     if first and first in "'\"":
-        return _quoted(text, at, first, bracketed)
+        return _quoted(text, at, end, bracketed)
     if first and first in "[{":
-        end = _json_end(text, at)
-        if end and _is_end(text, end, bracketed):
-            return text[at:end], end
-    end = _end(_BARE_IN_BRACKETS if bracketed else _BARE, text, at)
-    return text[at:end], end
+        after = at + _json_end(text[at:end])
+        if after > at and _is_end(text, after, bracketed):
+            return text[at:after], after
+    after = _end(_BARE_IN_BRACKETS if bracketed else _BARE, text, at, end)
+    return text[at:after], after
 
 
-def _quoted(text: str, at: int, quote: str, bracketed: bool) -> tuple[str, int]:
-    parts, begin = [], at + 1
+def _quoted(text: str, at: int, end: int, bracketed: bool) -> tuple[str, int]:
+    quote, parts, begin = text[at], [], at + 1
     while True:
-        end = text.find(quote, begin)
-        if end < 0:
-            raise ScenarioError(f"{column(at)}: the quote is not closed")
-        parts.append(text[begin:end])
-        if text[end + 1 : end + 2] != quote:
+        close = text.find(quote, begin, end)
+        if close < 0:
+            raise ScenarioError(f"{column(at)}: the quote is not closed") if end == len(text) else _too_long(at)
+        parts.append(text[begin:close])
+        if text[close + 1 : close + 2] != quote:
             break
-        begin = end + 2
-    if not _is_end(text, end + 1, bracketed):
+        begin = close + 2
+    if not _is_end(text, close + 1, bracketed):
         raise ScenarioError(
-            f"{column(end + 1)}: expected a space after the closing quote; double a quote inside quotes"
+            f"{column(close + 1)}: expected a space after the closing quote; double a quote inside quotes"
         )
-    return quote.join(parts), end + 1
+    return quote.join(parts), close + 1
 
 
 def _is_end(text: str, at: int, bracketed: bool) -> bool:
@@ -107,10 +147,10 @@ def _is_end(text: str, at: int, bracketed: bool) -> bool:
     return not following or following.isspace() or (bracketed and following == "]")
 
 
-def _json_end(text: str, at: int) -> int:
-    """The index after the JSON value that begins at `at`; 0 if there is none."""
+def _json_end(text: str) -> int:
+    """The length of the JSON value that begins the text; 0 if there is none."""
     try:
-        return _decoder.raw_decode(text, at)[1]
+        return _decoder.raw_decode(text)[1]
     except (ValueError, RecursionError):
         return 0
 
@@ -118,6 +158,14 @@ def _json_end(text: str, at: int) -> int:
 _decoder: Final = JSONDecoder()
 
 
-def _end(pattern: str, text: str, at: int) -> int:
-    match = re.compile(pattern).match(text, at)
+def _too_long(at: int) -> ScenarioError:
+    return ScenarioError(f"{column(at)}: the directive has more than {MAX_TEXT} characters")
+
+
+def _parts(value: JSON) -> Iterable[JSON]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _end(pattern: str, text: str, at: int, end: int) -> int:
+    match = re.compile(pattern).match(text, at, end)
     return match.end() if match else at

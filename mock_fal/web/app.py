@@ -30,6 +30,7 @@ from mock_fal.journal.exchanges import Exchange, Journal, pack_headers
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import ClientDisconnected, HttpRequest
+from mock_fal.web.isolation import restricted, sandboxed
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.queue import Queue
 
@@ -65,7 +66,8 @@ class App:
         self._pictures = pictures
         self._open_gateway = open_gateway
         self._started_at = steady_time()
-        self._proxy_key = emulator.settings.own_key
+        # While recording the proxy adds no key: whoever reaches it could spend money.
+        self._proxy_key = "" if emulator.settings.record else emulator.settings.own_key
         self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, Queue(emulator, pictures))
         self._player = _player(emulator)
 
@@ -81,8 +83,11 @@ class App:
         )
         try:
             if not http_request.host and not http_request.by_proxy:
-                await self._control(scope, receive, send)
-            elif b"origin" in http_request.headers and http_request.host not in MEDIA_HOSTS:
+                await self._control(scope, receive, restricted(send))
+                return
+            if not http_request.by_name:
+                send = sandboxed(send)
+            if b"origin" in http_request.headers and http_request.host not in MEDIA_HOSTS:
                 await (self._same_origin if http_request.by_proxy else self._cross_origin)(
                     scope, receive, send
                 )
@@ -180,6 +185,8 @@ class App:
         # The handshake is a GET. The journal shows the method as WS to distinguish it from plain requests.
         handshake = {**scope, "method": "WS", "scheme": "https" if scope["scheme"] == "wss" else "http"}
         http_request = HttpRequest(handshake, local_media=self.local_media)
+        if not http_request.by_name:
+            send = sandboxed(send)
 
         def record(
             http_request: HttpRequest,

@@ -22,6 +22,7 @@ from mock_fal.web import wire
 from mock_fal.web.download import not_modified, select_range
 from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.pictures import Pictures
+from mock_fal.web.stream import while_connected
 from mock_fal.web.uploads import Uploads
 
 # fal: the four CORS headers of the CDN (live, 2025).
@@ -35,10 +36,6 @@ _CORS: Final = [
 # assumption: the CDN serves ranges and ETags, and lets clients cache files for a year.
 _HEADERS: Final = {"accept-ranges": "bytes", "cache-control": "public, max-age=31536000, immutable"}
 _NOT_CACHED: Final = "private, no-cache"
-
-# deviation: by path, a file has the same origin as the web UI, so files that may contain scripts are sandboxed.
-_SCRIPTABLE: Final = ("html", "xml")
-_SANDBOX: Final = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
 
 # Smaller files are read on the event loop, larger ones in a thread.
 _INLINE_READ_BYTES: Final = 128 << 10
@@ -86,22 +83,22 @@ class Media:
             headers["cache-control"] = _NOT_CACHED
         if isinstance(file, Upload):
             return self._upload(http_request, file, headers)
-        return await self._picture(http_request, file.picture.recipe, headers)
+        return await self._picture(http_request, receive, file.picture.recipe, headers)
 
     async def _picture(
-        self, http_request: HttpRequest, recipe: Recipe, headers: dict[str, str]
+        self, http_request: HttpRequest, receive: Receive, recipe: Recipe, headers: dict[str, str]
     ) -> wire.AnyResponse:
         headers["etag"] = _etag(recipe)
         if (response := not_modified(http_request, headers)) is not None:
             return response
-        data = await self._pictures.render(recipe)
+        data = self._pictures.cached(recipe)
+        if data is None:
+            data = await while_connected(receive, self._pictures.render(recipe))
         status, byte_range, headers = select_range(http_request, headers, len(data))
         return Response(data[byte_range.start : byte_range.stop], status, headers, recipe.content_type)
 
     def _upload(self, http_request: HttpRequest, upload: Upload, headers: dict[str, str]) -> wire.AnyResponse:
         headers["etag"] = f'"{upload.etag}"'
-        if upload.content_type.partition(";")[0].rstrip().endswith(_SCRIPTABLE):
-            headers |= _SANDBOX
         if (response := not_modified(http_request, headers)) is not None:
             return response
         status, byte_range, headers = select_range(http_request, headers, upload.size)

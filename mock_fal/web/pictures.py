@@ -1,35 +1,93 @@
-"""Pictures in responses, rendered in threads, off the event loop."""
+"""Pictures in responses and in inputs: rendered, read and decoded in threads, off the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mock_fal.errors import JSON
-from mock_fal.pictures.recipe import Recipe
-from mock_fal.pictures.render import PictureCache
+from mock_fal.pictures.recipe import Recipe, Source
+from mock_fal.pictures.render import LARGE_AT_ONCE, LARGE_PIXELS, PictureCache
 from mock_fal.requests.outcome import Outcome, Picture, RunnerResponse, pictures_in
 
-# Rendering holds the interpreter lock part of the time, so more threads would not be faster.
-_THREADS: Final = 2
+if TYPE_CHECKING:
+    from mock_fal.files.inputs import InputFiles, LocalFile
+
+T = TypeVar("T")
+
+# The threads of each lane. Rendering holds the interpreter lock part of the time, so more threads would not be faster.
+_THREADS: Final = {
+    "small": 2,  # pictures of up to LARGE_PIXELS: milliseconds each, so they never wait behind large ones
+    "large": LARGE_AT_ONCE,
+    "input": 2,  # reads and hashes files, takes long inputs apart
+}
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """Work in a thread, and the number of callers that wait for it."""
+
+    future: asyncio.Future[Any]
+    waiting: int = 0
 
 
 class Pictures:
-    """The picture cache and the threads that render for it."""
+    """The picture cache, and the threads that render and read pictures.
+
+    Callers that ask for the same picture share the work. Work that no caller waits for any longer, because all were
+    cancelled, is dropped unless it has started.
+    """
 
     def __init__(self, picture_cache: PictureCache) -> None:
         self._cache = picture_cache
-        self._executor = _new_executor()
+        self._jobs: dict[Hashable, _Job] = {}
+        self._lanes = _new_lanes()
+
+    def cached(self, recipe: Recipe) -> bytes | None:
+        """The file of a picture if it was rendered before."""
+        return self._cache.cached(recipe)
 
     async def render(self, recipe: Recipe) -> bytes:
         """The file of a picture."""
         known = self._cache.cached(recipe)
         if known is not None:
             return known
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._cache.render, recipe)
+        return await self._share(recipe, _lane(recipe.width * recipe.height), self._cache.render, recipe)
+
+    async def source(self, files: InputFiles, file: LocalFile) -> Source:
+        """The picture in a file that an input names. Raises UnusableFile."""
+        if isinstance(file, Recipe):
+            return files.cached(file) or await self._decoded(files, await self.render(file), file)
+        return await self._decoded(files, await self.in_thread(file))
+
+    async def _decoded(self, files: InputFiles, data: bytes, recipe: Recipe | None = None) -> Source:
+        key, known, count = await self.in_thread(_look_at, files, data)
+        return known or await self._share(key, _lane(count), files.decode, data, recipe)
+
+    async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        """The result of a function that takes long with a long input."""
+        return await asyncio.get_running_loop().run_in_executor(self._lanes["input"], function, *arguments)
+
+    async def _share(self, key: Hashable, lane: str, function: Callable[..., T], *arguments: Any) -> T:
+        """The result of a function in a thread, which runs once for all callers with the same key."""
+        job = self._jobs.get(key)
+        if job is None:
+            future = asyncio.wrap_future(self._lanes[lane].submit(function, *arguments))
+            job = self._jobs[key] = _Job(future)
+        job.waiting += 1
+        try:
+            result: T = await asyncio.shield(job.future)
+            return result
+        finally:
+            job.waiting -= 1
+            if not job.waiting:
+                job.future.cancel()  # does nothing to a thread that has started
+                if self._jobs.get(key) is job:
+                    del self._jobs[key]
 
     async def data_uris(self, outcome: Outcome) -> dict[Picture, str]:
         """The pictures that a result contains as data URIs (`sync_mode`)."""
@@ -46,12 +104,32 @@ class Pictures:
 
     def close(self) -> None:
         """Stop the threads once they have finished their pictures. The next request starts new ones."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        self._executor = _new_executor()
+        for lane in self._lanes.values():
+            lane.shutdown(wait=False, cancel_futures=True)
+        for lane in self._lanes.values():
+            lane.shutdown(wait=True)
+        self._jobs.clear()
+        self._lanes = _new_lanes()
 
 
-def _new_executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_THREADS, thread_name_prefix="mock-fal-render")
+def _new_lanes() -> dict[str, ThreadPoolExecutor]:
+    return {
+        name: ThreadPoolExecutor(threads, thread_name_prefix=f"mock-fal-{name}")
+        for name, threads in _THREADS.items()
+    }
+
+
+def _lane(count: int) -> str:
+    return "large" if count > LARGE_PIXELS else "small"
+
+
+def _look_at(files: InputFiles, data: bytes) -> tuple[bytes, Source | None, int]:
+    """The key of a file, its picture if it was decoded before, else the number of its pixels. Raises UnusableFile."""
+    from mock_fal.files.inputs import digest, pixels  # only for endpoints that take a picture
+
+    key = digest(data)
+    known = files.cached(key)
+    return key, known, 0 if known else pixels(data)
 
 
 def _data_uri(recipe: Recipe, data: bytes) -> str:

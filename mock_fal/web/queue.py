@@ -16,7 +16,8 @@ from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.pictures import Pictures
-from mock_fal.web.submit_options import fetch_files, submit_options
+from mock_fal.web.stream import data_uris
+from mock_fal.web.submit_options import read_input, submit_options
 
 # fal: a comment every 15 seconds keeps a status stream open (fal's Queue API documentation, 2026).
 # assumption: the text of the comment is "ping", and events end with a bare line feed.
@@ -47,7 +48,7 @@ class Queue:
             request = self._emulator.find(app_id, request_id, tenant)
         except FalError as error:
             return wire.error(error, self._header_id(request_id), as_status=as_status), None
-        return await handler(self, http_request, request), request
+        return await handler(self, http_request, request, receive), request
 
     async def _submit(
         self, http_request: HttpRequest, receive: Receive
@@ -62,8 +63,8 @@ class Queue:
         if tenant is None:
             raise AuthenticationRequired(endpoint.app_id)
         body = await http_request.read(receive, emulator.settings.max_body)
-        await fetch_files(emulator, body)
-        request = emulator.submit(endpoint, body, tenant, submit_options(http_request))
+        body, sources = await read_input(emulator, self._pictures, body, tenant)
+        request = emulator.submit(endpoint, body, tenant, submit_options(http_request, emulator.keys), sources)
         return wire.submitted(emulator.read(request, with_logs=False), http_request.links), request
 
     def _header_id(self, request_id: str) -> str:
@@ -71,12 +72,16 @@ class Queue:
         is_header = request_id and request_id.isascii() and request_id.isprintable()
         return request_id if is_header else self._emulator.new_request_id("")
 
-    async def _status(self, http_request: HttpRequest, request: ModelRequest) -> wire.AnyResponse:
+    async def _status(
+        self, http_request: HttpRequest, request: ModelRequest, receive: Receive
+    ) -> wire.AnyResponse:
         with_logs = wire.wants_logs(http_request)
         view = self._emulator.poll(request, with_logs=with_logs)
         return wire.status(view, http_request.links, with_logs=with_logs)
 
-    async def _stream(self, http_request: HttpRequest, request: ModelRequest) -> wire.AnyResponse:
+    async def _stream(
+        self, http_request: HttpRequest, request: ModelRequest, receive: Receive
+    ) -> wire.AnyResponse:
         headers = {
             wire.REQUEST_ID: request.id,
             "cache-control": "no-cache",
@@ -86,14 +91,19 @@ class Queue:
             return Response(status_code=200, headers=headers)
         return StreamingResponse(self._events(http_request, request), 200, headers)
 
-    async def _result(self, http_request: HttpRequest, request: ModelRequest) -> wire.AnyResponse:
+    async def _result(
+        self, http_request: HttpRequest, request: ModelRequest, receive: Receive
+    ) -> wire.AnyResponse:
         try:
             outcome = self._emulator.result(request)
         except StillInProgress as error:
             return wire.still_in_progress(error, request, http_request.links)
-        return wire.result(outcome, request, http_request.links, await self._pictures.data_uris(outcome))
+        inline = await data_uris(self._pictures, outcome, receive)
+        return wire.result(outcome, request, http_request.links, inline)
 
-    async def _cancel(self, http_request: HttpRequest, request: ModelRequest) -> wire.AnyResponse:
+    async def _cancel(
+        self, http_request: HttpRequest, request: ModelRequest, receive: Receive
+    ) -> wire.AnyResponse:
         try:
             return wire.cancelled(self._emulator.cancel(request), request)
         except FalError as error:
@@ -120,7 +130,7 @@ class Queue:
             await emulator.clock.wait_until(min(emulator.next_change_at(request), sent_at + KEEP_ALIVE_S))
 
 
-Handler = Callable[[Queue, HttpRequest, ModelRequest], Awaitable[wire.AnyResponse]]
+Handler = Callable[[Queue, HttpRequest, ModelRequest, Receive], Awaitable[wire.AnyResponse]]
 Route = tuple[str, Handler, bool]
 
 # Path after the request id -> method, handler, and whether the body for an unknown id is a status.

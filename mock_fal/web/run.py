@@ -16,8 +16,8 @@ from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.pictures import Pictures
-from mock_fal.web.stream import abandon_on_disconnect, events, wait_for_end, wait_for_start
-from mock_fal.web.submit_options import fetch_files, submit_options
+from mock_fal.web.stream import abandon_on_disconnect, data_uris, events, wait_for_end, wait_for_start
+from mock_fal.web.submit_options import read_input, submit_options
 
 # fal: on every response of this host (live, 2025-26).
 STRICT_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
@@ -59,14 +59,14 @@ class Run:
         if http_request.method != "POST" and catalog.has_path(endpoint):
             return wire.runner_method_not_allowed(emulator.new_request_id(tenant)), None
         body = await http_request.read(receive, emulator.settings.max_body)
-        await fetch_files(emulator, body)
+        body, sources = await read_input(emulator, self._pictures, body, tenant, receive)
         options, model = submit_options(http_request, queued=False), catalog.streaming_model(endpoint)
-        request = emulator.run(model or endpoint, body, tenant, options, streamed=model is not None)
+        request = emulator.run(model or endpoint, body, tenant, options, sources, streamed=model is not None)
         async with abandon_on_disconnect(emulator, request, receive):
             if model and await wait_for_start(emulator, request):
                 return self._stream(http_request, request), request
             await wait_for_end(emulator, request)
-        return await self._result(http_request, request), request
+        return await self._result(http_request, request, receive), request
 
     def account(self, http_request: HttpRequest, endpoint: EndpointId) -> str:
         """The account of a request, by its key or token. Raises an authentication error."""
@@ -81,9 +81,12 @@ class Run:
             raise AuthenticationRequired(endpoint.app_id)
         return tenant
 
-    async def _result(self, http_request: HttpRequest, request: ModelRequest) -> wire.AnyResponse:
+    async def _result(
+        self, http_request: HttpRequest, request: ModelRequest, receive: Receive
+    ) -> wire.AnyResponse:
         outcome = self._emulator.result(request)
-        return wire.result(outcome, request, http_request.links, await self._pictures.data_uris(outcome))
+        inline = await data_uris(self._pictures, outcome, receive)
+        return wire.result(outcome, request, http_request.links, inline)
 
     def _stream(self, http_request: HttpRequest, request: ModelRequest) -> wire.AnyResponse:
         async def abandon() -> None:

@@ -1,18 +1,21 @@
-"""Event streams: partial outputs and the result of a request. Also ends direct requests on disconnect."""
+"""Event streams: partial outputs and the result of a request. Also ends direct requests and work on disconnect."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 from mock_fal.emulator import Emulator
-from mock_fal.requests.outcome import RunnerResponse
+from mock_fal.requests.outcome import Outcome, Picture, RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
-from mock_fal.web.http_request import Links, Receive
+from mock_fal.web.http_request import ClientDisconnected, Links, Receive
 from mock_fal.web.pictures import Pictures
+
+T = TypeVar("T")
 
 
 async def wait_for_start(emulator: Emulator, request: ModelRequest) -> bool:
@@ -62,3 +65,31 @@ async def abandon_on_disconnect(
 async def _watch(emulator: Emulator, request: ModelRequest, receive: Receive) -> None:
     await receive()  # the body has been read, so the next message is the disconnect
     emulator.abandon(request)
+
+
+async def data_uris(pictures: Pictures, outcome: Outcome, receive: Receive) -> dict[Picture, str]:
+    """The pictures that a result contains as data URIs. Raises ClientDisconnected."""
+    if not isinstance(outcome, RunnerResponse) or not outcome.inline:
+        return {}
+    return await while_connected(receive, pictures.data_uris(outcome))
+
+
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is cancelled if the client disconnects before. Raises ClientDisconnected then.
+
+    The body of the request must have been read.
+    """
+    working, watching = asyncio.ensure_future(work), asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait([working, watching], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnected
+        return working.result()
+    finally:
+        for task in (working, watching):
+            task.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass  # the empty body of a GET

@@ -118,7 +118,7 @@ def submit_options(http_request: HttpRequest) -> SubmitOptions:
         low_priority=headers.get(b"x-fal-queue-priority") == b"low",
         start_timeout_s=_start_timeout(headers),
         max_queue_length=_max_queue_length(params.get("fal_max_queue_length")),
-        webhook=_webhook(params.get("fal_webhook"), http_request.links),
+        webhook=_webhook(params.get("fal_webhook"), http_request),
         directive=http_request.header(b"x-mock-fal"),
     )
 
@@ -145,12 +145,12 @@ def wants_logs(http_request: HttpRequest) -> bool:
     return http_request.params.get("logs") in ("1", "true")
 
 
-def _webhook(url: str | None, links: Links) -> Webhook | None:
+def _webhook(url: str | None, http_request: HttpRequest) -> Webhook | None:
     if not url:
         return None
     from mock_fal.webhooks.payload import Webhook  # rarely used, so not imported at start
 
-    return Webhook(url, links.media)
+    return Webhook(url, http_request.links.media, http_request.foreign_origin)
 
 
 def _start_timeout(headers: Mapping[bytes, bytes]) -> float:

@@ -26,10 +26,12 @@ class Webhook:
     """The target of a webhook, and the base URL of the media host for the files in its payload.
 
     The client that submitted the request must be able to reach the files, so `media` is set at submission.
+    `page` is the origin of the web page of another machine that submitted the request; it may not choose targets here.
     """
 
     url: str
     media: str
+    page: str = ""
 
 
 def webhook_body(request_id: str, outcome: Outcome, media: str, inline: Mapping[Picture, str]) -> bytes:

@@ -87,4 +87,6 @@ def test_a_difference_is_reported_as_drift(fake_fal: str, tmp_path: Path) -> Non
     assert code == 1
     assert results["invariant.queue.cancel"]["message"].startswith("drift: ")
     message = results["spec.queue.cancel"]["message"]
-    assert message.startswith("drift: ") and "cancel: 200 has a body that does not match the schema" in message
+    assert (
+        message.startswith("drift: ") and "cancel: 200 has a body that does not match the schema" in message
+    )

@@ -304,12 +304,6 @@ def test_other_methods_are_rejected(fal: Fal) -> None:
     assert (response.status_code, response.headers["allow"]) == (405, "GET,HEAD")
 
 
-@pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "image/svg+xml"])
-def test_html_and_svg_files_are_sandboxed(fal: Fal, content_type: str) -> None:
-    response = send(fal, "GET", uploaded(fal, headers={"content-type": content_type}))
-    assert response.headers["content-security-policy"] == "sandbox"
-
-
 # -- access lists and lifetimes
 
 

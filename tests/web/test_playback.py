@@ -346,9 +346,7 @@ def test_a_damaged_folder_is_an_error_at_the_start(serve: Serve, tmp_path: Path)
     with pytest.raises(SettingsError, match="contains no cassettes"):
         serve(replay=str(tmp_path))
     (tmp_path / "1.json").write_text("{}")
-    with pytest.raises(
-        SettingsError, match=r"1\.json: invalid cassette: expected an object with"
-    ):
+    with pytest.raises(SettingsError, match=r"1\.json: invalid cassette: expected an object with"):
         serve(replay=str(tmp_path))
 
 

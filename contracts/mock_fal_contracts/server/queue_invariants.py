@@ -40,6 +40,7 @@ _STEPS = 25
 def any_order(context: Context) -> None:
     """Several clients submit, poll, collect and cancel in any order."""
 
+    # Hypothesis orders rules and arguments by name: to rename one changes the runs that a seed generates.
     class Machine(RuleBasedStateMachine):
         def __init__(self) -> None:
             super().__init__()
@@ -55,37 +56,37 @@ def any_order(context: Context) -> None:
         def teardown(self) -> None:
             self.stack.close()
 
-        def pick(self, client: int, index: int) -> tuple[HttpClient, TrackedRequest]:
+        def pick(self, client: int, number: int) -> tuple[HttpClient, TrackedRequest]:
             """Any request, and a client with the same key."""
-            request = self.tracker.requests[index % len(self.tracker.requests)]
+            request = self.tracker.requests[number % len(self.tracker.requests)]
             owner = self.owners[request]
             http_client = self.clients[2 if owner == 2 else client % 2]
             return http_client, request
 
-        @rule(client=st.integers(0, 2), invalid=st.none() | st.sampled_from(_INVALID_INPUTS))
-        def submit(self, client: int, invalid: dict[str, Any] | None) -> None:
-            document = VALID_INPUT if invalid is None else invalid
-            request = self.tracker.submit(self.clients[client], document, valid=invalid is None)
+        @rule(client=st.integers(0, 2), bad_input=st.none() | st.sampled_from(_INVALID_INPUTS))
+        def submit(self, client: int, bad_input: dict[str, Any] | None) -> None:
+            document = VALID_INPUT if bad_input is None else bad_input
+            request = self.tracker.submit(self.clients[client], document, valid=bad_input is None)
             self.owners[request] = client
 
         @precondition(lambda self: self.tracker.requests)
-        @rule(client=st.integers(0, 1), index=st.integers(0, 9), logs=st.booleans())
-        def poll(self, client: int, index: int, logs: bool) -> None:
-            http_client, request = self.pick(client, index)
+        @rule(client=st.integers(0, 1), number=st.integers(0, 9), logs=st.booleans())
+        def poll(self, client: int, number: int, logs: bool) -> None:
+            http_client, request = self.pick(client, number)
             self.tracker.poll(http_client, request, logs=logs)
 
         @precondition(lambda self: self.tracker.requests)
-        @rule(client=st.integers(0, 1), index=st.integers(0, 9))
-        def collect(self, client: int, index: int) -> None:
-            self.tracker.collect(*self.pick(client, index))
+        @rule(client=st.integers(0, 1), number=st.integers(0, 9))
+        def collect(self, client: int, number: int) -> None:
+            self.tracker.collect(*self.pick(client, number))
 
         @precondition(lambda self: self.tracker.requests)
-        @rule(client=st.integers(0, 1), index=st.integers(0, 9))
-        def cancel(self, client: int, index: int) -> None:
-            self.tracker.cancel(*self.pick(client, index))
+        @rule(client=st.integers(0, 1), number=st.integers(0, 9))
+        def cancel(self, client: int, number: int) -> None:
+            self.tracker.cancel(*self.pick(client, number))
 
         @rule(seconds=st.sampled_from([0.1, 0.5, 1.0, 3.0]))
-        def advance_time(self, seconds: float) -> None:
+        def wait(self, seconds: float) -> None:
             self.tracker.advance_time(seconds)
 
     hypothesis.seed(context.seed)(Machine)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import ip_address
 from typing import Any, Final, Protocol
-from urllib.parse import SplitResult, urlsplit
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -17,6 +15,7 @@ from mock_fal.emulator import Emulator
 from mock_fal.web.control import clock, journal, scenario, spec
 from mock_fal.web.control.web_ui import page
 from mock_fal.web.control.wire import ControlError, emulator, error_response
+from mock_fal.web.isolation import is_local_host, split
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -90,7 +89,7 @@ def _local_only(app: ASGIApp) -> ASGIApp:
         request = Request(scope)
         host = request.headers.get("host", "")
         origin = request.headers.get("origin")
-        if not _is_local(host) or (origin is not None and _split(origin).netloc != host):
+        if not is_local_host(host) or (origin is not None and split(origin).netloc != host):
             response = error_response(
                 403, f"the control API accepts local requests only; Host is {host!r}, Origin is {origin!r}"
             )
@@ -99,24 +98,6 @@ def _local_only(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, send)
 
     return guard
-
-
-def _is_local(host: str) -> bool:
-    """Whether a Host cannot be a public name: it is an IP address, has no dots, or ends in .localhost or .internal."""
-    name = _split(f"//{host}").hostname or ""
-    try:
-        ip_address(name)
-    except ValueError:
-        return "." not in name or name.endswith((".localhost", ".internal"))
-    return True
-
-
-def _split(address: str) -> SplitResult:
-    """The parts of a URL. An invalid one gets a host that is never local."""
-    try:
-        return urlsplit(address)
-    except ValueError:
-        return urlsplit("//invalid.url")
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

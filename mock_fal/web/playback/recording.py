@@ -39,6 +39,11 @@ T = TypeVar("T")
 # A shorter secret could be an ordinary word, so it is not redacted.
 _MIN_SECRET: Final = 8
 
+# Where the key is that the live key replaces.
+_HINT: Final = "use the FAL_KEY that mock-fal run and mock-fal env set"
+# How many characters of a header a message shows.
+_MAX_SHOWN: Final = 100
+
 # Request headers that are not forwarded: those of the connection, those for mock-fal, and those set here.
 _NOT_FORWARDED: Final = frozenset(
     (b"host", b"connection", b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"trailer")
@@ -70,8 +75,8 @@ class Recording:
         self, http_request: HttpRequest, receive: Receive, host: object
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """The response of the live service; there is no request of the emulator."""
-        if _is_key(http_request.authorization):
-            self._emulator.keys.account(http_request.authorization, "")
+        if (rejected := self._rejected(http_request)) is not None:
+            return rejected, None
         try:
             if is_file(http_request.method, http_request.host, http_request.path):
                 return await self._upload(http_request, receive), None
@@ -85,6 +90,26 @@ class Recording:
                 f"mock-fal: no response from https://{http_request.host}: {error or type(error).__name__}"
             )
             return wire.reply(502, {"detail": detail}), None
+
+    def _rejected(self, http_request: HttpRequest) -> wire.AnyResponse | None:
+        """The response to a request that is not forwarded; None if it may be. Raises an authentication error."""
+        if http_request.foreign_origin or http_request.has_foreign_host:
+            # deviation: while recording, requests of web pages of other machines get 403.
+            seen = f"Host is {_shown(http_request.header(b'host'))}"
+            if b"origin" in http_request.headers:
+                seen += f", Origin is {_shown(http_request.header(b'origin'))}"
+            return _refusal(403, f"while recording, only pages of this machine may send requests; {seen}")
+        authorization = http_request.authorization
+        if not _is_key(authorization):
+            # Without a key and with a token nothing is replaced. But the proxy would add a key, so it needs one.
+            no_key = http_request.by_proxy and not authorization
+            return _refusal(401, f"while recording, this proxy adds no key; {_HINT}") if no_key else None
+        self._emulator.keys.account(authorization, "")
+        if self._emulator.keys.has_run_secret(authorization):
+            return None
+        # deviation: while recording, all keys but those of the run get 401, and are sent to nobody.
+        key_id = _shown(http_request.named_account)
+        return _refusal(401, f"the key with the id {key_id} is not the one of this recording; {_HINT}")
 
     async def _upload(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         """Forward an uploaded file while it is received, and write it to the disk."""
@@ -223,6 +248,15 @@ class Recording:
         body_writer.write(sent)
         saved = cassette_writer.save_body(body_writer, content_type, request=True, allow_text=False)
         return FileBody(saved.name, body.sha256) if isinstance(saved, FileBody) else saved
+
+
+def _refusal(status: int, reason: str) -> wire.Reply:
+    return wire.reply(status, {"detail": f"mock-fal: not forwarded to fal: {reason}"})
+
+
+def _shown(text: str) -> str:
+    """A part of a header for a message: one line, without control characters."""
+    return ascii(text[:_MAX_SHOWN])
 
 
 def _is_key(authorization: str | None) -> bool:

@@ -23,7 +23,7 @@ from mock_fal.web.sockets import wire as frames
 from mock_fal.web.sockets.socket import POLICY_VIOLATION, Record, Socket, first_completed
 from mock_fal.web.sockets.wire import InputFailed
 from mock_fal.web.stream import wait_for_end
-from mock_fal.web.submit_options import fetch_files, submit_options
+from mock_fal.web.submit_options import read_input, submit_options
 
 # fal: a socket without an input is closed after about 30 seconds (live, 2026-06).
 IDLE_S: Final = 30.0
@@ -149,9 +149,9 @@ class _Session:
 
     async def _respond(self, model: EndpointId, body: bytes, account: str, options: SubmitOptions) -> None:
         emulator, received_at, started_at = self._emulator, steady_time(), self._emulator.clock.now()
-        await fetch_files(emulator, body)
         try:
-            request = emulator.run(model, body, account, options)
+            short_body, sources = await read_input(emulator, self._pictures, body, account)
+            request = emulator.run(model, short_body, account, options, sources)
         except FalError as error:
             self._write_journal(body, wire.error(error, emulator.new_request_id("")), None, received_at)
             raise InputFailed(error.detail) from None
@@ -172,7 +172,7 @@ class _Session:
         files = {
             picture: await self._pictures.render(picture.recipe) for picture in pictures_in(outcome.body)
         }
-        result = frames.with_bytes(outcome.body, files, json.loads(body))
+        result = frames.with_bytes(outcome.body, files, json.loads(short_body))
         self._write_journal(body, frames.journal_response(result), request, received_at)
         await self._socket.send(frames.encode_result(result))
         await self._socket.send(frames.timings(emulator.clock.now() - started_at))

@@ -1,0 +1,155 @@
+"""Isolation from web pages: response headers on mock-fal's own address, and which origins and hosts are foreign.
+
+A browser sees one origin at mock-fal's own address: the control API, the web UI and, by path, all hosts of fal. Anyone may
+write what the hosts of fal respond: by uploads, directives and recorded responses. So there a browser gets it without an
+origin of its own (`sandbox`) and with exactly its content type (`nosniff`); and it shows only types that can't hold
+scripts, and saves all others as files.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from starlette.types import Message, Send
+
+from mock_fal.journal.exchanges import RawHeaders
+
+# -- responses
+
+_HEADS: Final = ("http.response.start", "websocket.http.response.start")
+
+# deviation: by path and by proxy, responses of fal's hosts have these headers; through the gateway they do not.
+_SANDBOX: Final = [(b"content-security-policy", b"sandbox"), (b"x-content-type-options", b"nosniff")]
+_ATTACHMENT: Final = (b"content-disposition", b"attachment")
+
+# Headers of a rule or of the live service that would weaken the two above, or that have an effect on all ports of this
+# machine's name: a browser keeps cookies and other site data for a name, not for a port.
+_REMOVED: Final = frozenset(
+    (b"content-security-policy", b"x-content-type-options", b"set-cookie", b"clear-site-data")
+)
+
+# Types that a browser shows as pixels, sound or plain text. Not among them: SVG and all other XML, which may hold
+# scripts; PDF, which may too, and which Chromium does not show in a sandbox anyway; and `multipart/x-mixed-replace`,
+# whose parts have types of their own. The names are listed, since any name that ends in `+xml` is XML.
+INLINE_TYPES: Final = frozenset(
+    [f"image/{name}".encode() for name in ("png", "jpeg", "gif", "webp", "avif", "bmp", "apng", "x-icon")]
+    + [f"video/{name}".encode() for name in ("mp4", "webm", "ogg", "quicktime")]
+    + [f"audio/{name}".encode() for name in ("mpeg", "mp4", "wav", "x-wav", "ogg", "webm", "aac", "flac")]
+    + [b"application/json", b"text/plain", b"text/event-stream"]
+)
+
+# Statuses without a body (RFC 9110, 6.4.1). A 304 without a type leaves that of the stored response as it is.
+_BODILESS: Final = (204, 205, 304)
+
+_CONTROL: Final = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+# The page has its own policy, which allows its script.
+_CONTROL_POLICY: Final = (
+    b"content-security-policy",
+    b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+)
+
+
+def sandboxed(send: Send) -> Send:
+    """A send function for a host of fal on mock-fal's own address."""
+
+    async def send_sandboxed(message: Message) -> None:
+        if message["type"] in _HEADS:
+            message = {**message, "headers": _sandboxed(message["status"], message["headers"])}
+        await send(message)
+
+    return send_sandboxed
+
+
+def restricted(send: Send) -> Send:
+    """A send function for the control API and the web UI."""
+
+    async def send_restricted(message: Message) -> None:
+        if message["type"] in _HEADS:
+            headers = [*message["headers"], *_CONTROL]
+            if not any(name == _CONTROL_POLICY[0] for name, _ in headers):
+                headers.append(_CONTROL_POLICY)
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_restricted
+
+
+def _sandboxed(status: int, headers: RawHeaders) -> RawHeaders:
+    content_types: list[bytes] = []
+    kept: RawHeaders = []
+    for header in headers:
+        name = header[0].lower()
+        if name == b"content-type":
+            content_types.append(header[1])
+        if name not in _REMOVED:
+            kept.append(header)
+    kept += _SANDBOX
+    inline = _is_inline(content_types[0]) if len(content_types) == 1 else False
+    if not inline and (content_types or status not in _BODILESS):
+        kept = [header for header in kept if header[0].lower() != b"content-disposition"]
+        kept.append(_ATTACHMENT)
+    return kept
+
+
+@lru_cache(maxsize=256)
+def _is_inline(content_type: bytes) -> bool:
+    """Whether a browser may show a type. It would read the last one of a list, so a list is not shown."""
+    return b"," not in content_type and content_type.partition(b";")[0].strip().lower() in INLINE_TYPES
+
+
+# -- requests
+
+
+def is_local_host(host: str) -> bool:
+    """Whether a Host cannot be a public name: it is an IP address, has no dots, or ends in .localhost or .internal."""
+    name = split(f"//{host}").hostname or ""
+    try:
+        ip_address(name)
+    except ValueError:
+        return "." not in name or name.endswith((".localhost", ".internal"))
+    return True
+
+
+def foreign_origin(origin: bytes | None, host: bytes) -> str:
+    """The Origin of a request if a page of another machine sent it; else an empty string. `host` is its Host.
+
+    Programs send no Origin; browsers add it to every request that is not a plain GET, and no page can change it. These
+    origins are not foreign:
+
+    - mock-fal's own address: the Origin names the same host and port as the Host, and that can't be a public name;
+    - an origin on this machine, on any port, such as the development server of an app, `http://localhost:3000`. A
+      program of this machine serves that page, and it could do all that mock-fal does without a browser.
+
+    All others are foreign, also `null`, which every site can have with a sandboxed frame, and other machines of a private
+    network. A name that resolves to this machine is foreign too, because the owner of a name sets where it resolves to
+    (DNS rebinding).
+    """
+    if origin is None:
+        return ""
+    text, own = origin.decode("latin-1"), host.decode("latin-1").lower()
+    parts = split(text)
+    is_own = own != "" and parts.netloc == own and is_local_host(own)
+    return "" if is_own or _is_this_machine(parts.hostname or "") else text or "null"
+
+
+def _is_this_machine(name: str) -> bool:
+    """Whether a host of a URL is this machine. A page at an unspecified address (0.0.0.0) comes from here too."""
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
+    return address.is_loopback or address.is_unspecified
+
+
+def split(address: str) -> SplitResult:
+    """The parts of a URL. An invalid one gets a host that is never local."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("//invalid.url")
