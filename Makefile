@@ -30,7 +30,7 @@ docs: .venv/dev  ## rewrite the generated tables in docs/reference
 bench: .venv/dev  ## throughput and latency, relative to a bare Starlette + uvicorn
 	$(BIN)/python -m tests.bench
 
-tools: .venv/dev .venv/official tests/clients/node/node_modules/.package-lock.json  ## install the programs that `make test` needs
+tools: .venv/dev .venv/official .venv/websockets tests/clients/node/node_modules/.package-lock.json  ## install the programs that `make test` needs
 	@command -v curl >/dev/null || $(call apt,curl)
 	@command -v jq >/dev/null || $(call apt,jq)
 	@command -v chromium >/dev/null || ( $(call apt,chromium) ) || [ -z "$$CI" ]
@@ -57,6 +57,13 @@ clean:  ## remove everything that the other commands made
 	  "$$($(BIN)/python -m pip freeze --exclude-editable | grep -i '^fal.client==')"
 	tar -xzf $@.new/*.tar.gz -C $@.new
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@.new/site pytest-asyncio pytest-mock
+	mv $@.new $@
+
+# Older versions of websockets, which fal's client uses for realtime: until 14 it does not know proxies.
+.venv/websockets: .venv/dev
+	rm -rf $@ $@.new
+	for version in 13 14 15; do $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --target $@.new/$$version "websockets==$$version.*" || exit 1; done
 	mv $@.new $@
 
 tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-lock.json

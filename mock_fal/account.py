@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mock_fal.accounts.secrets import HIDDEN, own_secret, shown_key
 from mock_fal.clock import Clock
 from mock_fal.emulator import Emulator
 from mock_fal.errors import SettingsError
@@ -38,6 +39,7 @@ class Server(Protocol):
     ) -> tuple[dict[str, str], list[str]]: ...
     def wait_for_deliveries(self, timeout_s: float = 10.0) -> list[Delivery]: ...
     def reset(self, key: str | None = None) -> None: ...
+    def hide(self, text: str) -> str: ...
 
 
 class Account:
@@ -52,7 +54,8 @@ class Account:
     def __init__(self, fal: Server, emulator: Emulator, key: str) -> None:
         name, colon, secret = key.partition(":")
         if not (name and colon and secret):
-            raise SettingsError(f"{key!r} is not a fal key; expected id:secret")
+            raise SettingsError(f"{shown_key(key)!r} is not a fal key; expected id:secret")
+        emulator.keys.secrets.add(key)
         self.fal = fal
         self.key = key
         self._name = name
@@ -128,21 +131,21 @@ class Account:
         from mock_fal.journal.assertions import Expected, check_once  # for tests only
 
         __tracebackhide__ = True
-        check_once(self.submissions, Expected(endpoint, input))
+        check_once(self.submissions, Expected(endpoint, self._shown(input)))
 
     def assert_called_with(self, *, endpoint: str = "*", **input: Any) -> None:
         """Raises AssertionError unless the last call was to this endpoint with this input."""
         from mock_fal.journal.assertions import Expected, check_last  # for tests only
 
         __tracebackhide__ = True
-        check_last(self.submissions, Expected(endpoint, input))
+        check_last(self.submissions, Expected(endpoint, self._shown(input)))
 
     def assert_any_call(self, *, endpoint: str = "*", **input: Any) -> None:
         """Raises AssertionError unless some call was to this endpoint with this input."""
         from mock_fal.journal.assertions import Expected, check_any  # for tests only
 
         __tracebackhide__ = True
-        check_any(self.submissions, Expected(endpoint, input))
+        check_any(self.submissions, Expected(endpoint, self._shown(input)))
 
     def assert_not_called(self, *, endpoint: str = "*") -> None:
         """Raises AssertionError if a model of this endpoint was called."""
@@ -150,6 +153,16 @@ class Account:
 
         __tracebackhide__ = True
         check_none(self.submissions, endpoint)
+
+    def _shown(self, value: Any) -> Any:
+        """An expected value as the journal has it: with keys by their ids, without their secrets."""
+        if isinstance(value, str):
+            secret = own_secret(f"Key {self.key}")
+            text = self._emulator.keys.secrets.text(value)
+            return text.replace(secret, HIDDEN) if secret else text
+        if type(value) is dict:
+            return {name: self._shown(part) for name, part in value.items()}
+        return [self._shown(part) for part in value] if type(value) is list else value
 
     # -- control
 

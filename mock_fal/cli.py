@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from ipaddress import ip_address
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import mock_fal
 from mock_fal.errors import MockFalError, ScenarioError, SettingsError
 from mock_fal.settings import Settings, from_environment, read_setting
+from mock_fal.terminal import printable
 
 # A shell's exit codes for a command that was not found, can't be executed, or was ended by a signal.
 NOT_FOUND: Final = 127
@@ -35,6 +37,11 @@ mock-fal: with --clock manual, time stands still until you advance it (MOCK_FAL_
 mock-fal:   curl {url}/_mock/clock/advance -d '{{"seconds": 600}}'"""
 
 
+# Printed if other machines can connect. The hosts of fal are open to them.
+_TOKEN: Final = """\
+mock-fal: other machines can connect to {host}; for the control API and the web UI they need this control token:
+mock-fal:   {token}"""
+
 # Printed by `env` for a server on another machine.
 _REMOTE: Final = """\
 mock-fal: warning: {machine} is not this machine, and these addresses are valid on {machine} only:
@@ -45,7 +52,15 @@ mock-fal: use a base URL instead, with fal's host first in the path: {url}/queue
 
 def entry() -> NoReturn:
     """The entry point of the `mock-fal` script."""
-    sys.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `mock-fal explain … | head -1`. What Python would still flush
+        # at exit goes nowhere, so that it prints no traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = KILLED_BY_SIGNAL + signal.SIGPIPE
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,29 +85,28 @@ def main(arguments: Sequence[str]) -> int:
         code: int = options.command(options)
         return code
     except MockFalError as error:
-        print(f"mock-fal: {error}", file=sys.stderr)
+        print(f"mock-fal: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return KILLED_BY_SIGNAL + signal.SIGINT
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT, SIGTERM, SIGHUP or SIGQUIT."""
     import gc
-    import threading
 
     from mock_fal.server import MockFal
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: stop.set())
-    with MockFal(_settings(options)) as fal:
+    stop = _stop_event()
+    settings = _settings(options)
+    with MockFal(settings) as fal:
         # Rare garbage collection: the server creates almost no reference cycles, and scanning the journal
         # again and again would take a tenth of the time.
         gc.freeze()
         gc.set_threshold(20_000, 500, 1000)
         print(f"mock-fal {mock_fal.__version__} at {fal.url} (stop with Ctrl+C)", flush=True)
         print(f'  for unmodified programs:  eval "$(mock-fal env --url {fal.url})"', flush=True)
+        _print_token(fal.settings, settings)
         stop.wait()
     return 0
 
@@ -106,24 +120,32 @@ def run(options: argparse.Namespace) -> int:
         raise SettingsError("run: expected a command, as in: mock-fal run -- python app.py")
     settings = _settings(options, port=0)
     with MockFal(settings) as fal:
-        added, removed = fal.environment(os.environ)
-        removed.append("MOCK_FAL_LIVE_KEY")  # a real key: the command must not have it
-        environ = {name: value for name, value in os.environ.items() if name not in removed} | added
+        _print_token(fal.settings, settings)
+        environ = fal.child_environment(os.environ)
         if settings.clock == "manual":
             print(_MANUAL_CLOCK.format(url=fal.url), file=sys.stderr)
         code = _run(options.cmd, environ)
         if code not in (NOT_FOUND, NOT_EXECUTABLE) or fal.requests:
             text = summary(fal.requests, fal.gateway_events, fal.usage, fal.unused_cassettes, fal.deliveries)
-            sys.stderr.write(text)
+            sys.stderr.write(fal.hide(text))
     return code
+
+
+def _print_token(used: Settings, given: Settings) -> None:
+    """Print the control token if it is a random one."""
+    if used.control_token != given.control_token:
+        message = _TOKEN.format(host=used.host, token=used.control_token)
+        print(message, file=sys.stderr, flush=True)
 
 
 def env(options: argparse.Namespace) -> int:
     """Print shell commands that set the environment for a run_parser server."""
     from mock_fal.server import environment, open_remote_gateway
 
-    addresses = open_remote_gateway(options.url, options.wait)
-    if not _is_loopback(options.url):
+    token = read_setting("control_token", options.control_token, "--control-token")
+    is_here = _is_loopback(options.url)
+    addresses = open_remote_gateway(options.url, options.wait, token, is_here=is_here)
+    if not is_here:
         print(_remote_warning(options.url, addresses), file=sys.stderr)
     added, removed = environment(addresses, os.environ)
     print(f"unset {' '.join(removed)}")
@@ -157,16 +179,12 @@ def _remote_warning(url: str, addresses: Mapping[str, Any]) -> str:
 
 def listen(options: argparse.Namespace) -> int:
     """Receive webhooks, verify them and print a line for each, until SIGINT or SIGTERM."""
-    import threading
-
     from mock_fal.webhooks.receiver import Received, WebhookReceiver
 
     def print_webhook(received: Received) -> None:
         print(received, flush=True)
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: stop.set())
+    stop = _stop_event()
     keys_url = f"{options.url.rstrip('/')}/rest.fal.ai/.well-known/jwks.json"
     receiver = WebhookReceiver(
         keys_url, port=options.port, status=options.status, forward=options.forward, on_received=print_webhook
@@ -203,7 +221,9 @@ def explain(options: argparse.Namespace) -> int:
         try:
             print("\n".join(explain_text(text)))
         except ScenarioError as error:
-            raise ScenarioError(with_pointer(text, error)) from None
+            lines = with_pointer(text, error).split("\n")
+            print("\n".join(map(printable, [f"mock-fal: {lines[0]}", *lines[1:]])), file=sys.stderr)
+            return 2
     return 0
 
 
@@ -239,6 +259,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     env_parser.add_argument(
         "--wait", type=float, default=0.0, help="seconds to wait for the server to start (default: 0)"
+    )
+    env_parser.add_argument(
+        "--control-token",
+        metavar="TOKEN",
+        default=os.environ.get("MOCK_FAL_CONTROL_TOKEN", ""),
+        help="token of a server on another machine; prefer MOCK_FAL_CONTROL_TOKEN, other users can see flags",
     )
     env_parser.set_defaults(command=env)
 
@@ -329,6 +355,15 @@ def _settings(options: argparse.Namespace, **defaults: Any) -> Settings:
             text = ",".join(value) if isinstance(value, list) else value
             values[setting.name] = read_setting(setting.name, text, flag)
     return Settings(**values)
+
+
+def _stop_event() -> threading.Event:
+    """An event that the signals which end a program set: uploads and certificates are then removed."""
+    stop = threading.Event()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):
+        if hasattr(signal, name):
+            signal.signal(signal.Signals[name], lambda number, frame: stop.set())
+    return stop
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:

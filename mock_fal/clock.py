@@ -6,10 +6,21 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
 from typing import Final, Protocol
 
 # Manual clocks start at 2026-01-01T00:00:00Z, so that a run repeats to the last digit.
 EPOCH: Final = 1767225600.0
+
+# Every clock ends with the year 8999, and a duration in settings is at most 1e9 seconds, 31 years: what follows from
+# a moment can then be written as a date. Python's dates end with the year 9999.
+END: Final = 221_845_392_000.0
+_LAST_DATE: Final = 253_402_041_600.0  # 9999-12-29: some days are left for time zones and the end of a week
+
+
+def date(moment: float, zone: tzinfo = UTC) -> datetime:
+    """The date and time of a moment. One before 1970 or after the last date counts as that, never as an error."""
+    return datetime.fromtimestamp(min(max(moment, 0.0), _LAST_DATE), zone)
 
 
 def real_time() -> float:
@@ -88,7 +99,7 @@ class SystemClock:
         self._waiters = _Waiters()
 
     def now(self) -> float:
-        return self._created + (time.monotonic() - self._started) * self._speed
+        return min(self._created + (time.monotonic() - self._started) * self._speed, END)
 
     def advance(self, seconds: float) -> None:
         raise RuntimeError(
@@ -127,11 +138,13 @@ class ManualClock:
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward by `seconds`. Raises ValueError for less than 0."""
+        """Move the clock forward by `seconds`. Raises ValueError for less than 0, or beyond the year 8999."""
         if not seconds >= 0:
             raise ValueError(
                 f"advance({seconds!r}): expected 0 or more seconds; a clock never runs backwards"
             )
+        if self._now + seconds > END:
+            raise ValueError(f"advance({seconds!r}): the new time is after the year 8999")
         self._move_to(self._now + seconds)
 
     def polled(self, next_change: float) -> None:
@@ -148,7 +161,7 @@ class ManualClock:
         self._waiters.wake()
 
     def _move_to(self, moment: float) -> None:
-        self._now = max(self._now, moment)
+        self._now = max(self._now, min(moment, END))
         self.wake()
 
 
@@ -156,7 +169,7 @@ class AutoAdvanceClock(ManualClock):
     """A manual clock that advances with each poll to the next stage of the polled request.
 
     A client that polls sees queued, running and completed in three polls. `wait_until` advances the clock
-    and returns at once.
+    and returns at once, unless `moment` is beyond the year 8999.
     """
 
     def polled(self, next_change: float) -> None:
@@ -165,5 +178,7 @@ class AutoAdvanceClock(ManualClock):
 
     async def wait_until(self, moment: float) -> None:
         await asyncio.sleep(0)
-        if moment > self._now:
+        if moment > END:
+            await self.watch_for(moment)
+        elif moment > self._now:
             self._move_to(moment)

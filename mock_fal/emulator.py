@@ -24,7 +24,8 @@ from mock_fal.errors import (
     StillInProgress,
     UnusableFile,
 )
-from mock_fal.journal.exchanges import Exchange
+from mock_fal.journal.exchanges import Exchange, hide_keys
+from mock_fal.journal.memory import give_back
 from mock_fal.models import catalog
 from mock_fal.models.runner import NO_OPTIONS, run_model
 from mock_fal.requests.lifecycle import Submission, next_stage, part_sent_at
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
     from mock_fal.accounts.tokens import Tokens
     from mock_fal.billing.usage import Charge
     from mock_fal.files.inputs import InputFiles, Sources
-    from mock_fal.pictures.recipe import Source
     from mock_fal.files.storage import Storage
+    from mock_fal.pictures.recipe import Source
     from mock_fal.scenario.rules import RequestDirectives, Scenario
     from mock_fal.scenario_engine import ScenarioEngine
     from mock_fal.webhooks.outbox import Delivery, Outbox
@@ -82,6 +83,7 @@ class Emulator:
             seed=settings.seed,
             runners=settings.runners,
             concurrency=settings.concurrency,
+            max_memory=settings.max_memory,
         )
         if settings.scenario:
             _ = self.scenario_engine  # fails now if the file has no valid rules
@@ -134,7 +136,10 @@ class Emulator:
         from mock_fal.webhooks.retry_policy import POLICIES
 
         policy, retention = POLICIES[self.settings.webhook_retries], self.settings.retention
-        return Outbox(policy=policy, retention=retention, notify=lambda: self.notify())
+        outbox = Outbox(policy=policy, retention=retention, notify=lambda: self.notify())
+        outbox.on_finished, outbox.on_growth = self.store.delivered, self.store.grow
+        self.store.outbox = outbox
+        return outbox
 
     @property
     def deliveries(self) -> list[Delivery]:
@@ -315,6 +320,7 @@ class Emulator:
 
     def reset(self, tenant: str | None = None) -> None:
         """Remove the state of one tenant; without one, of all tenants and the global rules."""
+        used_bytes = self.store.memory.used
         self.store.clear(tenant)
         if self._has_storage:
             self.storage.file_store.clear(tenant)
@@ -322,6 +328,7 @@ class Emulator:
             self.outbox.clear(tenant)
         if tenant is None and "scenario_engine" in self.__dict__:
             self.scenario_engine.reset()
+        give_back(used_bytes - self.store.memory.used)
         self.clock.wake()
 
     def due_deliveries(self) -> list[Delivery]:
@@ -331,6 +338,10 @@ class Emulator:
     def record(self, exchange: Exchange) -> None:
         """Add an exchange to the journal."""
         self.store.exchanges.append(exchange)
+
+    def shown(self, exchange: Exchange) -> Exchange:
+        """An exchange of the journal without the secrets of keys. Whatever leaves the process is read through this."""
+        return hide_keys(exchange, self.keys.secrets)
 
     def _accept(
         self,
@@ -389,7 +400,7 @@ class Emulator:
             partials=run.partials,
             directives=directives,
         )
-        self.store.add(request, now)
+        self.store.add(request, now, input_bytes=len(body))
         if directives:
             directives.choice.count()
         if self.store.is_limited and self._has_outbox:
@@ -410,6 +421,7 @@ class Emulator:
 
     def _rescheduled(self) -> None:
         """Update deliveries and wake waiters, because schedules have changed."""
+        self.store.rescheduled()
         if self._has_outbox:
             self.outbox.refresh()
         self.clock.wake()

@@ -113,6 +113,18 @@ class QueueFull(FalError):
         super().__init__(429, "Queue is full")
 
 
+class MemoryFull(FalError):
+    """No room for a request: what is kept for requests in flight takes all of --max-memory."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        # deviation: fal documents no limit; --max-memory sets one. Official clients don't retry a 507.
+        super().__init__(
+            507,
+            f"mock-fal: no room for the request: requests in flight take up the {limit_bytes} bytes of memory; "
+            "--max-memory raises the limit",
+        )
+
+
 class ConcurrencyReached(FalError):
     """A direct request was rejected because the account reached its concurrency limit."""
 

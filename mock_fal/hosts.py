@@ -30,7 +30,7 @@ RESULT_HOST: Final = "v3b.fal.media"
 
 FAL_DOMAINS: Final = ("fal.run", "fal.ai", "fal.media", "fal.dev", "falrun.com")
 
-# This machine and private networks, which can't be the live service. gateway/preload.cjs has the same list.
+# This machine and private networks, which can't be the live service.
 LOCAL_NETWORKS: Final = tuple(
     map(
         ip_network,

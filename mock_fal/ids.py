@@ -19,7 +19,7 @@ class Ids:
         self._stamp = 0
         self._files = 0
         self._uploads = 0
-        self._seen: OrderedDict[bytes, int] = OrderedDict()
+        self._seen: OrderedDict[int, int] = OrderedDict()
 
     def request_id(self, now: float) -> str:
         """A UUIDv7 for the moment `now`. Later ids sort after earlier ones, also within a millisecond.
@@ -55,12 +55,18 @@ class Ids:
     def seed_for(self, recipe: bytes) -> int:
         """The seed of a request without one, derived from its input and the number of earlier uses of that input."""
         digest = self._draw(recipe)
-        uses = self._seen.pop(digest, 0)
-        self._seen[digest] = uses + 1
+        key = int.from_bytes(digest[:8])  # half the memory of the digest
+        uses = self._seen.pop(key, 0)
+        self._seen[key] = uses + 1
         if len(self._seen) > MAX_INPUTS_REMEMBERED:
             self._seen.popitem(last=False)
         # fal: the seeds of flux results are unsigned 32-bit numbers (live captures).
         return int.from_bytes((self._draw(b"seed/%d/" % uses + digest) if uses else digest)[:4])
+
+    @property
+    def kept_bytes(self) -> int:
+        """The bytes of the inputs that are remembered."""
+        return INPUT_BYTES * len(self._seen)
 
     def _draw(self, label: bytes) -> bytes:
         """32 bytes derived from the seed, the tenant and `label`."""
@@ -71,13 +77,16 @@ def _name(digest: bytes) -> tuple[str, str]:
     return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
 
 
-# An input that is repeated after this many others counts as new. Each takes about 150 bytes.
+# An input that is repeated after this many others counts as new.
 MAX_INPUTS_REMEMBERED = 100_000
+# The bytes of each.
+INPUT_BYTES = 200
 
 
 def random_secret() -> str:
     """32 random hex digits: a secret of this run, which nobody can guess or read from the source.
 
-    It is the only value that is not derived from the seed. No response of fal contains it, so runs still repeat.
+    Such are the key that is replaced while recording, the password of the proxy, the control token, and the salt of
+    digests of keys. Only these values are not derived from the seed. No response of fal contains them, so runs repeat.
     """
     return os.urandom(16).hex()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mock_fal.errors import MockFalError
 
@@ -28,6 +28,20 @@ _LARGE_BYTES = 16 * 1024
 
 # The default of --max-body: an input may contain pictures.
 _LARGEST_MESSAGE_BYTES = 64 << 20
+
+# deviation: the limits of fal's gateway are unknown. Here a request head may have 64 KiB and 256 headers (431), and its
+# target 16 KiB (414); the head of a WebSocket handshake lines of 8,000 bytes and 128 headers.
+MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_TARGET_BYTES: Final = 16 * 1024
+# Each takes some 130 bytes of memory, however short it is.
+MAX_HEADERS: Final = 256
+# The limits of the websockets library (http11.py): beyond them it closes the connection without a response.
+MAX_HANDSHAKE_LINE_BYTES: Final = 8000
+MAX_HANDSHAKE_HEADERS: Final = 128
+
+# After a refusal the port reads on: closing with unread bytes would discard the response (RFC 9112, 9.6).
+LINGER_S: Final = 2.0
+MAX_DISCARDED_BYTES: Final = 1 << 20
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -100,13 +114,126 @@ def _config(app: ASGIApp | None, tls: SSLContext | None = None) -> uvicorn.Confi
     )
 
 
+class _Refused(Exception):
+    """Stops the parser. httptools turns it into an error of its own."""
+
+
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with headers and body in one write: half the system calls and packets."""
+    """uvicorn's HTTP protocol, with headers and body in one write: half the system calls and packets.
+
+    It counts the bytes that arrive outside of a body, before the parser keeps them: those of a head, of the trailers
+    and chunk extensions of a body, and of empty lines between requests.
+    """
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(cast(asyncio.Transport, _BufferedTransport(transport, self.loop)))
         # For `web/faults/`: ASGI has no way to close a connection. The state is copied for each request anyway.
         self.app_state = {"mock_fal.transport": self.transport}
+        # The bytes since the last byte of a body, or since the end of the last head or message.
+        self._head_bytes = 0
+        self._is_in_body = False
+        # Whether a message has ended in the bytes that are being parsed, and whether the present one began after it.
+        self._has_ended = self._is_pipelined = False
+        self._refusal: tuple[int, str] | None = None
+        self._is_stopped = False
+        self._discarded_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        if len(data) <= MAX_HEAD_BYTES - self._head_bytes and not self._is_stopped:
+            self._head_bytes += len(data)
+            self._has_ended = False
+            super().data_received(data)
+            return
+        while data and not self._is_stopped:
+            size = len(data) if self._is_in_body else MAX_HEAD_BYTES - self._head_bytes
+            if size <= 0:
+                self._refuse(431, _LONG_HEAD)
+                break
+            self._head_bytes += min(size, len(data))
+            self._has_ended = False
+            super().data_received(data[:size])
+            data = data[size:]
+            if self._head_bytes > MAX_HEAD_BYTES and not self._is_stopped:
+                self._refuse(431, _LONG_HEAD)
+        self._discarded_bytes += len(data)
+        if self._discarded_bytes > MAX_DISCARDED_BYTES:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        self._is_pipelined = self._has_ended
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+        if len(self.url) > MAX_TARGET_BYTES:
+            self._stop_parser(414, f"the request target is longer than {MAX_TARGET_BYTES} bytes")
+
+    def on_headers_complete(self) -> None:
+        if len(self.headers) > MAX_HEADERS:
+            self._stop_parser(431, f"the request has more than {MAX_HEADERS} headers")
+        if self._is_pipelined and _head_size(self.url, self.headers) > MAX_HEAD_BYTES:
+            self._stop_parser(431, _LONG_HEAD)  # only a part of it was counted
+        self._head_bytes = 0
+        self._is_in_body = True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._head_bytes = 0
+        self._is_in_body = False
+        self._has_ended = True
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        lines = [len(name) + len(value) for name, value in self.headers]
+        if len(self.url) > MAX_HANDSHAKE_LINE_BYTES:
+            self._refuse(414, f"the target of a handshake is longer than {MAX_HANDSHAKE_LINE_BYTES} bytes")
+        elif max(lines) > MAX_HANDSHAKE_LINE_BYTES:
+            self._refuse(431, f"a header of a handshake is longer than {MAX_HANDSHAKE_LINE_BYTES} bytes")
+        elif len(lines) > MAX_HANDSHAKE_HEADERS:
+            self._refuse(431, f"a handshake has more than {MAX_HANDSHAKE_HEADERS} headers")
+        else:
+            self._is_stopped = True  # the connection has another protocol now
+            super().handle_websocket_upgrade()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn when the parser has failed."""
+        self._refuse(*(self._refusal or (400, msg)))
+
+    def _stop_parser(self, status: int, reason: str) -> None:
+        self._refusal = status, reason
+        raise _Refused
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Respond with an error and close the connection, after the responses that are due."""
+        self._is_stopped = True
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:
+                cycle.keep_alive = False  # a whole request: its response is the last one
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+            if cycle.response_started:
+                self.transport.abort()
+                return
+        body = f"{reason}\n".encode()
+        head = f"content-type: text/plain; charset=utf-8\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[status] + head.encode() + body)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+
+_LONG_HEAD: Final = f"the request head is longer than {MAX_HEAD_BYTES} bytes"
+
+
+def _head_size(target: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    """The size of a head, with the separators that each header has."""
+    return len(target) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def _socket_protocol(**options: Any) -> asyncio.Protocol:
@@ -149,6 +276,10 @@ class _BufferedTransport:
     def close(self) -> None:
         self._flush()
         self._transport.close()
+
+    def write_eof(self) -> None:
+        self._flush()
+        self._transport.write_eof()
 
     def _flush(self) -> None:
         data, self._buffer = self._buffer, b""

@@ -8,9 +8,9 @@
 One server runs for the session, with an auto-advance clock, so that no test waits. Each test has its own key in
 `FAL_KEY` and sees only its own requests. The environment variables make unmodified clients use the server.
 
-Clients of fal_client may be created at any time. Other HTTP clients must be created inside the test or in a fixture
-that uses `mock_fal`: those created before keep their key and proxy. If they reach the server with another key, the
-report of a failed test names that key.
+Clients of fal_client may be created at any time. Other HTTP clients should be created inside the test or in a fixture
+that uses `mock_fal`: those created before keep their key. They reach the server nevertheless, because the fixture
+guards all connections of this process; the report of a failed test names the other key.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def mock_fal(
     _reset_clients()
     request.node.stash[_EVENTS_BEFORE] = len(mock_fal_server.gateway_events)
     _running.add(_key_id(account))
-    yield account
+    with mock_fal_server.guard(added):
+        yield account
     _running.discard(_key_id(account))
     account.close()
     _reset_clients()
@@ -94,7 +95,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
         exchanges = _exchanges(account)
         events = account.fal.gateway_events[item.stash[_EVENTS_BEFORE] :]
         text = summary(exchanges, events, deliveries=account.deliveries)
-        report.sections.append(("mock-fal", text + _other_keys(account, exchanges)))
+        report.sections.append(("mock-fal", account.fal.hide(text + _other_keys(account, exchanges))))
 
 
 def _key_id(account: Account) -> str:

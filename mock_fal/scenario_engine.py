@@ -6,7 +6,15 @@ from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, InvalidDirective, ScenarioError
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.scenario.directive import Directive, injected_fault, parse_directive
-from mock_fal.scenario.rules import Call, Choice, RequestDirectives, choose, directives_in, prompt_of
+from mock_fal.scenario.rules import (
+    Call,
+    Choice,
+    RequestDirectives,
+    check_expressions,
+    choose,
+    directives_in,
+    prompt_of,
+)
 from mock_fal.store import Store, Tenant
 
 
@@ -37,6 +45,7 @@ class ScenarioEngine:
         """
         try:
             directives = ([parse_directive(header)] if header else []) + directives_in(document)
+            check_expressions(directives)
             for directive in directives:
                 self.global_rules.check(directive)
         except ScenarioError as error:

@@ -8,9 +8,11 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import fields
+from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import fields, replace
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -19,16 +21,19 @@ from mock_fal.account import Account
 from mock_fal.clock import AutoAdvanceClock, Clock, ManualClock, SystemClock
 from mock_fal.emulator import Emulator
 from mock_fal.errors import MockFalError, SettingsError
+from mock_fal.files.temporary_folder import remove_abandoned
+from mock_fal.ids import random_secret
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.pictures.render import PictureCache
 from mock_fal.port import Port, event_loop, listen
-from mock_fal.settings import Settings, read_setting
+from mock_fal.settings import DEFAULT_KEY, Settings, read_setting
 from mock_fal.web.app import App
 from mock_fal.web.pictures import Pictures
 
 if TYPE_CHECKING:
     from mock_fal.billing.usage import Usage
     from mock_fal.gateway.connect import Event
+    from mock_fal.gateway.fetch import Fetcher
     from mock_fal.gateway.webhook_sender import WebhookSender
     from mock_fal.scenario.rules import Scenario
     from mock_fal.webhooks.outbox import Delivery
@@ -37,6 +42,9 @@ T = TypeVar("T")
 
 # The number of gateway decisions that are kept for the summary.
 _MAX_EVENTS: Final = 10_000
+
+# The name of the server's thread, and the beginning of the names of the threads that work for it.
+_THREAD: Final = "mock-fal"
 
 
 class MockFal:
@@ -51,7 +59,7 @@ class MockFal:
     """
 
     def __init__(self, settings: Settings | None = None, **values: Any) -> None:
-        self.settings = settings or _settings(values)
+        self.settings = _with_token(settings or _settings(values))
         self.clock: Clock = _clock(self.settings)
         self._emulator = Emulator(self.settings, self.clock)
         self._pictures = Pictures(PictureCache())
@@ -74,7 +82,7 @@ class MockFal:
             self._app.local_media = f"{self.url}/v3b.fal.media"
         started = threading.Event()
         self._thread = threading.Thread(
-            target=self._run, args=(listening, started), name="mock-fal", daemon=True
+            target=self._run, args=(listening, started), name=_THREAD, daemon=True
         )
         self._thread.start()
         started.wait()
@@ -115,10 +123,32 @@ class MockFal:
         """The variables to set, and those to unset, for a program whose environment is `base`."""
         return environment(self._wait_for(self._addresses()), base, self._emulator.program_key(key or None))
 
+    def child_environment(self, base: Mapping[str, str], key: str | None = None) -> dict[str, str]:
+        """The whole environment of a child process, whose environment would be `base`. A live key is not in it."""
+        from mock_fal.gateway.environment import child_environment
+
+        return child_environment(base, *self.environment(base, key))
+
+    @contextmanager
+    def guard(self, variables: Mapping[str, str]) -> Iterator[None]:
+        """Redirect or block the connections of this process as those of a child process with these variables.
+
+        The server's own threads are left alone: with `record` or `allow_egress` they connect to other machines.
+        """
+        from mock_fal.gateway.preload.mock_fal_preload import Guard
+
+        guard = Guard.read(variables, exempt_threads=_THREAD, opened_before=True)
+        assert guard is not None, "these are not the variables of environment()"
+        guard.install()
+        try:
+            yield
+        finally:
+            guard.uninstall()
+
     @property
     def requests(self) -> list[Exchange]:
         """All exchanges (HTTP requests with their responses), oldest first."""
-        return list(self._emulator.store.exchanges)
+        return list(map(self._emulator.shown, self._emulator.store.exchanges))
 
     @property
     def gateway_events(self) -> list[Event]:
@@ -157,6 +187,10 @@ class MockFal:
         """The account of a key; by default that of the key in `env`. While recording, the secret is a random one."""
         return Account(self, self._emulator, self._emulator.program_key(key))
 
+    def hide(self, text: str) -> str:
+        """A text without the secrets of keys that the server knows."""
+        return self._emulator.keys.secrets.text(text)
+
     def reset(self, key: str | None = None) -> None:
         """Delete all requests, files, exchanges and rules, or those of one key."""
         tenant = None if key is None else key.partition(":")[0]
@@ -177,16 +211,23 @@ class MockFal:
 
     async def _serve(self, listening: socket.socket, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
+        # asyncio looks up names in these threads. The pytest plugin leaves them alone by their name (Guard).
+        self._loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix=f"{_THREAD}-lookup"))
         self._halt = asyncio.Event()
         self._opening = asyncio.Lock()
         self._ports: list[Port] = []
+        # Uploads and certificates of servers that were killed. In a thread, and nobody waits for it: many files can
+        # be there.
+        threading.Thread(target=remove_abandoned, name=f"{_THREAD}-cleanup", daemon=True).start()
         async with AsyncExitStack() as self._stack:
             self._stack.callback(self._emulator.close)
             self._stack.callback(self._app.close)
+            fetcher: Fetcher | None = None
             if self.settings.allow_egress:
-                from mock_fal.gateway.fetch import fetch
+                from mock_fal.gateway.fetch import Fetcher
 
-                self._emulator.fetch = fetch
+                fetcher = Fetcher(os.environ)
+                self._emulator.fetch = fetcher.fetch
             if self.settings.record:
                 from mock_fal.gateway.forward import Forwarder
 
@@ -196,6 +237,8 @@ class MockFal:
                 self._notify()
             started.set()
             await self._halt.wait()
+            if fetcher is not None:
+                fetcher.close()  # requests that wait for a file end now
             for port in self._ports:
                 port.stop()  # all at once: each takes a moment to stop
         self._gateway = self._sender = None
@@ -218,6 +261,7 @@ class MockFal:
 
     async def _open_gateway(self) -> dict[str, Any]:
         # Imported and opened on demand: creating certificates takes longer than the rest of the start.
+        from mock_fal.gateway.addresses import GatewaySecrets, write_secrets
         from mock_fal.gateway.certificates import Authority
         from mock_fal.gateway.connect import ConnectProxy
         from mock_fal.gateway.environment import upstream, user_roots
@@ -229,12 +273,14 @@ class MockFal:
         tls_address: tuple[str, int] = tls.getsockname()
         await self._open(Port(self._app, tls=authority.server_context()), tls)
         settings = self.settings
+        secrets = GatewaySecrets(self._emulator.program_key(), random_secret())
         proxy = ConnectProxy(
             tls_address,
             offline=settings.offline,
             allow_host=settings.allow_host,
             on_event=self._events.append,
             upstream=upstream(os.environ),
+            password=secrets.proxy_password,
         )
         await proxy.start()
         self._stack.push_async_callback(proxy.close)
@@ -243,8 +289,8 @@ class MockFal:
             "tls_address": list(tls_address),
             "ca_file": str(authority.ca_file),
             "bundle_file": str(authority.bundle_file),
+            "secrets_file": str(write_secrets(authority.ca_file.parent, secrets)),
             "url": self.url,
-            "key": self._emulator.program_key(),
             "offline": settings.offline,
             "allow_host": list(settings.allow_host),
         }
@@ -266,41 +312,56 @@ def environment(
 ) -> tuple[dict[str, str], list[str]]:
     """The variables to set and to unset for a program, from the response of `POST /_mock/gateway`."""
     from mock_fal.gateway import environment as gateway
+    from mock_fal.gateway.addresses import GatewaySecrets, read_secrets, with_password
 
     host, port = addresses["tls_address"]
+    proxy_url, secrets = addresses["proxy_url"], GatewaySecrets(DEFAULT_KEY, "")
+    if addresses["secrets_file"]:
+        secrets = read_secrets(addresses["secrets_file"])
+        proxy_url = with_password(proxy_url, secrets.proxy_password)
     return gateway.environment(
         base=base,
-        proxy_url=addresses["proxy_url"],
+        proxy_url=proxy_url,
         tls_address=(host, port),
         ca_file=addresses["ca_file"],
         bundle_file=addresses["bundle_file"],
         preload_file=Path(gateway.__file__).with_name("preload.cjs"),
         url=addresses["url"],
-        key=key or addresses["key"],
+        key=key or secrets.key,
         offline=addresses["offline"],
         allow_host=addresses["allow_host"],
     )
 
 
-def open_remote_gateway(url: str, wait_s: float = 0.0) -> dict[str, Any]:
+def open_remote_gateway(
+    url: str, wait_s: float = 0.0, token: str = "", *, is_here: bool = True
+) -> dict[str, Any]:
     """Open the gateway of the server at `url` and return its addresses. `wait_s` waits for the server to start.
 
-    Raises MockFalError if there is no mock-fal at `url`.
+    Raises MockFalError if there is no mock-fal at `url`, if it needs a control token, or if it names files that can't
+    be trusted. `is_here`: the server is on this machine, so the files have to exist.
     """
     from urllib.error import HTTPError, URLError
     from urllib.request import ProxyHandler, Request, build_opener
 
+    from mock_fal.gateway.addresses import MAX_BYTES, check_files, checked_addresses
+
     clock = SystemClock()
     deadline = clock.now() + wait_s
     direct = build_opener(ProxyHandler({}))
+    headers = {"X-Mock-Fal-Token": token} if token else {}
     while True:
         try:
-            with direct.open(
-                Request(f"{url.rstrip('/')}/_mock/gateway", method="POST"), timeout=30
-            ) as response:
-                addresses: dict[str, Any] = json.load(response)
-            return addresses
-        except (OSError, ValueError) as error:
+            opening = Request(f"{url.rstrip('/')}/_mock/gateway", headers=headers, method="POST")
+            with direct.open(opening, timeout=30) as response:
+                addresses = checked_addresses(json.loads(response.read(MAX_BYTES)))
+            check_files(addresses, required=is_here)
+            # The secrets of another machine are there. Programs then use a base URL, and a key of their own.
+            return addresses if is_here else addresses | {"secrets_file": ""}
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            if isinstance(error, HTTPError) and error.code == 401:
+                hint = "set --control-token or MOCK_FAL_CONTROL_TOKEN to the one that the server printed"
+                raise MockFalError(f"the mock-fal at {url} needs its control token; {hint}") from None
             reason = getattr(error, "reason", error)
             if clock.now() >= deadline or not isinstance(error, URLError) or isinstance(error, HTTPError):
                 hint = "start one with: mock-fal serve"
@@ -323,6 +384,20 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         for name, value in values.items()
     }
     return Settings(**{"port": 0, **parsed})
+
+
+def _with_token(settings: Settings) -> Settings:
+    """The settings, with a random control token if other machines can connect and none is set."""
+    if settings.control_token or _is_loopback(settings.host):
+        return settings
+    return replace(settings, control_token=random_secret())
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _clock(settings: Settings) -> Clock:

@@ -53,6 +53,12 @@ def _keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+def _token(text: str) -> str:
+    if not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("expected printable ASCII without spaces")
+    return text
+
+
 def _bytes(text: str) -> int:
     units = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
     digits = text.rstrip("kKmMgG")
@@ -71,9 +77,13 @@ def _setting(default: Any, parse: Callable[[str], Any], help: str) -> Any:
     return field(default=default, metadata={"parse": parse, "help": help})
 
 
-def _hidden(help: str) -> Any:
-    return field(default="", repr=False, metadata={"parse": str, "help": help})
+def _hidden(default: Any, parse: Callable[[str], Any], help: str) -> Any:
+    """A setting with a secret. Neither the repr of the settings nor an error shows its value."""
+    return field(default=default, repr=False, metadata={"parse": parse, "help": help})
 
+
+# The longest time that a request waits or runs, in seconds: 31 years. `clock.END` counts on it.
+MAX_DURATION_S: Final = 1e9
 
 # The key of programs that mock-fal runs, unless --key sets others. While recording its secret is random.
 DEFAULT_KEY: Final = "mock:fal"
@@ -85,8 +95,10 @@ class Settings:
 
     host: str = _setting("127.0.0.1", str, "address to listen on")
     port: int = _setting(8325, _port, "port to listen on; 0 selects a free one")
-    queue_duration: float = _setting(0.2, _number(0), "seconds that a request waits in the queue")
-    run_duration: float = _setting(0.8, _number(0), "seconds that a request runs")
+    queue_duration: float = _setting(
+        0.2, _number(0, MAX_DURATION_S), "seconds that a request waits in the queue"
+    )
+    run_duration: float = _setting(0.8, _number(0, MAX_DURATION_S), "seconds that a request runs")
     runners: int = _setting(
         0, _number(0, whole=True), "requests of one app that run at the same time; 0 means no limit"
     )
@@ -100,11 +112,14 @@ class Settings:
     seed: int = _setting(
         0, _number(0, whole=True), "seed of all ids and file names, and of requests without a seed"
     )
-    key: tuple[str, ...] = _setting(
+    key: tuple[str, ...] = _hidden(
         (), _keys, "accept only this id:secret (may be repeated); default: any well-formed key"
     )
     retention: int = _setting(
         10_000, _number(1, whole=True), "number of requests, and of exchanges, that are kept"
+    )
+    max_memory: int = _setting(
+        512 << 20, _bytes, "maximum memory for requests, results and exchanges; the oldest ones are forgotten"
     )
     max_body: int = _setting(64 << 20, _bytes, "maximum size of a request body")
     max_upload: int = _setting(1 << 30, _bytes, "maximum size of an uploaded file")
@@ -119,6 +134,12 @@ class Settings:
     signing_key: str = _setting(
         "", str, "PEM file with the Ed25519 key that signs webhooks; default: derived from --seed"
     )
+    control_token: str = _hidden(
+        "",
+        _token,
+        "token that other machines need for the control API and the web UI; default: a random one, if --host lets "
+        "them connect",
+    )
     local_media_urls: bool = _setting(False, _switch, "file URLs that any browser on this machine can open")
     offline: bool = _setting(False, _switch, "block every host that is not fal's")
     allow_host: tuple[str, ...] = _setting(
@@ -128,7 +149,7 @@ class Settings:
         "", str, "forward requests to the live API and record them as cassettes in this folder"
     )
     live_key: str = _hidden(
-        "key for the live API, with --record; prefer MOCK_FAL_LIVE_KEY, other users can see flags"
+        "", str, "key for the live API, with --record; prefer MOCK_FAL_LIVE_KEY, other users can see flags"
     )
     replay: str = _setting(
         "", str, "respond from the cassettes in this folder; requests without one get a placeholder"
@@ -194,7 +215,8 @@ def read_setting(name: str, text: str, source: str) -> Any:
     try:
         return setting.metadata["parse"](text)
     except ValueError as error:
-        raise SettingsError(f"{source}: {text!r}: {error}") from None
+        shown = f"{text!r}: " if setting.repr else ""
+        raise SettingsError(f"{source}: {shown}{error}") from None
 
 
 def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:

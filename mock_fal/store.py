@@ -7,7 +7,6 @@ the memory run out, the key with the most finished requests loses its oldest one
 from __future__ import annotations
 
 import math
-import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -31,7 +30,7 @@ from mock_fal.journal.memory import (
     document_bytes,
 )
 from mock_fal.models.catalog import FAMILIES
-from mock_fal.requests.outcome import Picture, RunnerResponse
+from mock_fal.requests.outcome import Picture, RunnerResponse, pictures_in
 from mock_fal.requests.queue import AppQueue, ModelRequest
 
 if TYPE_CHECKING:
@@ -163,6 +162,8 @@ class Store:
             return tenant
         if len(self._idle) + len(self._busy) >= MAX_TENANTS:
             self._remove_idle_tenant()
+        while self.memory.used + TENANT_BYTES > self.memory.limit and self._remove_idle_tenant():
+            pass
         tenant = self._idle[name] = Tenant(name, Ids(self._seed, name), self.new_scenario)
         self._count(tenant)
         return tenant
@@ -204,10 +205,12 @@ class Store:
         self.settle(now)
         owner = request.tenant
         self._make_place(owner, now)
-        request.counted_bytes = _bytes_of(request, input_bytes)
-        if not self.memory.make_room(owner, request.counted_bytes, now):
-            raise MemoryFull(self.memory.limit)
         tenant = self.tenant(owner)
+        tenant_bytes = tenant.kept_bytes
+        size = request.counted_bytes = _bytes_of(request, input_bytes)
+        if not self.memory.make_room(owner, size + tenant_bytes - tenant.counted_bytes, now):
+            raise MemoryFull(self.memory.limit)
+        tenant = self.tenant(owner)  # again: an idle one may just have been removed
         self.queue(owner, request.app_id).join(request, now)
         self._is_rescheduled |= self.is_limited  # others may have moved
         self.requests[request.id] = request
@@ -217,8 +220,8 @@ class Store:
         heappush(self._in_flight, (request.schedule.ends_at, request.submission.number, request))
         for picture in request.files:
             self.files[picture.path] = ResultFile(picture, request, request.object_lifecycle.acl)
-        self.memory.add(owner, request.counted_bytes, finished=False)
-        self._count(tenant)
+        self.memory.add(owner, size + tenant_bytes - tenant.counted_bytes, finished=False)
+        tenant.counted_bytes = tenant_bytes
 
     def grow(self, request: ModelRequest, size: int) -> None:
         """Count `size` more bytes for a request in flight: its webhook."""
@@ -257,7 +260,7 @@ class Store:
         _, request = heappop(finished)
         if not finished:
             del self._finished[owner]
-        self._ranking.move(owner, len(finished))
+        self._ranking.set(owner, len(finished))
         # It has ended, so it is charged.
         self.ledger.add_request(request, request.schedule.ends_at)
         self._remove(request)
@@ -265,12 +268,11 @@ class Store:
 
     def clear(self, tenant: str | None = None) -> None:
         """Remove one tenant or all tenants, with their requests, files, exchanges and charges."""
-        for name in [*self._busy, *self._idle] if tenant is None else [tenant]:
-            self._clear(name)
-        self.exchanges.clear(tenant)
         if tenant is None:
-            self.requests, self.files = {}, {}  # a dict keeps the space of removed items
-            self._forget_all()
+            self._clear_all()
+        else:
+            self._clear(tenant)
+        self.exchanges.clear(tenant)
         if "ledger" in self.__dict__:
             self.ledger.clear(tenant)
 
@@ -288,14 +290,23 @@ class Store:
     def _finish(self, request: ModelRequest) -> None:
         finished = self._finished.setdefault(request.tenant, [])
         heappush(finished, (request.submission.number, request))
-        self._ranking.move(request.tenant, len(finished))
+        self._ranking.set(request.tenant, len(finished))
         self.memory.finish(request.tenant, request.counted_bytes)
+
+    def _clear_all(self) -> None:
+        finished = {id(request) for requests in self._finished.values() for _, request in requests}
+        for request in self.requests.values():
+            self.memory.add(request.tenant, -request.counted_bytes, finished=id(request) in finished)
+        for tenant in [*self._busy.values(), *self._idle.values()]:
+            self._forget_tenant(tenant)
+        self.requests, self.files = {}, {}  # a dict keeps the space of removed items
+        self._forget_all()
 
     def _clear(self, name: str) -> None:
         tenant = self._busy.get(name) or self._idle.get(name)
         if name in self._busy:
             finished = {id(request) for _, request in self._finished.pop(name, ())}
-            self._ranking.move(name, 0)
+            self._ranking.set(name, 0)
             for request in [request for request in self.requests.values() if request.tenant == name]:
                 self._in_delivery.pop(request.id, None)
                 self._remove(request)
@@ -366,6 +377,8 @@ class Store:
             del self.files[picture.path]
         if self.outbox is not None:
             self.outbox.forget(request.id)
+        if self.is_limited:
+            self.queue(owner, request.app_id).forget(request)
         self._stored[owner] -= 1
         if not self._stored[owner]:
             del self._stored[owner]
@@ -374,8 +387,19 @@ class Store:
 
 def _bytes_of(request: ModelRequest, input_bytes: int) -> int:
     """The bytes of a request in memory, without its webhook."""
-    size = REQUEST_BYTES + FILE_BYTES * len(request.files) + 2 * input_bytes
-    outcome = request.outcome
-    if input_bytes > _SMALL_INPUT_BYTES or request.partials or outcome.__class__ is not RunnerResponse:
-        ...
-    return size
+    size = REQUEST_BYTES + FILE_BYTES * len(request.files)
+    outcome, directives = request.outcome, request.directives
+    body = outcome.body if isinstance(outcome, RunnerResponse) else None
+    lifecycle = request.object_lifecycle
+    if lifecycle.acl.rules:
+        size += document_bytes(*(name for name, _ in lifecycle.acl.rules))
+    if directives is not None:
+        given = [*directives.directives, *directives.choice.directives]
+        size += DIRECTIVE_BYTES * len(given) + document_bytes(directives.prompt, *given)
+    if input_bytes <= _SMALL_INPUT_BYTES and not request.partials and request.steps:
+        return size + 2 * input_bytes
+    picture = next(pictures_in(body), None) if request.steps else None
+    prompt = picture.recipe.prompt if picture else ""
+    tones = len(picture.recipe.source.tones) if picture and picture.recipe.source else 0
+    partials = FILE_BYTES * len(request.partials)
+    return size + tones + partials + document_bytes(body, request.partials, prompt, input_bytes=input_bytes)

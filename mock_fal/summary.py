@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.models.catalog import FAMILIES, STREAMING
+from mock_fal.terminal import printable
 from mock_fal.webhooks.retry_policy import AttemptResult, classify
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def summary(
         *_failed_webhooks(deliveries),
         *connections,
     ]
-    return "".join(f"mock-fal: {line}\n" for line in lines)
+    return "".join(f"mock-fal: {printable(line)}\n" for line in lines)
 
 
 def _headline(count: int, has_connections: bool) -> str:

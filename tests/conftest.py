@@ -11,13 +11,20 @@ from hypothesis import settings
 settings.register_profile("mock-fal", deadline=None)
 settings.load_profile("mock-fal")
 
-# Tests that start other programs (Node, curl, browsers, clients), or many processes. `make check` leaves them out.
+# Tests that start other programs (Node, curl, browsers), clients or many processes, or take long. `make check` leaves
+# them out.
 PROGRAMS = (
     "clients/",
+    "contracts/test_client_catalogue.py",
     "contracts/test_client_drivers.py",
+    "contracts/test_server_check.py",
+    "contracts/test_server_live.py",
     "contracts/test_usage_check.py",
     "gateway/test_preload.py",
+    "pictures/test_paint.py::test_the_largest_picture",
+    "security/test_run.py",
     "test_docs.py::test_a_shell_block_runs",
+    "test_pytest_plugin.py",
 )
 
 

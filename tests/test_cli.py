@@ -76,10 +76,10 @@ def read_line(process: subprocess.Popen[str]) -> str:
         (["serve", "--port"], "argument --port: expected one argument (see mock-fal serve --help)"),
         (["serve", "--port", "x"], "--port: 'x': expected a whole number from 0 to 65535"),
         (["serve", "--port", "65536"], "--port: '65536': expected a whole number from 0 to 65535"),
-        (["serve", "--queue-duration", "-1"], "--queue-duration: '-1': expected a number of at least 0"),
-        (["serve", "--queue-duration", "nan"], "--queue-duration: 'nan': expected a number of at least 0"),
+        (["serve", "--queue-duration", "-1"], "--queue-duration: '-1': expected a number from 0 to 1e+09"),
+        (["serve", "--queue-duration", "nan"], "--queue-duration: 'nan': expected a number from 0 to 1e+09"),
         (["serve", "--clock", "sundial"], "--clock: 'sundial': expected system or manual or auto-advance"),
-        (["serve", "--key", "alice"], "--key: 'alice': expected id:secret"),
+        (["serve", "--key", "alice"], "--key: expected id:secret"),
         (["serve", "--max-body", "1T"], "--max-body: '1T': expected bytes, as in 500000, 64M or 2G"),
         (["serve", "--", "true"], "only run takes a command, seen: -- true"),
         (["run"], "run: expected a command, as in: mock-fal run -- python app.py"),
@@ -114,7 +114,7 @@ def test_an_invalid_variable_is_named(
 ) -> None:
     monkeypatch.setenv("MOCK_FAL_QUEUE_DURATION", "soon")
     assert main([command, *(["--", "true"] if command == "run" else [])]) == 2
-    message = "mock-fal: MOCK_FAL_QUEUE_DURATION: 'soon': expected a number of at least 0\n"
+    message = "mock-fal: MOCK_FAL_QUEUE_DURATION: 'soon': expected a number from 0 to 1e+09\n"
     assert capsys.readouterr().err == message
 
 

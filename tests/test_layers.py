@@ -22,6 +22,8 @@ ROOMS = [
     "endpoint",
     "settings",
     "port",
+    "regular_file",
+    "terminal",
     "accounts",
     "pictures",
     "scenario",
@@ -47,7 +49,7 @@ ROOMS = [
 
 # The layers inside each room. Modules in one string don't import each other.
 INSIDE = {
-    "accounts": ["keys tokens signed_tokens acl"],
+    "accounts": ["secrets tokens signed_tokens acl", "keys"],
     "pictures": [
         "recipe random_stream caption encode",
         "noise palette scene source",
@@ -55,7 +57,7 @@ INSIDE = {
         "paint",
         "render",
     ],
-    "scenario": ["syntax options", "directive", "rules rule_file", "explain"],
+    "scenario": ["syntax patterns", "options", "directive", "rules", "rule_file", "explain"],
     "journal": ["memory", "exchanges", "har assertions"],
     "requests": ["lifecycle outcome", "queue", "state view"],
     "billing": ["prices", "usage"],
@@ -68,9 +70,12 @@ INSIDE = {
         "flux_edit flux_lora flux_pro flux2",
         "sdxl",
     ],
-    "files": ["blobs file_name long_input", "file_store", "storage", "inputs listing"],
+    "files": ["blobs file_name long_input temporary_folder", "file_store", "storage", "inputs listing"],
     "cassettes": ["redaction", "cassette", "matcher folder"],
-    "gateway": ["certificates environment connect post fetch", "webhook_sender forward"],
+    "gateway": [
+        "addresses peer_owner preload certificates environment connect post lookup",
+        "webhook_sender forward fetch",
+    ],
     "web": [
         "isolation",
         "http_request pictures",
@@ -93,9 +98,10 @@ LIBRARIES: dict[str, set[str]] = {
     "uvicorn": {"port"},
     "PIL": {"pictures.paint", "pictures.source"},
     "cryptography": {"gateway.certificates", "webhooks.signature"},
-    "httptools": {"gateway.post", "gateway.forward"},
+    "httptools": {"gateway.post", "gateway.forward", "gateway.fetch"},
     "pydantic": {"models"},
     "msgpack": {"web.sockets.wire"},
+    "re2": {"scenario.patterns"},
     "time": {"clock"},
     "random": set(),
     "uuid": set(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -237,7 +238,8 @@ def test_an_unmodified_program_uses_the_server(fal: MockFal) -> None:
 
 def test_the_gateway_can_be_opened_by_url(fal: MockFal) -> None:
     addresses = open_remote_gateway(f"{fal.url}/")
-    assert addresses["proxy_url"] == fal.env["HTTPS_PROXY"]
+    port = addresses["proxy_url"].removeprefix("http://127.0.0.1:")
+    assert re.fullmatch(rf"http://run:[0-9a-f]{{32}}@127\.0\.0\.1:{port}", fal.env["HTTPS_PROXY"])
     assert addresses["ca_file"] == fal.env["MOCK_FAL_CA"]
 
 

@@ -6,7 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -61,6 +61,7 @@ def running_mock(flags: Sequence[str] = ()) -> Iterator[str]:
     command = [sys.executable, "-m", "mock_fal_contracts.served", *flags]
     with subprocess.Popen(
         command,
+        env=_without_live_key(os.environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # warnings about webhooks and the like do not concern the check
@@ -80,13 +81,21 @@ def running_mock(flags: Sequence[str] = ()) -> Iterator[str]:
 
 
 def environment(base: str) -> dict[str, str]:
-    """The environment that points an unmodified program at a server, as printed by `mock-fal env`."""
+    """The environment that points an unmodified program at a server, as printed by `mock-fal env`.
+
+    All programs that the check starts have it. The user's live key is not in it.
+    """
+    own = _without_live_key(os.environ)
     completed = subprocess.run(
-        [sys.executable, "-m", "mock_fal", "env", "--url", base], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "mock_fal", "env", "--url", base],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=own,
     )
     if completed.returncode:
         raise CheckError(f"mock-fal env failed: {completed.stderr.strip()}")
-    environ = dict(os.environ)
+    environ = dict(own)
     for line in completed.stdout.splitlines():
         command, *assignments = shlex.split(line)
         for assignment in assignments:
@@ -95,3 +104,7 @@ def environment(base: str) -> dict[str, str]:
             if command == "export":
                 environ[name] = value
     return environ
+
+
+def _without_live_key(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name != "MOCK_FAL_LIVE_KEY"}

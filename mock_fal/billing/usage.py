@@ -13,8 +13,11 @@ from mock_fal.requests.queue import ModelRequest
 _MINUTE_S: Final = 60
 _DAY_S: Final = 86_400
 
-# Above this number of per-minute counters, the ledger merges them into one per day.
-MAX_COUNTERS: Final = 50_000
+# Above this number of per-minute counters, the ledger merges them into one per day. A counter takes some 300 bytes.
+MAX_COUNTERS: Final = 20_000
+
+# deviation: with more counters than this times as many, the oldest charges are no longer known by key.
+MAX_GROWTH: Final = 4
 
 
 class Charge(NamedTuple):
@@ -46,19 +49,28 @@ class Ledger:
     """The charges of requests that are no longer stored, counted by minute."""
 
     def __init__(self, max_counters: int = MAX_COUNTERS) -> None:
-        self._max_counters = max_counters
+        self._max_counters = self._limit = max_counters
         self._counters: dict[tuple[str, str, int], tuple[int, float]] = {}
 
     def add(self, charge: Charge) -> None:
         """Add a charge."""
         self._count(charge, _MINUTE_S)
-        if len(self._counters) > self._max_counters:
-            charges = list(self)
-            self._counters.clear()
-            for stored in charges:
-                self._count(stored, _DAY_S)
+        if len(self._counters) > self._limit:
+            self._merge(list(self))
             # Counters of different days, keys and endpoints can't be merged: raise the limit if there are many.
-            self._max_counters = max(self._max_counters, 2 * len(self._counters))
+            self._limit = min(
+                max(self._max_counters, 2 * len(self._counters)), MAX_GROWTH * self._max_counters
+            )
+        if len(self._counters) > self._limit:
+            # The older half stays in the total, without its keys.
+            charges = list(self)
+            half = len(charges) // 2
+            self._merge([*(old._replace(tenant="") for old in charges[:half]), *charges[half:]])
+
+    def _merge(self, charges: list[Charge]) -> None:
+        self._counters.clear()
+        for charge in charges:
+            self._count(charge, _DAY_S)
 
     def add_request(self, request: ModelRequest, now: float) -> None:
         """Add the charge of a request, if any."""

@@ -14,6 +14,7 @@ from mock_fal.cassettes.redaction import Redaction
 from mock_fal.errors import JSON, SettingsError
 from mock_fal.hosts import MEDIA_HOSTS, QUEUE_HOSTS, REST_HOSTS, RUN_HOSTS
 from mock_fal.journal.exchanges import RawHeaders
+from mock_fal.requests.outcome import is_deeper
 
 VERSION: Final = 1
 
@@ -28,6 +29,11 @@ _DROPPED_RESPONSE_HEADERS: Final = frozenset(
     ("connection", "keep-alive", "transfer-encoding", "content-length", "date", "server", "set-cookie", "via")
     + ("alt-svc", "cf-ray", "cf-cache-status", "nel", "report-to", "server-timing", "age")
 )
+
+# Deeper JSON than any API sends; far below the recursion limit of the code that reads and writes it.
+MAX_DEPTH: Final = 100
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 # Hosts with several names, which clients use as fallbacks: all match the first name.
 _CANONICAL_HOSTS: Final = (
@@ -296,10 +302,18 @@ def _format_body(body: Body) -> dict[str, Any]:
             return {"text": text} if text else {}
 
 
+def check_depth(value: Any) -> None:
+    """Raises ValueError if lists and objects are nested deeper than MAX_DEPTH."""
+    if is_deeper(value, MAX_DEPTH):
+        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+
+
 def parse_cassette(text: str, source: str) -> Cassette:
     """Parse a cassette. Raises SettingsError with `source`, its file."""
     try:
-        return _parse(json.loads(text))
+        document = json.loads(text)
+        check_depth(document)
+        return _parse(document)
     except RecursionError:
         raise SettingsError(f"{source}: invalid cassette: nested too deeply") from None
     except ValueError as error:
@@ -316,15 +330,35 @@ def _parse(document: Any) -> Cassette:
     status = _member(response, "status", int)
     if not 200 <= status <= 599:
         raise ValueError(f"status is {status}, expected 200 to 599")
+    headers, body = _parse_headers(response), _parse_body(response)
+    length = next((value for name, value in headers.items() if name.lower() == "content-length"), None)
+    if length is not None and body != NO_BODY:
+        raise ValueError(
+            f"the header content-length is {length!r:.50}, expected none: the body has its own length"
+        )
+    if length is not None and not (isinstance(length, str) and length.isascii() and length.isdigit()):
+        raise ValueError(f"the header content-length is {length!r:.50}, expected digits")
     return Cassette(
         _member(request, "method", str),
-        _member(request, "url", str),
+        _parse_url(request),
         _parse_headers(request),
         _parse_body(request),
         status,
-        _parse_headers(response),
-        _parse_body(response),
+        headers,
+        body,
     )
+
+
+def _parse_url(request: dict[str, Any]) -> str:
+    url: str = _member(request, "url", str)
+    try:
+        parts = urlsplit(url)
+        is_absolute = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_absolute = False
+    if not is_absolute:
+        raise ValueError(f"url is {url!r:.100}, expected an absolute URL")
+    return url
 
 
 _TYPE_NAMES: Final = {dict: "an object", str: "a string", int: "a whole number", list: "a list"}
@@ -341,6 +375,8 @@ def _member(document: dict[str, Any], name: str, kind: type) -> Any:
 def _parse_headers(message: dict[str, Any]) -> Headers:
     headers: Headers = _member(message, "headers", dict)
     for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"the header name {name!r:.50} has characters that HTTP does not allow")
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(item, str) and _is_header_text(name + item) for item in values):
             raise ValueError(f"the header {name!r:.50} is {value!r:.50}, expected one line of text")

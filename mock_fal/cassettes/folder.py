@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
+import zlib
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +25,14 @@ from mock_fal.cassettes.redaction import REDACTED, Redaction
 from mock_fal.errors import DiskFull, SettingsError
 from mock_fal.files.blobs import READ_BYTES
 from mock_fal.files.file_name import extension
+from mock_fal.regular_file import read_regular_file
+
+# The largest cassette: twice the longest text in it, for escapes.
+_MAX_CASSETTE_BYTES: Final = 32 << 20
+
+_GZIP: Final = b"\x1f\x8b"
+# The content of compressed bodies that is searched for secrets: a file of some kilobytes may have gigabytes.
+_MAX_UNPACKED_BYTES: Final = 32 << 20
 
 # A longer text is saved as a file.
 _MAX_TEXT_BYTES: Final = 16 << 20
@@ -139,8 +149,10 @@ def read_cassettes(folder: str) -> dict[str, Cassette]:
 
 
 def file_chunks(path: Path) -> Iterator[bytes]:
-    """The chunks of a file. Blocks while the disk does."""
-    with path.open("rb") as file:
+    """The chunks of a file. Blocks while the disk does. Raises OSError if it has become a link."""
+    with open(
+        os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)), "rb"
+    ) as file:
         while chunk := file.read(READ_BYTES):
             yield chunk
 
@@ -152,25 +164,59 @@ def _sort_key(path: Path) -> tuple[int, str]:
 
 def _read(path: Path) -> Cassette:
     try:
-        cassette = parse_cassette(path.read_text("utf-8"), str(path))
+        cassette = parse_cassette(read_regular_file(path, _MAX_CASSETTE_BYTES).decode(), str(path))
+        if isinstance(cassette.response_body, FileBody):
+            _check_file(path.parent / cassette.response_body.name)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: invalid cassette: {error}") from None
-    if (
-        isinstance(cassette.response_body, FileBody)
-        and not (path.parent / cassette.response_body.name).is_file()
-    ):
-        raise SettingsError(f"{path}: the file {cassette.response_body.name} is missing")
     return cassette
 
 
-def _overwrite_secrets(path: Path, redaction: Redaction) -> None:
-    """Overwrite known secrets in a file without a change of its length."""
+def _check_file(path: Path) -> None:
+    """Raises OSError unless it is a regular file in its folder; a link could lead to any file of this machine."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        raise OSError(f"the file {path.name} is missing") from None
+    if not stat.S_ISREG(mode):
+        raise OSError(f"{path.name} is not a regular file; links are not followed")
+
+
+def _overwrite_secrets(path: Path, redaction: Redaction, *, in_gzip: bool = True) -> bool:
+    """Overwrite known secrets in a file without a change of its length, also `in_gzip`. Whether there were any."""
+    found = False
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        if in_gzip and data[:2] == _GZIP:
+            return _overwrite_in_gzip(path, redaction)
         for secret in map(str.encode, redaction.secrets):
             at = data.find(secret)
             while at >= 0:
+                found = True
                 data[at : at + len(secret)] = (REDACTED * len(secret)).encode()[: len(secret)]
                 at = data.find(secret, at + len(secret))
+    return found
+
+
+def _overwrite_in_gzip(path: Path, redaction: Redaction) -> bool:
+    """The same for a gzip file, which is compressed again. At most _MAX_UNPACKED_BYTES of its content are searched."""
+    import gzip  # compressed bodies are rare
+
+    content = path.with_name(path.name + ".content")
+    try:
+        try:
+            with gzip.open(path) as packed, content.open("wb") as unpacked:
+                while unpacked.tell() < _MAX_UNPACKED_BYTES and (chunk := packed.read(READ_BYTES)):
+                    unpacked.write(chunk)
+        except (OSError, EOFError, zlib.error):
+            pass  # not gzip, or only the beginning of it
+        if not content.stat().st_size or not _overwrite_secrets(content, redaction, in_gzip=False):
+            return False
+        with content.open("rb") as unpacked, gzip.open(path, "wb") as packed:
+            while chunk := unpacked.read(READ_BYTES):
+                packed.write(chunk)
+        return True
+    finally:
+        content.unlink(missing_ok=True)
 
 
 def _extension(content_type: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import Final
 from urllib.parse import urlsplit
 
 from mock_fal.cassettes.cassette import (
@@ -23,6 +24,9 @@ _STATUS = "/status"
 _STREAM = "/status/stream"
 _REQUESTS = "/requests/"
 
+# Positions of all accounts: of the least recently used one nothing is known, and it starts again.
+MAX_POSITIONS: Final = 20_000
+
 
 class CassetteMatcher:
     """The cassettes of a folder by file name, and the position of each account in them."""
@@ -34,7 +38,7 @@ class CassetteMatcher:
             self._responses[cassette_key(cassette)].append(name)
         self._targets = {(key.method, key.host, key.path) for key in self._responses}
         self._next: defaultdict[tuple[str, MatchKey], int] = defaultdict(int)
-        self._completed: set[tuple[str, str]] = set()
+        self._completed: dict[tuple[str, str], None] = {}
         self._used: set[str] = set()
 
     @property
@@ -55,10 +59,15 @@ class CassetteMatcher:
         path = key.path.removesuffix(_STATUS)
         if path != key.path and (account, path) in self._completed:
             at = len(names) - 1
-        self._next[account, key] = at + 1
+        self._next.pop((account, key))
+        self._next[account, key] = at + 1  # the latest one is the last
+        if len(self._next) > MAX_POSITIONS:
+            del self._next[next(iter(self._next))]
         # After the last response about a request, its status must not go back to an earlier one.
         if at == len(names) - 1 and key.method == "GET" and _REQUESTS in key.path:
-            self._completed.add((account, key.path.removesuffix(_STREAM)))
+            self._completed[account, key.path.removesuffix(_STREAM)] = None
+            if len(self._completed) > MAX_POSITIONS:
+                del self._completed[next(iter(self._completed))]
         self._used.add(names[at])
         return names[at]
 
@@ -66,7 +75,7 @@ class CassetteMatcher:
         """Start again with the first cassettes, for one account or for all."""
         others = {place: at for place, at in self._next.items() if account not in (None, place[0])}
         self._next = defaultdict(int, others)
-        self._completed = {place for place in self._completed if account not in (None, place[0])}
+        self._completed = {place: None for place in self._completed if account not in (None, place[0])}
 
     def nearest(self, method: str, url: str, body: Body) -> str:
         """Describes the closest cassette for a request that matches none; empty if nothing is close."""

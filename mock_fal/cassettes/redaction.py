@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from base64 import b64encode
+from collections.abc import Collection, Iterator
 from typing import Final
 from urllib.parse import quote
 
 from mock_fal.errors import JSON
 
 REDACTED: Final = "REDACTED"
+
+# Encoded forms of shorter secrets could occur by chance.
+MIN_ENCODED: Final = 8
 
 # Suffixes of the names of secrets, in lower case without punctuation: `upload_token`, `X-Amz-Signature`, `apiKey`.
 _SECRET_SUFFIXES: Final = (
@@ -36,7 +40,7 @@ class Redaction:
     """Redacts known secrets and values that look like secrets. It is idempotent."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        spellings = {text for secret in secrets for text in (secret, quote(secret, safe=""))}
+        spellings = {text for secret in secrets if secret for text in _spellings(secret)}
         self.secrets: Final = sorted(filter(None, spellings), key=len, reverse=True)
 
     def text(self, text: str) -> str:
@@ -87,6 +91,20 @@ class Redaction:
         if clean == data:
             return line
         return "data: " + json.dumps(clean, ensure_ascii=False, separators=(",", ":"))
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """How a secret is written: as it is, in URLs, and if it is no short word also in hex, base64 and base64url."""
+    yield from (secret, quote(secret, safe=""))
+    data = secret.encode()
+    if len(data) < MIN_ENCODED:
+        return
+    yield from (data.hex(), data.hex().upper())
+    # In base64 a character stands for 6 bits, so there are three forms, by what is before the secret. The characters
+    # that depend on its neighbours are left out.
+    for before, mixed in enumerate((0, 2, 3)):
+        text = b64encode(bytes(before) + data).decode()[mixed : (before + len(data)) * 8 // 6]
+        yield from (text, text.replace("+", "-").replace("/", "_"))
 
 
 def is_secret(name: str) -> bool:

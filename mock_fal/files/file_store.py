@@ -11,20 +11,24 @@ as its parts: completing it copies nothing.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import md5
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Final
 
 from mock_fal.accounts.acl import Acl, ObjectLifecycle
-from mock_fal.errors import BadUpload, DiskFull, FileMissing, UploadTooLarge
+from mock_fal.errors import BadUpload, DiskFull, FileMissing, MemoryFull, UploadTooLarge
 from mock_fal.files.blobs import Blob, BlobWriter, remove
+from mock_fal.files.temporary_folder import TemporaryFolder
+from mock_fal.journal.memory import RESERVED_SHARE, Memory
 
-# Each takes about a kilobyte of memory. Beyond this number, uploads without any bytes are removed first.
+# Beyond this number, uploads without any bytes are removed first. Their files are on disk; in memory each takes:
 MAX_UPLOADS: Final = 50_000
+UPLOAD_BYTES: Final = 900
+PART_BYTES: Final = 400
 # assumption: the limit is 10,000, as in S3-compatible stores.
 MAX_PARTS: Final = 10_000
 
@@ -47,6 +51,8 @@ class Upload:
     parts: dict[int, Blob] = field(default_factory=dict)
     # The bytes of its parts, including parts that are being written.
     reserved_bytes: int = 0
+    # The bytes that it takes in memory.
+    counted_bytes: int = 0
 
     @property
     def size(self) -> int:
@@ -82,12 +88,22 @@ class FileStore:
 
     # deviation: uploads are deleted at exit.
 
-    def __init__(self, *, max_upload: int, max_disk: int, max_uploads: int = MAX_UPLOADS) -> None:
+    def __init__(
+        self,
+        *,
+        max_upload: int,
+        max_disk: int,
+        max_uploads: int = MAX_UPLOADS,
+        memory: Memory | None = None,
+    ) -> None:
+        self._memory = memory or Memory()
+        # The number of uploads of each owner.
+        self._owned: Counter[str] = Counter()
         self._max_upload = max_upload
         self._max_disk = max_disk
         self._max_uploads = max_uploads
         self._uploads: dict[str, Upload] = {}
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: TemporaryFolder | None = None
         self._writers = 0
         self._used_bytes = 0
         # Uploads arrive in the server's thread; a test that resets its account runs in another one.
@@ -114,13 +130,19 @@ class FileStore:
         *,
         in_parts: bool = False,
     ) -> Upload:
-        """Create an upload without any bytes. Raises DiskFull if there are too many uploads."""
+        """Create an upload without any bytes. Raises DiskFull if there are too many uploads, or MemoryFull."""
+        readers = object_lifecycle.acl.rules
+        size = UPLOAD_BYTES + len(content_type) + sum(UPLOAD_BYTES + len(name) for name, _ in readers)
         with self._lock:
-            if len(self._uploads) >= self._max_uploads:
+            if not self._has_place(owner):
                 self._sweep(now)
-                self._drop_empty_upload()
+                self._drop_empty_upload(owner)
+            if not self._memory.make_room(owner, size, now):
+                raise MemoryFull(self._memory.limit)
             upload = Upload(path, owner, content_type, object_lifecycle, in_parts, object_lifecycle.acl)
             self._uploads[path] = upload
+            self._owned[owner] += 1
+            self._count(upload, size)
             return upload
 
     def holds(self, path: str) -> bool:
@@ -178,6 +200,8 @@ class FileStore:
             upload.parts[writer.number] = blob
             if replaced is not None:
                 self._delete(upload, replaced)
+            else:
+                self._count(upload, PART_BYTES)
             if not upload.in_parts:
                 upload.blobs, upload.etag = (blob,), blob.etag
                 upload.expires_at = now + upload.object_lifecycle.lifetime_s
@@ -217,16 +241,15 @@ class FileStore:
         self.clear()
         with self._lock:
             if self._folder is not None:
-                self._folder.cleanup()
+                self._folder.close()
                 self._folder = None
 
     # -- internal, called with the lock held (except `_reserve`, which acquires it)
 
     def _folder_path(self) -> Path:
         if self._folder is None:
-            # Private (mkdtemp), and removed when the process exits even without a call of `close`.
-            self._folder = TemporaryDirectory(prefix="mock-fal-uploads-", ignore_cleanup_errors=True)
-        return Path(self._folder.name)
+            self._folder = TemporaryFolder("uploads")
+        return self._folder.path
 
     def _reserve(self, writer: UploadWriter, size: int) -> None:
         with self._lock:
@@ -248,15 +271,34 @@ class FileStore:
         for upload in [upload for upload in self._uploads.values() if upload.expires_at <= now]:
             self._remove(upload)
 
-    def _drop_empty_upload(self) -> None:
-        if len(self._uploads) >= self._max_uploads:
-            empty = next((upload for upload in self._uploads.values() if not upload.parts), None)
-            if empty is None:
-                raise DiskFull(f"at most {self._max_uploads} files are stored")
-            del self._uploads[empty.path]
+    def _has_place(self, owner: str) -> bool:
+        # A share of the places is kept free for other keys.
+        own_places = self._max_uploads - self._max_uploads // RESERVED_SHARE
+        return len(self._uploads) < self._max_uploads and self._owned[owner] < own_places
+
+    def _drop_empty_upload(self, owner: str) -> None:
+        """Remove an upload without any bytes, of the same owner if there is one, unless there is a place."""
+        if self._has_place(owner):
+            return
+        empty = [upload for upload in self._uploads.values() if not upload.parts]
+        own = next((upload for upload in empty if upload.owner == owner), None)
+        if own is None and (not empty or len(self._uploads) < self._max_uploads):
+            raise DiskFull(f"at most {self._max_uploads} files are stored, nine tenths of them of one key")
+        self._forget(own or empty[0])
+
+    def _forget(self, upload: Upload) -> None:
+        del self._uploads[upload.path]
+        self._owned[upload.owner] -= 1
+        if not self._owned[upload.owner]:
+            del self._owned[upload.owner]
+        self._count(upload, -upload.counted_bytes)
+
+    def _count(self, upload: Upload, size: int) -> None:
+        upload.counted_bytes += size
+        self._memory.add(upload.owner, size, finished=False)
 
     def _remove(self, upload: Upload) -> None:
-        del self._uploads[upload.path]
+        self._forget(upload)
         for blob in upload.parts.values():
             self._delete(upload, blob)
 

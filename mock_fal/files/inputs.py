@@ -101,7 +101,7 @@ class InputFiles:
         return lambda: _content(file)
 
     def cached(self, key: bytes | Recipe) -> Source | None:
-        """The picture of a file that was decoded before, by its digest or recipe. Raises UnusableFile if it was none."""
+        """The picture of a file that was decoded before, by digest or recipe. Raises UnusableFile if it was none."""
         with self._lock:
             known = self._cache.get(key)
             if known is not None:
@@ -119,9 +119,9 @@ class InputFiles:
         except UnusableFile as error:
             source = UnusableFile(error.error_type, **error.ctx)
         with self._lock:
-            for key in (digest(data), *([recipe] if recipe else [])):
-                self._cache.pop(key, None)
-                self._cache[key] = source
+            self._cache[digest(data)] = source
+            if recipe is not None:
+                self._cache[recipe] = source
             while len(self._cache) > _MAX_CACHED:
                 self._cache.popitem(last=False)
         if isinstance(source, UnusableFile):

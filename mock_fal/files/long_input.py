@@ -119,13 +119,18 @@ def shortened(body: bytes) -> tuple[bytes, dict[str, DataUri]]:
         except ValueError:
             continue
         uris[text] = uri
-        parts += [bytes(view[copied : min(uri.start, copied + MAX_TEXT_BYTES + 1)]), json.dumps(text)[1:-1].encode()]
+        parts += [
+            bytes(view[copied : min(uri.start, copied + MAX_TEXT_BYTES + 1)]),
+            json.dumps(text)[1:-1].encode(),
+        ]
         copied = uri.end
         if sum(map(len, parts)) > MAX_TEXT_BYTES:
             break
     parts.append(bytes(view[copied : copied + MAX_TEXT_BYTES + 1]))
     if (size := sum(map(len, parts))) > MAX_TEXT_BYTES:
-        raise InputTooLong(f"more than {MAX_TEXT_BYTES} bytes beside its data URIs", f"{MAX_TEXT_BYTES} bytes")
+        raise InputTooLong(
+            f"more than {MAX_TEXT_BYTES} bytes beside its data URIs", f"{MAX_TEXT_BYTES} bytes"
+        )
     text_bytes = b"".join(parts) if size else b""
     if sum(text_bytes.count(mark) for mark in b"[{,") > MAX_VALUES:
         raise InputTooLong(f"more than {MAX_VALUES} values", f"{MAX_VALUES} values")
@@ -133,12 +138,15 @@ def shortened(body: bytes) -> tuple[bytes, dict[str, DataUri]]:
 
 
 def _data_uris(body: bytes) -> Iterator[DataUri]:
-    """The long data URIs. A quote without a backslash before it begins or ends a string, whatever else is in the body."""
+    """The long data URIs. A quote without a backslash before it begins or ends a string, wherever it is."""
     at = 0
     for _ in range(_MAX_CANDIDATES):
-        at = body.find(b'"data:', at) + 1
+        # After as many bytes without one, the input is too long in any case.
+        at = body.find(b'"data:', at, at + MAX_TEXT_BYTES + 8) + 1
         if not at:
             return
+        if body[at - 2 : at - 1] == b"\\":
+            continue  # a quote within a string
         end = _end_of_string(body, at)
         if end - at >= _LONG_URI_BYTES:
             yield DataUri(body, at, end)
@@ -153,7 +161,10 @@ def _end_of_string(body: bytes, start: int) -> int:
         if quote < 0:
             return -1
         before = body[max(start, quote - 64) : quote]
-        if (len(before) - len(before.rstrip(b"\\"))) % 2 == 0:
+        backslashes = len(before) - len(before.rstrip(b"\\"))
+        if backslashes == 64:
+            return -1  # no data URI ends so
+        if backslashes % 2 == 0:
             return quote
         at = quote + 1
     return -1
@@ -172,6 +183,8 @@ def _percent_decoded(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def percent_decoded(text: bytes) -> bytes:
     """Like `unquote_to_bytes`, which takes 100 times as long and 20 times the memory for a text of escapes only."""
+    if b"%" not in text:
+        return text
     return _ESCAPES.sub(lambda run: bytes.fromhex(run[0].replace(b"%", b"").decode()), text)
 
 

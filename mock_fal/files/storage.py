@@ -23,7 +23,9 @@ class Storage:
         self._tokens = SignedTokens(settings.seed)
         # The users that access rules may name: with --key the accounts of the keys, else anybody.
         self._users = {key.partition(":")[0] for key in settings.key}
-        self.file_store = FileStore(max_upload=settings.max_upload, max_disk=settings.max_disk)
+        self.file_store = FileStore(
+            max_upload=settings.max_upload, max_disk=settings.max_disk, memory=store.memory
+        )
 
     def token(self, owner: str, lifetime_s: float) -> tuple[str, float]:
         """A CDN token for `owner`, and the time at which it expires."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import ssl
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from mock_fal.files.temporary_folder import TemporaryFolder
 from mock_fal.hosts import EMULATED_HOSTS, FAL_DOMAINS
 
 # The clocks of containers and virtual machines may be hours off. Apple rejects leaf certificates of over 825 days.
@@ -65,10 +65,9 @@ class Authority:
         ca, ca_key = _authority(now)
         leaf, leaf_key = _leaf(now, ca, ca_key)
         self._chain = leaf_key + leaf + ca.public_bytes(Encoding.PEM)
-        # mkdtemp creates the folder with mode 0700.
-        self._folder = Path(tempfile.mkdtemp(prefix="mock-fal-"))
-        self.ca_file = self._folder / "ca.pem"
-        self.bundle_file = self._folder / "bundle.pem"
+        self._folder = TemporaryFolder("ca")
+        self.ca_file = self._folder.path / "ca.pem"
+        self.bundle_file = self._folder.path / "bundle.pem"
         own = ca.public_bytes(Encoding.PEM).decode()
         self.ca_file.write_text(own, encoding="ascii")
         self.bundle_file.write_text(_bundle([*system_roots(), *roots_in(extra_roots), own]), encoding="ascii")
@@ -86,7 +85,7 @@ class Authority:
 
     def _load_chain(self, context: ssl.SSLContext) -> None:
         """The ssl module reads keys from files only, so the leaf's key is on disk during this call."""
-        handle, name = tempfile.mkstemp(dir=self._folder, suffix=".pem")  # 0600
+        handle, name = tempfile.mkstemp(dir=self._folder.path, suffix=".pem")  # 0600
         try:
             with open(handle, "wb") as file:
                 file.write(self._chain)
@@ -96,7 +95,7 @@ class Authority:
 
     def close(self) -> None:
         """Remove the files. Contexts that were created before keep working."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
     def __enter__(self) -> Self:
         return self

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from hmac import compare_digest
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Final, Literal, Self
 from urllib.parse import unquote, urlsplit
 
-from mock_fal.hosts import EMULATED_HOSTS, belongs_to_fal, is_local_address
+from mock_fal.gateway.peer_owner import is_same_user
+from mock_fal.hosts import EMULATED_HOSTS, belongs_to_fal
+
+# The longest name in DNS (RFC 1035, 2.3.4). Names are kept for the summary.
+MAX_HOST_CHARS: Final = 253
 
 # The limit of Node and of uvicorn's h11 for a request head.
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -27,8 +33,6 @@ UPSTREAM_TIMEOUT_S: Final = 20.0
 # After an error response the proxy reads on: closing with unread bytes would discard the response.
 LINGER_S: Final = 2.0
 CHUNK_BYTES: Final = 64 * 1024
-
-LOCAL_DOMAINS: Final = (".localhost", ".local", ".internal")
 
 # Hop-by-hop headers (RFC 9110, 7.6.1). Host is set from the request target.
 _HOP_HEADERS: Final = {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"host"}
@@ -64,19 +68,24 @@ def decide(
     if belongs_to_fal(name):
         advice = f"It is a host of fal, so it is blocked; --allow-host {name} forwards requests to the live service."
         return Event("blocked", name, port, f"mock-fal does not emulate {name}", advice)
-    if offline and not is_local(name):
+    if offline and not is_loopback(name):
         advice = f"Start without --offline, or with --allow-host {name}, to forward requests to it."
         return Event("blocked", name, port, f"mock-fal is offline and blocks {name}", advice)
     return Event("forwarded", name, port)
 
 
-def is_local(name: str) -> bool:
-    """Whether a name or address is certainly not on the public internet."""
+def is_loopback(name: str) -> bool:
+    """Whether a name or address is this machine.
+
+    Names such as `db`, `printer.local` and `metadata.google.internal`, and private and link-local addresses, may be
+    other machines, which may forward to the internet or hand out credentials.
+    """
     try:
-        return is_local_address(name)
+        address = ip_address(name)
     except ValueError:
-        # Names without a dot are those of other containers. One that starts with a digit may be an address.
-        return name[:1].isalpha() and "." not in name or name.endswith(LOCAL_DOMAINS)
+        return name == "localhost" or name.endswith(".localhost")
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
 
 
 class ConnectProxy:
@@ -84,6 +93,8 @@ class ConnectProxy:
 
     `allow_host` names hosts to forward in any case. `on_event` is called for each decision, in the loop's thread.
     `upstream` returns the URL of the proxy to use for a host, or None (see `environment.upstream`).
+    `password` is required of programs of other users, with any user name: they can connect too, and would use the
+    user's own proxy with the user's login. Where the user of a client is unknown, it is required of all.
 
         async with ConnectProxy(("127.0.0.1", tls_port)) as proxy:
             environ["HTTPS_PROXY"] = f"http://127.0.0.1:{proxy.port}"
@@ -97,6 +108,7 @@ class ConnectProxy:
         allow_host: Collection[str] = frozenset(),
         on_event: Callable[[Event], None] = lambda event: None,
         upstream: Callable[[str], str | None] = lambda host: None,
+        password: str = "",
         host: str = "127.0.0.1",
         port: int = 0,
         head_timeout_s: float = HEAD_TIMEOUT_S,
@@ -106,6 +118,7 @@ class ConnectProxy:
         self._allow_host = frozenset(name.lower().rstrip(".") for name in allow_host)
         self._on_event = on_event
         self._upstream = upstream
+        self._password = password
         self._host = host
         self.port = port
         self._head_timeout_s = head_timeout_s
@@ -161,11 +174,28 @@ class ConnectProxy:
         finally:
             await client.abort()
 
+    def _is_allowed(self, head: bytes, client: Peer) -> bool:
+        """Whether a client sends the password, or none and is a program of this user, as far as that can be found out.
+
+        Browsers read the address of a proxy from the environment and no password.
+        """
+        password = _password(head)
+        if not self._password or compare_digest(password or b"", self._password.encode()):
+            return True
+        socket_info = client.writer.get_extra_info
+        return password is None and is_same_user(socket_info("peername")[:2], socket_info("sockname")[:2])
+
     async def _handle(self, client: Peer) -> None:
         head = await self._head(client.reader)
         if head is None:
             return
         request = _Request.parse(head)
+        if not self._is_allowed(head, client):
+            raise _ProxyError(
+                407,
+                "mock-fal's proxy needs its password",
+                "It is in HTTPS_PROXY for programs under mock-fal run, and in the output of mock-fal env.",
+            )
         event = decide(
             request.host,
             request.port,
@@ -271,7 +301,7 @@ def _address(target: str, url: str, *, default_port: int | None) -> tuple[str, i
         host, port = parts.hostname, parts.port or default_port
     except ValueError:
         host, port = None, None
-    if not host or not port or not host.isprintable():
+    if not host or not port or not host.isprintable() or len(host) > MAX_HOST_CHARS:
         raise _ProxyError(400, "no host and port in the request's target", target)
     return host, port
 
@@ -333,6 +363,19 @@ async def _pump(source: Peer, sink: Peer) -> None:
         sink.writer.write_eof()
 
 
+def _password(head: bytes) -> bytes | None:
+    """The password in Proxy-Authorization, empty if it can't be read; None without the header."""
+    for field in head.split(b"\r\n")[1:]:
+        name, _, value = field.partition(b":")
+        if name.strip().lower() == b"proxy-authorization":
+            scheme, _, credentials = value.strip().partition(b" ")
+            with suppress(ValueError):
+                if scheme.lower() == b"basic":
+                    return b64decode(credentials.strip(), validate=True).partition(b":")[2]
+            return b""
+    return None
+
+
 class _ProxyError(Exception):
     """The proxy sends an error response and closes the connection."""
 
@@ -345,8 +388,9 @@ class _ProxyError(Exception):
 async def _send_error(client: Peer, error: _ProxyError) -> None:
     # Many clients show the reason phrase of a proxy's response and hide its body, so the phrase has the reason.
     body = f"{error.reason}\n{error.advice}\n".encode()
+    challenge = 'Proxy-Authenticate: Basic realm="mock-fal"\r\n' if error.status == 407 else ""
     head = (
-        f"HTTP/1.1 {error.status} {error.reason}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"HTTP/1.1 {error.status} {error.reason}\r\n{challenge}Content-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     with suppress(OSError, TimeoutError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,11 @@ UNSET: Final = (
     "FAL_KEY_SECRET",
     "FAL_RUN_HOST",  # fal-client: another host than fal.run, for requests but not for uploads
     "FAL_QUEUE_RUN_HOST",
+    "MOCK_FAL_LIVE_KEY",  # a real key, for --record only: no program gets it
 )
+
+# Its `sitecustomize` is imported by each Python that starts with this folder in PYTHONPATH.
+PYTHON_PRELOAD: Final = Path(__file__).with_name("preload")
 
 # The variables that name a user's own roots; each is a file, or a folder of files.
 _ROOT_VARIABLES: Final = (
@@ -57,17 +62,30 @@ def environment(
     variables = {
         **_proxies(proxy_url, offline),
         **_roots(base, ca_file, bundle_file),
-        **_node(base, tls_address, ca_file, preload_file),
+        **_node(base, preload_file),
+        **_python(base),
+        **_guard(tls_address, ca_file),
         "MOCK_FAL_URL": url,  # tests: the control API
-        "MOCK_FAL_PROXY": proxy_url,  # the preload: receives its blocked connections, for the summary
-        "MOCK_FAL_OFFLINE": "1" if offline else "0",  # the preload
-        "MOCK_FAL_ALLOW_HOST": ",".join(sorted(allow_host)),  # the preload
+        "MOCK_FAL_PROXY": proxy_url,  # the preloads: receives their blocked connections, for the summary
+        "MOCK_FAL_OFFLINE": "1" if offline else "0",  # the preloads
+        "MOCK_FAL_ALLOW_HOST": ",".join(sorted(allow_host)),  # the preloads
         # Always set: a client that ignores proxies must not send a real key.
         "FAL_KEY": key,  # fal's clients, and nearly all others
         "FAL_API_KEY": key,  # the AI SDK, before FAL_KEY
         "FAL_AI_API_KEY": key,  # litellm
     }
     return variables, list(UNSET)
+
+
+def child_environment(
+    base: Mapping[str, str], variables: Mapping[str, str], unset: Collection[str]
+) -> dict[str, str]:
+    """The whole environment of a child process: `base` without the variables to unset, and with those to set.
+
+    >>> child_environment({"HOME": "/", "MOCK_FAL_LIVE_KEY": "real:key"}, {"FAL_KEY": "mock:fal"}, UNSET)
+    {'HOME': '/', 'FAL_KEY': 'mock:fal'}
+    """
+    return {name: value for name, value in base.items() if name not in unset} | dict(variables)
 
 
 def _proxies(proxy_url: str, offline: bool) -> dict[str, str]:
@@ -101,18 +119,29 @@ def _roots(base: Mapping[str, str], ca_file: str | Path, bundle_file: str | Path
     }
 
 
-def _node(
-    base: Mapping[str, str], tls_address: tuple[str, int], ca_file: str | Path, preload_file: str | Path
-) -> dict[str, str]:
-    """Node needs no proxy: the preload script reads these variables and connects to mock-fal's TLS port."""
+def _guard(tls_address: tuple[str, int], ca_file: str | Path) -> dict[str, str]:
+    """Node and Python need no proxy: their preloads read these variables and connect to mock-fal's TLS port."""
     host, port = tls_address
     return {
-        "NODE_OPTIONS": _node_options(base.get("NODE_OPTIONS", ""), preload_file),
         "MOCK_FAL_TLS": f"{host}:{port}",
         "MOCK_FAL_CA": str(ca_file),
         "MOCK_FAL_HOSTS": ",".join(sorted(EMULATED_HOSTS)),
         "MOCK_FAL_DOMAINS": ",".join(FAL_DOMAINS),
     }
+
+
+def _node(base: Mapping[str, str], preload_file: str | Path) -> dict[str, str]:
+    return {"NODE_OPTIONS": _node_options(base.get("NODE_OPTIONS", ""), preload_file)}
+
+
+def _python(base: Mapping[str, str]) -> dict[str, str]:
+    """PYTHONPATH with the folder of the preload first, and once. An empty entry in it means the current folder."""
+    folder = str(PYTHON_PRELOAD)
+    if os.pathsep in folder:  # it can't be part of PYTHONPATH
+        return {}
+    existing = base.get("PYTHONPATH", "")
+    others = [entry for entry in existing.split(os.pathsep) if entry != folder] if existing else []
+    return {"PYTHONPATH": os.pathsep.join([folder, *others])}
 
 
 def _node_options(existing: str, preload_file: str | Path) -> str:

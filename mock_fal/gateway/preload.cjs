@@ -2,24 +2,29 @@
 //
 // All TLS clients in Node call require('tls').connect (fetch and WebSocket, node:https, http2, and the npm packages
 // undici, axios, got, ws), and all TCP connections call net.Socket.prototype.connect. The first is wrapped to connect
-// to mock-fal's TLS port and to trust its certificate, the second to block connections that must not leave.
+// to mock-fal's TLS port and to trust its certificate, the second to block connections that must not leave. The
+// functions of node:dns give each of fal's names an address of its own, which leads to mock-fal like the name.
 // Workers and child processes inherit the script. With a separate environment they do not, but then they have no key
 // either. If its variables are missing or invalid, this file does nothing. It prints nothing and throws nothing.
 'use strict'
 
+const dns = require('node:dns')
 const { readFileSync } = require('node:fs')
 const { syncBuiltinESMExports } = require('node:module')
 const net = require('node:net')
+const { hostname } = require('node:os')
 const tls = require('node:tls')
 
 const LOADED = Symbol.for('mock-fal.preload')
+const BLOCKED = Symbol('mock-fal.blocked')
 const HTTPS = 443
-// This machine and private networks, as in connect.py: the live service is not there.
-const LOCAL_NETWORKS = [
-  ['127.0.0.0', 8, 'ipv4'], ['10.0.0.0', 8, 'ipv4'], ['172.16.0.0', 12, 'ipv4'], ['192.168.0.0', 16, 'ipv4'],
-  ['0.0.0.0', 32, 'ipv4'], ['::', 128, 'ipv6'], ['::1', 128, 'ipv6'], ['fc00::', 7, 'ipv6'],
-]
-const LOCAL_NAME = /^[a-z][^.]*$|\.(localhost|local|internal)$/
+const MAX_ADDRESSES = 4096
+// This machine, as in connect.py: everything else may be, or forward to, another one.
+const LOOPBACK = [['127.0.0.0', 8, 'ipv4'], ['0.0.0.0', 32, 'ipv4'], ['::', 128, 'ipv6'], ['::1', 128, 'ipv6']]
+const LOOPBACK_NAME = /^localhost$|\.localhost$/
+// The addresses of fal's names, as in mock_fal_preload.py: RFC 5737 and the IETF reserve them, no packet reaches anybody.
+// Where the family is open, IPv6 comes first: next/image (16.4) takes no address that ipaddr.js knows as reserved.
+const ADDRESS = { 4: (number) => `203.0.113.${number}`, 6: (number) => `4fa1::${number.toString(16)}` }
 
 const settings = read(process.env)
 if (settings && !globalThis[LOADED]) {
@@ -38,7 +43,7 @@ function read(env) {
     allow: new Set(list(env.MOCK_FAL_ALLOW_HOST)),
     offline: env.MOCK_FAL_OFFLINE === '1',
     ca: env.MOCK_FAL_CA,
-    proxy: /^http:\/\/(.+):(\d+)$/.exec(env.MOCK_FAL_PROXY || ''),
+    proxy: /^http:\/\/(?:(.*)@)?\[?([^\]]+?)\]?:(\d+)\/?$/.exec(env.MOCK_FAL_PROXY || ''),
   }
 }
 
@@ -54,7 +59,11 @@ function install({ host, port, hosts, domains, allow, offline, ca, proxy }) {
   const connectTls = tls.connect
   const connectTcp = net.Socket.prototype.connect
   const local = new net.BlockList()
-  for (const network of LOCAL_NETWORKS) local.addSubnet(...network)
+  for (const network of LOOPBACK) local.addSubnet(...network)
+  const numbers = new Map([...hosts].sort().map((name, index) => [name, index + 1]))
+  const names = new Map([...hosts].map((name) => [name, name]))
+  for (const [name, number] of numbers) for (const family of [4, 6]) names.set(ADDRESS[family](number), name)
+  const allowed = new Set() // addresses of allowed names, for clients that resolve first and connect later
   let certificate
 
   tls.connect = function connect(...args) {
@@ -62,6 +71,11 @@ function install({ host, port, hosts, domains, allow, offline, ca, proxy }) {
     // With a `socket` the connection exists already, for example through a proxy, which redirects fal's hosts itself.
     if (!options || options.socket || !isEmulated(options)) return connectTls.apply(this, args)
     const { secureContext, ...rest } = options // its roots would take precedence over `ca`
+    if (onlyHttp2(options.ALPNProtocols)) {
+      const reason = `mock-fal speaks HTTP/1.1 and WebSocket on ${names.get(normalize(options.host))}, not HTTP/2. ` +
+        'Use fetch, node:https, or a client that also offers http/1.1.'
+      return connectTls.call(this, { ...rest, [BLOCKED]: reason }, callback)
+    }
     const servername = options.servername || normalize(options.host)
     return connectTls.call(this, { ...redirected(rest), servername, ca: trusted(options.ca) }, callback)
   }
@@ -69,16 +83,21 @@ function install({ host, port, hosts, domains, allow, offline, ca, proxy }) {
   net.Socket.prototype.connect = function connect(...args) {
     const { options, callback } = parse(args)
     if (!options || options.path) return connectTcp.apply(this, args)
+    if (options[BLOCKED]) return connectTcp.call(this, blocked(options, options[BLOCKED], (name, port, done) => process.nextTick(done)))
     if (isEmulated(options)) return connectTcp.call(this, redirected(options), callback)
     const reason = blockReason(options)
     return reason ? connectTcp.call(this, blocked(options, reason, report)) : connectTcp.apply(this, args)
   }
 
+  for (const owner of [dns, dns.promises]) wrap(owner, 'lookup', owner === dns.promises)
+  for (const owner of [dns, dns.Resolver.prototype]) wrapResolver(owner, false)
+  for (const owner of [dns.promises, dns.promises.Resolver.prototype]) wrapResolver(owner, true)
+
   // `import { connect } from 'node:tls'` then returns the wrapper too.
   syncBuiltinESMExports()
 
   function isEmulated(options) {
-    return !options.path && Number(options.port) === HTTPS && hosts.has(normalize(options.host))
+    return !options.path && Number(options.port) === HTTPS && names.has(normalize(options.host))
   }
 
   function redirected(options) {
@@ -101,17 +120,19 @@ function install({ host, port, hosts, domains, allow, offline, ca, proxy }) {
     const socket = new net.Socket()
     const end = () => { socket.destroy(); if (done) done(); done = null }
     socket.setTimeout(1000, end).on('error', end).on('close', end).on('data', end)
-    connectTcp.call(socket, { host: proxy[1], port: Number(proxy[2]) }, () => {
-      socket.write(`CONNECT ${net.isIPv6(name) ? `[${name}]` : name}:${port} HTTP/1.1\r\n\r\n`)
+    connectTcp.call(socket, { host: proxy[2], port: Number(proxy[3]) }, () => {
+      const login = proxy[1] && Buffer.from(decodeURIComponent(proxy[1])).toString('base64')
+      const authorization = login ? `Proxy-Authorization: Basic ${login}\r\n` : ''
+      socket.write(`CONNECT ${net.isIPv6(name) ? `[${name}]` : name}:${port} HTTP/1.1\r\n${authorization}\r\n`)
     })
   }
 
   function blockReason(options) {
     const name = normalize(options.host || 'localhost')
-    if (hosts.has(name)) {
-      return `mock-fal serves ${name} over https on port 443 only. Use an https:// or wss:// address without a port.`
+    if (names.has(name)) {
+      return `mock-fal serves ${names.get(name)} over https on port 443 only. Use an https:// or wss:// address without a port.`
     }
-    if (allow.has(name)) return null
+    if (allow.has(name) || allowed.has(name)) return null
     if (domains.some((domain) => name === domain || name.endsWith('.' + domain))) {
       return `mock-fal does not emulate ${name}. It is a host of fal, so it is blocked; ` +
         `--allow-host ${name} forwards requests to the live service.`
@@ -124,7 +145,63 @@ function install({ host, port, hosts, domains, allow, offline, ca, proxy }) {
 
   function isLocal(name) {
     const kind = net.isIP(name)
-    return kind ? local.check(name.replace(/%.*/, ''), `ipv${kind}`) : LOCAL_NAME.test(name)
+    return kind ? local.check(name.replace(/%.*/, ''), `ipv${kind}`) : LOOPBACK_NAME.test(name)
+  }
+
+  // A function of node:dns: an answer of its own for fal's names, an error for blocked ones, else the original.
+  function wrap(owner, method, promised) {
+    const original = owner[method]
+    const wrapper = function (...args) {
+      const name = normalize(args[0])
+      const callback = promised ? null : args[args.length - 1]
+      if (!promised && typeof callback !== 'function') return original.apply(this, args)
+      const { error, found } = answer(method, name, args[1])
+      if (promised) {
+        if (error) return new Promise((resolve, reject) => report(name, HTTPS, () => reject(error)))
+        if (found) return Promise.resolve(found)
+        return original.apply(this, args).then((result) => { remember(name, [result]); return result })
+      }
+      if (error) return void report(name, HTTPS, () => callback(error))
+      if (found) return void process.nextTick(callback, null, ...(found.address ? [found.address, found.family] : [found]))
+      args[args.length - 1] = (failure, ...results) => { remember(name, results); callback(failure, ...results) }
+      return original.apply(this, args)
+    }
+    for (const symbol of Object.getOwnPropertySymbols(original)) wrapper[symbol] = original[symbol] // of util.promisify
+    Object.defineProperty(wrapper, 'name', { value: method })
+    owner[method] = wrapper
+  }
+
+  function wrapResolver(owner, promised) {
+    for (const method of Object.getOwnPropertyNames(owner)) {
+      if (/^resolve/.test(method) && typeof owner[method] === 'function') wrap(owner, method, promised)
+    }
+  }
+
+  function answer(method, name, option) {
+    if (hosts.has(name)) {
+      const address = (family) => ADDRESS[family](numbers.get(name))
+      if (method === 'lookup') {
+        const family = /4$/.test(option && typeof option === 'object' ? option.family : option) ? 4 : 6
+        const record = { address: address(family), family }
+        return { found: option && option.all ? [record] : record }
+      }
+      const type = method === 'resolve' ? (typeof option === 'string' ? option : 'A') : method
+      const family = { A: 4, resolve4: 4, AAAA: 6, resolve6: 6 }[type]
+      if (family) return { found: [option && option.ttl ? { address: address(family), ttl: 0 } : address(family)] }
+      return { error: Object.assign(new Error(`mock-fal has no ${type} records of ${name}`), { code: 'ENODATA', hostname: name }) }
+    }
+    if (net.isIP(name) || name === normalize(hostname())) return {} // no other machine is asked: connect decides
+    const reason = name && blockReason({ host: name })
+    return reason ? { error: blockedError(reason, name) } : {}
+  }
+
+  function remember(name, results) {
+    if (!offline || !allow.has(name)) return
+    for (const result of results.flat()) {
+      const address = result && typeof result === 'object' ? result.address : result
+      if (net.isIP(address)) allowed.add(normalize(address))
+    }
+    for (const address of allowed) if (allowed.size > MAX_ADDRESSES) allowed.delete(address)
   }
 }
 
@@ -142,7 +219,17 @@ function parse(args) {
 
 // The connection fails asynchronously with an 'error' event, like one to an unknown host name.
 function blocked(options, reason, report) {
-  const error = Object.assign(new Error(reason), { code: 'ERR_MOCK_FAL_BLOCKED', hostname: options.host })
+  const error = blockedError(reason, options.host)
   const lookup = (hostname, lookupOptions, callback) => report(options.host || 'localhost', options.port, () => callback(error))
   return { host: 'blocked.invalid', port: options.port, lookup }
+}
+
+function blockedError(reason, host) {
+  return Object.assign(new Error(reason), { code: 'ERR_MOCK_FAL_BLOCKED', hostname: host })
+}
+
+// ALPNProtocols is a list of names, or a buffer in which each name follows its length.
+function onlyHttp2(protocols) {
+  if (ArrayBuffer.isView(protocols)) return Buffer.from(protocols.buffer, protocols.byteOffset, protocols.byteLength).equals(Buffer.from('\x02h2'))
+  return Array.isArray(protocols) && protocols.length > 0 && protocols.every((protocol) => String(protocol) === 'h2')
 }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
-import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,17 +15,17 @@ from weakref import WeakValueDictionary
 from mock_fal.clock import real_time
 from mock_fal.emulator import Emulator
 from mock_fal.errors import MockFalError
+from mock_fal.gateway.lookup import Lookups
 from mock_fal.gateway.post import Target, post
 from mock_fal.hosts import is_local_address
 from mock_fal.requests.outcome import Outcome, Picture
+from mock_fal.terminal import logger
 from mock_fal.webhooks.outbox import Attempt, Delivery, DeliveryState
 from mock_fal.webhooks.payload import webhook_body
 from mock_fal.webhooks.retry_policy import attempt_timeout_s
 from mock_fal.webhooks.signature import webhook_headers
 
-logger = logging.getLogger("mock_fal")
-
-# The number of simultaneous deliveries to one receiver (scheme, host and port), and in total. A delivery to another
+# The number of simultaneous deliveries to one receiver (IP address and port), and in total. A delivery to another
 # receiver is delayed only if 32 receivers hang, and the total is below every system's limit of open sockets.
 PER_RECEIVER: Final = 16
 IN_TOTAL: Final = 512
@@ -65,6 +63,7 @@ class WebhookSender:
         self._per_receiver: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._total = asyncio.Semaphore(IN_TOTAL)
         self._imported = False
+        self._lookups = Lookups()  # not shared with downloads, whose hosts are not the receivers'
         self._tls: ssl.SSLContext | None = None
 
     def notify(self) -> None:
@@ -115,22 +114,27 @@ class WebhookSender:
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Make one attempt, within the limits of simultaneous deliveries, and record its result."""
-        receiver = self._per_receiver.setdefault(_origin(delivery.url), asyncio.Semaphore(PER_RECEIVER))
         try:
-            async with receiver, self._total:
-                attempt = await self._attempt(delivery)
+            attempt = await self._attempt(delivery)
         except asyncio.CancelledError:
             self._outbox.requeue(delivery)
             raise
         self._outbox.record(delivery, attempt)
-        _log(delivery)
+        _log(delivery, self._emulator.keys.secrets.text(delivery.url))
 
     async def _attempt(self, delivery: Delivery) -> Attempt:
+        """The result of one attempt. Raises CancelledError before it begins; a cancellation afterwards is a result."""
         at, started_at = self._emulator.clock.now(), _loop_time()
         status, error, final = None, "", False
+        started = False
         try:
-            status = await self._send(delivery)
+            target, addresses = await self._resolve(delivery)
+            async with self._receiver(target, addresses), self._total:
+                started, at, started_at = True, self._emulator.clock.now(), _loop_time()
+                status = await self._send(delivery, target, addresses)
         except asyncio.CancelledError:
+            if not started:
+                raise
             error = "mock-fal was stopped"  # it may have arrived, so the attempt counts
         except TimeoutError:
             error = f"no response within {attempt_timeout_s(delivery.policy, len(delivery.attempts) + 1):g} s"
@@ -143,20 +147,28 @@ class WebhookSender:
             error, final = repr(bug), True
         return Attempt(at, round(_loop_time() - started_at, 6), status, error, final)
 
-    async def _send(self, delivery: Delivery) -> int:
-        """The status of the receiver's response. Raises BlockedTarget, TimeoutError or OSError."""
+    async def _resolve(self, delivery: Delivery) -> tuple[Target, list[str]]:
+        """The target of a delivery and its IP addresses. Raises BlockedTarget or OSError."""
         try:
             target = Target.parse(delivery.url)
-            addresses = await self._addresses(target, delivery.webhook.page)
+            return target, await self._addresses(target, delivery.webhook.page)
         except ValueError as error:
             raise BlockedTarget(f"unusable URL: {error}") from None
+
+    def _receiver(self, target: Target, addresses: list[str]) -> asyncio.Semaphore:
+        """The limit of simultaneous deliveries to one address and port, whatever names it has."""
+        address = f"{min(addresses)} {target.port}"
+        return self._per_receiver.setdefault(address, asyncio.Semaphore(PER_RECEIVER))
+
+    async def _send(self, delivery: Delivery, target: Target, addresses: list[str]) -> int:
+        """The status of the receiver's response. Raises TimeoutError or OSError."""
         if not self._imported:
             # In a thread: this import takes longer than a hundred responses.
-            await asyncio.to_thread(import_module, "cryptography.hazmat.primitives.asymmetric.ed25519")
+            await self._lookups.in_thread(import_module, "cryptography.hazmat.primitives.asymmetric.ed25519")
             self._imported = True
         if target.secure and self._tls is None:
             # fal: certificates are checked. The roots are the system's, or those of SSL_CERT_FILE.
-            self._tls = await asyncio.to_thread(ssl.create_default_context)
+            self._tls = await self._lookups.in_thread(ssl.create_default_context)
         request = delivery.request
         if not delivery.body:
             outcome = request.result
@@ -186,11 +198,13 @@ class WebhookSender:
         `page` is the origin of the page of another machine that requested the webhook; empty for all other requests.
         """
         # The request is sent to these addresses: a second lookup of the name could return others.
-        addresses = await _resolve(target)
+        addresses = await self._lookups.addresses(target.host, target.port)
         if page and not all(_is_public(address) for address in addresses):
-            # deviation: a page of another machine gets no webhook to this machine or its networks, unless it sends a
-            # key of `--key`. A browser lets any page send requests to this server, which would send them on.
-            raise BlockedTarget(f"requested by a web page of {ascii(page[:_MAX_SHOWN])}, and not with a key of --key")
+            # deviation: a web page of another machine gets no webhook to this machine or a private network, unless it
+            # sends a key of `--key`: a browser lets any page send requests to this server.
+            raise BlockedTarget(
+                f"requested by a web page of {ascii(page[:_MAX_SHOWN])}, and not with a key of --key"
+            )
         # fal: private addresses are rejected.
         # deviation: webhooks to private addresses are delivered; public addresses need --allow-egress.
         public = [address for address in addresses if not is_local_address(address)]
@@ -217,24 +231,10 @@ def _is_public(address: str) -> bool:
     return ip_address(address).is_global and not is_local_address(address)
 
 
-async def _resolve(target: Target) -> list[str]:
-    try:
-        return [str(ip_address(target.host))]
-    except ValueError:
-        loop = asyncio.get_running_loop()
-        results = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-        return list(dict.fromkeys(str(result[4][0]) for result in results))
-
-
-def _origin(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}"
-
-
-def _log(delivery: Delivery) -> None:
+def _log(delivery: Delivery, url: str) -> None:
     last = delivery.attempts[-1]
     result = last.error or f"status {last.status}"
-    details = (len(delivery.attempts), delivery.request_id, delivery.url, result)
+    details = (len(delivery.attempts), delivery.request_id, url, result)
     if delivery.state is DeliveryState.FAILED:
         logger.warning("mock-fal: webhook failed after attempt %d: %s to %s: %s", *details)
     else:

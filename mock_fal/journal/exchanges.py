@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from sys import getsizeof
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
+from mock_fal.accounts.secrets import HIDDEN, HIDDEN_BYTES, Secrets, shown_query
 from mock_fal.endpoint import EndpointId
 from mock_fal.hosts import (
     EMULATED_HOSTS,
@@ -22,7 +24,7 @@ from mock_fal.hosts import (
     RUN_HOSTS,
     WS_HOSTS,
 )
-from mock_fal.journal.memory import EXCHANGE_BYTES, Memory, Ranking
+from mock_fal.journal.memory import EXCHANGE_BYTES, SENDER_BYTES, Memory, Ranking
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -68,6 +70,8 @@ class Exchange:
     # The bytes that the journal has counted for it.
     counted_bytes: int = 0
     counted_body_bytes: int = 0
+    # The version of the known keys for which `hide_keys` has searched it.
+    searched_version: int = -1
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.url} → {self.status}>"
@@ -185,7 +189,7 @@ class ExchangeKind(NamedTuple):
 
 
 class Journal:
-    """The latest exchanges, oldest first. When there are too many, the key with the most of them loses its oldest one."""
+    """The latest exchanges, oldest first. When there are too many, the key with the most loses its oldest one."""
 
     def __init__(self, max_exchanges: int, memory: Memory | None = None) -> None:
         self._max_exchanges = max_exchanges
@@ -205,9 +209,14 @@ class Journal:
         """The size of the stored bodies."""
         return self._body_bytes
 
+    @property
+    def removed(self) -> Counter[ExchangeKind]:
+        """The number of removed exchanges of each kind."""
+        return self._removed.copy()
+
     def totals(self) -> Counter[ExchangeKind]:
         """The number of exchanges of each kind since the start, removed ones included."""
-        return self._removed + Counter(map(_kind, self))
+        return self._removed + Counter(map(kind_of, self))
 
     def append(self, exchange: Exchange) -> None:
         """Add an exchange, and remove the oldest ones to stay within the limits."""
@@ -218,11 +227,27 @@ class Journal:
         exchanges = self._of_owner.get(owner)
         if exchanges is None:
             exchanges = self._of_owner[owner] = deque()
-        exchanges.append(exchange)
-        self._ranking.move(owner, len(exchanges))
-        if len(self._stored) > self._max_exchanges:
+            self._memory.add(owner, SENDER_BYTES, finished=True)
+        else:
+            _share(exchange, exchanges[-1])
+        if len(self._stored) <= self._max_exchanges:
+            exchanges.append(exchange)
+            self._ranking.set(owner, len(exchanges))
+        elif self._ranking.highest == owner:
+            # The usual case, with as little work as possible: it takes the place of the oldest one, and its bytes.
+            self._replace(exchanges.popleft(), exchange)
+            exchanges.append(exchange)
+        else:
+            exchanges.append(exchange)
+            self._ranking.set(owner, len(exchanges))
             self.forget_oldest(self._ranking.highest or owner)
         self._count(exchange)
+
+    def _replace(self, oldest: Exchange, exchange: Exchange) -> None:
+        del self._stored[oldest.number]
+        self._removed[kind_of(oldest)] += 1
+        exchange.counted_bytes, exchange.counted_body_bytes = oldest.counted_bytes, oldest.counted_body_bytes
+        oldest.counted_bytes = oldest.counted_body_bytes = 0
 
     def update_size(self, exchange: Exchange) -> None:
         """Update the size of an exchange that has grown: that of a stream, or one that got its directive."""
@@ -230,10 +255,16 @@ class Journal:
             self._count(exchange)
 
     def _count(self, exchange: Exchange) -> None:
-        bodies, size = len(exchange.request_body) + len(exchange.response_body), _size(exchange)
+        bodies = len(exchange.request_body) + len(exchange.response_body)
+        size = EXCHANGE_BYTES + bodies + len(exchange.request_head) + len(exchange.response_head)
+        # The path is unquoted and may have characters of four bytes; the others have one byte for each.
+        size += getsizeof(exchange.path) + len(exchange.query) + len(exchange.host) + len(exchange.tenant)
+        if exchange.directive:
+            size += getsizeof(exchange.directive)
         self._body_bytes += bodies - exchange.counted_body_bytes
-        added, exchange.counted_bytes, exchange.counted_body_bytes = size - exchange.counted_bytes, size, bodies
-        self._memory.add(exchange.tenant, added, finished=True)
+        if size != exchange.counted_bytes:
+            self._memory.add(exchange.tenant, size - exchange.counted_bytes, finished=True)
+        exchange.counted_bytes, exchange.counted_body_bytes = size, bodies
         self._memory.trim(exchange.tenant, exchange.at)
 
     def settle(self, now: float) -> None:
@@ -250,12 +281,13 @@ class Journal:
         oldest = exchanges.popleft()
         if not exchanges:
             del self._of_owner[owner]
-        self._ranking.move(owner, len(exchanges))
+            self._memory.add(owner, -SENDER_BYTES, finished=True)
+        self._ranking.set(owner, len(exchanges))
         self._forget(oldest)
 
     def _forget(self, exchange: Exchange) -> None:
         del self._stored[exchange.number]
-        self._removed[_kind(exchange)] += 1
+        self._removed[kind_of(exchange)] += 1
         self._body_bytes -= exchange.counted_body_bytes
         self._memory.add(exchange.tenant, -exchange.counted_bytes, finished=True)
         exchange.counted_bytes = exchange.counted_body_bytes = 0
@@ -263,9 +295,11 @@ class Journal:
     def clear(self, tenant: str | None = None) -> None:
         """Remove all exchanges, or those of one tenant."""
         for owner in [*self._of_owner] if tenant is None else [tenant]:
-            for exchange in self._of_owner.pop(owner, ()):
-                self._forget(exchange)
-            self._ranking.move(owner, 0)
+            if (exchanges := self._of_owner.pop(owner, None)) is not None:
+                self._memory.add(owner, -SENDER_BYTES, finished=True)
+                for exchange in exchanges:
+                    self._forget(exchange)
+            self._ranking.set(owner, 0)
         if not self._stored:
             self._stored = {}  # a dict keeps the space of removed items
 
@@ -281,25 +315,59 @@ class Journal:
         return list(islice(reversed(self._stored.values()), number))
 
 
-def _size(exchange: Exchange) -> int:
-    """The bytes of an exchange in memory. Texts of one byte for each character are counted without their headers."""
-    return (
-        EXCHANGE_BYTES
-        + len(exchange.request_head)
-        + len(exchange.request_body)
-        + len(exchange.response_head)
-        + len(exchange.response_body)
-        + sys.getsizeof(exchange.path)  # unquoted: it may have characters of four bytes
-        + len(exchange.query)
-        + len(exchange.host)
-        + len(exchange.tenant)
-        + sys.getsizeof(exchange.directive)
-    )
+def _share(exchange: Exchange, previous: Exchange) -> None:
+    """Keep equal heads and bodies of two polls once. They are counted twice, because either may be removed first."""
+    if exchange.request_head == previous.request_head:
+        exchange.request_head = previous.request_head
+    if exchange.response_head == previous.response_head:
+        exchange.response_head = previous.response_head
+        if exchange.response_body == previous.response_body:
+            exchange.response_body = previous.response_body
 
 
-def _kind(exchange: Exchange) -> ExchangeKind:
+def kind_of(exchange: Exchange) -> ExchangeKind:
+    """The kind under which an exchange is counted."""
     host = exchange.host if exchange.host in EMULATED_HOSTS else "other"
     return ExchangeKind(host, exchange.operation, exchange.status)
+
+
+def hide_secret(exchange: Exchange, secret: str) -> None:
+    """Remove the secret of a request from its exchange, before it is stored."""
+    escaped = secret if secret.isalnum() else quote(secret, safe="")
+    for text in (secret, escaped) if escaped != secret else (secret,):
+        data = text.encode("utf-8", "replace")
+        if text in exchange.path:
+            exchange.path = exchange.path.replace(text, HIDDEN)
+        if text in exchange.query:
+            exchange.query = exchange.query.replace(text, HIDDEN)
+        for name in _BYTES:
+            value: bytes = getattr(exchange, name)
+            if data in value:
+                setattr(exchange, name, value.replace(data, HIDDEN_BYTES))
+
+
+def hide_keys(exchange: Exchange, secrets: Secrets) -> Exchange:
+    """Remove the secrets of known keys from an exchange. Whoever reads the journal calls this first.
+
+    It is done then, since a key may become known later, and searching bodies takes time. It is repeated when more keys
+    are known.
+    """
+    if exchange.searched_version != secrets.version:
+        exchange.path = secrets.text(exchange.path)
+        exchange.query = shown_query(secrets.text(exchange.query))
+        exchange.directive = secrets.text(exchange.directive)
+        for name in _BYTES:
+            value = getattr(exchange, name)
+            hidden = secrets.body(value) if name in _BODIES else secrets.plain(value)
+            if hidden is not value:
+                setattr(exchange, name, hidden)
+        if exchange.sent_at is not None:  # else the response may grow
+            exchange.searched_version = secrets.version
+    return exchange
+
+
+_BODIES: Final = ("request_body", "response_body")
+_BYTES: Final = (*_BODIES, "request_head", "response_head")
 
 
 def pack_headers(headers: RawHeaders) -> bytes:

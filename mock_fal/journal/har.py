@@ -3,46 +3,65 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 
 import mock_fal
+from mock_fal.accounts.secrets import header_text
+from mock_fal.clock import date
 from mock_fal.journal.exchanges import Exchange, RawHeaders
 
 # Characters that are not escaped in a path (RFC 3986).
 _PATH: Final = "/:@!$&'()*+,;=-._~"
 
 
-def har(exchanges: Iterable[Exchange], *, secrets: bool = False) -> dict[str, Any]:
-    """The archive as a JSON document. Without `secrets`, the secret part of keys is redacted."""
-    return {
-        "log": {
-            "version": "1.2",
-            "creator": {"name": "mock-fal", "version": mock_fal.__version__},
-            "entries": [_entry(exchange, secrets) for exchange in exchanges],
-        }
+# A longer body is written in base64, in pieces: encoding 60 MB of text at once takes half a second.
+LONG_BODY: Final = 1 << 20
+_PIECE_BYTES: Final = 192 << 10  # a multiple of 3
+
+
+@dataclass(frozen=True, slots=True)
+class LongBody:
+    """A body longer than LONG_BODY, in place of its text."""
+
+    body: bytes
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body in base64."""
+        for start in range(0, len(self.body), _PIECE_BYTES):
+            yield b64encode(self.body[start : start + _PIECE_BYTES])
+
+
+# An archive without entries.
+EMPTY: Final = {
+    "log": {
+        "version": "1.2",
+        "creator": {"name": "mock-fal", "version": mock_fal.__version__},
+        "entries": [],
     }
+}
 
 
-def body_text(body: bytes) -> tuple[str, str | None]:
+def body_text(body: bytes) -> tuple[str | LongBody, str | None]:
     """A body as a string, and its encoding: None for text, else base64."""
+    if len(body) > LONG_BODY:
+        return LongBody(body), "base64"
     try:
         return body.decode(), None
     except UnicodeDecodeError:
         return b64encode(body).decode(), "base64"
 
 
-def _entry(exchange: Exchange, secrets: bool) -> dict[str, Any]:
+def entry(exchange: Exchange) -> dict[str, Any]:
+    """One entry of an archive: JSON with `LongBody` objects."""
     duration_ms = round(1000 * (exchange.duration_s or 0.0), 3)
     # The format reserves names that begin with an underscore for custom fields.
     return {
-        "startedDateTime": datetime.fromtimestamp(exchange.received_at, UTC).isoformat(
-            timespec="milliseconds"
-        ),
+        "startedDateTime": date(exchange.received_at).isoformat(timespec="milliseconds"),
         "time": duration_ms,
-        "request": _request(exchange, secrets),
+        "request": _request(exchange),
         "response": _response(exchange),
         "cache": {},
         "timings": {"send": 0, "wait": duration_ms, "receive": 0},
@@ -55,8 +74,8 @@ def _entry(exchange: Exchange, secrets: bool) -> dict[str, Any]:
     }
 
 
-def _request(exchange: Exchange, secrets: bool) -> dict[str, Any]:
-    headers = exchange.request_headers if secrets else list(map(_redacted, exchange.request_headers))
+def _request(exchange: Exchange) -> dict[str, Any]:
+    headers = exchange.request_headers
     query = f"?{exchange.query}" if exchange.query else ""
     scheme = exchange.url.partition(":")[0]
     path = quote(exchange.path, _PATH, errors="replace")
@@ -104,17 +123,8 @@ def response_size(exchange: Exchange) -> int:
     return len(exchange.response_body) or (int(content_length) if content_length.isdecimal() else 0)
 
 
-def _redacted(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    name, value = header
-    if name.lower() not in (b"authorization", b"proxy-authorization"):
-        return header
-    scheme, _, credentials = value.partition(b" ")
-    account, colon, _ = credentials.partition(b":")
-    return name, scheme + b" " + (account + colon if colon else b"") + b"***"
-
-
 def _headers(headers: RawHeaders) -> list[dict[str, str]]:
-    return [_pair(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+    return [_pair(name.decode("latin-1"), header_text(value)) for name, value in headers]
 
 
 def _pair(name: str, value: str) -> dict[str, str]:
@@ -122,4 +132,4 @@ def _pair(name: str, value: str) -> dict[str, str]:
 
 
 def _value(headers: RawHeaders, name: bytes) -> str:
-    return next((value.decode("latin-1") for header, value in headers if header.lower() == name), "")
+    return next((header_text(value) for header, value in headers if header.lower() == name), "")

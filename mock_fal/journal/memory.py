@@ -12,20 +12,23 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from mock_fal.errors import MemoryFull
+
 # The default of --max-memory: some 100,000 exchanges of a common size, and enough for pictures in inputs.
 DEFAULT_BYTES: Final = 512 << 20
 
 # A share of the budget and of the places is kept free for other keys: one key has at most nine tenths in flight.
 RESERVED_SHARE: Final = 10
 
-# The share of the budget for bodies that are being received: they are not anybody's yet, and can't be forgotten.
-RECEIVING_SHARE: Final = 4
+# Bodies that are being received take at most half of the budget: they are not anybody's yet, and can't be forgotten.
+RECEIVING_SHARE: Final = 2
 
 # The bytes of one object without the texts that a client chose, with its places in dicts, lists and heaps. Measured
 # with tracemalloc on CPython 3.11 (tests/security/test_memory.py compares the sum with the truth).
-EXCHANGE_BYTES: Final = 1000
-REQUEST_BYTES: Final = 2700
-FILE_BYTES: Final = 900
+EXCHANGE_BYTES: Final = 700
+SENDER_BYTES: Final = 1100  # of a key in the journal
+REQUEST_BYTES: Final = 1300
+FILE_BYTES: Final = 600
 DELIVERY_BYTES: Final = 900
 TENANT_BYTES: Final = 3000
 DIRECTIVE_BYTES: Final = 1200
@@ -38,6 +41,10 @@ PARSED_RATIO: Final = 25
 # A text of this size may be used in several places, and is counted once.
 _LARGE_TEXT: Final = 1024
 _PART_BYTES: Final = 64
+
+
+# From this size on, memory that was freed is given back to the system: that takes some milliseconds.
+_GIVEN_BACK_BYTES: Final = 32 << 20
 
 
 class Holder(Protocol):
@@ -54,18 +61,23 @@ class Holder(Protocol):
 
 
 class Ranking:
-    """Owners by level, a whole number. All operations take constant time, if a level changes by few."""
+    """Owners by number, within an eighth, so that they seldom move. All operations take constant time."""
 
     def __init__(self) -> None:
         self._level: dict[str, int] = {}
         self._owners: dict[int, dict[str, None]] = {}
         self._highest = 0
 
-    def move(self, owner: str, level: int) -> None:
-        """Set the level of an owner; level 0 removes it."""
-        old = self._level.get(owner, 0)
-        if level == old:
-            return
+    def set(self, owner: str, number: int) -> None:
+        """Set the number of an owner; 0 removes it."""
+        # The four leading binary digits of the number, and how many follow. Up to 15 it is the number itself.
+        more = number.bit_length() - 4
+        level = number if more <= 0 else (more << 3) + (number >> more)
+        if level != self._level.get(owner, 0):
+            self._move(owner, level)
+
+    def _move(self, owner: str, level: int) -> None:
+        old = self._level.pop(owner, 0)
         if old:
             owners = self._owners[old]
             del owners[owner]
@@ -75,8 +87,6 @@ class Ranking:
             self._level[owner] = level
             self._owners.setdefault(level, {})[owner] = None
             self._highest = max(self._highest, level)
-        else:
-            del self._level[owner]
         while self._highest and self._highest not in self._owners:
             self._highest -= 1
 
@@ -87,7 +97,7 @@ class Ranking:
 
 
 class Memory:
-    """Counts the bytes of all owners, which are keys, up to `limit`. `held` bytes in flight are never forgotten.
+    """Counts the bytes of all owners, which are keys, up to `limit`. Bytes in flight are never forgotten.
 
     When they exceed the limit, the owner with the most bytes of finished items loses its oldest one, so that no owner
     displaces the items of one that holds less than its share.
@@ -99,7 +109,6 @@ class Memory:
         self._receiving = 0
         self._held: dict[str, int] = {}
         self._finished: dict[str, int] = {}
-        # By the number of binary digits of the finished bytes: a level changes seldom, and is right within a factor of 2.
         self._ranking = Ranking()
         self._holders: list[Holder] = []
         # Frees something that belongs to no item; False if there is nothing.
@@ -140,11 +149,12 @@ class Memory:
             self._finished[owner] = total
         else:
             self._finished.pop(owner, None)
-        self._ranking.move(owner, total.bit_length())
+        self._ranking.set(owner, total)
 
     def make_room(self, owner: str, size: int, now: float) -> bool:
         """Forget finished items until `size` more bytes fit; False if they don't fit."""
-        if self.in_flight(owner) + size > self.limit - self.limit // RESERVED_SHARE:
+        in_flight = self._held.get(owner, 0) - self._finished.get(owner, 0)
+        if in_flight + size > self.limit - self.limit // RESERVED_SHARE:
             return False
         if self._used + size <= self.limit:
             return True
@@ -155,15 +165,13 @@ class Memory:
         if self._used > self.limit:
             self._forget(owner, 0, now)
 
-    def receive(self, size: int, now: float) -> bool:
-        """Count `size` bytes of a body that is being received; False, and not counted, if there is no room."""
-        if self._receiving + size > self.limit // RECEIVING_SHARE:
-            return False
-        if self._used + size > self.limit and not self._forget(None, size, now):
-            return False
+    def receive(self, size: int) -> None:
+        """Count `size` bytes of a body that is being received. Raises MemoryFull, and counts nothing."""
+        fits = self._receiving + size <= self.limit // RECEIVING_SHARE
+        if not fits or (self._used + size > self.limit and not self._forget(None, size, -math.inf)):
+            raise MemoryFull(self.limit)
         self._receiving += size
         self._used += size
-        return True
 
     def received(self, size: int) -> None:
         """The end of `receive`: whoever keeps the body has counted it."""
@@ -194,8 +202,19 @@ class Memory:
 
     def _may_displace(self, owner: str, loser: str, size: int) -> bool:
         held = self._held[loser]
-        # Within a factor of two, because the ranking is no more exact.
-        return 2 * held >= self.held(owner) + size or held > self.limit // len(self._held)
+        # Within an eighth, because the ranking is no more exact.
+        return 8 * held >= 7 * (self.held(owner) + size) or held > self.limit // len(self._held)
+
+
+def give_back(freed_bytes: int) -> None:
+    """Give freed memory back to the system. glibc keeps it otherwise, because longer-lived objects lie between."""
+    if freed_bytes < _GIVEN_BACK_BYTES or sys.platform != "linux":
+        return
+    from ctypes import CDLL  # only after a reset of much data
+
+    trim = getattr(CDLL(None), "malloc_trim", None)  # musl has none
+    if trim is not None:
+        trim(0)
 
 
 def document_bytes(*documents: Any, input_bytes: int = 0) -> int:

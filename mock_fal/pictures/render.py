@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from concurrent.futures import Future
+from sys import getsizeof
 from threading import BoundedSemaphore, Lock
 
 from mock_fal.pictures.recipe import Recipe, Source
@@ -100,10 +101,15 @@ class PictureCache:
         return picture
 
     def _add(self, recipe: Recipe, picture: bytes) -> None:
-        if len(picture) > self._max_bytes:
+        if _size(recipe, picture) > self._max_bytes:
             return
         self._pictures[recipe] = picture
-        self._bytes += len(picture)
+        self._bytes += _size(recipe, picture)
         while self._bytes > self._max_bytes:
-            _, oldest = self._pictures.popitem(last=False)
-            self._bytes -= len(oldest)
+            removed = self._pictures.popitem(last=False)
+            self._bytes -= _size(*removed)
+
+
+def _size(recipe: Recipe, picture: bytes) -> int:
+    """The bytes of a picture in the cache. The prompt may be longer than the picture, and lives as long."""
+    return len(picture) + getsizeof(recipe.prompt)

@@ -14,10 +14,12 @@ fal has these three states only; a failed or cancelled request is completed too
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heapify, heappop, heappush, heapreplace
+from typing import overload
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +190,38 @@ def status(schedule: Schedule, now: float, ahead: int = 0) -> Status:
     return Queued(ahead)
 
 
-def logs(schedule: Schedule, steps: int, now: float) -> list[LogLine]:
+@dataclass(frozen=True, slots=True, eq=False)
+class LogLines(Sequence[LogLine]):
+    """The first `logged` lines of a run, one for each of its `steps`. A line is made when it is read."""
+
+    schedule: Schedule
+    steps: int
+    logged: int
+
+    def __len__(self) -> int:
+        return self.logged
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # equal to a list, which has no hash
+
+    @overload
+    def __getitem__(self, index: int) -> LogLine: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[LogLine]: ...
+    def __getitem__(self, index: int | slice) -> LogLine | list[LogLine]:
+        steps = range(1, self.logged + 1)[index]
+        return self._line(steps) if isinstance(steps, int) else [self._line(step) for step in steps]
+
+    def _line(self, step: int) -> LogLine:
+        at = _logged_at(self.schedule, step, self.steps)
+        return LogLine(_progress(step, self.steps, at - self.schedule.starts_at), at)
+
+
+def logs(schedule: Schedule, steps: int, now: float) -> LogLines:
     """The lines logged by `now`: one for each inference step. Lines are never removed."""
-    lines = []
-    for step in range(1, steps + 1):
-        at = _logged_at(schedule, step, steps)
-        if at > now or at > schedule.ends_at:
-            break
-        lines.append(LogLine(_progress(step, steps, at - schedule.starts_at), at))
-    return lines
+    return LogLines(schedule, steps, _logged(schedule, steps, now))
 
 
 def next_change(schedule: Schedule, steps: int, now: float) -> float:
@@ -205,7 +230,7 @@ def next_change(schedule: Schedule, steps: int, now: float) -> float:
         return math.inf
     if now < schedule.leaves_queue_at:
         return schedule.leaves_queue_at
-    logged = len(logs(schedule, steps, now))
+    logged = _logged(schedule, steps, now)
     next_line = _logged_at(schedule, logged + 1, steps) if logged < steps else math.inf
     return min(next_line, schedule.ends_at)
 
@@ -221,6 +246,12 @@ def next_stage(schedule: Schedule, now: float) -> float:
         middle = schedule.starts_at + schedule.run_duration / 2
         return min(middle, schedule.ends_at)
     return schedule.ends_at
+
+
+def _logged(schedule: Schedule, steps: int, now: float) -> int:
+    """The number of lines logged by `now`."""
+    last = min(now, schedule.ends_at)
+    return bisect_right(range(1, steps + 1), last, key=lambda step: _logged_at(schedule, step, steps))
 
 
 def _logged_at(schedule: Schedule, step: int, steps: int) -> float:

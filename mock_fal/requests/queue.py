@@ -45,6 +45,8 @@ class ModelRequest:
     partials: tuple[JSON, ...] = ()
     # Directives and rules that apply to this request.
     directives: RequestDirectives | None = None
+    # The bytes that the store has counted for it.
+    counted_bytes: int = 0
 
     @property
     def app_id(self) -> str:
@@ -127,6 +129,10 @@ class AppQueue:
             self._leave(submission.number, submission.low_priority)
         if self._runners:
             self._replan(now)
+
+    def forget(self, request: ModelRequest) -> None:
+        """Keep no reference to a request that has ended."""
+        self._open.pop(request.submission.number, None)
 
     def ahead(self, request: ModelRequest, now: float) -> int:
         """The number of waiting requests ahead: those submitted earlier; for low priority, all normal ones too."""

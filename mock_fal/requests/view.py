@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mock_fal.requests.lifecycle import (
@@ -23,7 +24,7 @@ class View(NamedTuple):
 
     request: ModelRequest
     status: Status
-    logs: list[LogLine]
+    logs: Sequence[LogLine]
     failure: RequestFailure | None = None
 
     @property

@@ -12,7 +12,7 @@ that to the POST, unless `operation=` names another.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -28,7 +28,16 @@ from mock_fal.scenario.options import (
     format_ctx,
     suggestion,
 )
-from mock_fal.scenario.syntax import Option, format_option, read_options
+from mock_fal.scenario.syntax import (
+    MAX_OPTIONS,
+    MAX_TEXT,
+    Option,
+    cut,
+    format_option,
+    is_deeper,
+    read_options,
+    shown,
+)
 
 Members = tuple[tuple[str, JSON], ...]
 
@@ -121,11 +130,11 @@ class Directive(NamedTuple):
     @property
     def option_names(self) -> list[str]:
         """The names of the options that are set, in the order of OPTIONS."""
+        # Each rule and directive asks for these several times in every call; the fields have the order of OPTIONS.
         return [
             name
-            for name in OPTIONS
-            if getattr(self, name) != _DEFAULTS[name]
-            or type(getattr(self, name)) is not type(_DEFAULTS[name])
+            for name, value, default in zip(OPTIONS, self, NO_DIRECTIVE, strict=True)
+            if value is not default and (value != default or type(value) is not type(default))
         ]
 
     def __repr__(self) -> str:
@@ -140,7 +149,6 @@ class Directive(NamedTuple):
 
 
 _NONE: Final[frozenset[str]] = frozenset()
-_DEFAULTS: Final[dict[str, JSON]] = Directive._field_defaults
 _ERROR_DETAILS: Final = [name for name, spec in OPTIONS.items() if spec.group is OptionGroup.ERROR_DETAIL]
 
 NO_DIRECTIVE: Final = Directive()
@@ -160,13 +168,21 @@ def reason_phrase(status: int) -> str:
         return f"HTTP {status}"
 
 
-@lru_cache(maxsize=4096)
 def parse_directive(text: str) -> Directive:
     """Parse a directive. Raises ScenarioError with the column.
 
     >>> str(parse_directive("error=image_too_small   ctx.min_width=512 times=2"))
     'times=2 error=image_too_small ctx.min_width=512'
     """
+    return _parsed_short(text) if len(text) <= _MAX_CACHED_LENGTH else directive_of(read_options(text)[0])
+
+
+# A client sends the same short header with every request; long texts would fill the memory.
+_MAX_CACHED_LENGTH: Final = 500
+
+
+@lru_cache(maxsize=1024)
+def _parsed_short(text: str) -> Directive:
     return directive_of(read_options(text)[0])
 
 
@@ -183,19 +199,31 @@ def options_of(members: Mapping[str, JSON], where: Callable[[str], str] = lambda
     for key, value in members.items():
         name = _ALIASES.get(key, key)
         is_flag = name in OPTIONS and OPTIONS[name].is_flag
+        parts: Mapping[str, JSON] = {name: value}
         if name in NAMED_OPTIONS and isinstance(value, dict):
-            options += [
-                Option(f"{name}.{inner}", _text(name, part), where(key)) for inner, part in value.items()
-            ]
-        elif value is True and is_flag:
+            parts = {f"{name}.{inner}": part for inner, part in value.items()}
+        elif value is None or (value is False and is_flag):
+            continue
+        if len(options) + len(parts) > MAX_OPTIONS:
+            raise _error(where(key), f"more than {MAX_OPTIONS} options")
+        if value is True and is_flag:
             options.append(Option(name, None, where(key)))
-        elif value is not None and not (value is False and is_flag):
-            options.append(Option(name, _text(name, value), where(key)))
+            continue
+        options += [_member(full_name, part, where(key)) for full_name, part in parts.items()]
     return options
 
 
 # Other names for options, as members of an object.
 _ALIASES: Final = {"headers": "header"}
+
+
+def _member(name: str, value: JSON, where: str) -> Option:
+    if is_deeper(value):
+        raise _error(where, f"{shown(name)}: lists and objects are nested too deeply")
+    try:
+        return Option(name, _text(name, value), where)
+    except ValueError as error:  # a number with thousands of digits
+        raise _error(where, f"{shown(name)}: {error}") from None
 
 
 def _text(name: str, value: JSON) -> str:
@@ -209,8 +237,9 @@ def _text(name: str, value: JSON) -> str:
     return json.dumps(value, separators=(",", ":"), default=str)
 
 
-def directive_of(options: Iterable[Option]) -> Directive:
+def directive_of(options: Sequence[Option]) -> Directive:
     """The directive with these options. Raises ScenarioError with the position of the wrong one."""
+    length = _check_size(options)
     values: dict[str, JSON] = {}
     where: dict[str, str] = {}
     members: dict[str, dict[str, JSON]] = {}  # of the options in NAMED_OPTIONS
@@ -218,7 +247,9 @@ def directive_of(options: Iterable[Option]) -> Directive:
         name, dot, inner = option.name.partition(".")
         spec = OPTIONS.get(name)
         if spec is None or (dot and name not in NAMED_OPTIONS):
-            raise _error(option.where, f"unknown option {option.name!r}{suggestion(option.name, OPTIONS)}")
+            raise _error(
+                option.where, f"unknown option {shown(option.name)}{suggestion(option.name, OPTIONS)}"
+            )
         where[name] = option.where
         try:
             if name in NAMED_OPTIONS:
@@ -229,12 +260,31 @@ def directive_of(options: Iterable[Option]) -> Directive:
             else:
                 values[name] = spec.read(_required_value(option, spec.value_format))
         except ValueError as error:
-            raise _error(option.where, f"{option.name}: {error}") from None
+            raise _error(option.where, f"{cut(option.name)}: {error}") from None
     for name, parts in members.items():
         values[name] = tuple(parts.items())
     directive = Directive(**values)
     _check(directive, where)
+    # Printing doubles quotes and escapes letters; a directive that is printed must be readable again.
+    if (length + 4 * len(options)) * _MAX_GROWTH > MAX_TEXT and len(str(directive)) > MAX_TEXT:
+        raise _error(options[0].where, f"more than {MAX_TEXT} characters when it is printed")
     return directive
+
+
+# How much longer a value can become when it is printed: a character of four bytes becomes \ud83d\ude00.
+_MAX_GROWTH: Final = 12
+
+
+def _check_size(options: Sequence[Option]) -> int:
+    """The characters of the options. Raises ScenarioError for too many options or characters."""
+    length = 0
+    for number, option in enumerate(options):
+        length += len(option.name) + len(option.value or "")
+        if number >= MAX_OPTIONS:
+            raise _error(option.where, f"more than {MAX_OPTIONS} options")
+        if length > MAX_TEXT:
+            raise _error(option.where, f"more than {MAX_TEXT} characters")
+    return length
 
 
 def merge_outcomes(lower: Directive, upper: Directive) -> Directive:
@@ -253,13 +303,15 @@ def _inner_name(name: str, dot: str, inner: str) -> str:
 
 def _required_value(option: Option, value_format: str) -> str:
     if option.value is None:
-        raise ValueError(f"a value is missing, expected {option.name}={value_format} (no space around =)")
+        raise ValueError(
+            f"a value is missing, expected {cut(option.name)}={value_format} (no space around =)"
+        )
     return option.value
 
 
 def _flag(value: str | None) -> bool:
     if value is not None:
-        raise ValueError(f"takes no value, got {value!r}")
+        raise ValueError(f"takes no value, got {shown(value)}")
     return True
 
 

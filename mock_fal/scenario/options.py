@@ -10,6 +10,8 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS
+from mock_fal.scenario.patterns import check_expression, check_glob
+from mock_fal.scenario.syntax import MAX_DEPTH, is_deeper, shown
 
 # The operations that start a request. Options about the outcome act there.
 SUBMIT_OPERATIONS: Final = frozenset({"submit", "run", "stream"})
@@ -23,8 +25,15 @@ CONCURRENCY_ERROR: Final = "concurrent_requests_limit"
 # A little over a day: far above any real queue, far below where floats lose milliseconds.
 MAX_SPAN_S: Final = 100_000.0
 
-# More lines make a response that no client reads.
-MAX_LOGS: Final = 100_000
+# Every poll with logs returns all lines: 1,000 take about 10 ms. Real runs log one line for each of up to 50 steps.
+MAX_LOGS: Final = 1_000
+
+# Characters of a name that may be a misspelled one: several times the longest endpoint. difflib takes a time
+# proportional to the product of both lengths.
+_MAX_MISSPELLED: Final = 100
+
+# Characters of a number: more than any float has.
+_MAX_NUMBER: Final = 32
 
 _HEADER_NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_VALUE: Final = r"[\t\x20-\x7e\xa0-\xff]*"
@@ -67,16 +76,19 @@ def suggestion(text: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # needed for errors only
 
     names = list(known)
-    close = get_close_matches(text, names, 1)
+    close = get_close_matches(text, names, 1) if len(text) <= _MAX_MISSPELLED else []
     return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(names)}"
 
 
 def parse_json(text: str) -> JSON:
-    """Parse strict JSON, which a response can contain. Raises ValueError."""
+    """Parse strict JSON, which a response can contain. Raises ValueError, also for more than MAX_DEPTH levels."""
     try:
-        return json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
+        value = json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("too deep") from None
+    if is_deeper(value):
+        raise ValueError("too deep")
+    return value
 
 
 def format_ctx(value: JSON) -> str:
@@ -97,10 +109,17 @@ def parse_ctx(text: str) -> JSON:
         return text
 
 
+def ctx_name(name: str) -> str:
+    """The name of a member of `ctx`, which is part of an option's name. Raises ValueError."""
+    if not re.fullmatch(r"[^\s=\]]+", name):
+        raise ValueError(f"{shown(name)}, expected a name without space, = and ]")
+    return name
+
+
 def header_name(name: str) -> str:
     """A header's name in lower case. Raises ValueError."""
     if not re.fullmatch(_HEADER_NAME, name) or name.lower() in _FRAMING:
-        raise ValueError(f"{name!r} is not a header that can be set")
+        raise ValueError(f"{shown(name)} is not a header that can be set")
     return name.lower()
 
 
@@ -110,17 +129,17 @@ def _reject_constant(name: str) -> JSON:
 
 def _finite(digits: str) -> float:
     if not math.isfinite(number := float(digits)):
-        raise ValueError(f"{digits} is too large")
+        raise ValueError(f"{shown(digits)} is too large")
     return number
 
 
 def _seconds(text: str) -> float:
     try:
-        seconds = float(text)
+        seconds = float(text) if len(text) <= _MAX_NUMBER else math.nan
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= MAX_SPAN_S:
-        raise ValueError(f"{text!r}, expected seconds from 0 to {MAX_SPAN_S:g}")
+        raise ValueError(f"{shown(text)}, expected seconds from 0 to {MAX_SPAN_S:g}")
     return seconds
 
 
@@ -128,7 +147,7 @@ def _integer(low: int, high: int = 10**9) -> Callable[[str], int]:
     def read(text: str) -> int:
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 18 else -1
         if not low <= number <= high:
-            raise ValueError(f"{text!r}, expected a whole number from {low} to {high}")
+            raise ValueError(f"{shown(text)}, expected a whole number from {low} to {high}")
         return number
 
     return read
@@ -137,7 +156,7 @@ def _integer(low: int, high: int = 10**9) -> Callable[[str], int]:
 def _choice(*names: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in names:
-            raise ValueError(f"{text!r}, expected {' or '.join(names)}")
+            raise ValueError(f"{shown(text)}, expected {' or '.join(names)}")
         return text
 
     return read
@@ -146,24 +165,32 @@ def _choice(*names: str) -> Callable[[str], str]:
 def _error_type(text: str) -> str:
     known = [*MODEL_ERRORS, *REQUEST_ERRORS]
     if text not in known:
-        raise ValueError(f"{text!r} is not an error type of fal{suggestion(text, known)}")
+        raise ValueError(f"{shown(text)} is not an error type of fal{suggestion(text, known)}")
     return text
 
 
 def _path(text: str) -> tuple[str | int, ...]:
-    parts = text.split(".")
-    if not all(parts):
-        raise ValueError(f"{text!r}, expected names with dots between them, as in body.prompt")
+    parts = text.split(".", MAX_DEPTH)
+    if not all(parts) or len(parts) > MAX_DEPTH:
+        raise ValueError(f"{shown(text)}, expected names with dots between them, as in body.prompt")
     return tuple(
         int(part) if part.isascii() and part.isdigit() and len(part) < 10 else part for part in parts
     )
 
 
-def _regex(text: str) -> str:
+def _expression(text: str) -> str:
+    return _checked(check_expression, text)
+
+
+def _glob(text: str) -> str:
+    return _checked(check_glob, _name(text))
+
+
+def _checked(check: Callable[[str], None], text: str) -> str:
     try:
-        re.compile(text)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"{text!r} is not a regular expression: {error}") from None
+        check(text)
+    except ValueError as error:
+        raise ValueError(f"{shown(text)} {error}") from None
     return text
 
 
@@ -175,7 +202,7 @@ def _name(text: str) -> str:
 
 def _header_value(text: str) -> str:
     if not re.fullmatch(_HEADER_VALUE, text) or text != text.strip():
-        raise ValueError(f"{text!r} is not allowed in a header")
+        raise ValueError(f"{shown(text)} is not allowed in a header")
     return text
 
 
@@ -185,7 +212,7 @@ def _merge_patch(text: str) -> JSON:
     except ValueError:
         patch = None
     if not isinstance(patch, dict):
-        raise ValueError(f'{text!r}, expected a JSON object, as in merge={{"new":1}}')
+        raise ValueError(f'{shown(text)}, expected a JSON object, as in merge={{"new":1}}')
     return patch
 
 
@@ -201,8 +228,8 @@ _NOT_EXECUTED: Final = "and the operation is not executed"
 
 # In the order in which a directive is printed.
 OPTIONS: Final[dict[str, OptionSpec]] = {
-    "endpoint": OptionSpec(_CONDITION, "GLOB", _name, "Only for endpoints that match {}."),
-    "prompt": OptionSpec(_CONDITION, "REGEX", _regex, "Only if the prompt matches {}."),
+    "endpoint": OptionSpec(_CONDITION, "GLOB", _glob, "Only for endpoints that match {}."),
+    "prompt": OptionSpec(_CONDITION, "REGEX", _expression, "Only if the prompt matches {}."),
     "key": OptionSpec(_CONDITION, "NAME", _name, "Only for the key {}."),
     "nth": OptionSpec(_CONDITION, "N", _integer(1), "Only for matching call number {}."),
     "after": OptionSpec(_CONDITION, "N", _integer(0), "Only after {} matching calls."),
@@ -308,4 +335,4 @@ OPTIONS: Final[dict[str, OptionSpec]] = {
 }
 
 # Options with a name inside, as in `header.retry-after=5`.
-NAMED_OPTIONS: Final[dict[str, Callable[[str], str]]] = {"header": header_name, "ctx": _name}
+NAMED_OPTIONS: Final[dict[str, Callable[[str], str]]] = {"header": header_name, "ctx": ctx_name}

@@ -41,12 +41,12 @@ class Expression(Protocol):
 
 
 def check_expression(pattern: str) -> None:
-    """Raises ValueError for a regular expression that can't be matched in bounded time."""
+    """Raises ValueError, with the end of a sentence, for an expression that can't be matched in bounded time."""
     if len(pattern) > MAX_PATTERN:
-        raise ValueError(f"the expression has {len(pattern)} characters, expected at most {MAX_PATTERN}")
+        raise ValueError(f"has {len(pattern)} characters, expected at most {MAX_PATTERN}")
     size = program_size(pattern)
     if size > MAX_PROGRAM:
-        raise ValueError(f"the expression has {size} instructions, expected at most {MAX_PROGRAM}")
+        raise ValueError(f"has {size} instructions, expected at most {MAX_PROGRAM}")
 
 
 def program_size(pattern: str) -> int:
@@ -65,9 +65,9 @@ def matches_expression(pattern: str, prompt: str) -> bool:
 
 
 def check_glob(glob: str) -> None:
-    """Raises ValueError for a glob that is too long."""
+    """Raises ValueError, with the end of a sentence, for a glob that is too long."""
     if len(glob) > MAX_GLOB:
-        raise ValueError(f"the pattern has {len(glob)} characters, expected at most {MAX_GLOB}")
+        raise ValueError(f"has {len(glob)} characters, expected at most {MAX_GLOB}")
 
 
 def matches_glob(glob: str, text: str) -> bool:
@@ -92,11 +92,11 @@ def _compiled(pattern: str) -> Expression:
     try:
         expression: Expression = re2.compile(pattern, options)
     except UnicodeEncodeError:
-        raise ValueError("half of a surrogate pair can't be matched") from None
+        raise ValueError("has half of a surrogate pair") from None
     except re2.error as error:
         reason = error.args[0].decode("utf-8", "replace") if error.args else ""
         raise ValueError(
-            f"not a regular expression in the syntax of RE2, without look-around and backreferences: {reason}"
+            f"is not a regular expression of RE2, which has no look-around and no backreferences: {reason}"
         ) from None
     return expression
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import reduce
 from typing import Any, Final, NamedTuple
 
@@ -24,16 +23,44 @@ from mock_fal.scenario.directive import (
     parse_rule,
 )
 from mock_fal.scenario.options import OPTIONS, suggestion
-from mock_fal.scenario.syntax import column, read_options
+from mock_fal.scenario.patterns import (
+    MAX_PROGRAM,
+    matches_expression,
+    matches_glob,
+    program_size,
+    searched_part,
+)
+from mock_fal.scenario.syntax import MAX_OPTIONS, MAX_TEXT, column, cut, read_options, shown
 
 # More rules than a person writes; every call is matched against each of them.
 MAX_RULES: Final = 1000
 
-# How many directives in prompts and headers have their uses counted.
+# Characters of all rules of an account, or of the global ones: 1,000 for each rule.
+MAX_RULES_TEXT: Final = 1_000_000
+
+# Instructions of the regular expressions of all rules; one for a phrase has 20. See MAX_PROGRAM.
+MAX_RULES_PROGRAM: Final = 10_000
+
+# How many directives in prompts and headers have their uses counted, and how many characters they have.
 MAX_COUNTED: Final = 10_000
+MAX_COUNTED_TEXT: Final = 1_000_000
+
+# The bytes of a rule in memory without its text: a directive has 31 fields.
+RULE_BYTES: Final = 900
+
+# Texts in one input that begin like a directive, mistyped ones and prose included.
+MAX_DIRECTIVES: Final = 32
+
+# Where directives are looked for: the first values of an input, and the first characters of the texts in it that have
+# a bracket; 20 ms at most. Encoded files have no bracket.
+MAX_VALUES: Final = 20_000
+MAX_SEARCHED_TEXT: Final = 500_000
 
 # The start of a directive in a prompt, or of a mistyped one.
 DIRECTIVE_START: Final = re.compile(r"\[\s*mock(\s*:|\b)", re.IGNORECASE)
+
+# What makes a text after `[mock` look like options rather than prose; names of options are shorter than the limit.
+_OPTION_START: Final = re.compile(r"\s{1,20}([A-Za-z_]{1,20})([=\]]|$|\s)")
 
 
 class Call(NamedTuple):
@@ -52,24 +79,37 @@ class Rule:
     directive: Directive
     seen: int = 0
     used: int = 0
+    # Derived from the directive when they are first read, at the latest by `prepare`.
+    _text: str | None = field(default=None, init=False)
+    _operations: frozenset[str] | None = field(default=None, init=False)
 
     def __repr__(self) -> str:
         return f"<rule {self}, used {self.used} times>"
 
     def __str__(self) -> str:
-        return str(self.directive)
+        if self._text is None:
+            self._text = str(self.directive)
+        return self._text
+
+    def prepare(self) -> None:
+        """Derive what each call needs: text, operations and the compiled expression."""
+        _ = str(self), self.operations, program_size(self.directive.prompt)
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """The operations to which any of its options apply."""
+        if self._operations is None:
+            self._operations = self.directive.outcome_operations | self.directive.response_operations
+        return self._operations
 
     def matches(self, call: Call) -> bool:
         """Whether the call meets all conditions but the counts."""
         directive = self.directive
         return (
-            (
-                call.operation in directive.outcome_operations
-                or call.operation in directive.response_operations
-            )
-            and (not directive.endpoint or fnmatchcase(call.endpoint, directive.endpoint))
+            call.operation in self.operations
+            and (not directive.endpoint or matches_glob(directive.endpoint, call.endpoint))
             and (not directive.key or call.key == directive.key)
-            and (not directive.prompt or re.search(directive.prompt, call.prompt) is not None)
+            and (not directive.prompt or matches_expression(directive.prompt, call.prompt))
         )
 
     @property
@@ -140,11 +180,21 @@ class Scenario:
         self._on_response_rule = on_response_rule
         # Replaced, never changed: the server reads it in another thread.
         self._rules: list[Rule] = []
+        self._rules_text = 0
         self._counted: dict[str, Rule] = {}
+        self._counted_text = 0
 
     def __bool__(self) -> bool:
         """Whether there are any rules."""
         return bool(self._rules)
+
+    @property
+    def kept_bytes(self) -> int:
+        """The bytes of the rules and of the counted directives in memory."""
+        # The text is there twice: in the options, and as the key of a counted directive.
+        return 2 * (self._rules_text + self._counted_text) + RULE_BYTES * (
+            len(self._rules) + len(self._counted)
+        )
 
     @property
     def rules(self) -> list[Rule]:
@@ -163,14 +213,35 @@ class Scenario:
 
     def replace(self, directives: Iterable[Directive], *, keep: bool = False) -> None:
         """Replace all rules, the first one having precedence; with `keep`, add them before the existing ones."""
-        added = [Rule(directive) for directive in directives]
-        for rule in added:
-            self.check(rule.directive)
+        rules: list[Rule] = []
+        for directive in directives:
+            if len(rules) == MAX_RULES:
+                raise _too_many_rules()
+            rules.append(self.rule(directive))
+        self.install(rules, keep=keep)
+
+    def rule(self, directive: Directive) -> Rule:
+        """A rule to `install`. Raises ScenarioError if its endpoint does not exist."""
+        self.check(directive)
+        rule = Rule(directive)
+        rule.prepare()
+        return rule
+
+    def install(self, added: list[Rule], *, keep: bool) -> None:
+        """Replace all rules by those of `rule`, or with `keep` add them in front. Raises ScenarioError for too many."""
         rules = [*added, *self._rules] if keep else added
         if len(rules) > MAX_RULES:
+            raise _too_many_rules()
+        text = sum(len(str(rule)) for rule in rules)
+        if text > MAX_RULES_TEXT:
+            raise ScenarioError(f"the rules have {text} characters, expected at most {MAX_RULES_TEXT}")
+        size = sum(program_size(rule.directive.prompt) for rule in rules)
+        if size > MAX_RULES_PROGRAM:
             raise ScenarioError(
-                f"{len(rules)} rules, expected at most {MAX_RULES}; clear() removes the old ones"
+                f"the regular expressions of the rules have {size} instructions, "
+                f"expected at most {MAX_RULES_PROGRAM}"
             )
+        self._rules_text = text
         self._rules = rules
         if any(rule.directive.affects_response for rule in added):
             self._on_response_rule()
@@ -178,14 +249,16 @@ class Scenario:
     def check(self, directive: Directive) -> None:
         """Raises ScenarioError if the directive's endpoint matches none that exists."""
         pattern = directive.endpoint
-        if pattern and self._endpoints and not any(fnmatchcase(name, pattern) for name in self._endpoints):
+        if pattern and self._endpoints and not any(matches_glob(pattern, name) for name in self._endpoints):
             hint = suggestion(pattern, self._endpoints)
-            raise ScenarioError(f"endpoint: {pattern!r} matches no endpoint of this mock-fal{hint}")
+            raise ScenarioError(f"endpoint: {shown(pattern)} matches no endpoint of this mock-fal{hint}")
 
     def clear(self) -> None:
         """Remove all rules and the counts of directives."""
         self._rules = []
+        self._rules_text = 0
         self._counted.clear()
+        self._counted_text = 0
 
     def choose(self, choice: Choice) -> bool:
         """Add the rule that applies to the call; returns whether there is one."""
@@ -211,8 +284,11 @@ class Scenario:
     def _counted_rule(self, directive: Directive) -> Rule:
         text = str(directive)
         if text not in self._counted:
-            while len(self._counted) >= MAX_COUNTED:
-                del self._counted[next(iter(self._counted))]
+            self._counted_text += len(text)
+            while len(self._counted) >= MAX_COUNTED or self._counted_text > MAX_COUNTED_TEXT:
+                oldest = next(iter(self._counted))
+                self._counted_text -= len(oldest)
+                del self._counted[oldest]
             self._counted[text] = Rule(directive)
         return self._counted[text]
 
@@ -225,6 +301,10 @@ def choose(call: Call, own: Scenario, common: Scenario, directives: Iterable[Dir
     for directive in directives:
         own.choose_directive(choice, directive)
     return choice
+
+
+def _too_many_rules() -> ScenarioError:
+    return ScenarioError(f"more than {MAX_RULES} rules; clear() removes the old ones")
 
 
 class RequestDirectives(NamedTuple):
@@ -240,39 +320,72 @@ class RequestDirectives(NamedTuple):
 
 def directives_in(document: JSON) -> list[Directive]:
     """The directives in all strings of an input, in order. Raises ScenarioError, also for mistyped ones."""
-    return [directive for text in _strings(document) for directive in _directives(text)]
+    directives: list[Directive] = []
+    starts, characters_left, options_left = 0, MAX_TEXT, MAX_OPTIONS
+    for text, end in _searched(document):
+        at = 0
+        while match := DIRECTIVE_START.search(text, at, end):
+            starts += 1
+            if starts > MAX_DIRECTIVES:
+                raise ScenarioError(
+                    f"{column(match.start())}: more than {MAX_DIRECTIVES} directives in an input"
+                )
+            at = match.end()
+            if match[1]:
+                options, at = read_options(
+                    text,
+                    at,
+                    opened=match.start(),
+                    max_text=characters_left,
+                    max_options=options_left,
+                )
+                directives.append(directive_of(options))
+                characters_left -= at - match.end()
+                options_left -= len(options)
+            elif _starts_with_option(text, at):
+                raise ScenarioError(
+                    f"{column(match.start())}: {cut(repr(text[match.start() : at + 20]))} is not a directive; "
+                    "expected a colon, as in [mock: nsfw]"
+                )
+    return directives
+
+
+def check_expressions(directives: Iterable[Directive]) -> None:
+    """Raises ScenarioError if the regular expressions of one request are too large together."""
+    size = sum(program_size(directive.prompt) for directive in directives)
+    if size > MAX_PROGRAM:
+        raise ScenarioError(
+            f"prompt: the expressions have {size} instructions together, expected at most {MAX_PROGRAM}"
+        )
 
 
 def prompt_of(document: JSON) -> str:
-    """The prompt of an input, or an empty string."""
+    """The prompt of an input, or an empty string; of a long one the part that conditions look at."""
     prompt = document.get("prompt") if isinstance(document, dict) else None
-    return prompt if isinstance(prompt, str) else ""
+    return searched_part(prompt) if isinstance(prompt, str) else ""
 
 
-def _directives(text: str) -> Iterator[Directive]:
-    at = 0
-    while match := DIRECTIVE_START.search(text, at):
-        at = match.end()
-        if match[1]:
-            options, at = read_options(text, at, opened=match.start())
-            yield directive_of(options)
-        elif _starts_with_option(text[at:]):
-            raise ScenarioError(
-                f"{column(match.start())}: {text[match.start() : at + 20]!r} is not a directive; "
-                "expected a colon, as in [mock: nsfw]"
-            )
-
-
-def _starts_with_option(text: str) -> bool:
+def _starts_with_option(text: str, at: int) -> bool:
     """Whether the text looks like options of a directive rather than prose."""
-    match = re.match(r"\s+([A-Za-z_]+)([=\]]|$|\s)", text)
+    match = _OPTION_START.match(text, at)
     return match is not None and (match[1].lower() in OPTIONS or match[2] == "=")
 
 
+def _searched(document: JSON) -> Iterator[tuple[str, int]]:
+    """The strings of a document in which a directive may start, each with the length of its searched part."""
+    left = MAX_SEARCHED_TEXT
+    for text in _strings(document):
+        if "[" in text:
+            yield text, min(len(text), left)
+            left -= min(len(text), left)
+
+
 def _strings(document: JSON) -> Iterator[str]:
-    """Every string in a document, in order."""
+    """The strings among the first values of a document, in order."""
     pending = [document]
-    while pending:
+    for _ in range(MAX_VALUES):
+        if not pending:
+            return
         value = pending.pop()
         if isinstance(value, str):
             yield value

@@ -4,8 +4,8 @@
     value  :=  characters without a space | a quoted text | a JSON object or list
     quoted :=  '…' or "…"; a doubled quote inside stands for one quote
 
-In a directive in brackets, the first `]` that is neither quoted nor part of JSON ends it. The limits are checked first,
-so that no text is read twice.
+In a directive in brackets, the first `]` that is neither quoted nor part of JSON ends it. Limits are checked before
+a text is read.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from typing import Final, NamedTuple
 
 from mock_fal.errors import JSON, ScenarioError
 
-# Characters of a directive: a recorded response fits in `body=`, and reading it takes a few milliseconds at most.
+# Characters of a rule, or of all directives of one input: a recorded response fits in `body=`.
 MAX_TEXT: Final = 32_768
 
-# Options of a directive: twice the number of kinds, for several `header.NAME` and `ctx.NAME`.
+# Options of a rule, or of all directives of one input: twice the number of kinds, for `header.NAME` and `ctx.NAME`.
+# A value that begins like JSON is read up to the end of the text: at most MAX_OPTIONS * MAX_TEXT characters, 20 ms.
 MAX_OPTIONS: Final = 64
 
 # Levels of lists and objects in the JSON of an option. Functions that walk through it are recursive.
 MAX_DEPTH: Final = 50
 
-# Characters of a wrong value that an error message repeats.
-_MAX_SHOWN: Final = 80
+# Characters of a wrong name or value that an error message repeats.
+_MAX_SHOWN: Final = 200
 
 # Compiled when the first directive is read: most runs have none.
 _SPACE: Final = r"\s*"
@@ -46,10 +47,18 @@ class Option(NamedTuple):
     where: str
 
 
-def read_options(text: str, at: int = 0, *, opened: int | None = None) -> tuple[list[Option], int]:
+def read_options(
+    text: str,
+    at: int = 0,
+    *,
+    opened: int | None = None,
+    max_text: int = MAX_TEXT,
+    max_options: int = MAX_OPTIONS,
+) -> tuple[list[Option], int]:
     """The options from index `at` on, and the index after them. Raises ScenarioError with the column.
 
-    `opened` is the index of the opening bracket, if a `]` has to close the directive.
+    `opened` is the index of the opening bracket, if a `]` has to close the directive. Several directives share
+    `max_text` and `max_options`.
 
     >>> read_options("queue=2 msg='not now'")[0]
     [Option(name='queue', value='2', where='column 1'), Option(name='msg', value='not now', where='column 9')]
@@ -57,8 +66,7 @@ def read_options(text: str, at: int = 0, *, opened: int | None = None) -> tuple[
     options: list[Option] = []
     bracketed = opened is not None
     names = _NAME_IN_BRACKETS if bracketed else _NAME
-    limit = at + MAX_TEXT
-    end = min(len(text), limit)
+    end = min(len(text), at + max_text)
     if not bracketed and end < len(text):
         raise _too_long(at)
     while True:
@@ -71,8 +79,8 @@ def read_options(text: str, at: int = 0, *, opened: int | None = None) -> tuple[
             raise ScenarioError(f"{column(opened)}: the directive has no closing ]")
         if bracketed and text[at] == "]":
             return options, at + 1
-        if len(options) == MAX_OPTIONS:
-            raise ScenarioError(f"{column(at)}: the directive has more than {MAX_OPTIONS} options")
+        if len(options) >= max_options:
+            raise ScenarioError(f"{column(at)}: more than {MAX_OPTIONS} options")
         begin, at = at, _end(names, text, at, end)
         name, value = text[begin:at], None
         if text[at : min(at + 1, end)] == "=":
@@ -84,18 +92,20 @@ def is_deeper(value: JSON, levels: int = MAX_DEPTH) -> bool:
     """Whether lists and objects are nested more than `levels` deep."""
     layer = [value]
     for _ in range(levels + 1):
-        layer = [part for outer in layer if isinstance(outer, dict | list) for part in _parts(outer)]
+        layer = [part for outer in layer if isinstance(outer, dict | list | tuple) for part in _parts(outer)]
         if not layer:
             return False
     return True
 
 
 def shown(value: JSON) -> str:
-    """A wrong value in an error message; the start of a long one."""
-    if isinstance(value, str) and len(value) > _MAX_SHOWN:
-        return f"{value[:_MAX_SHOWN]!r}… ({len(value)} characters)"
-    text = repr(value)
-    return text if isinstance(value, str) or len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+    """A wrong value in an error message; a long one is cut."""
+    return cut(repr(value[:MAX_TEXT])) if isinstance(value, str) else cut(repr(value))
+
+
+def cut(text: str) -> str:
+    """The start of a long text."""
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def column(at: int) -> str:
@@ -129,8 +139,10 @@ def _quoted(text: str, at: int, end: int, bracketed: bool) -> tuple[str, int]:
     quote, parts, begin = text[at], [], at + 1
     while True:
         close = text.find(quote, begin, end)
+        if close < 0 and end < len(text):
+            raise _too_long(at)
         if close < 0:
-            raise ScenarioError(f"{column(at)}: the quote is not closed") if end == len(text) else _too_long(at)
+            raise ScenarioError(f"{column(at)}: the quote is not closed")
         parts.append(text[begin:close])
         if text[close + 1 : close + 2] != quote:
             break
@@ -159,7 +171,7 @@ _decoder: Final = JSONDecoder()
 
 
 def _too_long(at: int) -> ScenarioError:
-    return ScenarioError(f"{column(at)}: the directive has more than {MAX_TEXT} characters")
+    return ScenarioError(f"{column(at)}: more than {MAX_TEXT} characters")
 
 
 def _parts(value: JSON) -> Iterable[JSON]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mock_fal.accounts.secrets import own_secret, shown_query
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError, InjectedFault
@@ -26,8 +26,9 @@ from mock_fal.hosts import (
     WS_HOSTS,
     belongs_to_fal,
 )
-from mock_fal.journal.exchanges import Exchange, Journal, pack_headers
+from mock_fal.journal.exchanges import Exchange, Journal, hide_secret, pack_headers
 from mock_fal.requests.queue import ModelRequest
+from mock_fal.terminal import logger
 from mock_fal.web import wire
 from mock_fal.web.http_request import ClientDisconnected, HttpRequest
 from mock_fal.web.isolation import restricted, sandboxed
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from mock_fal.web.playback.recording import Recording
     from mock_fal.web.playback.replay import Replay
     from mock_fal.web.sockets.dispatch import Sockets
-
-logger = logging.getLogger("mock_fal")
 
 _HTTP_REQUEST: Final = "mock_fal.http_request"
 
@@ -79,7 +78,10 @@ class App:
             await self._websocket(scope, receive, send)
             return
         http_request = scope[_HTTP_REQUEST] = HttpRequest(
-            scope, local_media=self.local_media, proxy_key=self._proxy_key
+            scope,
+            local_media=self.local_media,
+            proxy_key=self._proxy_key,
+            memory=self._emulator.store.memory,
         )
         try:
             if not http_request.host and not http_request.by_proxy:
@@ -95,6 +97,9 @@ class App:
                 await self._response(scope, receive, send)
         except asyncio.CancelledError:
             pass  # the server is stopping and has closed the connection; if raised, uvicorn would log it as a bug
+        finally:
+            if http_request.held_bytes:
+                self._emulator.store.memory.received(http_request.held_bytes)
 
     def set_forward(self, forward: Forward) -> None:
         """Set how --record sends requests to the live service."""
@@ -226,7 +231,8 @@ class App:
         except ClientDisconnected:
             return
         except Exception:
-            logger.exception("mock-fal: internal error at %s %s", http_request.method, http_request.path)
+            path = self._emulator.keys.secrets.text(http_request.path)
+            logger.exception("mock-fal: internal error at %s %s", http_request.method, path)
             response = wire.reply(500, {"detail": "Internal Server Error"})
         faults = self._faults if self._emulator.store.has_faults else None
         if faults:
@@ -234,6 +240,7 @@ class App:
         exchange = self._record(http_request, response, request, scope, received_at)
         if fault:
             exchange.directive = str(fault)
+            self._emulator.store.exchanges.update_size(exchange)
         if self._player is not None:
             exchange.playback = getattr(http_request, "playback", "")
         try:
@@ -259,8 +266,8 @@ class App:
             http_request.method,
             http_request.host,
             http_request.path,
-            http_request.query,
-            pack_headers(http_request.raw_headers),
+            shown_query(http_request.query) if http_request.query else "",
+            pack_headers(emulator.keys.secrets.headers(http_request.raw_headers)),
             http_request.body,
             response.status_code,
             pack_headers(response.raw_headers),
@@ -283,6 +290,8 @@ class App:
             response.body_iterator = _recorded(response.body_iterator, exchange, emulator.store.exchanges)
         else:
             exchange.response_body = bytes(response.body)
+        if secret := own_secret(http_request.authorization):
+            hide_secret(exchange, secret)
         emulator.record(exchange)
         return exchange
 
@@ -320,6 +329,7 @@ async def _recorded(parts: AsyncIterable[Any], exchange: Exchange, journal: Jour
         async for part in parts:
             data = part.encode() if isinstance(part, str) else bytes(part)
             exchange.response_body += data
+            journal.update_size(exchange)
             yield data
     finally:
         journal.update_size(exchange)

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import BodyTooLarge
 from mock_fal.hosts import EMULATED_HOSTS, RESULT_HOST, belongs_to_fal
+from mock_fal.journal.memory import Memory
 from mock_fal.web.isolation import foreign_origin, is_local_host
 
 Scope = MutableMapping[str, Any]
@@ -47,8 +48,10 @@ class HttpRequest:
         "by_name",
         "by_proxy",
         "headers",
+        "held_bytes",
         "host",
         "links",
+        "memory",
         "method",
         "path",
         "playback",  # what was recorded or replayed; set only with cassettes
@@ -59,7 +62,9 @@ class HttpRequest:
 
     playback: str
 
-    def __init__(self, scope: Scope, *, local_media: str = "", proxy_key: str = "") -> None:
+    def __init__(
+        self, scope: Scope, *, local_media: str = "", proxy_key: str = "", memory: Memory | None = None
+    ) -> None:
         # The scope itself is not kept: it refers to this object, and the cycle would burden the garbage collector.
         self.raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         self.method: str = scope["method"]
@@ -68,6 +73,9 @@ class HttpRequest:
         # The account, if it follows from something other than a key; and the number of bytes read by `chunks`.
         self.account = ""
         self.uploaded_bytes = 0
+        # The budget for a body in more than one part, and its bytes there; `App` gives them back.
+        self.memory = memory
+        self.held_bytes = 0
         self.query: str = scope["query_string"].decode("latin-1")
         path: str = scope["path"]
         host_header = self.headers.get(b"host", b"").decode("latin-1").lower()
@@ -80,9 +88,11 @@ class HttpRequest:
                 self.headers[b"authorization"] = f"Key {proxy_key}".encode("latin-1")
         else:
             name = host_header.partition(":")[0]
-            self.host, self.path = _address(name, path)
+            address = _address if len(name) + len(path) <= _MAX_CACHED_CHARS else _address.__wrapped__
+            self.host, self.path = address(name, path)
             self.by_name = self.host == name != ""
-        self.links = _links(scope["scheme"], host_header, self.host, local_media)
+        links = _links if len(host_header) <= _MAX_CACHED_CHARS else _links.__wrapped__
+        self.links = links(scope["scheme"], host_header, self.host, local_media)
 
     def header(self, name: bytes) -> str:
         """A header's value, or an empty string. `name` is in lower case."""
@@ -111,7 +121,7 @@ class HttpRequest:
     @property
     def endpoint(self) -> EndpointId | None:
         """The endpoint that the path names, or None if the path is too short."""
-        return _endpoint(self.path)
+        return (_endpoint if len(self.path) <= _MAX_CACHED_CHARS else _endpoint.__wrapped__)(self.path)
 
     @property
     def authorization(self) -> str | None:
@@ -121,9 +131,10 @@ class HttpRequest:
 
     @property
     def named_account(self) -> str:
-        """The id of the key that was sent, valid or not; empty without a key."""
+        """The id of the key that was sent, valid or not; empty without one: a text without a colon may be a secret."""
         scheme, _, key = (self.authorization or "").partition(" ")
-        return key.strip().partition(":")[0] if scheme.lower() == "key" else ""
+        key_id, colon, _ = key.strip().partition(":")
+        return key_id if colon and scheme.lower() == "key" else ""
 
     @property
     def bearer(self) -> str | None:
@@ -134,10 +145,10 @@ class HttpRequest:
     @property
     def params(self) -> Mapping[str, str]:
         """The query parameters. If one is repeated, the last value counts."""
-        return _params(self.query)
+        return (_params if len(self.query) <= _MAX_CACHED_CHARS else _params.__wrapped__)(self.query)
 
     async def read(self, receive: Receive, limit_bytes: int) -> bytes:
-        """The whole body. Raises BodyTooLarge as soon as it exceeds the limit, and ClientDisconnected."""
+        """The whole body. Raises BodyTooLarge as soon as it exceeds the limit, MemoryFull, and ClientDisconnected."""
         if self.content_length > limit_bytes:
             raise BodyTooLarge(limit_bytes)
         # A BytesIO grows in place and gives its buffer away; joining 60 MB holds the event loop for 40 ms.
@@ -154,8 +165,12 @@ class HttpRequest:
                 rest = rest or BytesIO(body)
                 rest.seek(0, SEEK_END)
                 rest.write(part)
-            if (rest.tell() if rest else len(body)) > limit_bytes:
+            size = rest.tell() if rest else len(body)
+            if size > limit_bytes:
                 raise BodyTooLarge(limit_bytes)
+            if rest and self.memory:
+                self.memory.receive(size - self.held_bytes)
+                self.held_bytes = size
             more = message.get("more_body", False)
         self.body = rest.getvalue() if rest else body
         return self.body
@@ -180,7 +195,10 @@ class HttpRequest:
             more = message.get("more_body", False)
 
 
-# Clients poll the same URLs many times, so parsed URLs are cached.
+# Clients poll the same URLs many times, so parsed URLs are cached; longer ones are not, so that a cache is bounded.
+_MAX_CACHED_CHARS: Final = 256
+
+
 @lru_cache(maxsize=4096)
 def _address(name: str, path: str) -> tuple[str, str]:
     """The host of fal, named by the Host header or by the first path segment, and the path on that host."""

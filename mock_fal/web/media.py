@@ -88,7 +88,7 @@ class Media:
     async def _picture(
         self, http_request: HttpRequest, receive: Receive, recipe: Recipe, headers: dict[str, str]
     ) -> wire.AnyResponse:
-        headers["etag"] = _etag(recipe)
+        headers["etag"] = (_etag if len(recipe.prompt) <= _MAX_CACHED_PROMPT else _etag.__wrapped__)(recipe)
         if (response := not_modified(http_request, headers)) is not None:
             return response
         data = self._pictures.cached(recipe)
@@ -116,6 +116,10 @@ class Media:
         loop = asyncio.get_running_loop()
         while chunk := await loop.run_in_executor(self._uploads.executor, next, chunks, b""):
             yield chunk
+
+
+# Recipes with longer prompts are not cached, so that the cache is bounded.
+_MAX_CACHED_PROMPT: Final = 2000
 
 
 @lru_cache(maxsize=1024)

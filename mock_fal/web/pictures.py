@@ -61,12 +61,13 @@ class Pictures:
     async def source(self, files: InputFiles, file: LocalFile) -> Source:
         """The picture in a file that an input names. Raises UnusableFile."""
         if isinstance(file, Recipe):
-            return files.cached(file) or await self._decoded(files, await self.render(file), file)
+            known = files.cached(file)
+            return known if known else await self._decoded(files, await self.render(file), file)
         return await self._decoded(files, await self.in_thread(file))
 
     async def _decoded(self, files: InputFiles, data: bytes, recipe: Recipe | None = None) -> Source:
         key, known, count = await self.in_thread(_look_at, files, data)
-        return known or await self._share(key, _lane(count), files.decode, data, recipe)
+        return known if known else await self._share(key, _lane(count), files.decode, data, recipe)
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """The result of a function that takes long with a long input."""

@@ -64,7 +64,9 @@ class Queue:
             raise AuthenticationRequired(endpoint.app_id)
         body = await http_request.read(receive, emulator.settings.max_body)
         body, sources = await read_input(emulator, self._pictures, body, tenant)
-        request = emulator.submit(endpoint, body, tenant, submit_options(http_request, emulator.keys), sources)
+        request = emulator.submit(
+            endpoint, body, tenant, submit_options(http_request, emulator.keys), sources
+        )
         return wire.submitted(emulator.read(request, with_logs=False), http_request.links), request
 
     def _header_id(self, request_id: str) -> str:
@@ -144,9 +146,17 @@ _ROUTES: Final[dict[tuple[str, ...], Route]] = {
 }
 
 
-@lru_cache(maxsize=4096)
+# Clients poll short paths; longer ones are not cached, so that the cache is bounded.
+_MAX_CACHED_PATH: Final = 256
+
+
 def match_route(path: str) -> tuple[str, str, Route] | None:
     """The app id, the request id and the route of a path; None for an endpoint to submit to."""
+    return (_match_route if len(path) <= _MAX_CACHED_PATH else _match_route.__wrapped__)(path)
+
+
+@lru_cache(maxsize=4096)
+def _match_route(path: str) -> tuple[str, str, Route] | None:
     segments = path.strip("/").split("/")
     app_length = 3 if segments[0] in NAMESPACES else 2
     # fal: the URL of a request is `owner/app/requests/{id}`. With a longer endpoint path before `requests` it is an

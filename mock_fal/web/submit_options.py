@@ -33,7 +33,12 @@ def submit_options(
     With one of `keys` that no stranger can know, a page of another machine may have webhooks sent to this machine.
     """
     options = wire.submit_options(http_request) if queued else wire.direct_submit_options(http_request)
-    if options.webhook is not None and options.webhook.page and keys is not None and http_request.key_was_sent:
+    if (
+        options.webhook is not None
+        and options.webhook.page
+        and keys is not None
+        and http_request.key_was_sent
+    ):
         if keys.is_of_this_run(http_request.authorization):
             options = replace(options, webhook=replace(options.webhook, page=""))
     if http_request.headers.keys().isdisjoint(wire.LIFECYCLE):

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, assert_never
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from mock_fal.clock import date
 from mock_fal.emulator import Cancellation, SubmitOptions
 from mock_fal.errors import (
     JSON,
@@ -188,7 +188,7 @@ def status(view: View, links: Links, *, with_logs: bool) -> Reply:
     return _reply(code, _status(view, links, logs), {REQUEST_ID: view.request.id})
 
 
-def status_event(view: View, links: Links, logs: list[LogLine] | None) -> bytes:
+def status_event(view: View, links: Links, logs: Sequence[LogLine] | None) -> bytes:
     """One event of a status stream."""
     return event(_status(view, links, logs))
 
@@ -286,11 +286,12 @@ def runner_method_not_allowed(request_id: str) -> Reply:
     return reply(405, {"detail": "Method Not Allowed"}, headers)
 
 
-def _status(view: View, links: Links, logs: list[LogLine] | None) -> bytes:
+def _status(view: View, links: Links, logs: Sequence[LogLine] | None) -> bytes:
     """A status as JSON, formatted by hand: statuses are requested most, and an encoder takes five times as long."""
     state, tail = _state(view)
     lines = "null" if logs is None or state == "IN_QUEUE" else _compact([_log_line(line) for line in logs])
-    request_id, url = view.request.id, _quoted(links.queue, view.request.app_id) + view.request.id
+    quoted = _quoted if len(links.queue) <= _MAX_CACHED_URL else _quoted.__wrapped__
+    request_id, url = view.request.id, quoted(links.queue, view.request.app_id) + view.request.id
     # fal: logs are null unless requested. assumption: while queued they are null even if requested.
     return (
         f'{{"status":"{state}","request_id":"{request_id}","response_url":"{url}","status_url":"{url}/status",'
@@ -315,6 +316,10 @@ def _state(view: View) -> tuple[str, str]:
             assert_never(view.status)
 
 
+# The base has the Host header of the client. Longer ones are not cached, so that the cache is bounded.
+_MAX_CACHED_URL: Final = 256
+
+
 @lru_cache(maxsize=1024)
 def _quoted(base: str, app_id: str) -> str:
     """The URL of an app's requests, escaped for a JSON string, because a Host header may contain any character."""
@@ -334,7 +339,7 @@ def _urls(request: ModelRequest, links: Links) -> dict[str, str]:
 
 def _log_line(line: LogLine) -> JSON:
     # assumption: timestamps have milliseconds and a Z; older captures have microseconds and no zone.
-    moment = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds")
+    moment = date(line.at).isoformat(timespec="milliseconds")
     stamp = moment.replace("+00:00", "Z")
     return {"message": line.message, "level": line.level, "source": line.source, "timestamp": stamp}
 

@@ -7,12 +7,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from mock_fal.accounts.acl import Acl, Decision, ObjectLifecycle
 from mock_fal.accounts.signed_tokens import LINK_S, TOKEN_S
+from mock_fal.clock import date
 from mock_fal.emulator import SubmitOptions
 from mock_fal.errors import JSON, BadUpload, InvalidStorageType
 from mock_fal.files.file_name import BINARY
@@ -132,7 +132,7 @@ def url(path: str, links: Links) -> str:
 
 def token(text: str, expires_at: float, links: Links) -> Reply:
     """A CDN token. The Python client needs an expiry time with a UTC offset."""
-    expiry = datetime.fromtimestamp(expires_at, UTC).isoformat(timespec="microseconds")
+    expiry = date(expires_at).isoformat(timespec="microseconds")
     body = {"token": text, "token_type": "Bearer", "base_url": links.media, "expires_at": expiry}
     return reply(200, body)
 

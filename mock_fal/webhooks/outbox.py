@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, Final
 
 from mock_fal.errors import QueueFull
+from mock_fal.journal.memory import DELIVERY_BYTES
 from mock_fal.requests.lifecycle import Ending
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.webhooks.payload import Webhook
@@ -64,6 +65,8 @@ class Delivery:
     fault: str = ""
     # When a later webhook was sent before this one.
     overtaken_at: float = math.inf
+    # The bytes of its body that are counted in the memory budget.
+    counted_bytes: int = 0
 
     def __repr__(self) -> str:
         url = self.url if len(self.url) <= _MAX_SHOWN_URL else self.url[: _MAX_SHOWN_URL - 1] + "…"
@@ -143,6 +146,9 @@ class Outbox:
         self._number = 0
         self._held: list[Delivery] = []
         self.notify = notify
+        # Called when a request's delivery is finished, and when it takes more or fewer bytes of memory.
+        self.on_finished: Callable[[ModelRequest], None] = lambda request: None
+        self.on_growth: Callable[[ModelRequest, int], None] = lambda request, size: None
 
     @property
     def deliveries(self) -> list[Delivery]:
@@ -159,6 +165,15 @@ class Outbox:
             raise QueueFull
         del self._all[oldest]
 
+    def is_waiting(self, request_id: str) -> bool:
+        """Whether a request has a delivery that is not finished."""
+        delivery = self._all.get(request_id)
+        return delivery is not None and delivery.state is DeliveryState.WAITING
+
+    def forget(self, request_id: str) -> None:
+        """Remove the delivery of a request that is no longer stored."""
+        self._all.pop(request_id, None)
+
     def add(self, request: ModelRequest, webhook: Webhook) -> None:
         """Add a delivery for a request that has its schedule."""
         delivery = Delivery(request, webhook, self._policy)
@@ -167,6 +182,7 @@ class Outbox:
         if delivery.fault == "out_of_order":
             self._held.append(delivery)
         self._all[request.id] = delivery
+        self.on_growth(request, DELIVERY_BYTES + len(webhook.url))
         self._push(delivery)
         self.notify()
 
@@ -178,6 +194,7 @@ class Outbox:
         for delivery in waiting:
             if delivery.request.schedule.ending in (Ending.CANCELLED, Ending.STOPPED):
                 self._all.pop(delivery.request_id, None)
+                self.on_finished(delivery.request)
             else:
                 self._number += 1
                 self._waiting.append((delivery.next_at, self._number, delivery))
@@ -208,7 +225,10 @@ class Outbox:
         if delivery.state is not DeliveryState.WAITING:
             if len(delivery.body) > MAX_KEPT_BODY_BYTES:
                 delivery.body = b""
+            self._count(delivery)
+            self.on_finished(delivery.request)
         else:
+            self._count(delivery)
             self.requeue(delivery)
 
     def requeue(self, delivery: Delivery) -> None:
@@ -237,6 +257,13 @@ class Outbox:
         ]
         self.refresh()
 
+    def _count(self, delivery: Delivery) -> None:
+        size = len(delivery.body)
+        self.on_growth(delivery.request, size - delivery.counted_bytes)
+        delivery.counted_bytes = size
+
     def _push(self, delivery: Delivery) -> None:
+        if delivery.next_at == math.inf:
+            return  # it is dropped, and would stay in the heap for ever
         self._number += 1
         heappush(self._waiting, (delivery.next_at, self._number, delivery))

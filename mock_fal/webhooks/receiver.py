@@ -18,10 +18,17 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 
 from mock_fal.clock import real_time
 from mock_fal.errors import InvalidWebhook, MockFalError
+from mock_fal.terminal import printable
 from mock_fal.webhooks.signature import verify
 
 # The timeout of requests for the keys and of forwarded webhooks.
 TIMEOUT_S: Final = 30.0
+
+# The largest body that is received. fal's own limit of a payload is far smaller (webhooks/payload.py).
+MAX_BODY_BYTES: Final = 16 << 20
+
+# What the bodies that are kept may have in total; the oldest webhooks are forgotten first.
+MAX_KEPT_BYTES: Final = 64 << 20
 
 # Headers that belong to one connection and are not forwarded.
 _HOP_HEADERS: Final = {"host", "connection", "content-length", "accept-encoding", "transfer-encoding"}
@@ -52,7 +59,7 @@ class Received:
         """The webhook in one line."""
         time = datetime.fromtimestamp(self.at).strftime("%H:%M:%S")
         verification = f"not verified: {self.problem}" if self.problem else "verified"
-        return f"{time}  POST {self.path}  {self._summary()}  {verification}  -> {self.status}"
+        return printable(f"{time}  POST {self.path}  {self._summary()}  {verification}  -> {self.status}")
 
     def _summary(self) -> str:
         try:
@@ -92,7 +99,9 @@ class WebhookReceiver:
         self._next_statuses: deque[int] = deque()
         self._jwks: dict[str, Any] | None = None
         self._changed = threading.Condition()
-        self._received: list[Received] = []
+        self._received: deque[Received] = deque()
+        self._count = 0
+        self._kept_bytes = 0
 
     @property
     def url(self) -> str:
@@ -101,17 +110,16 @@ class WebhookReceiver:
 
     @property
     def received(self) -> list[Received]:
-        """All received webhooks, in order."""
+        """The received webhooks, oldest first, up to MAX_KEPT_BYTES of bodies and headers."""
         with self._changed:
             return list(self._received)
 
     def wait_for(self, number: int, timeout_s: float = 10.0) -> list[Received]:
-        """Wait until `number` webhooks were received and return all. Raises TimeoutError."""
+        """Wait until `number` webhooks were received and return those that are kept. Raises TimeoutError."""
         with self._changed:
-            if not self._changed.wait_for(lambda: len(self._received) >= number, timeout_s):
-                count = len(self._received)
+            if not self._changed.wait_for(lambda: self._count >= number, timeout_s):
                 raise TimeoutError(
-                    f"received {count} of {number} webhooks at {self.url} within {timeout_s:g} s"
+                    f"received {self._count} of {number} webhooks at {self.url} within {timeout_s:g} s"
                 )
             return list(self._received)
 
@@ -153,7 +161,11 @@ class WebhookReceiver:
             status = self._next_statuses.popleft() if self._next_statuses else self._status
         received = Received(at, path, headers, body, problem, status)
         with self._changed:
+            self._count += 1
             self._received.append(received)
+            self._kept_bytes += _size(received)
+            while self._kept_bytes > MAX_KEPT_BYTES and len(self._received) > 1:
+                self._kept_bytes -= _size(self._received.popleft())
             self._changed.notify_all()
         self._on_received(received)
         return status
@@ -174,6 +186,11 @@ class WebhookReceiver:
         return problem
 
 
+def _size(received: Received) -> int:
+    """The bytes that a kept webhook takes, about."""
+    return 1000 + len(received.path) + len(received.body) + sum(map(len, received.headers.values()))
+
+
 class _Server(ThreadingHTTPServer):
     # Many webhooks may arrive at once; a full backlog would delay each of the others by a second.
     request_queue_size = 1024
@@ -188,7 +205,13 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*connection)
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        length = self.headers.get("content-length") or "0"
+        if not (length.isascii() and length.isdigit() and int(length) <= MAX_BODY_BYTES):
+            # The rest of the connection can't be parsed.
+            self.close_connection = True
+            self.send_error(413, f"content-length is {length[:20]!r}, expected at most {MAX_BODY_BYTES}")
+            return
+        body = self.rfile.read(int(length))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.send_response_only(self._receive(self.path, headers, body))
         self.send_header("content-length", "0")

@@ -51,7 +51,7 @@ def test_run_works_through_the_proxy(adapter: str, run_case: RunCase, mock_fal: 
 
 def test_the_proxy_adds_the_key_and_its_name(adapter: str, run_case: RunCase, mock_fal: Account) -> None:
     run_case(adapter, "run")
-    assert header(mock_fal, "authorization") == f"Key {mock_fal.key}"
+    assert header(mock_fal, "authorization") == f"Key {mock_fal.key.partition(':')[0]}:•••"
     assert header(mock_fal, "x-fal-client-proxy") == f"@fal-ai/server-proxy/{adapter}"
     assert header(mock_fal, "user-agent") == "@fal-ai/client/1.10.1"
     assert mock_fal.requests[0].host == "fal.run"

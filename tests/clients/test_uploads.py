@@ -132,8 +132,10 @@ def test_an_upload_of_500_mb_costs_less_than_64_mb_of_memory(process: tuple[int,
 
 
 def _through(gateway: dict[str, str]) -> httpx.Client:
+    password = json.loads(Path(gateway["secrets_file"]).read_text("ascii"))["proxy_password"]
     return httpx.Client(
-        proxy=gateway["proxy_url"], verify=ssl.create_default_context(cafile=gateway["ca_file"])
+        proxy=httpx.Proxy(gateway["proxy_url"], auth=("run", password)),
+        verify=ssl.create_default_context(cafile=gateway["ca_file"]),
     )
 
 

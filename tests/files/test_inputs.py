@@ -13,7 +13,7 @@ from mock_fal.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import UnusableFile
 from mock_fal.files import inputs
-from mock_fal.files.inputs import InputFiles
+from mock_fal.files.inputs import External, InputFiles, urls
 from mock_fal.pictures.recipe import Source
 from mock_fal.pictures.render import read_source
 from mock_fal.settings import Settings
@@ -147,36 +147,36 @@ def test_a_picture_is_decoded_once(
     assert calls == [png(), png(9), png()]
 
 
-def test_external_urls_are_those_of_other_hosts(files: InputFiles) -> None:
-    local, external = (
-        "https://v3b.fal.media/files/b/0/a.png",
-        ["https://example.com/a.png", "http://10.0.0.1/b"],
-    )
-    assert (
-        files.external_urls(
-            {"image_url": external[0], "image_urls": [local, external[1], 5, "data:,", "http://["]}
-        )
-        == external
-    )
-    assert files.external_urls({"prompt": external[0], "image_url": None, "image_urls": None}) == []
-    assert files.external_urls([external[0]]) == []
+def test_the_urls_of_an_input_are_those_of_its_pictures() -> None:
+    assert list(urls({"image_url": "a", "image_urls": ["b", 5, "a"], "prompt": "c"})) == ["a", "b", "a"]
+    assert list(urls({"image_url": None, "image_urls": None})) == list(urls(["a"])) == []
 
 
-def test_a_fetched_file_is_read(files: InputFiles) -> None:
-    files.add_fetched("https://example.com/a.png", png(8, 6))
-    source = files.picture("https://example.com/a.png", "ana")
-    assert source is not None and (source.width, source.height) == (8, 6)
+def test_a_file_of_another_host_is_external(files: InputFiles) -> None:
+    assert files.open("https://example.com/a.png", "ana") == External("https://example.com/a.png")
 
 
-def test_a_file_that_could_not_be_fetched_is_an_error(files: InputFiles) -> None:
-    files.add_fetched("https://example.com/gone.png", None)
-    assert error_of(files, "https://example.com/gone.png") == ("file_download_error", {})
-    files.add_fetched("https://example.com/a.txt", b"no picture")
-    assert error_of(files, "https://example.com/a.txt")[0] == "image_load_error"
+def test_a_broken_file_is_read_once(files: InputFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert error_of(files, "data:,x") == ("image_load_error", {})
+    monkeypatch.setattr(inputs, "read_source", None)
+    assert error_of(files, "data:,x") == ("image_load_error", {})
 
 
-def test_only_the_last_fetched_files_are_kept(files: InputFiles) -> None:
-    for number in range(5):
-        files.add_fetched(f"https://example.com/{number}.png", png())
-    assert files.picture("https://example.com/0.png", "ana") is None
-    assert files.picture("https://example.com/4.png", "ana") is not None
+def test_a_result_is_read_once(
+    emulator: Emulator, files: InputFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b'{"prompt": "a cat", "image_size": {"width": 64, "height": 32}}'
+    request = emulator.run(EndpointId.parse("fal-ai/flux/schnell"), body, "ana")
+    url = f"https://v3b.fal.media{request.files[0].path}"
+    source = files.picture(url, "bob")
+    monkeypatch.setattr(inputs, "render", None)
+    assert files.picture(url, "bob") is source
+
+
+def test_a_result_that_is_too_large_is_not_rendered(
+    emulator: Emulator, files: InputFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b'{"prompt": "a cat", "image_size": {"width": 14142, "height": 14142}}'
+    request = emulator.run(EndpointId.parse("fal-ai/flux/schnell"), body, "ana")
+    monkeypatch.setattr(inputs, "render", None)
+    assert error_of(files, f"https://v3b.fal.media{request.files[0].path}") == ("image_load_error", {})

@@ -25,11 +25,13 @@ import trustme
 
 from mock_fal.gateway import connect
 from mock_fal.gateway.certificates import Authority
-from mock_fal.gateway.connect import ConnectProxy, Event, decide, is_local
+from mock_fal.gateway.connect import ConnectProxy, Event, decide, is_loopback
 from mock_fal.gateway.environment import environment
 from tests.gateway.servers import PATIENCE_S, Loop, connected, head_of, received, reset, tool, web
 
 MEGABYTE = 1 << 20
+PASSWORD = "0123456789abcdef"
+
 Proxies = Callable[..., AbstractContextManager["Running"]]
 
 
@@ -84,8 +86,9 @@ def proxies(loop: Loop, tls_port: int) -> Proxies:
 
 
 @pytest.fixture
-def proxy(proxies: Proxies) -> Iterator[Running]:
-    with proxies() as running:
+def proxy(proxies: Proxies, request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A proxy; for real clients one with a password, which they get from their environment."""
+    with proxies(password=PASSWORD if "env" in request.fixturenames else "") as running:
         yield running
 
 
@@ -96,7 +99,7 @@ def env(
     """The environment of `mock-fal run`, also set in this process."""
     variables, unset = environment(
         base={},
-        proxy_url=f"http://127.0.0.1:{proxy.proxy.port}",
+        proxy_url=f"http://run:{PASSWORD}@127.0.0.1:{proxy.proxy.port}",
         tls_address=("127.0.0.1", tls_port),
         ca_file=authority.ca_file,
         bundle_file=authority.bundle_file,
@@ -183,15 +186,29 @@ def test_the_decision_about_a_host_offline(host: str, kind: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["localhost", "db", "my.localhost", "127.0.0.1", "::1", "10.0.0.1", "192.168.0.1", "::ffff:127.0.0.1"],
+    ["localhost", "my.localhost", "127.0.0.1", "127.9.9.9", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1"],
 )
-def test_names_that_are_local(name: str) -> None:
-    assert is_local(name)
+def test_names_of_this_machine(name: str) -> None:
+    assert is_loopback(name)
 
 
-@pytest.mark.parametrize("name", ["example.com", "8.8.8.8", "134744072", "0x08080808", "2001:db8::1", ""])
-def test_names_that_may_be_public(name: str) -> None:
-    assert not is_local(name)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("example.com", "8.8.8.8", "134744072", "0x08080808", "2001:db8::1", ""),
+        *(
+            "db",
+            "printer.local",
+            "metadata.google.internal",
+            "169.254.169.254",
+            "fe80::1",
+            "10.0.0.1",
+            "fd00::1",
+        ),
+    ],
+)
+def test_names_that_may_be_other_machines(name: str) -> None:
+    assert not is_loopback(name)
 
 
 def test_a_blocked_request_has_advice(proxy: Running) -> None:

@@ -18,6 +18,7 @@ from mock_fal.clock import EPOCH, AutoAdvanceClock, ManualClock
 from mock_fal.emulator import Emulator, SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.gateway import webhook_sender as delivery
+from mock_fal.gateway.lookup import Lookups
 from mock_fal.gateway.post import Target
 from mock_fal.gateway.webhook_sender import PER_RECEIVER, BlockedTarget, WebhookSender
 from mock_fal.requests.outcome import Outcome, Picture, RunnerResponse, pictures_in
@@ -422,21 +423,21 @@ def test_a_blocked_target_is_logged_and_not_retried(
     assert message in caplog.text
 
 
-def resolve_to(loop: Loop, monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
     """Resolve every name to these addresses; without addresses, the lookup fails."""
 
-    async def lookup(host: str, port: int, **hints: object) -> list[tuple[object, ...]]:
+    async def lookup(lookups: Lookups, host: str, port: int) -> list[str]:
         if not addresses:
             raise socket.gaierror(-2, "Name or service not known")
-        return [(0, 0, 0, "", (address, port)) for address in addresses]
+        return list(addresses)
 
-    monkeypatch.setattr(loop.loop, "getaddrinfo", lookup)
+    monkeypatch.setattr(Lookups, "addresses", lookup)
 
 
 def test_a_name_is_blocked_if_one_of_its_addresses_is_public(
     loop: Loop, fal: Fal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolve_to(loop, monkeypatch, "127.0.0.1", "8.8.8.8")
+    resolve_to(monkeypatch, "127.0.0.1", "8.8.8.8")
     delivery = fal.submit("http://rebound.test/")
     fal.advance(10)
     assert delivery.attempts[0].error.startswith("rebound.test (8.8.8.8) is neither on this machine")
@@ -445,7 +446,7 @@ def test_a_name_is_blocked_if_one_of_its_addresses_is_public(
 def test_each_address_of_a_local_name_is_tried(
     loop: Loop, fal: Fal, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolve_to(loop, monkeypatch, "127.0.0.2", "127.0.0.1")  # no server at the first
+    resolve_to(monkeypatch, "127.0.0.2", "127.0.0.1")  # no server at the first
     delivery = fal.submit(f"http://user:word@app.test:{receiver.port}/hook")
     fal.advance(10)
     assert statuses(delivery) == [200]
@@ -457,11 +458,11 @@ def test_each_address_of_a_local_name_is_tried(
 def test_an_unknown_name_is_retried(
     loop: Loop, fal: Fal, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolve_to(loop, monkeypatch)
+    resolve_to(monkeypatch)
     delivery = fal.submit(f"http://app.test:{receiver.port}/hook")
     fal.advance(10)
     assert "Name or service not known" in delivery.attempts[0].error
-    resolve_to(loop, monkeypatch, "127.0.0.1")
+    resolve_to(monkeypatch, "127.0.0.1")
     fal.advance(2)
     assert statuses(delivery) == [None, 200]
 
@@ -494,7 +495,7 @@ def test_certificates_are_checked(
     (trusted_ca if trusted else other_ca).issue_cert("app.test").configure_cert(context)
     trusted_ca.cert_pem.write_to_path(tmp_path / "roots.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "roots.pem"))
-    resolve_to(loop, monkeypatch, "127.0.0.1")
+    resolve_to(monkeypatch, "127.0.0.1")
     secure = Receiver()
     with loop.serving(secure, context) as port:
         delivery = fal.submit(f"https://app.test:{port}/")

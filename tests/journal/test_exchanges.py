@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mock_fal.clock import EPOCH
 from mock_fal.journal.exchanges import Exchange, ExchangeKind, Journal, pack_headers
+from mock_fal.journal.memory import Memory
 
 HEADERS = [(b"content-type", b"application/json"), (b"x-odd", b"a: b:c"), (b"x-odd", b"")]
 
@@ -44,34 +45,39 @@ def test_the_journal_keeps_the_latest_exchanges() -> None:
     assert journal.latest(2) == [written[4], written[3]]
 
 
-@given(st.lists(st.integers(0, 200), max_size=30))
-def test_the_size_of_all_bodies_is_limited_except_for_a_single_one(sizes: list[int]) -> None:
-    journal = Journal(max_exchanges=1000, max_bytes=100)
+@given(st.lists(st.integers(0, 20_000), max_size=30))
+def test_the_memory_of_all_exchanges_is_limited_except_for_a_single_one(sizes: list[int]) -> None:
+    memory = Memory(40_000)
+    journal = Journal(max_exchanges=1000, memory=memory)
     for size in sizes:
         journal.append(exchange(body=b"x" * size))
-    assert len(journal) <= 1 or sum(len(item.request_body) for item in journal) <= 100
+    assert len(journal) <= 1 or memory.used <= 40_000
+    assert journal.body_bytes == sum(len(item.request_body) for item in journal)
 
 
 def test_the_latest_exchange_is_always_kept() -> None:
-    journal = Journal(max_exchanges=3, max_bytes=10)
+    journal = Journal(max_exchanges=3, memory=Memory(10))
     large = exchange(body=b"x" * 100)
     journal.append(large)
     assert list(journal) == [large]
 
 
 def test_update_size_counts_a_body_that_has_grown() -> None:
-    journal = Journal(max_exchanges=3, max_bytes=100)
+    memory = Memory(100_000)
+    journal = Journal(max_exchanges=3, memory=memory)
     first, second, third = (exchange(body=b"") for _ in range(3))
     for item in (first, second, third):
         journal.append(item)
-    second.response_body = b"x" * 99
+    before = memory.used
+    second.response_body = b"x" * 90_000
     journal.update_size(second)
-    assert (list(journal), journal.body_bytes) == ([first, second, third], 99)
-    third.response_body = b"xx"
+    assert (list(journal), journal.body_bytes) == ([first, second, third], 90_000)
+    assert memory.used == before + 90_000
+    third.response_body = b"x" * 20_000
     journal.update_size(third)
-    assert (list(journal), journal.body_bytes) == ([third], 2)
+    assert (list(journal), journal.body_bytes) == ([third], 20_000)
     journal.update_size(first)
-    assert journal.body_bytes == 2
+    assert journal.body_bytes == 20_000
 
 
 def test_clearing_one_tenant_leaves_the_others() -> None:

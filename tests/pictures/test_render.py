@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from sys import getsizeof
 from threading import Event
 from typing import Any
 
@@ -69,7 +70,9 @@ def test_reading_the_cache_renders_nothing(rendered: list[Recipe]) -> None:
 
 
 def test_the_least_recently_used_picture_is_evicted(rendered: list[Recipe]) -> None:
-    picture_cache = PictureCache(max_bytes=20)
+    # Room for two: each picture has 10 bytes, and its prompt counts too.
+    prompts = sorted(getsizeof(recipe.prompt) for recipe in (CAT, DOG, BIRD))
+    picture_cache = PictureCache(max_bytes=20 + sum(prompts[1:]))
     picture_cache.render(CAT)
     picture_cache.render(DOG)
     picture_cache.cached(CAT)

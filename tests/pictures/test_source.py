@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mock_fal.errors import UnusableFile
+from mock_fal.pictures import source
 from mock_fal.pictures.paint import paint, pictures
 from mock_fal.pictures.recipe import Recipe, Source
 from mock_fal.pictures.source import COPY_SIDE, read_source
@@ -78,7 +79,7 @@ def test_a_file_that_is_no_picture_is_an_image_load_error(name: str) -> None:
 
 
 def test_a_decompression_bomb_is_an_image_load_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    monkeypatch.setattr(source, "MAX_SOURCE_PIXELS", 100)
     with pytest.raises(UnusableFile, match="image_load_error"):
         read_source(photo(16, 12))
 

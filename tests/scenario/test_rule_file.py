@@ -84,13 +84,13 @@ def test_an_error_names_the_rule_the_line_and_the_column(read: Reader, text: str
         (read_json, '[\n {"a" 1}]', "line 2, column 7: invalid JSON: Expecting ':' delimiter"),
         (read_json, "[1] 2", "line 1, column 5: invalid JSON: Extra data"),
         (read_json, "[" * 100_000, "invalid JSON: nested too deeply"),
-        (read_yaml, "- a\n- {b", "line 2, column 5: invalid YAML: "),
+        (read_yaml, "- nsfw\n- {b]", "line 2, column 5: invalid YAML: "),
         (
             read_yaml,
             "a: !!python/object x",
             "line 1, column 4: invalid YAML: could not determine a constructor",
         ),
-        (read_yaml, "[" * 10_000, "invalid YAML: nested too deeply"),
+        (read_yaml, "[" * 100, "line 1, column 53: invalid YAML: nested too deeply"),
     ],
 )
 def test_a_syntax_error_is_reported_with_its_position(read: Reader, text: str, message: str) -> None:

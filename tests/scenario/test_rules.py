@@ -165,7 +165,8 @@ def test_any_text_is_parsed_or_raises_scenario_error(text: str) -> None:
         ("times=0 nsfw", "column 1: times: '0', expected a whole number from 1 to 1000000000"),
         (
             "prompt=( nsfw",
-            "column 1: prompt: '(' is not a regular expression: missing ), unterminated subpattern at position 0",
+            "column 1: prompt: '(' is not a regular expression of RE2, which has no look-around and no"
+            " backreferences: missing ): (",
         ),
         ("merge=[1]", "column 1: merge: '[1]', expected a JSON object, as in merge={\"new\":1}"),
         ("header=5", "column 1: header: a name is missing, as in header.NAME=VALUE"),
@@ -332,7 +333,7 @@ def test_an_input_without_brackets_has_no_directive(document: JSON) -> None:
 
 
 def test_a_deeply_nested_input_is_searched() -> None:
-    document = reduce(lambda inner, _: [inner], range(100_000), cast(JSON, "[mock: run=5]"))
+    document = reduce(lambda inner, _: [inner], range(10_000), cast(JSON, "[mock: run=5]"))
     assert directives_in(document) == [parse_directive("run=5")]
 
 
@@ -470,7 +471,7 @@ def test_a_rule_for_an_unknown_endpoint_is_refused(scenario: Scenario) -> None:
 
 def test_the_number_of_rules_is_limited(scenario: Scenario) -> None:
     scenario.replace([NO_DIRECTIVE] * MAX_RULES)
-    with pytest.raises(ScenarioError, match="^1001 rules, expected at most 1000"):
+    with pytest.raises(ScenarioError, match="^more than 1000 rules"):
         scenario.add("nsfw")
 
 

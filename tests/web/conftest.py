@@ -15,7 +15,9 @@ import pytest
 
 from mock_fal.clock import AutoAdvanceClock, Clock, ManualClock, SystemClock
 from mock_fal.emulator import Emulator
+from mock_fal.files.inputs import InputFiles, LocalFile
 from mock_fal.journal.exchanges import Exchange
+from mock_fal.pictures.recipe import Source
 from mock_fal.pictures.render import PictureCache
 from mock_fal.settings import Settings
 from mock_fal.web.app import App
@@ -50,6 +52,19 @@ _CLOCKS: dict[str, Callable[[], Clock]] = {
 _TURNS = 40
 
 
+class WatchedPictures(Pictures):
+    """Counts the input pictures that threads are reading: a task that waits for them is not idle."""
+
+    reading = 0
+
+    async def source(self, files: InputFiles, file: LocalFile) -> Source:
+        self.reading += 1
+        try:
+            return await super().source(files, file)
+        finally:
+            self.reading -= 1
+
+
 class Fal:
     """The application, and helpers that send requests to it."""
 
@@ -57,10 +72,11 @@ class Fal:
         self._runner = runner
         self.clock = _CLOCKS[settings.clock]()
         self.emulator = Emulator(settings, self.clock)
-        self.pictures = Pictures(PictureCache())
+        self.pictures = WatchedPictures(PictureCache())
         self.app = App(self.emulator, self.pictures, self._exports)
+        self._transport = httpx.ASGITransport(self.app)
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app), trust_env=False, headers={"user-agent": "test"}
+            transport=self._transport, trust_env=False, headers={"user-agent": "test"}
         )
 
     def close(self) -> None:
@@ -78,11 +94,13 @@ class Fal:
         key: str | None = "alice:secret",
         headers: Mapping[str, str] = NONE,
         body: bytes | AsyncIterator[bytes] = b"",
+        peer: str = "127.0.0.1",
         **options: Any,
     ) -> httpx.Response:
         """Send a request and wait for the whole response. `options` are those of httpx, such as `json`."""
         credentials = {"authorization": f"Key {key}"} if key else {}
         headers = {**credentials, **headers}
+        self._transport.client = (peer, 123)
         return self.wait_for(
             self._client.request(method, url, headers=headers, content=body or None, **options)
         )
@@ -121,7 +139,9 @@ class Fal:
         """Run all tasks as far as possible without advancing the clock."""
 
         async def turns() -> None:
-            for _ in range(_TURNS):
+            turn = 0
+            while turn < _TURNS or self.pictures.reading:
+                turn += 1
                 await asyncio.sleep(0)
 
         self._runner.run(turns())
@@ -314,6 +334,7 @@ def scope(method: str, url: str, headers: Mapping[str, str] = NONE) -> dict[str,
         "path": parts.path,
         "query_string": parts.query.encode("latin-1"),
         "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in all_headers.items()],
+        "client": ("127.0.0.1", 123),
     }
 
 

@@ -429,7 +429,7 @@ def test_an_invalid_body_is_accepted_and_rejected_in_the_result(fal: Fal, body: 
     assert result.headers["x-fal-billable-units"] == "0"
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe\x80", b'{"prompt":"\xe9"}', b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"\xff\xfe\x80", b'{"prompt":"\xe9"}', b"[" * 60_000])
 def test_a_body_that_cannot_be_parsed_is_accepted_and_rejected_in_the_result(fal: Fal, body: bytes) -> None:
     result = fal.completed(body=body).result()
     assert (result.status_code, result.text) == (400, '{"detail":"There was an error parsing the body"}')

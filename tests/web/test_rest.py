@@ -111,7 +111,7 @@ def test_files_have_distinct_urls(fal: Fal) -> None:
 def test_an_existing_url_is_not_reused(fal: Fal) -> None:
     """A removed account generates the same names again."""
     first = uploaded(fal)
-    del fal.emulator.store._tenants["ana"]
+    fal.emulator.store.clear("ana")
     assert uploaded(fal) != first
 
 

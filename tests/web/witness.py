@@ -34,6 +34,7 @@ class Witness:
         query: str = "",
         key: str | None = "alice:secret",
         headers: Mapping[str, str] = NOTHING,
+        peer: str = "127.0.0.1",
     ) -> httpx.Response:
         """The validated response to `file.operation`.
 
@@ -55,6 +56,7 @@ class Witness:
             key=None if "authorization" in headers else key,
             headers={**sent_headers, **headers},
             body=content,
+            peer=peer,
         )
         assert status in (None, response.status_code), (
             f"{name}: {response.status_code}, {response.text[:500]}"

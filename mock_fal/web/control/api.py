@@ -1,4 +1,4 @@
-"""The control API `/_mock/…` and the web UI, on mock-fal's own address, for programs on this machine only."""
+"""The control API `/_mock/…` and the web UI, on mock-fal's own address."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from mock_fal.emulator import Emulator
 from mock_fal.web.control import clock, journal, scenario, spec
+from mock_fal.web.control.access import guarded
 from mock_fal.web.control.web_ui import page
 from mock_fal.web.control.wire import ControlError, emulator, error_response
-from mock_fal.web.isolation import is_local_host, split
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -27,7 +27,7 @@ class OpenGateway(Protocol):
 
 
 async def _web_ui(request: Request) -> Response:
-    return page(emulator(request), request.query_params.get("key"))
+    return await page(emulator(request), request.query_params.get("key"))
 
 
 async def _gateway(request: Request) -> Response:
@@ -65,7 +65,7 @@ def control(emulator: Emulator, open_gateway: OpenGateway, started_at: float) ->
     app.state.emulator = emulator
     app.state.open_gateway = open_gateway
     app.state.started_at = started_at
-    return _local_only(app)
+    return guarded(app, emulator.settings.control_token)
 
 
 def _by_method(handlers: Mapping[str, Handler]) -> Handler:
@@ -80,24 +80,6 @@ def _by_method(handlers: Mapping[str, Handler]) -> Handler:
 async def _control_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ControlError)
     return error_response(error.status, error.detail)
-
-
-def _local_only(app: ASGIApp) -> ASGIApp:
-    """Rejects requests of other sites: by Origin, and by a public name in Host (DNS rebinding)."""
-
-    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
-        host = request.headers.get("host", "")
-        origin = request.headers.get("origin")
-        if not is_local_host(host) or (origin is not None and split(origin).netloc != host):
-            response = error_response(
-                403, f"the control API accepts local requests only; Host is {host!r}, Origin is {origin!r}"
-            )
-            await response(scope, receive, send)
-            return
-        await app(scope, receive, send)
-
-    return guard
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

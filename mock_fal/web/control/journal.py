@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mock_fal.accounts.secrets import header_text
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
+from mock_fal.errors import InputTooLong
+from mock_fal.files.long_input import shortened
 from mock_fal.journal.exchanges import OPERATIONS, Exchange, RawHeaders
-from mock_fal.journal.har import body_text, har, response_size
+from mock_fal.journal.har import EMPTY, LONG_BODY, body_text, entry, response_size
 from mock_fal.requests.outcome import is_deeper
 from mock_fal.requests.state import State, state
-from mock_fal.web.control.wire import ControlError, emulator, query, response
+from mock_fal.scenario.patterns import MAX_GLOB, matches_glob
+from mock_fal.web.control.wire import ControlError, emulator, listed, query, slices
 
 if TYPE_CHECKING:
     from mock_fal.files.listing import StoredFile
@@ -26,12 +29,15 @@ if TYPE_CHECKING:
 # JSON bodies that are nested deeper are returned as text: `json` can parse deeper nesting than it can write.
 MAX_DEPTH: Final = 100
 
+# The exchanges or files that are compared with the query before other requests get a turn: a millisecond.
+_CHECKED: Final = 200
+
 Filter = Callable[[Emulator, Exchange, str], bool]
 
 # Query parameter -> whether an exchange matches its value. `since` is the id of an exchange and matches later ones.
 _FILTERS: Final[Mapping[str, Filter]] = {
     "key": lambda emulator, exchange, value: exchange.tenant == value,
-    "endpoint": lambda emulator, exchange, value: fnmatchcase(exchange.endpoint or "", value),
+    "endpoint": lambda emulator, exchange, value: matches_glob(value, exchange.endpoint or ""),
     "operation": lambda emulator, exchange, value: exchange.operation == value,
     "state": lambda emulator, exchange, value: _state(emulator, exchange) == value,
     "method": lambda emulator, exchange, value: exchange.method == value.upper(),
@@ -40,18 +46,21 @@ _FILTERS: Final[Mapping[str, Filter]] = {
     "request_id": lambda emulator, exchange, value: exchange.request_id == value,
     "since": lambda emulator, exchange, value: exchange.number > int(value),
 }
-_OPTIONS: Final = ("limit", "format", "secrets")
+_OPTIONS: Final = ("limit", "format")
 
 
 async def requests(request: Request) -> Response:
-    exchanges = _selected(request)
+    exchanges = await _selected(request)
     if request.query_params.get("format", "json") == "har":
         return _archive(request, exchanges)
-    return response({"requests": [_exchange(emulator(request), exchange) for exchange in exchanges]})
+    mock = emulator(request)
+    return listed(
+        request, {"requests": []}, exchanges, lambda exchange: _exchange(mock, mock.shown(exchange))
+    )
 
 
 async def archive(request: Request) -> Response:
-    return _archive(request, _selected(request))
+    return _archive(request, await _selected(request))
 
 
 async def reset(request: Request) -> Response:
@@ -61,9 +70,8 @@ async def reset(request: Request) -> Response:
 
 async def deliveries(request: Request) -> Response:
     key = query(request, "key").get("key")
-    outbox = emulator(request).deliveries
-    selected = [_delivery(delivery) for delivery in outbox if key in (None, delivery.tenant)]
-    return response({"deliveries": selected})
+    selected = [item for item in emulator(request).deliveries if key in (None, item.tenant)]
+    return listed(request, {"deliveries": []}, selected, _delivery)
 
 
 async def files(request: Request) -> Response:
@@ -71,17 +79,18 @@ async def files(request: Request) -> Response:
 
     mock, key = emulator(request), query(request, "key").get("key")
     stored = files(mock.store, mock.storage, mock.clock.now())
-    return response({"files": [_file(file) for file in stored if key in (None, file.owner)]})
+    selected = [file async for file in slices(stored, _CHECKED) if key in (None, file.owner)]
+    return listed(request, {"files": []}, selected, _file)
 
 
 async def metrics(request: Request) -> Response:
     from mock_fal.web.control.metrics import CONTENT_TYPE, metrics
 
-    text = metrics(emulator(request), steady_time() - request.app.state.started_at)
+    text = await metrics(emulator(request), steady_time() - request.app.state.started_at)
     return Response(text, media_type=CONTENT_TYPE)
 
 
-def _selected(request: Request) -> list[Exchange]:
+async def _selected(request: Request) -> list[Exchange]:
     """The exchanges that match the query, oldest first; with `limit` the latest of them."""
     params = query(request, *_FILTERS, *_OPTIONS)
     _check(params)
@@ -89,7 +98,7 @@ def _selected(request: Request) -> list[Exchange]:
     filters = [(_FILTERS[name], value) for name, value in params.items() if name in _FILTERS]
     selected = [
         exchange
-        for exchange in mock.store.exchanges
+        async for exchange in slices(mock.store.exchanges, _CHECKED)
         if all(matches(mock, exchange, value) for matches, value in filters)
     ]
     limit = int(params.get("limit", len(selected)))
@@ -113,13 +122,13 @@ def _is_status(value: str) -> bool:
 
 _STATES: Final = [state.value for state in State]
 _EXPECTED: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
+    "endpoint": (lambda value: len(value) <= MAX_GLOB, f"at most {MAX_GLOB} characters"),
     "operation": (OPERATIONS.__contains__, f"one of {', '.join(OPERATIONS)}"),
     "state": (_STATES.__contains__, f"one of {', '.join(_STATES)}"),
     "status": (_is_status, "a status such as 422, or 4xx"),
     "since": (_is_count, "the id of an exchange"),
     "limit": (_is_count, "a number"),
     "format": (("json", "har").__contains__, "json or har"),
-    "secrets": (("0", "1").__contains__, "0 or 1"),
 }
 
 
@@ -134,7 +143,8 @@ def _state(emulator: Emulator, exchange: Exchange) -> str | None:
 
 
 def _archive(request: Request, exchanges: list[Exchange]) -> Response:
-    archive = response(har(exchanges, secrets=request.query_params.get("secrets") == "1"))
+    mock = emulator(request)
+    archive = listed(request, EMPTY, exchanges, lambda exchange: entry(mock.shown(exchange)))
     archive.headers["content-disposition"] = 'attachment; filename="mock-fal.har"'
     return archive
 
@@ -176,7 +186,7 @@ def _message(headers: RawHeaders, body: bytes, size: int) -> dict[str, Any]:
     """The request or response of an exchange. The body is null if only its size was kept."""
     content, encoding = body_text(body)
     return {
-        "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in headers],
+        "headers": [[name.decode("latin-1"), header_text(value)] for name, value in headers],
         "body": content if body or not size else None,
         "encoding": encoding,
         "size": size,
@@ -200,7 +210,7 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
             }
             for attempt in delivery.attempts
         ],
-        "body": delivery.json,
+        "body": _read(delivery.body),
     }
 
 
@@ -216,6 +226,11 @@ def _file(file: StoredFile) -> dict[str, Any]:
 
 
 def _read(body: bytes) -> Any:
+    if len(body) > LONG_BODY:
+        try:
+            body, _ = shortened(body)
+        except InputTooLong:
+            return None
     try:
         document = json.loads(body) if body else None
     except (ValueError, RecursionError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from hashlib import sha256
 from html import escape
 from itertools import islice
@@ -15,11 +14,14 @@ from urllib.parse import quote
 from starlette.responses import HTMLResponse, Response
 
 import mock_fal
+from mock_fal.accounts.secrets import header_text
+from mock_fal.clock import date
 from mock_fal.emulator import Emulator
 from mock_fal.hosts import RESULT_HOST
 from mock_fal.journal.exchanges import Exchange, RawHeaders
 from mock_fal.journal.har import response_size
 from mock_fal.requests.queue import ModelRequest
+from mock_fal.web.control.wire import slices
 
 if TYPE_CHECKING:
     from mock_fal.webhooks.outbox import Delivery
@@ -33,9 +35,15 @@ MAX_PICTURES: Final = 12
 MAX_KEYS: Final = 20
 MAX_BODY_CHARS: Final = 4000
 
+# The items that are written before other requests get a turn: two milliseconds.
+_SLICE: Final = 10
 
-def page(emulator: Emulator, key: str | None = None) -> Response:
-    """The page for one key or for all keys. It loads nothing but pictures, and reloads itself while no item is open."""
+
+async def page(emulator: Emulator, key: str | None = None) -> Response:
+    """The page for one key or for all keys, written in slices, so that other requests don't wait.
+
+    It loads nothing but pictures, and reloads itself while no item is open.
+    """
     exchanges = _latest(emulator.store.exchanges.latest(len(emulator.store.exchanges)), key, MAX_EXCHANGES)
     deliveries = _latest(reversed(emulator.deliveries), key, MAX_DELIVERIES)
     text = _PAGE.format(
@@ -43,12 +51,17 @@ def page(emulator: Emulator, key: str | None = None) -> Response:
         keys=_keys(emulator, key),
         har=escape(f"/_mock/requests.har{_query(key)}"),
         pictures="".join(islice(_pictures(emulator, key), MAX_PICTURES)) or "<p>No pictures yet.</p>",
-        exchanges="".join(map(_exchange, exchanges)) or "<p>No requests yet.</p>",
-        deliveries="".join(map(_delivery, deliveries)) or "<p>No webhooks yet.</p>",
+        exchanges="".join(
+            [_exchange(emulator.shown(exchange)) async for exchange in slices(exchanges, _SLICE)]
+        )
+        or "<p>No requests yet.</p>",
+        deliveries="".join([_delivery(delivery) async for delivery in slices(deliveries, _SLICE)])
+        or "<p>No webhooks yet.</p>",
         script=_SCRIPT,
     )
     # A prompt may contain lone surrogates. The policy prevents that scripts in a prompt run.
-    return HTMLResponse(text.encode("utf-8", "replace"), headers={"content-security-policy": _POLICY})
+    data = emulator.keys.secrets.plain(text.encode("utf-8", "replace"))
+    return HTMLResponse(data, headers={"content-security-policy": _POLICY})
 
 
 def _latest(items: Iterable[T], key: str | None, number: int) -> list[T]:
@@ -101,9 +114,7 @@ def _exchange(exchange: Exchange) -> str:
 
 
 def _message(title: str, headers: RawHeaders, body: bytes, size: int) -> str:
-    header_lines = "\n".join(
-        f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in headers
-    )
+    header_lines = "\n".join(f"{name.decode('latin-1')}: {header_text(value)}" for name, value in headers)
     text = _formatted(body) if body else f"({size} bytes, not kept)" if size else "(no body)"
     return f"<div><h3>{title}</h3><pre>{escape(header_lines)}\n\n{escape(text)}</pre></div>"
 
@@ -144,7 +155,7 @@ def _cells(*texts: str) -> str:
 
 
 def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3]
+    return date(at).strftime("%H:%M:%S.%f")[:-3]
 
 
 # Reloads the page every two seconds, unless an item is open or text is selected.

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from mock_fal.emulator import Emulator
+from mock_fal.journal.har import LongBody
 from mock_fal.web import wire
+
+T = TypeVar("T")
+
+# After this many items or bytes of a long list, other requests get a turn: one or two milliseconds of work.
+SLICE_ITEMS: Final = 8
+SLICE_BYTES: Final = 256 << 10
 
 
 class ControlError(Exception):
@@ -29,6 +38,72 @@ def emulator(request: Request) -> Emulator:
 def response(body: Any) -> Response:
     """A JSON response. Unlike Starlette's, it accepts values from recorded bodies such as NaN and lone surrogates."""
     return Response(wire.encode(body), media_type="application/json")
+
+
+def listed(request: Request, document: Any, items: Iterable[T], shape: Callable[[T], Any]) -> Response:
+    """A JSON response with a long list: `document` has one empty list, whose items are `shape(item)` for each of
+    `items`. It is built and sent in slices, so that other requests don't wait for it. `items` must not change.
+    Secrets of known keys are hidden.
+    """
+    hide = emulator(request).keys.secrets.plain
+    before, after = wire.encode(document).split(b"[]")
+    return StreamingResponse(
+        _list(before + b"[", items, shape, b"]" + after, hide), media_type="application/json"
+    )
+
+
+async def _list(
+    before: bytes,
+    items: Iterable[T],
+    shape: Callable[[T], Any],
+    after: bytes,
+    hide: Callable[[bytes], bytes],
+) -> AsyncIterator[bytes]:
+    buffer, size, comma = [before], 0, b""
+    for number, item in enumerate(items, 1):
+        buffer.append(comma)
+        comma = b","
+        for part in map(hide, _encoded(shape(item))):
+            buffer.append(part)
+            size += len(part)
+            if size >= SLICE_BYTES:
+                yield b"".join(buffer)
+                await asyncio.sleep(0)
+                buffer, size = [], 0
+        if number % SLICE_ITEMS == 0:
+            await asyncio.sleep(0)
+    yield b"".join([*buffer, after])
+
+
+def _encoded(value: Any) -> Iterator[bytes]:
+    """JSON in parts. Only a value that contains a LongBody is encoded member by member."""
+    if isinstance(value, LongBody):
+        yield b'"'
+        yield from value.pieces()
+        yield b'"'
+    elif isinstance(value, dict) and _has_long_body(value):
+        mark = b"{"
+        for name, member in value.items():
+            yield mark + wire.encode(name) + b":"
+            yield from _encoded(member)
+            mark = b","
+        yield b"}"
+    else:
+        yield wire.encode(value)
+
+
+def _has_long_body(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_long_body(member) for member in value.values())
+    return isinstance(value, LongBody)
+
+
+async def slices(items: Iterable[T], number: int = SLICE_ITEMS) -> AsyncIterator[T]:
+    """The items; after every `number` of them, other requests get a turn. `items` must not change."""
+    for count, item in enumerate(items, 1):
+        yield item
+        if count % number == 0:
+            await asyncio.sleep(0)
 
 
 def error_response(status: int, detail: str) -> Response:

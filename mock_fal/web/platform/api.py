@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Final
 
 from starlette.responses import Response
@@ -29,8 +30,8 @@ class Platform:
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
-        # (account, idempotency key, path) -> expiry time and response body.
-        self._responses: dict[tuple[str, ...], tuple[float, JSON]] = {}
+        # Digest of (account, idempotency key, path) -> expiry time and response body.
+        self._responses: dict[bytes, tuple[float, JSON]] = {}
 
     async def respond(
         self, http_request: HttpRequest, receive: Receive
@@ -65,7 +66,8 @@ class Platform:
             return handler(self._emulator, http_request, *names)
         now = self._emulator.clock.now()
         self._responses = {name: kept for name, kept in self._responses.items() if kept[0] > now}
-        name = (http_request.account, key, http_request.path)
+        text = "\n".join((http_request.account, key, http_request.path))
+        name = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if name not in self._responses:
             body = handler(self._emulator, http_request, *names)
             if len(self._responses) >= _MAX_IDEMPOTENCY_KEYS:

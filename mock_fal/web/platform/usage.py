@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from mock_fal.billing.prices import CURRENCY, price
 from mock_fal.billing.usage import Charge, charge, usage
+from mock_fal.clock import date
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.requests.queue import ModelRequest
@@ -106,7 +107,7 @@ class Buckets:
         # assumption: buckets without usage are left out.
         groups: dict[datetime, list[T]] = {}
         for item in sorted(items, key=at):
-            groups.setdefault(self._begin(datetime.fromtimestamp(at(item), self._zone)), []).append(item)
+            groups.setdefault(self._begin(date(at(item), self._zone)), []).append(item)
         return [(begin.isoformat(), group) for begin, group in groups.items()]
 
     def _begin(self, at: datetime) -> datetime:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
+from mock_fal.clock import date
 from mock_fal.errors import JSON, FalError
 from mock_fal.requests.outcome import Outcome, RunnerResponse
 from mock_fal.web.http_request import HttpRequest
@@ -141,7 +142,7 @@ class Query:
     def period(self, now: float, *, back: timedelta, zone: tzinfo = UTC) -> tuple[datetime, datetime]:
         """Start and end (exclusive). By default the end is now, and the start is `back` before the end."""
         # One millisecond is added to include requests that end exactly now.
-        until = self.moment("end", zone) or datetime.fromtimestamp(now, zone) + timedelta(milliseconds=1)
+        until = self.moment("end", zone) or date(now, zone) + timedelta(milliseconds=1)
         since = self.moment("start", zone) or until - back
         if since > until:
             raise Invalid("start", self.text("start"), "a moment before end")
@@ -207,7 +208,7 @@ def paged(name: str, items: Sequence[JSON], page: Page) -> dict[str, JSON]:
 def timestamp(at: float) -> str:
     """An ISO 8601 timestamp of a time in Unix seconds."""
     # assumption: timestamps have milliseconds; the specification's examples have whole seconds (2026-08).
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return date(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def status_code(outcome: Outcome) -> int:

@@ -65,7 +65,8 @@ class Recording:
         self._emulator = emulator
         self._key = emulator.settings.live_key
         secret = self._key.partition(":")[2]
-        self._redaction = Redaction([self._key, *([secret] if len(secret) >= _MIN_SECRET else [])])
+        secrets = [self._key, *([secret] if len(secret) >= _MIN_SECRET else []), emulator.keys.run_secret]
+        self._redaction = Redaction(secrets)
         self._folder = CassetteFolder(emulator.settings.record, self._redaction)
 
     def rewind(self, account: str | None) -> None:
@@ -94,7 +95,8 @@ class Recording:
     def _rejected(self, http_request: HttpRequest) -> wire.AnyResponse | None:
         """The response to a request that is not forwarded; None if it may be. Raises an authentication error."""
         if http_request.foreign_origin or http_request.has_foreign_host:
-            # deviation: while recording, requests of web pages of other machines get 403.
+            # deviation: while recording, requests of web pages of other machines get 403, and a public name in Host
+            # too.
             seen = f"Host is {_shown(http_request.header(b'host'))}"
             if b"origin" in http_request.headers:
                 seen += f", Origin is {_shown(http_request.header(b'origin'))}"
@@ -107,7 +109,7 @@ class Recording:
         self._emulator.keys.account(authorization, "")
         if self._emulator.keys.has_run_secret(authorization):
             return None
-        # deviation: while recording, all keys but those of the run get 401, and are sent to nobody.
+        # deviation: while recording, every key but that of the run gets 401, and is sent to nobody.
         key_id = _shown(http_request.named_account)
         return _refusal(401, f"the key with the id {key_id} is not the one of this recording; {_HINT}")
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Final, Protocol
 
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.hosts import RUN_HOSTS, WS_HOSTS
+from mock_fal.terminal import logger
 from mock_fal.web import wire
 from mock_fal.web.http_request import ClientDisconnected, HttpRequest
 from mock_fal.web.pictures import Pictures
 from mock_fal.web.sockets.realtime import Realtime
 from mock_fal.web.sockets.socket import INTERNAL_ERROR, POLICY_VIOLATION, Record, Socket
 from mock_fal.web.sockets.ws_run import WsRun
-
-logger = logging.getLogger("mock_fal")
 
 
 class Host(Protocol):
@@ -42,7 +40,8 @@ class Sockets:
         except ClientDisconnected:
             pass
         except Exception:
-            logger.exception("mock-fal: internal error at WebSocket %s", http_request.path)
+            path = self._emulator.keys.secrets.text(http_request.path)
+            logger.exception("mock-fal: internal error at WebSocket %s", path)
             await _send_internal_error(socket)
 
     async def _route(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator, SubmitOptions
 from mock_fal.endpoint import EndpointId
-from mock_fal.errors import ApplicationNotFound, FalError, InvalidAppToken, WrongAppToken
+from mock_fal.errors import ApplicationNotFound, FalError, InvalidAppToken, MemoryFull, WrongAppToken
 from mock_fal.models import catalog
 from mock_fal.requests.outcome import RequestFailure, RunnerResponse, pictures_in
 from mock_fal.requests.queue import ModelRequest
@@ -99,6 +99,8 @@ class _Session:
         self._record = record
         self._changed = asyncio.Event()
         self._idle = False
+        # The bytes of the waiting inputs that are counted in the memory budget.
+        self._held_bytes = 0
 
     async def run(self, model: EndpointId, account: str, options: SubmitOptions, buffering: int) -> None:
         """Process inputs until none arrives for a while, or one fails.
@@ -112,6 +114,9 @@ class _Session:
             await first_completed(self._receive(), self._process(model, account, options))
         except InputFailed as error:
             last_message = frames.failure(str(error))
+        finally:
+            self._waiting.clear()
+            self._count_waiting()
         await self._socket.send(last_message)
         await self._socket.close()
 
@@ -137,12 +142,29 @@ class _Session:
 
         await first_completed(message(), idle_timeout())
         self._waiting.extend(map(frames.decode_input, received))
+        self._count_waiting()
         return bool(received)
+
+    def _count_waiting(self) -> None:
+        """Count the waiting inputs, and drop the oldest ones if they are larger than one input may be."""
+        while (size := sum(map(len, self._waiting))) > self._emulator.settings.max_body:
+            self._waiting.popleft()
+        added = size - self._held_bytes
+        try:
+            if added > 0:
+                self._emulator.store.memory.receive(added)
+            else:
+                self._emulator.store.memory.received(-added)
+        except MemoryFull as error:
+            raise InputFailed(error.detail) from None
+        self._held_bytes = size
 
     async def _process(self, model: EndpointId, account: str, options: SubmitOptions) -> None:
         while self._waiting or not self._idle:
             if self._waiting:
-                await self._respond(model, self._waiting.popleft(), account, options)
+                body = self._waiting.popleft()
+                self._count_waiting()
+                await self._respond(model, body, account, options)
             else:
                 self._changed.clear()
                 await self._changed.wait()
