@@ -73,7 +73,8 @@ INSIDE = {
     "files": ["blobs file_name long_input temporary_folder", "file_store", "storage", "inputs listing"],
     "cassettes": ["redaction", "cassette", "matcher folder"],
     "gateway": [
-        "addresses peer_owner preload certificates environment connect post lookup",
+        "peer_owner",
+        "addresses preload certificates environment connect post lookup",
         "webhook_sender forward fetch",
     ],
     "web": [
