@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mock_fal.clock import real_time
 from mock_fal.errors import InvalidWebhook, SettingsError
+from mock_fal.regular_file import read_regular_file
 
 # cryptography is imported only to sign or to read a key: the import costs as much as the rest of the start, and most
 # runs send no webhook.
@@ -98,15 +99,19 @@ class Signer:
         )
 
 
+# A key in PEM has some hundred bytes.
+_MAX_KEY_BYTES: Final = 64 * 1024
+
+
 def _read_key(path: Path) -> Ed25519PrivateKey:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
+        key = load_pem_private_key(read_regular_file(path, _MAX_KEY_BYTES), password=None)
     except OSError as error:
-        raise SettingsError(f"--signing-key: can't read {path}: {error.strerror}") from None
+        raise SettingsError(f"--signing-key: can't read {path}: {error.strerror or error}") from None
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise SettingsError(
             f"--signing-key: {path}: expected a private key in PEM without a password"
