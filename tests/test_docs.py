@@ -177,7 +177,8 @@ def test_the_commands_for_a_clone_exist() -> None:
 def test_make_help_lists_every_target() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     [phony] = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)
-    output = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    command = ["make", "--no-print-directory", "help"]
+    output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert [line.split()[0] for line in output.splitlines()] == phony.split()
 
 

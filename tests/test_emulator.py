@@ -26,6 +26,7 @@ from mock_fal.errors import (
     StillInProgress,
 )
 from mock_fal.journal.exchanges import Exchange
+from mock_fal.journal.memory import RESERVED_SHARE
 from mock_fal.requests.lifecycle import Completed, Ending, Queued, Running
 from mock_fal.requests.outcome import RequestFailure, RunnerResponse, model_error, pictures_in
 from mock_fal.requests.queue import ModelRequest
@@ -721,15 +722,15 @@ class Queue(RuleBasedStateMachine):
         assert all(self.fal.emulator.result(request) for request in self.submitted)
 
     def submit(self, call: Call) -> None:
-        """Submit a request. It is rejected if and only if all stored requests are in flight."""
+        """Submit a request. It is rejected if and only if the key's share of the places is in flight."""
         operation = self.fal.emulator.run if call.direct else self.fal.emulator.submit
-        in_flight = len(self.in_flight())
+        in_flight, places = len(self.in_flight()), self.retention - self.retention // RESERVED_SHARE
         try:
             self.submitted.append(operation(SCHNELL, A_CAT, "alice", call.options))
         except QueueFull:
-            assert in_flight == self.retention
+            assert in_flight == places
         else:
-            assert in_flight < self.retention
+            assert in_flight < places
 
     def view(self, request: ModelRequest) -> View:
         return self.fal.emulator.read(request, with_logs=False)

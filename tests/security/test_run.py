@@ -45,9 +45,12 @@ def offline() -> Iterator[MockFal]:
 
 
 def without_proxies(fal: MockFal, **changes: str) -> dict[str, str]:
-    """The environment of a run, without the variables that a client may ignore: proxies and roots."""
+    """The environment of a run, without the variables that a client may ignore: proxies and roots.
+
+    Without those of coverage either, which imports itself into every Python process.
+    """
     environ = fal.child_environment({**os.environ, **changes})
-    ignored = ("proxy", "_ca_", "cert", "_bundle")
+    ignored = ("proxy", "_ca_", "cert", "_bundle", "coverage")
     return {
         name: value
         for name, value in environ.items()

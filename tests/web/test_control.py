@@ -521,16 +521,17 @@ def test_the_system_clock_cannot_be_advanced(serve: Serve) -> None:
 def test_an_invalid_duration_does_not_advance_the_clock(fal: Fal, body: bytes) -> None:
     response = fal.request("POST", ADVANCE, body=body)
     assert response.status_code == 422
-    assert response.json()["detail"].startswith('mock-fal: expected {"seconds": 10}, with 0 or more seconds')
+    assert response.json()["detail"].startswith(
+        'mock-fal: expected {"seconds": 10}, with 0 to 1000000000 seconds'
+    )
     assert fal.clock.now() == EPOCH
 
 
 def test_the_clock_cannot_be_advanced_beyond_the_year_9999(fal: Fal) -> None:
     """Later times cannot be formatted as timestamps."""
-    century = b'{"seconds": %d}' % (8000 * 365 * 86400)
-    assert [fal.request("POST", ADVANCE, body=century).status_code for _ in range(2)] == [422, 422]
     handle = fal.submit()
-    assert fal.request("POST", ADVANCE, body=b'{"seconds": 200000000000}').status_code == 200
+    decades = [fal.request("POST", ADVANCE, body=b'{"seconds": 1e9}').status_code for _ in range(222)]
+    assert decades == [200] * 220 + [422] * 2
     assert handle.status("?logs=1").status_code == 200
     assert fal.submit().status().status_code == 202
 

@@ -9,9 +9,10 @@ from starlette.responses import JSONResponse, Response
 
 import mock_fal
 from mock_fal.clock import ManualClock, steady_time
+from mock_fal.settings import MAX_DURATION_S
 from mock_fal.web.control.wire import ControlError, document, emulator
 
-_EXPECTED: Final = '{"seconds": 10}, with 0 or more seconds'
+_EXPECTED: Final = f'{{"seconds": 10}}, with 0 to {MAX_DURATION_S:.0f} seconds'
 
 
 async def health(request: Request) -> Response:
@@ -43,6 +44,8 @@ async def advance(request: Request) -> Response:
         if isinstance(body["seconds"], bool):
             raise TypeError(f"{body['seconds']} is not a number")
         seconds = float(body["seconds"])
+        if seconds > MAX_DURATION_S:
+            raise ValueError(f"{seconds!r} is too long")
         clock.advance(seconds)
     except KeyError:
         raise ControlError(422, f"expected {_EXPECTED}; 'seconds' is missing") from None
