@@ -233,7 +233,7 @@ class Emulator:
         return succeeds and request.schedule.starts_at <= self.clock.now()
 
     def partials(self, request: ModelRequest) -> Iterator[tuple[float, JSON]]:
-        """The stream events before the result: moment, and body with a `Picture` for each file."""
+        """The stream events before the result: moment, and body with a `MediaFile` for each file."""
         events = len(request.partials) + 1
         for number, partial in enumerate(request.partials, 1):
             yield part_sent_at(request.schedule, number, events), partial

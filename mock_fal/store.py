@@ -30,7 +30,7 @@ from mock_fal.journal.memory import (
     document_bytes,
 )
 from mock_fal.models.catalog import FAMILIES
-from mock_fal.requests.outcome import Picture, RunnerResponse, pictures_in
+from mock_fal.requests.outcome import MediaFile, RunnerResponse, media_files
 from mock_fal.requests.queue import AppQueue, ModelRequest
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 class ResultFile:
     """A file in the result of a request, and its ACL."""
 
-    picture: Picture
+    picture: MediaFile
     request: ModelRequest
     acl: Acl
 
@@ -398,7 +398,7 @@ def _bytes_of(request: ModelRequest, input_bytes: int) -> int:
         size += DIRECTIVE_BYTES * len(given) + document_bytes(directives.prompt, *given)
     if input_bytes <= _SMALL_INPUT_BYTES and not request.partials and request.steps:
         return size + 2 * input_bytes
-    picture = next(pictures_in(body), None) if request.steps else None
+    picture = next(media_files(body), None) if request.steps else None
     prompt = picture.recipe.prompt if picture else ""
     tones = len(picture.recipe.source.tones) if picture and picture.recipe.source else 0
     partials = FILE_BYTES * len(request.partials)

@@ -28,7 +28,7 @@ from mock_fal.errors import (
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.journal.memory import RESERVED_SHARE
 from mock_fal.requests.lifecycle import Completed, Ending, Queued, Running
-from mock_fal.requests.outcome import RequestFailure, RunnerResponse, model_error, pictures_in
+from mock_fal.requests.outcome import RequestFailure, RunnerResponse, media_files, model_error
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.requests.view import View
 from mock_fal.settings import Settings
@@ -250,7 +250,7 @@ def test_a_rejection_never_takes_longer_than_a_run() -> None:
 
 def test_every_file_of_a_result_is_stored_by_its_path(fal: Fal) -> None:
     request = fal.emulator.submit(SCHNELL, b'{"prompt":"a cat","num_images":3}', "alice")
-    pictures = list(pictures_in(response(fal.result(request)).body))
+    pictures = list(media_files(response(fal.result(request)).body))
     stored = [result.picture for result in fal.emulator.store.files.values()]
     assert stored == pictures == request.files
     assert len({picture.path for picture in pictures}) == 3
@@ -267,7 +267,7 @@ def test_a_file_has_the_extension_of_its_format(fal: Fal, format: str, extension
 
 def test_an_inline_picture_is_not_stored_as_a_file(fal: Fal) -> None:
     request = fal.emulator.submit(SCHNELL, b'{"prompt":"a cat","sync_mode":true}', "alice")
-    assert [picture.inline for picture in pictures_in(response(fal.result(request)).body)] == [True]
+    assert [picture.inline for picture in media_files(response(fal.result(request)).body)] == [True]
     assert not fal.emulator.store.files
 
 

@@ -18,7 +18,7 @@ from mock_fal.errors import MockFalError
 from mock_fal.gateway.lookup import Lookups
 from mock_fal.gateway.post import Target, post
 from mock_fal.hosts import is_local_address
-from mock_fal.requests.outcome import Outcome, Picture
+from mock_fal.requests.outcome import MediaFile, Outcome
 from mock_fal.terminal import logger
 from mock_fal.webhooks.outbox import Attempt, Delivery, DeliveryState
 from mock_fal.webhooks.payload import webhook_body
@@ -51,7 +51,7 @@ class WebhookSender:
     """
 
     def __init__(
-        self, emulator: Emulator, data_uris: Callable[[Outcome], Awaitable[dict[Picture, str]]]
+        self, emulator: Emulator, data_uris: Callable[[Outcome], Awaitable[dict[MediaFile, str]]]
     ) -> None:
         self._emulator = emulator
         self._outbox = emulator.outbox

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON
 from mock_fal.pictures.recipe import Recipe, Source
-from mock_fal.requests.outcome import Picture, RunnerResponse
+from mock_fal.requests.outcome import MediaFile, RunnerResponse
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -72,7 +72,7 @@ class Job(NamedTuple):
 
     body: bytes
     derive_seed: Callable[[bytes], int]
-    add_picture: Callable[[Recipe, bool], Picture]
+    add_picture: Callable[[Recipe, bool], MediaFile]
     run_duration: float
     nsfw: bool = False
     load_picture: Callable[[str], Source | None] = lambda url: None

@@ -13,7 +13,7 @@ from mock_fal.models.image_output import PictureRequest, four_keys, image_respon
 from mock_fal.models.output_schemas import Output
 from mock_fal.models.validation import Rejected, load
 from mock_fal.pictures.recipe import Recipe
-from mock_fal.requests.outcome import Picture, RunnerResponse, pictures_in
+from mock_fal.requests.outcome import MediaFile, RunnerResponse, media_files
 
 Preset = Literal["square_hd", "square", "portrait_4_3", "portrait_16_9", "landscape_4_3", "landscape_16_9"]
 Acceleration = Literal["none", "regular", "high"]
@@ -134,7 +134,7 @@ def _previews(response: RunnerResponse, arguments: SchnellInput) -> tuple[JSON, 
     """The partial results of a stream: the final output with noise over its pictures, less in each event."""
     # assumption: each event is a complete output with pictures of at most 1,024 pixels, and there are at most four.
     count = min(arguments.num_inference_steps - 1, MAX_PREVIEWS)
-    pictures = list(pictures_in(response.body))
+    pictures = list(media_files(response.body))
     previews = []
     for number in range(1, count + 1):
         noise = 100 - 100 * number // (count + 1)
@@ -143,10 +143,10 @@ def _previews(response: RunnerResponse, arguments: SchnellInput) -> tuple[JSON, 
     return tuple(previews)
 
 
-def _preview(recipe: Recipe, noise: int) -> Picture:
+def _preview(recipe: Recipe, noise: int) -> MediaFile:
     longest = max(recipe.width, recipe.height, PREVIEW_SIDE)
     width, height = (max(1, side * PREVIEW_SIDE // longest) for side in (recipe.width, recipe.height))
-    return Picture(replace(recipe, width=width, height=height, noise=noise), "", inline=True)
+    return MediaFile(replace(recipe, width=width, height=height, noise=noise), "", inline=True)
 
 
 _INPUTS: Final[dict[str, type[SchnellInput]]] = {

@@ -10,7 +10,7 @@ from mock_fal.billing.prices import price
 from mock_fal.errors import JSON
 from mock_fal.models.catalog import Job
 from mock_fal.pictures.recipe import Format, Recipe, Source
-from mock_fal.requests.outcome import Picture, RunnerResponse
+from mock_fal.requests.outcome import MediaFile, RunnerResponse
 
 # fal: a price for each megapixel, in whole megapixels, rounded up (measured on flux/dev, 2026-09).
 # assumption: a megapixel is 1,000,000 pixels and not 1024 x 1024; this determines the price of a `square_hd`.
@@ -31,7 +31,7 @@ class PictureRequest(NamedTuple):
     source: Source | None = None
 
 
-def four_keys(picture: Picture) -> JSON:
+def four_keys(picture: MediaFile) -> JSON:
     """An image in the output format of FLUX.1."""
     recipe = picture.recipe
     # fal: four keys in this order; file_name and file_size belong to newer models (live, 2026-03).
@@ -43,7 +43,7 @@ def four_keys(picture: Picture) -> JSON:
     }
 
 
-def six_keys(picture: Picture) -> JSON:
+def six_keys(picture: MediaFile) -> JSON:
     """An image in the output format of newer models."""
     recipe = picture.recipe
     # fal: `file_name` is set and `file_size` is null (live, flux-2). assumption: the order.
@@ -57,7 +57,7 @@ def six_keys(picture: Picture) -> JSON:
     }
 
 
-def raw_keys(picture: Picture) -> JSON:
+def raw_keys(picture: MediaFile) -> JSON:
     """An image in the output format of realtime models: the bytes of the file instead of a URL."""
     recipe = picture.recipe
     # fal: four members in this order (live, 2026-06).
@@ -70,7 +70,7 @@ def raw_keys(picture: Picture) -> JSON:
 
 
 def image_response(
-    picture_request: PictureRequest, job: Job, image: Callable[[Picture], JSON] = four_keys
+    picture_request: PictureRequest, job: Job, image: Callable[[MediaFile], JSON] = four_keys
 ) -> RunnerResponse:
     """The response with five fields; the files are rendered when they are downloaded."""
     width, height = picture_request.size

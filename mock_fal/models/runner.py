@@ -11,7 +11,7 @@ from mock_fal.ids import Ids
 from mock_fal.models import catalog
 from mock_fal.models.catalog import Job
 from mock_fal.pictures.recipe import Recipe, Source
-from mock_fal.requests.outcome import Outcome, Picture, RequestFailure, model_error
+from mock_fal.requests.outcome import MediaFile, Outcome, RequestFailure, model_error
 
 _EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 
@@ -51,7 +51,7 @@ class RunResult(NamedTuple):
     outcome: Outcome
     steps: int
     partials: tuple[JSON, ...]
-    files: list[Picture]
+    files: list[MediaFile]
 
 
 def run_model(
@@ -67,7 +67,7 @@ def run_model(
     """The result of a run of `run_duration` seconds; `load_picture` reads the pictures that the input refers to."""
     if directive.error:
         return RunResult(_failure(directive), 0, (), [])
-    files: list[Picture] = []
+    files: list[MediaFile] = []
     add_picture = _picture_adder(ids, files)
     job = Job(body, ids.seed_for, add_picture, run_duration, directive.nsfw, load_picture, streamed)
     response, steps, partials = catalog.runner(endpoint)(job)
@@ -86,16 +86,16 @@ def _failure(directive: OutcomeOptions) -> Outcome:
     )
 
 
-def _picture_adder(ids: Ids, files: list[Picture]) -> Callable[[Recipe, bool], Picture]:
+def _picture_adder(ids: Ids, files: list[MediaFile]) -> Callable[[Recipe, bool], MediaFile]:
     """A function that names a picture and appends it to `files`, unless it is inline."""
 
-    def add_picture(recipe: Recipe, inline: bool) -> Picture:
+    def add_picture(recipe: Recipe, inline: bool) -> MediaFile:
         content = (
             f"{recipe.endpoint} {recipe.seed} {recipe.width}x{recipe.height} {recipe.blank} {recipe.prompt}"
         )
         folder, name = ids.file_name(content)
         # fal: flux results are named `{nanoid}.jpg` or `.png`, with nothing after the nanoid (live, 2026).
-        picture = Picture(recipe, f"/files/b/{folder}/{name}.{_EXTENSIONS[recipe.format]}", inline)
+        picture = MediaFile(recipe, f"/files/b/{folder}/{name}.{_EXTENSIONS[recipe.format]}", inline)
         if not inline:
             files.append(picture)
         return picture

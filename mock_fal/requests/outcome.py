@@ -11,7 +11,7 @@ from mock_fal.pictures.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class MediaFile:
     """A file in a result, in place of its URL, which depends on the media host that a client can reach.
 
     `path` is the path on the media host; `inline` selects a data URI instead.
@@ -24,7 +24,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class RunnerResponse:
-    """The response of a runner: a result or a model error. `body` is JSON with a `Picture` for each file.
+    """The response of a runner: a result or a model error. `body` is JSON with a `MediaFile` for each file.
 
     `inline` is set if some of them are data URIs.
     """
@@ -71,20 +71,20 @@ class RequestFailure:
 Outcome = RunnerResponse | RequestFailure
 
 
-def pictures_in(body: JSON) -> Iterator[Picture]:
+def media_files(body: JSON) -> Iterator[MediaFile]:
     """The pictures in a response body, in order."""
-    if isinstance(body, Picture):
+    if isinstance(body, MediaFile):
         yield body
     elif isinstance(body, dict | list):
         for part in body.values() if isinstance(body, dict) else body:
-            yield from pictures_in(part)
+            yield from media_files(part)
 
 
-def picture_urls(media: str, inline: Mapping[Picture, str]) -> Callable[[Any], str]:
+def media_urls(media: str, inline: Mapping[MediaFile, str]) -> Callable[[Any], str]:
     """A function for `json.dumps(default=…)` that writes a picture as its URL below `media` or as its data URI."""
 
     def url(value: Any) -> str:
-        if not isinstance(value, Picture):
+        if not isinstance(value, MediaFile):
             raise TypeError(f"{value!r} is not JSON")
         return inline[value] if value.inline else media + value.path
 

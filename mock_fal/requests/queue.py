@@ -12,7 +12,7 @@ from mock_fal.accounts.acl import ObjectLifecycle
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON
 from mock_fal.requests.lifecycle import Ending, Schedule, Submission, plan, schedule
-from mock_fal.requests.outcome import Outcome, Picture, RequestFailure, RunnerResponse
+from mock_fal.requests.outcome import MediaFile, Outcome, RequestFailure, RunnerResponse
 
 if TYPE_CHECKING:
     from mock_fal.scenario.rules import RequestDirectives
@@ -36,7 +36,7 @@ class ModelRequest:
     # The number of inference steps; the runner logs one line for each.
     steps: int
     schedule: Schedule = UNPLANNED
-    files: list[Picture] = field(default_factory=list)
+    files: list[MediaFile] = field(default_factory=list)
     # Lifetime and ACL that the client requested for the files.
     object_lifecycle: ObjectLifecycle = ObjectLifecycle()
     # Whether input and output were deleted. The schedule and the charge stay.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from mock_fal.errors import JSON
 from mock_fal.pictures.recipe import Recipe, Source
 from mock_fal.pictures.render import LARGE_AT_ONCE, LARGE_PIXELS, PictureCache
-from mock_fal.requests.outcome import Outcome, Picture, RunnerResponse, pictures_in
+from mock_fal.requests.outcome import MediaFile, Outcome, RunnerResponse, media_files
 
 if TYPE_CHECKING:
     from mock_fal.files.inputs import InputFiles, LocalFile
@@ -90,7 +90,7 @@ class Pictures:
                 if self._jobs.get(key) is job:
                     del self._jobs[key]
 
-    async def data_uris(self, outcome: Outcome) -> dict[Picture, str]:
+    async def data_uris(self, outcome: Outcome) -> dict[MediaFile, str]:
         """The pictures that a result contains as data URIs (`sync_mode`)."""
         return (
             await self.inline_data_uris(outcome.body)
@@ -98,9 +98,9 @@ class Pictures:
             else {}
         )
 
-    async def inline_data_uris(self, body: JSON) -> dict[Picture, str]:
+    async def inline_data_uris(self, body: JSON) -> dict[MediaFile, str]:
         """The pictures in a body that are marked as inline, as data URIs."""
-        inline = [picture for picture in pictures_in(body) if picture.inline]
+        inline = [picture for picture in media_files(body) if picture.inline]
         return {picture: _data_uri(picture.recipe, await self.render(picture.recipe)) for picture in inline}
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from mock_fal.emulator import Emulator
-from mock_fal.requests.outcome import Outcome, Picture, RunnerResponse
+from mock_fal.requests.outcome import MediaFile, Outcome, RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import ClientDisconnected, Links, Receive
@@ -67,7 +67,7 @@ async def _watch(emulator: Emulator, request: ModelRequest, receive: Receive) ->
     emulator.abandon(request)
 
 
-async def data_uris(pictures: Pictures, outcome: Outcome, receive: Receive) -> dict[Picture, str]:
+async def data_uris(pictures: Pictures, outcome: Outcome, receive: Receive) -> dict[MediaFile, str]:
     """The pictures that a result contains as data URIs. Raises ClientDisconnected."""
     if not isinstance(outcome, RunnerResponse) or not outcome.inline:
         return {}

@@ -28,7 +28,7 @@ from mock_fal.errors import (
 )
 from mock_fal.journal.exchanges import RawHeaders
 from mock_fal.requests.lifecycle import Completed, LogLine, Queued, Running
-from mock_fal.requests.outcome import Outcome, Picture, RequestFailure, picture_urls
+from mock_fal.requests.outcome import MediaFile, Outcome, RequestFailure, media_urls
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.requests.view import View
 from mock_fal.web.http_request import HttpRequest, Links
@@ -209,12 +209,12 @@ def stream_headers(request: ModelRequest) -> dict[str, str]:
     }
 
 
-def partial(body: JSON, links: Links, inline: Mapping[Picture, str]) -> bytes:
+def partial(body: JSON, links: Links, inline: Mapping[MediaFile, str]) -> bytes:
     """The output of a runner: a result, or a partial one."""
-    return encode(body, picture_urls(links.media, inline))
+    return encode(body, media_urls(links.media, inline))
 
 
-def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Mapping[Picture, str]) -> Reply:
+def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Mapping[MediaFile, str]) -> Reply:
     """The result of a request: the runner's response, or the gateway's error."""
     if isinstance(outcome, RequestFailure):
         return request_failure(outcome, request.id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mock_fal.errors import JSON
-from mock_fal.requests.outcome import Outcome, Picture, RunnerResponse, picture_urls
+from mock_fal.requests.outcome import MediaFile, Outcome, RunnerResponse, media_urls
 
 # fal: results above about 1 MB come without payload (documentation, second-hand).
 # assumption: the exact limit, and that `payload_error` has the same text then.
@@ -34,13 +34,13 @@ class Webhook:
     page: str = ""
 
 
-def webhook_body(request_id: str, outcome: Outcome, media: str, inline: Mapping[Picture, str]) -> bytes:
+def webhook_body(request_id: str, outcome: Outcome, media: str, inline: Mapping[MediaFile, str]) -> bytes:
     """The body of a webhook, the same at every attempt.
 
     `inline` maps the pictures that the result carries inline to their data URIs.
     """
     if isinstance(outcome, RunnerResponse):
-        return _body(request_id, outcome.status, outcome.body, picture_urls(media, inline))
+        return _body(request_id, outcome.status, outcome.body, media_urls(media, inline))
     # assumption: the payload when no runner responded; it is the body of the result.
     return _body(
         request_id, outcome.kind.status, {"detail": outcome.detail, "error_type": outcome.error_type}

@@ -21,7 +21,7 @@ from mock_fal.gateway import webhook_sender as delivery
 from mock_fal.gateway.lookup import Lookups
 from mock_fal.gateway.post import Target
 from mock_fal.gateway.webhook_sender import PER_RECEIVER, BlockedTarget, WebhookSender
-from mock_fal.requests.outcome import Outcome, Picture, RunnerResponse, pictures_in
+from mock_fal.requests.outcome import MediaFile, Outcome, RunnerResponse, media_files
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.settings import Settings
 from mock_fal.webhooks.outbox import Delivery, DeliveryState, Outbox
@@ -71,9 +71,9 @@ async def read(reader: asyncio.StreamReader) -> ReceivedWebhook:
     return ReceivedWebhook(line, headers, await reader.readexactly(int(dict(headers)["content-length"])))
 
 
-async def inline_pictures(outcome: Outcome) -> dict[Picture, str]:
+async def inline_pictures(outcome: Outcome) -> dict[MediaFile, str]:
     assert isinstance(outcome, RunnerResponse)
-    return {picture: "data:,cat" for picture in pictures_in(outcome.body) if picture.inline}
+    return {picture: "data:,cat" for picture in media_files(outcome.body) if picture.inline}
 
 
 class Fal:
@@ -84,7 +84,7 @@ class Fal:
         self.clock = AutoAdvanceClock() if auto_advance else ManualClock()
         durations: dict[str, object] = {"queue_duration": 2.0, "run_duration": 8.0, "webhook_retries": "real"}
         self.emulator = Emulator(Settings(**(durations | settings)), self.clock)  # type: ignore[arg-type]
-        self.data_uris: Callable[[Outcome], Awaitable[dict[Picture, str]]] = inline_pictures
+        self.data_uris: Callable[[Outcome], Awaitable[dict[MediaFile, str]]] = inline_pictures
         self.sender = WebhookSender(self.emulator, lambda outcome: self.data_uris(outcome))
         self.emulator.outbox.notify = self.sender.notify
 
@@ -349,7 +349,7 @@ def test_only_the_status_of_the_response_counts(fal: Fal, receiver: Receiver, ta
 
 
 def test_an_internal_error_is_logged(fal: Fal, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
-    async def fail(outcome: Outcome) -> dict[Picture, str]:
+    async def fail(outcome: Outcome) -> dict[MediaFile, str]:
         raise KeyError("no ink")
 
     fal.data_uris = fail

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from mock_fal.models.any_llm import MAX_EVENTS, run
 from mock_fal.models.catalog import Job, RunnerOutput
-from mock_fal.requests.outcome import Picture
+from mock_fal.requests.outcome import MediaFile
 
 
 def run_any_llm(*, streamed: bool = False, **arguments: Any) -> RunnerOutput:
     body = json.dumps({"prompt": "Tell me a joke", **arguments}).encode()
     return run(
-        Job(body, lambda seed_input: 0, lambda recipe, inline: Picture(recipe, ""), 1.0, streamed=streamed)
+        Job(body, lambda seed_input: 0, lambda recipe, inline: MediaFile(recipe, ""), 1.0, streamed=streamed)
     )
 
 

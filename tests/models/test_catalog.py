@@ -14,7 +14,7 @@ from mock_fal.errors import JSON
 from mock_fal.models import catalog, validation
 from mock_fal.models.catalog import FAMILIES, REALTIME, STREAMING, Job, RunnerOutput
 from mock_fal.pictures.recipe import Recipe
-from mock_fal.requests.outcome import Picture, pictures_in
+from mock_fal.requests.outcome import MediaFile, media_files
 from tests.strategies import bodies, documents, inputs
 
 # Golden files in pairs: NAME.body is the exact request body, NAME.json the exact body of the 422 response of the
@@ -37,7 +37,9 @@ def run(
 ) -> RunnerOutput:
     """The output of an endpoint's runner for a body."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    job = Job(data, derive_seed, lambda recipe, inline: Picture(recipe, "/a.jpg", inline), run_duration, nsfw)
+    job = Job(
+        data, derive_seed, lambda recipe, inline: MediaFile(recipe, "/a.jpg", inline), run_duration, nsfw
+    )
     return catalog.runner(EndpointId.parse(endpoint))(job)
 
 
@@ -57,7 +59,7 @@ def error_items(field: str, value: JSON, endpoint: str = "fal-ai/flux/schnell") 
 
 
 def recipes(body: JSON, endpoint: str = "fal-ai/flux/schnell") -> list[Recipe]:
-    return [picture.recipe for picture in pictures_in(run(body, endpoint).response.body)]
+    return [picture.recipe for picture in media_files(run(body, endpoint).response.body)]
 
 
 # -- endpoints
@@ -314,7 +316,7 @@ def test_the_output_has_fals_keys_in_fals_order() -> None:
     assert flux_output(seed=7, image_size="square") == {
         "images": [
             {
-                "url": Picture(Recipe("fal-ai/flux/schnell", "a cat", 7, 512, 512), "/a.jpg"),
+                "url": MediaFile(Recipe("fal-ai/flux/schnell", "a cat", 7, 512, 512), "/a.jpg"),
                 "width": 512,
                 "height": 512,
                 "content_type": "image/jpeg",
@@ -350,7 +352,7 @@ def test_the_seed_is_derived_from_the_whole_input() -> None:
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_each_image_has_its_index_and_its_nsfw_flag(number: int) -> None:
     body = flux_output(num_images=number)
-    assert [picture.recipe.index for picture in pictures_in(body)] == list(range(number))
+    assert [picture.recipe.index for picture in media_files(body)] == list(range(number))
     assert body["has_nsfw_concepts"] == [False] * number
 
 
@@ -362,7 +364,7 @@ def test_an_image_has_the_requested_type(format: str) -> None:
 
 @pytest.mark.parametrize("inline", [True, False])
 def test_sync_mode_requests_inline_images(inline: bool) -> None:
-    assert [picture.inline for picture in pictures_in(flux_output(sync_mode=inline))] == [inline]
+    assert [picture.inline for picture in media_files(flux_output(sync_mode=inline))] == [inline]
 
 
 @pytest.mark.parametrize(
@@ -384,13 +386,13 @@ def test_each_image_is_billed_in_whole_megapixels(size: JSON, number: int, units
 def test_an_nsfw_picture_is_flagged_and_black() -> None:
     body = run({"prompt": "a cat", "num_images": 2}, nsfw=True).response.body
     assert body["has_nsfw_concepts"] == [True, True]
-    assert [picture.recipe.blank for picture in pictures_in(body)] == [True, True]
+    assert [picture.recipe.blank for picture in media_files(body)] == [True, True]
 
 
 def test_without_the_safety_checker_no_picture_is_flagged() -> None:
     body = run({"prompt": "a cat", "enable_safety_checker": False}, nsfw=True).response.body
     assert body["has_nsfw_concepts"] == [False]
-    assert [picture.recipe.blank for picture in pictures_in(body)] == [False]
+    assert [picture.recipe.blank for picture in media_files(body)] == [False]
 
 
 @given(inputs())

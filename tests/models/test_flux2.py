@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mock_fal.requests.outcome import pictures_in
+from mock_fal.requests.outcome import media_files
 from tests.models.families import EXTERNAL_URL, RAW, SIX, first, picture, run, size
 
 TEXT, EDIT, PRO = "fal-ai/flux-2", "fal-ai/flux-2/edit", "fal-ai/flux-2-pro"
@@ -55,9 +55,9 @@ def test_klein_returns_the_bytes_of_the_file() -> None:
 
 def test_klein_adds_an_interpolated_frame() -> None:
     body = run(KLEIN, enable_interpolation=True).body
-    assert [file.recipe.index for file in pictures_in(body)] == [0, 1]
+    assert [file.recipe.index for file in media_files(body)] == [0, 1]
 
 
 def test_klein_uses_the_prompt() -> None:
-    [file] = pictures_in(run(KLEIN, prompt="ink").body)
+    [file] = media_files(run(KLEIN, prompt="ink").body)
     assert file.recipe.prompt == "ink"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mock_fal.models.catalog import FAMILIES, schema
-from mock_fal.requests.outcome import pictures_in
+from mock_fal.requests.outcome import media_files
 from tests.models.families import EXTERNAL_URL, first, picture, run, size
 
 ENDPOINTS = [id for id, family in FAMILIES.items() if family not in ("flux", "any_llm")]
@@ -34,13 +34,13 @@ def test_the_output_matches_the_schema(endpoint: str) -> None:
 def test_the_input_picture_shows_through(endpoint: str) -> None:
     field = "image_urls" if endpoint == EDIT else "image_url"
     response = run(endpoint, **{field: [picture()] if endpoint == EDIT else picture()})
-    [file] = pictures_in(response.body)
+    [file] = media_files(response.body)
     assert file.recipe.source
 
 
 @pytest.mark.parametrize("endpoint", [id for id in ENDPOINTS if id not in WITH_INPUT_PICTURE])
 def test_an_endpoint_without_input_pictures_ignores_image_url(endpoint: str) -> None:
-    [file] = pictures_in(run(endpoint, image_url="not a URL").body)
+    [file] = media_files(run(endpoint, image_url="not a URL").body)
     assert file.recipe.source is None
 
 
@@ -102,7 +102,7 @@ def test_an_error_repeats_only_the_start_of_a_long_url() -> None:
 
 @every_endpoint
 def test_an_unsafe_picture_is_black(endpoint: str) -> None:
-    [file] = pictures_in(run(endpoint, prompt="a cat [mock: nsfw]", enable_safety_checker=True).body)
+    [file] = media_files(run(endpoint, prompt="a cat [mock: nsfw]", enable_safety_checker=True).body)
     assert file.recipe.blank
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mock_fal.requests.outcome import pictures_in
+from mock_fal.requests.outcome import media_files
 from tests.models.families import FOUR, first, run, size
 
 SDXL, I2I = "fal-ai/fast-sdxl", "fal-ai/fast-sdxl/image-to-image"
@@ -37,8 +37,8 @@ def test_the_default_size_is_a_square(
 
 @pytest.mark.parametrize(("endpoint", "inline"), [(SDXL, False), (I2I, False), (LCM, True), (TURBO, True)])
 def test_the_fastest_models_return_data_uris_by_default(endpoint: str, inline: bool) -> None:
-    assert [file.inline for file in pictures_in(run(endpoint).body)] == [inline]
-    assert [file.inline for file in pictures_in(run(endpoint, sync_mode=not inline).body)] == [not inline]
+    assert [file.inline for file in media_files(run(endpoint).body)] == [inline]
+    assert [file.inline for file in media_files(run(endpoint, sync_mode=not inline).body)] == [not inline]
 
 
 @every_model

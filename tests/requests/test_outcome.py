@@ -8,18 +8,18 @@ import pytest
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS
 from mock_fal.pictures.recipe import Recipe
 from mock_fal.requests.outcome import (
-    Picture,
+    MediaFile,
     RequestFailure,
     RunnerResponse,
+    media_files,
+    media_urls,
     model_error,
-    picture_urls,
-    pictures_in,
     rejected,
 )
 
 
-def picture(index: int) -> Picture:
-    return Picture(Recipe("fal-ai/flux/dev", "a cat", 7, 512, 512, index), f"/files/b/{index}.jpg")
+def picture(index: int) -> MediaFile:
+    return MediaFile(Recipe("fal-ai/flux/dev", "a cat", 7, 512, 512, index), f"/files/b/{index}.jpg")
 
 
 FIRST, SECOND = picture(0), picture(1)
@@ -34,22 +34,22 @@ FIRST, SECOND = picture(0), picture(1)
     ],
 )
 def test_the_pictures_of_a_body_are_found_in_order(body: JSON) -> None:
-    assert list(pictures_in(body)) == [FIRST, SECOND]
+    assert list(media_files(body)) == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize("body", [None, "text", 5, [], {}, {"detail": [{"loc": ["body"]}]}])
 def test_a_body_may_have_no_pictures(body: JSON) -> None:
-    assert list(pictures_in(body)) == []
+    assert list(media_files(body)) == []
 
 
 def test_a_body_may_be_a_picture() -> None:
-    assert list(pictures_in(FIRST)) == [FIRST]
+    assert list(media_files(FIRST)) == [FIRST]
 
 
 def test_a_picture_is_replaced_by_its_url_or_data_uri() -> None:
     inline = replace(SECOND, inline=True)
     body = {"images": [{"url": FIRST}, {"url": inline}], "seed": 7}
-    write = picture_urls("https://v3b.fal.media", {inline: "data:image/jpeg;base64,"})
+    write = media_urls("https://v3b.fal.media", {inline: "data:image/jpeg;base64,"})
     assert json.loads(json.dumps(body, default=write)) == {
         "images": [{"url": "https://v3b.fal.media/files/b/0.jpg"}, {"url": "data:image/jpeg;base64,"}],
         "seed": 7,
@@ -59,7 +59,7 @@ def test_a_picture_is_replaced_by_its_url_or_data_uri() -> None:
 
 def test_a_body_may_be_a_list_of_pictures() -> None:
     inline = replace(SECOND, inline=True)
-    write = picture_urls("https://v3b.fal.media", {inline: "data:image/jpeg;base64,"})
+    write = media_urls("https://v3b.fal.media", {inline: "data:image/jpeg;base64,"})
     assert json.dumps([FIRST, inline], default=write) == json.dumps(
         ["https://v3b.fal.media/files/b/0.jpg", "data:image/jpeg;base64,"]
     )
@@ -67,7 +67,7 @@ def test_a_body_may_be_a_list_of_pictures() -> None:
 
 def test_a_value_that_is_not_json_is_rejected() -> None:
     with pytest.raises(TypeError, match="is not JSON"):
-        json.dumps([object()], default=picture_urls("", {}))
+        json.dumps([object()], default=media_urls("", {}))
 
 
 def test_a_rejected_input_costs_nothing() -> None:

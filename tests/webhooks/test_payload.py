@@ -8,12 +8,14 @@ import pytest
 
 from mock_fal.errors import JSON
 from mock_fal.pictures.recipe import Recipe
-from mock_fal.requests.outcome import Picture, RequestFailure, RunnerResponse, model_error, rejected
+from mock_fal.requests.outcome import MediaFile, RequestFailure, RunnerResponse, model_error, rejected
 from mock_fal.webhooks.payload import MAX_PAYLOAD_BYTES, NOT_SERIALIZABLE, webhook_body
 
 ID = "019f6b1b-49c3-7163-9866-2d7bdfec2232"
 MEDIA = "https://v3b.fal.media"
-CAT = Picture(Recipe("fal-ai/flux/dev", "a cat", 7, 1024, 768), "/files/b/0aa27c72/phb6VWYUMKND0-gyZN-ul.jpg")
+CAT = MediaFile(
+    Recipe("fal-ai/flux/dev", "a cat", 7, 1024, 768), "/files/b/0aa27c72/phb6VWYUMKND0-gyZN-ul.jpg"
+)
 
 
 def document(outcome: RunnerResponse | RequestFailure, media: str = MEDIA) -> Any:
@@ -38,7 +40,7 @@ def test_a_picture_has_the_media_host_of_the_submission() -> None:
 
 
 def test_an_inline_picture_is_in_the_payload() -> None:
-    inline = Picture(CAT.recipe, CAT.path, inline=True)
+    inline = MediaFile(CAT.recipe, CAT.path, inline=True)
     sent = webhook_body(ID, RunnerResponse(200, [inline]), MEDIA, {inline: "data:image/jpeg;base64,AAAA"})
     assert json.loads(sent)["payload"] == ["data:image/jpeg;base64,AAAA"]
 

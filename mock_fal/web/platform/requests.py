@@ -11,7 +11,7 @@ from typing import Final
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.models import catalog
-from mock_fal.requests.outcome import RunnerResponse, picture_urls
+from mock_fal.requests.outcome import RunnerResponse, media_urls
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire, wire_storage
 from mock_fal.web.http_request import HttpRequest
@@ -144,7 +144,7 @@ def _payloads(request: ModelRequest, inputs: dict[str, bytes], http_request: Htt
     # fal: with sync_mode the output is not kept (the models' published schemas, 2026).
     if isinstance(outcome, RunnerResponse) and not outcome.inline:
         payloads["json_output"] = json.loads(
-            wire.encode(outcome.body, picture_urls(http_request.links.media, {}))
+            wire.encode(outcome.body, media_urls(http_request.links.media, {}))
         )
     return payloads
 

@@ -13,7 +13,7 @@ from mock_fal.emulator import Emulator, SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import ApplicationNotFound, FalError, InvalidAppToken, MemoryFull, WrongAppToken
 from mock_fal.models import catalog
-from mock_fal.requests.outcome import RequestFailure, RunnerResponse, pictures_in
+from mock_fal.requests.outcome import RequestFailure, RunnerResponse, media_files
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest
@@ -192,7 +192,7 @@ class _Session:
             )
             raise InputFailed(frames.reason(outcome))
         files = {
-            picture: await self._pictures.render(picture.recipe) for picture in pictures_in(outcome.body)
+            picture: await self._pictures.render(picture.recipe) for picture in media_files(outcome.body)
         }
         result = frames.with_bytes(outcome.body, files, json.loads(short_body))
         self._write_journal(body, frames.journal_response(result), request, received_at)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgpack  # type: ignore[import-untyped]  # it brings no types
 
 from mock_fal.errors import JSON, BadQuery
-from mock_fal.requests.outcome import Outcome, Picture, RequestFailure
+from mock_fal.requests.outcome import MediaFile, Outcome, RequestFailure
 from mock_fal.web import wire
 
 # fal: the largest number of waiting inputs (@fal-ai/client 1.10.1, fal_client 1.0.3: from 1 to 60).
@@ -72,7 +72,7 @@ def decode_input(message: bytes | str) -> bytes:
         raise InputFailed(str(error) or type(error).__name__) from None
 
 
-def with_bytes(body: JSON, files: Mapping[Picture, bytes], arguments: Mapping[str, JSON]) -> JSON:
+def with_bytes(body: JSON, files: Mapping[MediaFile, bytes], arguments: Mapping[str, JSON]) -> JSON:
     """A result with its pictures as bytes, and with the `request_id` of the input."""
     result = _with_bytes(body, files)
     # fal: a `request_id` in the input is returned (@fal-ai/client 1.10.1, `WithRequestId`).
@@ -123,15 +123,15 @@ def reason(outcome: Outcome) -> str:
 _METADATA: Final = ("content_type", "height", "width")
 
 
-def _with_bytes(body: JSON, files: Mapping[Picture, bytes]) -> JSON:
-    if isinstance(body, Picture):
+def _with_bytes(body: JSON, files: Mapping[MediaFile, bytes]) -> JSON:
+    if isinstance(body, MediaFile):
         return files[body]
     if isinstance(body, list):
         return [_with_bytes(part, files) for part in body]
     if not isinstance(body, dict):
         return body
     picture = body.get("url") or body.get("content")
-    if isinstance(picture, Picture):
+    if isinstance(picture, MediaFile):
         return {"content": files[picture], **{name: body[name] for name in _METADATA}}
     return {name: _with_bytes(part, files) for name, part in body.items()}
 
