@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 
-from PIL import Image, ImageChops, ImageDraw, ImageFont, ImagePath
+from PIL import Image, ImageChops, ImageDraw, ImageFont, ImagePath, features
 
 from mock_fal.pictures.caption import WIDTHS, measure
 from mock_fal.pictures.encode import jpeg, png
@@ -45,6 +45,10 @@ DARKEST_SOURCE = 220
 # fal: its Python toolkit saves JPEG with quality 95 and PNG with compression level 1 (encode.PNG_LEVEL).
 JPEG_QUALITY = 95
 WEBP_QUALITY = 95
+# AVIF at its default speed takes a second for 1024 x 1024.
+AVIF_QUALITY = 80
+AVIF_SPEED = 10
+GIF_COLOURS = 256
 
 
 def paint(recipe: Recipe, *, whole_pixels: int = WHOLE_PIXELS) -> bytes:
@@ -56,8 +60,8 @@ def paint(recipe: Recipe, *, whole_pixels: int = WHOLE_PIXELS) -> bytes:
     Verified on x86-64 Linux with Pillow 11.2.1, 11.3, 12.0 and 13.0; up to 11.1, Pillow filled polygons differently,
     in a few dozen pixels of some pictures.
     """
-    if recipe.format == "webp":  # not encoded in bands: the largest takes 600 MB
-        return _webp(next(pictures(recipe, whole_pixels=recipe.width * recipe.height)))
+    if recipe.format in ("webp", "avif", "gif"):  # not encoded in bands: the largest takes 600 MB
+        return _whole(next(pictures(recipe, whole_pixels=recipe.width * recipe.height)), recipe.format)
     bands = pictures(recipe, whole_pixels=whole_pixels)
     if recipe.format == "png":
         return png(recipe.width, recipe.height, _png_rows(bands))
@@ -130,7 +134,7 @@ class Canvas:
         draw = ImageDraw.Draw(tones)
         for line in lines:
             if line.y - 2 * line.size < bottom and line.y + line.size > top:
-                text = _cached_text if line.size <= MAX_CACHED_FONT else _text
+                text = text_mask if line.size <= MAX_CACHED_FONT else _text
                 mask = text(line.text, line.size)
                 draw.bitmap((line.x - line.size // 4, line.y - line.size - top), mask, fill=line.tone)
 
@@ -248,7 +252,7 @@ def _letter(character: str, size: int, phase: int) -> Image.Image:
 
 # Each cache takes at most some 6 MB, at the largest cached font. Lines are cached because tests repeat prompts.
 _cached_letter = lru_cache(maxsize=1024)(_letter)
-_cached_text = lru_cache(maxsize=32)(_text)
+text_mask = lru_cache(maxsize=32)(_text)
 
 
 @lru_cache(maxsize=32)
@@ -265,9 +269,19 @@ def _jpeg(band: Image.Image, *, restart_rows: int = 0) -> bytes:
     return file.getvalue()
 
 
-def _webp(picture: Image.Image) -> bytes:
+def _whole(picture: Image.Image, format: str) -> bytes:
+    """A file whose encoder wants the whole picture."""
     file = io.BytesIO()
-    picture.save(file, "WEBP", quality=WEBP_QUALITY)
+    if format == "webp":
+        picture.save(file, "WEBP", quality=WEBP_QUALITY)
+    elif format == "avif" and not features.check("avif"):
+        # deviation: a Pillow that was built without AVIF writes JPEG in its place. The wheels of PyPI have AVIF.
+        return _jpeg(picture)
+    elif format == "avif":
+        # One thread: with more, the bytes depend on the number of processors.
+        picture.save(file, "AVIF", quality=AVIF_QUALITY, speed=AVIF_SPEED, max_threads=1)
+    else:
+        picture.quantize(GIF_COLOURS, dither=Image.Dither.NONE).save(file, "GIF")
     return file.getvalue()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Format = Literal["jpeg", "png", "webp"]
+Format = Literal["jpeg", "png", "webp", "avif", "gif"]
 
 # The largest input picture: Pillow's own limit, 256 MiB of RGB. Decoding it takes that memory and some seconds.
 MAX_SOURCE_PIXELS: Final = 89_478_485
@@ -47,3 +47,13 @@ class Recipe:
     @property
     def content_type(self) -> str:
         return f"image/{self.format}"
+
+    @property
+    def extension(self) -> str:
+        """Of the file's name."""
+        return "jpg" if self.format == "jpeg" else self.format
+
+    @property
+    def text(self) -> str:
+        """What the file says, as in the recipes of other media."""
+        return self.prompt

@@ -196,3 +196,21 @@ def test_the_largest_picture_takes_little_memory(form: Format) -> None:
     grown, width, height = map(int, run.stdout.split())
     assert (width, height) == (14142, 14142)
     assert grown < 150
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "avif", "gif"])
+@pytest.mark.parametrize("size", [(320, 200), (33, 17)])
+def test_a_picture_has_its_format_and_size(format: Format, size: tuple[int, int]) -> None:
+    recipe = Recipe("fal-ai/flux/dev", "a cat", 7, *size, format=format)
+    data = paint(recipe)
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        assert (image.format or "").lower() == format
+        assert image.size == size
+    assert paint(recipe) == data
+    assert recipe.content_type == f"image/{format}"
+
+
+def test_a_pillow_without_avif_writes_jpeg(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.features.check", lambda feature: False)
+    assert paint(Recipe("fal-ai/flux/dev", "a cat", 7, 64, 48, format="avif")).startswith(b"\xff\xd8")
