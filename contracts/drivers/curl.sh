@@ -60,7 +60,7 @@ while IFS= read -r line; do
   printf '%s\n' "$line" >"$folder/job" && echo null >"$folder/events"
   endpoint=$(job -r '.endpoint // empty') id=$(job -r '.request_id // empty') timeout=$(option timeout_s)
   timeout=${timeout:-8}
-  case $(job -r .op) in
+  case $(job -r 'if .options.abort_after_s then "abort" else .op end') in
     run) job -c .input | post "https://fal.run/$endpoint" && json ;;
     submit) submit ;;
     status) fal "$(request_url)/status?logs=$(option "with_logs // false | tostring")" && json ;;

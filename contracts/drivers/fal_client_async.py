@@ -44,13 +44,33 @@ async def perform(op, job):
     if op == "stream":
         events = [event async for event in fal_client.stream_async(endpoint, input, **options)]
         return {"events": events, "result": events[-1] if events else None}
+    if op == "realtime":
+        events, pause_s = [], options.get("pause_s", 0)
+        async with fal_client.realtime_async(endpoint) as connection:
+            for input in job["inputs"]:
+                await asyncio.sleep(pause_s if events else 0)
+                await connection.send(input)
+                if (result := await connection.recv()) is None:
+                    raise ConnectionError("the socket was closed")
+                events.append(result)
+        return {"events": events, "result": events[-1]}
     if op == "upload":
         data = base64.b64decode(job["data_base64"])
         return {"result": await fal_client.upload_async(data, job["content_type"], job["file_name"])}
     return None
 
 
+async def perform_or_abort(op, job):
+    abort_after_s = job.get("options", {}).pop("abort_after_s", None)
+    task = asyncio.create_task(perform(op, job))
+    if abort_after_s is not None:
+        asyncio.get_running_loop().call_later(abort_after_s, task.cancel)
+    return await task
+
+
 def error_of(error):
+    if isinstance(error, asyncio.CancelledError):
+        return {"kind": "aborted", "message": "CancelledError"}
     if isinstance(error, fal_client.FalClientHTTPError):
         kind = "validation" if error.status_code == 422 else "http"
         fields = error.message if isinstance(error.message, list) else None
@@ -65,15 +85,15 @@ async def main():
     while line := await asyncio.to_thread(sys.stdin.readline):
         job = json.loads(line)
         try:
-            content = await perform(job["op"], job)
+            content = await perform_or_abort(job["op"], job)
             answer = (
                 {"ok": True, **content}
                 if content
                 else {"unsupported": True, "reason": f"fal_client has no {job['op']}"}
             )
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             answer = {"ok": False, "error": error_of(error)}
-        print(json.dumps({"id": job["id"], **answer}), flush=True)
+        print(json.dumps({"id": job["id"], **answer}, default=repr), flush=True)
 
 
 asyncio.run(main())

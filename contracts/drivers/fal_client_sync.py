@@ -3,6 +3,7 @@
 import base64
 import json
 import sys
+import time
 from dataclasses import asdict
 
 import fal_client
@@ -22,6 +23,8 @@ def as_json(status):
 def perform(op, job):
     endpoint, input, request_id = (job.get(name) for name in ("endpoint", "input", "request_id"))
     options = {RENAMED.get(name, name): value for name, value in job.get("options", {}).items()}
+    if "abort_after_s" in options:
+        return None  # a synchronous call can't be aborted
     if op == "run":
         return {"result": fal_client.run(endpoint, input, **options)}
     if op == "submit":
@@ -43,6 +46,16 @@ def perform(op, job):
     if op == "stream":
         events = list(fal_client.stream(endpoint, input, **options))
         return {"events": events, "result": events[-1] if events else None}
+    if op == "realtime":
+        events, pause_s = [], options.get("pause_s", 0)
+        with fal_client.realtime(endpoint) as connection:
+            for input in job["inputs"]:
+                time.sleep(pause_s if events else 0)
+                connection.send(input)
+                if (result := connection.recv()) is None:
+                    raise ConnectionError("the socket was closed")
+                events.append(result)
+        return {"events": events, "result": events[-1]}
     if op == "upload":
         data = base64.b64decode(job["data_base64"])
         return {"result": fal_client.upload(data, job["content_type"], job["file_name"])}
@@ -67,8 +80,8 @@ for line in sys.stdin:
         answer = (
             {"ok": True, **content}
             if content
-            else {"unsupported": True, "reason": f"fal_client has no {job['op']}"}
+            else {"unsupported": True, "reason": f"fal_client can't do this: {job['op']}"}
         )
     except Exception as error:
         answer = {"ok": False, "error": error_of(error)}
-    print(json.dumps({"id": job["id"], **answer}), flush=True)
+    print(json.dumps({"id": job["id"], **answer}, default=repr), flush=True)

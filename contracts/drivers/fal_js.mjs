@@ -5,7 +5,14 @@ import { createInterface } from "node:readline";
 const { ApiError, createFalClient } = createRequire(`${process.cwd()}/`)("@fal-ai/client");
 const fal = createFalClient(); // reads FAL_KEY
 
-const submitOptions = ({ webhook_url, priority, hint, start_timeout_s }) => ({
+function signalOf({ abort_after_s }) {
+  const controller = new AbortController();
+  if (abort_after_s) setTimeout(() => controller.abort(), abort_after_s * 1000);
+  return abort_after_s ? controller.signal : undefined;
+}
+
+const submitOptions = ({ webhook_url, priority, hint, start_timeout_s, abort_after_s }) => ({
+  abortSignal: signalOf({ abort_after_s }),
   webhookUrl: webhook_url,
   priority,
   hint,
@@ -14,7 +21,7 @@ const submitOptions = ({ webhook_url, priority, hint, start_timeout_s }) => ({
 
 const ops = {
   async run({ endpoint, input, options }) {
-    const abortSignal = options.timeout_s ? AbortSignal.timeout(options.timeout_s * 1000) : undefined;
+    const abortSignal = options.timeout_s ? AbortSignal.timeout(options.timeout_s * 1000) : signalOf(options);
     const { data, requestId } = await fal.run(endpoint, { input, abortSignal, startTimeout: options.start_timeout_s });
     return { result: data, request_id: requestId };
   },
@@ -41,8 +48,8 @@ const ops = {
     });
     return { result: data, request_id: requestId, updates };
   },
-  async stream({ endpoint, input }) {
-    const stream = await fal.stream(endpoint, { input });
+  async stream({ endpoint, input, options }) {
+    const stream = await fal.stream(endpoint, { input, signal: signalOf(options) });
     const events = [];
     stream.on("data", (event) => events.push(event));
     return { result: await stream.done(), events };
@@ -53,6 +60,20 @@ const ops = {
     stream.on("data", (update) => updates.push(update));
     return { result: await stream.done(), updates };
   },
+  async realtime({ endpoint, inputs, options }) {
+    const events = [];
+    await new Promise((resolve, reject) => {
+      const connection = fal.realtime.connect(endpoint, {
+        throttleInterval: 0, onError: reject,
+        onResult(result) {
+          if (events.push(result) === inputs.length) connection.close() ?? resolve();
+          else setTimeout(() => connection.send(inputs[events.length]), (options.pause_s ?? 0) * 1000);
+        },
+      });
+      connection.send(inputs[0]);
+    });
+    return { result: events.at(-1), events };
+  },
   async upload({ data_base64, content_type, file_name }) {
     const file = new File([Buffer.from(data_base64, "base64")], file_name, { type: content_type });
     return { result: await fal.storage.upload(file) };
@@ -61,10 +82,10 @@ const ops = {
 
 function errorOf(error) {
   if (error instanceof ApiError) {
-    const { status, body, message } = error;
-    const fields = error.fieldErrors;
+    const { status, body, message, fieldErrors: fields } = error;
     return { kind: status === 422 ? "validation" : "http", status, message, error_type: body?.error_type, fields, body };
   }
+  if (error.name === "AbortError") return { kind: "aborted", message: `${error}` };
   const kind = /timed out|TimeoutError/.test(`${error}`) ? "timeout" : /fetch failed/.test(`${error}`) ? "network" : "other";
   return { kind, message: `${error}` };
 }
@@ -74,5 +95,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   const answer = !ops[job.op]
     ? { unsupported: true, reason: `@fal-ai/client has no ${job.op}` }
     : await ops[job.op](job).then((content) => ({ ok: true, ...content }), (error) => ({ ok: false, error: errorOf(error) }));
-  console.log(JSON.stringify({ id: job.id, ...answer }));
+  console.log(JSON.stringify({ id: job.id, ...answer }, (_, value) => (value instanceof Uint8Array ? "bytes" : value)));
 }
+process.exit(); // the client's timer for another token would keep Node alive

@@ -88,6 +88,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--require-traffic", action="store_true", help="with a command: exit with 1 if it sends no request"
     )
+    flags.add_argument(
+        "--strict", action="store_true", help="with a command: advice fails the check as errors do"
+    )
     return flags
 
 

@@ -8,10 +8,15 @@ from enum import Enum
 
 
 class Status(Enum):
-    """The outcome of a case. `KNOWN`: failed as the baseline says. `STALE`: passed although the baseline lists it."""
+    """The outcome of a case.
+
+    `ADVICE`: it works, but could be better. `KNOWN`: failed as the baseline says. `STALE`: passed although the baseline
+    lists it.
+    """
 
     PASSED = "passed"
     FAILED = "failed"
+    ADVICE = "advice"
     SKIPPED = "skipped"
     KNOWN = "known failure"
     STALE = "stale baseline entry"
@@ -73,6 +78,11 @@ def failed(
 ) -> Result:
     """The subject violates the requirement."""
     return Result(case, subject, Status.FAILED, message, tuple(evidence), duration_s)
+
+
+def advised(case: Case, subject: str, message: str, evidence: Iterable[Evidence] = ()) -> Result:
+    """The subject works, but does not meet the recommendation."""
+    return Result(case, subject, Status.ADVICE, message, tuple(evidence))
 
 
 def skipped(case: Case, subject: str, reason: str) -> Result:

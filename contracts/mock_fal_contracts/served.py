@@ -17,4 +17,4 @@ def _stop_at_end_of_stdin() -> None:
 
 if __name__ == "__main__":
     Thread(target=_stop_at_end_of_stdin, daemon=True).start()
-    sys.exit(main(["serve", "--port", "0", *sys.argv[1:]]))
+    sys.exit(main(["serve", *sys.argv[1:]]))

@@ -6,9 +6,11 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 
 class CheckError(Exception):
@@ -56,23 +58,38 @@ def open_target(name: str, key: str, flags: Sequence[str] = ()) -> Iterator[Targ
 
 
 @contextmanager
-def running_mock(flags: Sequence[str] = ()) -> Iterator[str]:
-    """Run a mock in a separate process; yields its address."""
-    command = [sys.executable, "-m", "mock_fal_contracts.served", *flags]
-    with subprocess.Popen(
-        command,
-        env=_without_live_key(os.environ),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # warnings about webhooks and the like do not concern the check
-        text=True,
-    ) as server:
+def running_mock(flags: Sequence[str] = (), *, own_port: bool = True) -> Iterator[str]:
+    """Run a mock in a separate process; yields its address. Raises CheckError, with the reason, if it does not start.
+
+    It listens on a port of its own, or else on that of MOCK_FAL_PORT.
+    """
+    if os.environ.get("MOCK_FAL_RECORD"):
+        raise CheckError(
+            "MOCK_FAL_RECORD is set, but check sends nothing to fal; unset it, and use mock-fal run"
+        )
+    command = [sys.executable, "-m", "mock_fal_contracts.served", *(["--port", "0"] * own_port), *flags]
+    with (
+        # Shown only if it does not start: warnings about webhooks and the like do not concern the check.
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            command,
+            env={name: value for name, value in os.environ.items() if name != "MOCK_FAL_LIVE_KEY"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as server,
+    ):
         assert server.stdin is not None and server.stdout is not None
         try:
             words = server.stdout.readline().split()
             base = next((word for word in words if word.startswith("http")), None)
             if base is None:
-                raise CheckError(f"mock-fal did not start: {' '.join(command)}")
+                server.stdin.close()
+                server.wait()
+                errors.seek(0)
+                reason = errors.read().decode("utf-8", "replace").strip().removeprefix("mock-fal: ")
+                raise CheckError(f"mock-fal did not start: {reason or f'exit code {server.returncode}'}")
             yield base
         finally:
             # This stops the server. It must not get a signal as well: while Python 3.11 shuts down under coverage
@@ -85,7 +102,7 @@ def environment(base: str) -> dict[str, str]:
 
     All programs that the check starts have it. The user's live key is not in it.
     """
-    own = _without_live_key(os.environ)
+    own = _without_secrets(os.environ)
     completed = subprocess.run(
         [sys.executable, "-m", "mock_fal", "env", "--url", base],
         capture_output=True,
@@ -106,5 +123,8 @@ def environment(base: str) -> dict[str, str]:
     return environ
 
 
-def _without_live_key(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if name != "MOCK_FAL_LIVE_KEY"}
+_SECRETS: Final = ("MOCK_FAL_LIVE_KEY", "MOCK_FAL_CONTROL_TOKEN")
+
+
+def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if name not in _SECRETS}

@@ -14,6 +14,7 @@ import time
 from urllib.parse import quote, urlencode
 
 import httpx
+import msgpack
 
 BUGS = set(sys.argv[1:])
 KEY = os.environ["FAL_KEY"]
@@ -177,9 +178,17 @@ def poll(job, request_id, until=None):
     return response
 
 
+def limit(job):
+    """When the caller's time limit ends, or the caller aborts the call; None if neither is set."""
+    ignored = {"timeout_s": "no_timeout", "abort_after_s": "abort_ignored"}
+    seconds = [
+        job["options"][name] for name, bug in ignored.items() if name in job["options"] and bug not in BUGS
+    ]
+    return time.monotonic() + min(seconds) if seconds else None
+
+
 def subscribe(job):
-    timeout_s = job["options"].get("timeout_s")
-    until = None if timeout_s is None or "no_timeout" in BUGS else time.monotonic() + timeout_s
+    until = limit(job)
     request_id = submit(job, until)
     if "submits_twice" in BUGS:
         submit(job)
@@ -200,6 +209,7 @@ def subscribe(job):
                 send("PUT", request_url(job, request_id, "/cancel"))
         if "polls_on" in BUGS:
             for _ in range(5):
+                time.sleep(0.3)
                 poll(job, request_id)
         raise
     if "polls_on" in BUGS:
@@ -232,7 +242,8 @@ def stream(job):
     headers = options_headers(job["options"]) | (
         {} if "no_accept" in BUGS else {"Accept": "text/event-stream"}
     )
-    text = send("POST", f"https://fal.run/{job['endpoint']}/stream", serialized(job["input"]), headers)
+    url = f"https://fal.run/{job['endpoint']}/stream"
+    text = send("POST", url, serialized(job["input"]), headers, until=limit(job))
     events = events_of(text)
     if not events:
         raise Failure("other", "the stream has no event")
@@ -251,6 +262,58 @@ def upload(job):
     headers = {"Content-Type": body["content_type"]}
     send("PUT", links["upload_url"], data, headers, safe=True, key="key_to_cdn" in BUGS)
     return {"result": links["file_url"]}
+
+
+def realtime(job):
+    """The results of all inputs; a refused token or a closed socket is replaced once."""
+    events = []
+    for _ in range(1 if "socket_lost" in BUGS else 2):
+        with contextlib.suppress(ConnectionError):
+            token = parsed(send("POST", "https://rest.fal.ai/tokens/", serialized(TOKEN), JSON_TYPE))
+            exchange_all(f"wss://fal.run/{job['endpoint']}/realtime?fal_jwt_token={token}", job, events)
+            return {"events": events, "result": events[-1]}
+    if "socket_lost" in BUGS:
+        return {"events": events, "result": None}
+    raise Failure("network", "the socket was closed")
+
+
+TOKEN = {"allowed_apps": ["fast-lcm-diffusion"], "token_expiration": 120}
+JSON_TYPE = {"Content-Type": "application/json"}
+
+
+def exchange_all(url, job, events):
+    """Send the inputs that have no result yet. Raises ConnectionError when the server closes the socket."""
+    from websockets.exceptions import ConnectionClosed, InvalidStatus
+    from websockets.sync.client import connect
+
+    try:
+        with connect(url) as socket:
+            for number in range(len(events), len(job["inputs"])):
+                time.sleep(job["options"].get("pause_s", 0.0) if events else 0.0)
+                socket.send(msgpack.packb(job["inputs"][number]))
+                events.append(received(socket))
+    except ConnectionClosed as error:
+        raise ConnectionError from error
+    except InvalidStatus as error:
+        raise Failure("http", "the handshake was rejected", error.response.status_code) from None
+
+
+def received(socket):
+    """The next result. Raises ConnectionError for a refused token."""
+    while True:
+        message = socket.recv(timeout=5)
+        if isinstance(message, bytes):
+            try:
+                return msgpack.unpackb(message)
+            except ValueError as error:
+                raise Failure("other", f"not MessagePack: {error}") from None
+        document = parsed(message)
+        if document.get("error") == "Unauthorized":
+            raise ConnectionError("Unauthorized")
+        if document.get("type") == "x-fal-error" and document["error"] != "TIMEOUT":
+            raise Failure("other", f"{document['error']}: {document['reason']}")
+        if document.get("type") is None:
+            return document
 
 
 jwks = []
@@ -285,7 +348,7 @@ def is_genuine(job):
 def perform(job):
     op = job["op"]
     if op == "submit":
-        return {"request_id": submit(job)}
+        return {"request_id": submit(job, limit(job))}
     if op == "status":
         return {"result": poll(job, job["request_id"])}
     if op == "result":
@@ -299,7 +362,13 @@ def perform(job):
         headers = options_headers(job["options"])
         return {
             "result": parsed(
-                send("POST", f"https://fal.run/{job['endpoint']}", serialized(job["input"]), headers)
+                send(
+                    "POST",
+                    f"https://fal.run/{job['endpoint']}",
+                    serialized(job["input"]),
+                    headers,
+                    until=limit(job),
+                )
             )
         }
     if op == "stream":
@@ -309,6 +378,8 @@ def perform(job):
         return {"updates": updates, "result": updates[-1]}
     if op == "upload":
         return upload(job)
+    if op == "realtime":
+        return realtime(job)
     return {"result": is_genuine(job)}
 
 
@@ -324,7 +395,9 @@ for line in sys.stdin:
         else:
             answer = {"ok": True, **perform(job)}
     except Failure as failure:
+        if failure.error["kind"] == "timeout" and "abort_after_s" in job["options"]:
+            failure.error["kind"] = "aborted"
         answer = {"ok": False, "error": failure.error}
     except Exception as error:
         answer = {"ok": False, "error": {"kind": "other", "message": f"{type(error).__name__}: {error}"}}
-    print(json.dumps({"id": job["id"], **answer}), flush=True)
+    print(json.dumps({"id": job["id"], **answer}, default=repr), flush=True)

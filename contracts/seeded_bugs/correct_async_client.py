@@ -25,21 +25,27 @@ async def main():
 
 
 async def subscribe(client):
-    await client.subscribe(SCHNELL, {"prompt": "a cat"}, client_timeout=20)
+    await client.subscribe(SCHNELL, {"prompt": "a cat"}, client_timeout=2)
 
 
 async def poll(client, number):
     """One of four concurrent calls with the same input: four requests on purpose, not a retry."""
     handle = await client.submit(SCHNELL, {"prompt": "a dog"})
-    async for _ in handle.iter_events(with_logs=True, interval=0.1 + number / 100):
-        pass
-    await handle.get()
+    try:
+        async with asyncio.timeout(2):
+            async for _ in handle.iter_events(with_logs=True, interval=0.1 + number / 100):
+                pass
+            await handle.get()
+    except TimeoutError:
+        await handle.cancel()
 
 
 async def upload(client):
     url = await client.upload(b"a cat", "text/plain", "cat.txt")
     try:
-        await client.subscribe("fal-ai/flux/dev/image-to-image", {"prompt": "no picture", "image_url": url})
+        await client.subscribe(
+            "fal-ai/flux/dev/image-to-image", {"prompt": "no picture", "image_url": url}, client_timeout=2
+        )
     except fal_client.FalClientHTTPError as error:
         if error.status_code != 422:
             raise

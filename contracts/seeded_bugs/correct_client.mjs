@@ -7,20 +7,20 @@ import { ApiError, fal } from '@fal-ai/client'
 const SCHNELL = 'fal-ai/flux/schnell'
 
 async function subscribe() {
-  const { data } = await fal.subscribe(SCHNELL, { input: { prompt: 'a cat', seed: 7 }, logs: true })
+  const { data } = await fal.subscribe(SCHNELL, { input: { prompt: 'a cat', seed: 7 }, logs: true, timeout: 2000 })
   await (await fetch(data.images[0].url)).arrayBuffer()
 }
 
 async function poll() {
   const { request_id: requestId } = await fal.queue.submit(SCHNELL, { input: { prompt: 'a dog' } })
-  await fal.queue.subscribeToStatus(SCHNELL, { requestId, mode: 'streaming' })
+  await fal.queue.subscribeToStatus(SCHNELL, { requestId, mode: 'streaming', timeout: 2000 })
   await fal.queue.result(SCHNELL, { requestId })
 }
 
 async function upload() {
   const { data } = await fal.run(SCHNELL, { input: { prompt: 'a bird' } })
   const image_url = await (await fetch(data.images[0].url)).blob()
-  await fal.subscribe('fal-ai/flux/dev/image-to-image', { input: { prompt: 'a bird in oil', image_url } })
+  await fal.subscribe('fal-ai/flux/dev/image-to-image', { input: { prompt: 'a bird in oil', image_url }, timeout: 2000 })
 }
 
 async function stream() {

@@ -19,18 +19,21 @@ def main():
     for step in (subscribe, poll, upload, stream, run, cancel, webhook):
         try:
             step()
-        except (fal_client.FalClientHTTPError, httpx.HTTPError) as error:
+        except (fal_client.FalClientError, httpx.HTTPError) as error:
             print(f"{step.__name__}: {error}")
 
 
 def subscribe():
-    result = fal_client.subscribe(SCHNELL, {"prompt": "a cat", "seed": 7}, with_logs=True)
+    result = fal_client.subscribe(SCHNELL, {"prompt": "a cat", "seed": 7}, with_logs=True, client_timeout=2)
     print(len(httpx.get(result["images"][0]["url"]).content), "bytes")
 
 
 def poll():
     handle = fal_client.submit(SCHNELL, {"prompt": "a dog"}, priority="low", start_timeout=30)
+    deadline = time.monotonic() + 2
     while not isinstance(handle.status(), fal_client.Completed):
+        if time.monotonic() > deadline:
+            return handle.cancel()
         time.sleep(0.2)
     print(handle.get()["seed"])
 
@@ -40,7 +43,8 @@ def upload():
         file.write(httpx.get(fal_client.run(SCHNELL, {"prompt": "a bird"})["images"][0]["url"]).content)
         file.flush()
         url = fal_client.upload_file(file.name)
-    fal_client.subscribe("fal-ai/flux/dev/image-to-image", {"prompt": "a bird in oil", "image_url": url})
+    edit = {"prompt": "a bird in oil", "image_url": url}
+    fal_client.subscribe("fal-ai/flux/dev/image-to-image", edit, client_timeout=2)
 
 
 def stream():

@@ -55,14 +55,14 @@ def submit(document, endpoint=SCHNELL, query="", headers=None):
     return call(f"{QUEUE}/{endpoint}{query}", document, headers)
 
 
-def wait(request, timeout_s=20):
+def wait(request, timeout_s=8):
     """Poll until the request is completed. After the timeout, cancel it and raise SystemExit."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         try:
             status, _, body = send("GET", request["status_url"], timeout=1)
         except OSError:
-            deadline -= 10  # a lost connection: one more attempt fits into the timeout
+            deadline -= 4  # a lost connection: one more attempt fits into the timeout
             continue
         if status == 200:
             return

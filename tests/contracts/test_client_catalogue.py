@@ -53,7 +53,7 @@ def test_there_are_many_cases_with_unique_ids() -> None:
     assert len(ids) >= 80
     assert len(set(ids)) == len(ids)
     assert {id.partition(".")[0] for id in ids} == {
-        "queue", "errors", "stream", "files", "webhooks", "etiquette",
+        "queue", "errors", "stream", "realtime", "files", "webhooks", "etiquette", "abort",
     }  # fmt: skip
 
 
@@ -117,6 +117,11 @@ def test_a_naive_client_fails_many_cases_with_messages_that_say_what_to_fix(resu
         ("follows_redirects", "errors.redirect", "Authorization followed the redirect"),
         ("no_timeout", "errors.timeout", "no answer within"),
         ("no_cancel", "etiquette.cancels", "send PUT"),
+        ("abort_ignored", "abort.run", "no answer within 6 s"),
+        ("no_cancel", "abort.subscribe-cancels", "send PUT"),
+        ("polls_on", "abort.subscribe-silent", "requests followed the abortion"),
+        ("socket_lost", "realtime.reset", "expected [1, 2, 3]"),
+        ("socket_lost", "realtime.token", "expected [1]"),
         ("polls_on", "etiquette.silent", "stop polling when you give up"),
         ("polls_on", "etiquette.polling-stops", "after it was COMPLETED"),
         ("polls_on", "etiquette.one-result", "expected 1"),

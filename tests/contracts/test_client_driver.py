@@ -80,7 +80,10 @@ def test_a_driver_that_closes_its_stdout_but_does_not_exit_is_stopped(
         ('{"id": 1}', "neither"),
         ('{"id": 1, "ok": "yes"}', "neither"),
         ('{"id": 1, "ok": false}', "not an object with"),
-        ('{"id": 1, "ok": false, "error": {"kind": "bad"}}', "http, validation, timeout, network, other"),
+        (
+            '{"id": 1, "ok": false, "error": {"kind": "bad"}}',
+            "http, validation, timeout, aborted, network, other",
+        ),
     ],
 )
 def test_an_invalid_answer_is_reported_with_what_was_expected(start: Start, line: str, message: str) -> None:

@@ -79,5 +79,5 @@ def test_each_known_failure_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize("file", ["fal_client_sync.py", "fal_client_async.py", "fal_js.mjs", "curl.sh"])
-def test_a_driver_has_at_most_eighty_lines(file: str) -> None:
-    assert len((DRIVERS / file).read_text("utf-8").splitlines()) <= 80
+def test_a_driver_has_at_most_a_hundred_lines(file: str) -> None:
+    assert len((DRIVERS / file).read_text("utf-8").splitlines()) <= 100

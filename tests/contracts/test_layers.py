@@ -21,7 +21,8 @@ LAYERS = {
         "observation",
         "case conformance",
         "checks jobs",
-        "cases_queue cases_errors cases_stream cases_files cases_webhooks cases_etiquette playing",
+        "cases_queue cases_errors cases_stream cases_realtime cases_files cases_webhooks cases_etiquette cases_abort "
+        "playing",
         "catalogue",
     ],
     "report": ["terminal page machine baseline"],

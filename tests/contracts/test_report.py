@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_fal_contracts.report import baseline, machine, page, terminal
-from mock_fal_contracts.results import Case, Evidence, Result, Status, failed, passed, skipped
+from mock_fal_contracts.results import Case, Evidence, Result, Status, advised, failed, passed, skipped
 
 POLLS = Case("poll.gap", "pauses between polls", "No busy loop.", "fal's queue documentation")
 LOGS = Case("poll.logs", "accepts null logs", "logs may be null.", "live capture")
@@ -113,3 +113,25 @@ def test_the_page_is_self_contained_and_escapes_html() -> None:
 def test_the_badge_shows_how_many_cases_passed(results: list[Result], label: str) -> None:
     root = ET.fromstring(machine.badge(results))
     assert root.get("aria-label") == f"fal contract: {label}"
+
+
+ADVICE = [
+    advised(POLLS, "app.py", "polled 30 times a second; wait at least 100 ms", [EVIDENCE]),
+    passed(LOGS, "app.py"),
+]
+
+
+def test_advice_is_shown_and_fails_nothing() -> None:
+    assert not any(result.status.is_bad for result in ADVICE)
+    text = terminal.summary(ADVICE)
+    assert "advice app.py: pauses between polls  [poll.gap]\n    polled 30 times a second" in text
+    assert "app.py  1 passed, 1 advice" in text
+    assert "2 of 2" in machine.badge(ADVICE)
+    suite = ET.fromstring(machine.junit(ADVICE))[0]
+    assert suite.get("failures") == "0" and "wait at least 100 ms" in (suite[0].findtext("system-out") or "")
+    assert json.loads(machine.as_json(ADVICE))["results"][0]["status"] == "advice"
+    assert 'title="advice"' in page.page(ADVICE)
+
+
+def test_advice_that_the_baseline_lists_is_known() -> None:
+    assert baseline.compare(ADVICE, frozenset({("app.py", "poll.gap")}))[0].status is Status.KNOWN

@@ -13,7 +13,7 @@ import pytest
 from mock_fal_contracts.cli import main
 from mock_fal_contracts.exchanges import Exchange
 from mock_fal_contracts.target import CheckError
-from mock_fal_contracts.usage_rules import keys, program_name, retries, stress, waiting
+from mock_fal_contracts.usage_rules import addresses, keys, program_name, retries, stress, waiting
 from mock_fal_contracts.usage_rules.catalogue import RULES
 from mock_fal_contracts.usage_rules.record import Record
 from mock_fal_contracts.usage_rules.rule import Rule
@@ -74,6 +74,131 @@ def test_a_few_quick_polls_are_not_busy_polling() -> None:
 def test_overlapping_polls_are_not_busy_polling() -> None:
     polls = [replace(poll, duration_s=0.5) for poll in sent_at(POLL, *intervals(0.01, 100))]
     assert violations(waiting.busy_polling, [SUBMIT, *polls]) == 0
+
+
+CALL = replace(SUBMIT, host="fal.run", path="/me/app", endpoint="me/app", operation="run", request_id="")
+UNKNOWN = {"me/app": ["you/app", "me/apps"]}
+
+
+@pytest.mark.parametrize(
+    ("status", "unknown", "expected"), [(404, UNKNOWN, 1), (200, UNKNOWN, 0), (404, {}, 0), (422, UNKNOWN, 0)]
+)
+def test_an_unknown_endpoint_is_one_without_a_model_and_without_an_output_of_the_user(
+    status: int, unknown: dict[str, list[str]], expected: int
+) -> None:
+    assert violations(addresses.endpoint, [replace(CALL, status=status)], closest=unknown) == expected
+
+
+def test_an_unknown_path_of_an_app_is_found_by_its_result() -> None:
+    call = replace(SUBMIT, path="/me/app", endpoint="me/app")
+    result = replace(POLL, path="/me/app/requests/1", operation="result", status=404)
+    assert violations(addresses.endpoint, [call, result], closest=UNKNOWN) == 1
+    assert violations(addresses.endpoint, [call, replace(result, status=200)], closest=UNKNOWN) == 0
+
+
+def test_the_closest_ids_are_named() -> None:
+    record = Record([replace(CALL, status=404)], closest=UNKNOWN)
+    [finding] = addresses.endpoint.find(record, record.calls)
+    assert "did you mean you/app or me/apps?" in finding.message
+
+
+def findings(rule: Rule, *exchanges: Exchange, **more: object) -> list[str]:
+    """The messages of a rule."""
+    record = Record(exchanges, **more)  # type: ignore[arg-type]  # the fields of a Record
+    return [finding.message for finding in rule.find(record, rule.select(record))]
+
+
+ADDRESS = replace(POLL, status=405, operation="other", endpoint="")
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path", "expected"),
+    [
+        ("POST", "fal.run", "/", "https://fal.run/{owner}/{app}"),
+        ("POST", "fal.run", "/fast-sdxl", "https://fal.run/fal-ai/fast-sdxl"),
+        ("POST", "queue.fal.run", "/fast-sdxl", "https://queue.fal.run/fal-ai/fast-sdxl"),
+        ("POST", "fal.run", "/workflows/me", "https://fal.run/{owner}/{app}"),
+        ("GET", "queue.fal.run", "/requests/1/status", "https://queue.fal.run/fal-ai/flux/requests/1/status"),
+        ("GET", "queue.fal.run", "/schnell/requests/1", "https://queue.fal.run/fal-ai/flux/requests/1,"),
+        ("PUT", "queue.fal.run", "/requests/2/cancel", "/{owner}/{app}/requests/{id}/cancel"),
+    ],
+)
+def test_an_address_without_owner_and_app_is_found_and_the_right_one_named(
+    method: str, host: str, path: str, expected: str
+) -> None:
+    wrong = replace(ADDRESS, method=method, host=host, path=path, status=404)
+    [message] = findings(addresses.app, SUBMIT, wrong, closest={"fast-sdxl": ["fal-ai/fast-sdxl"]})
+    assert f"was answered 404: expected {expected}" in message or f"{expected}, as the" in message
+    others = (addresses.request_url, addresses.read_method, addresses.cancel_method, addresses.call_method)
+    assert [findings(rule, SUBMIT, wrong) for rule in (*others, addresses.allowed)] == [[]] * 5
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path", "expected"),
+    [
+        (
+            "GET",
+            "queue.fal.run",
+            "/fal-ai/flux/requests/1/response",
+            "/fal-ai/flux/requests/1: GET for the result",
+        ),
+        (
+            "GET",
+            "queue.fal.run",
+            "/fal-ai/flux/requests/1/logs/all",
+            "GET …/status, GET …/status/stream, PUT",
+        ),
+        ("GET", "rest.fal.ai", "/storage/upload/initiate", "expected POST"),
+    ],
+)
+def test_every_405_is_found_and_the_right_address_named(
+    method: str, host: str, path: str, expected: str
+) -> None:
+    wrong = replace(ADDRESS, method=method, host=host, path=path, response_headers=[("allow", "POST")])
+    [message] = findings(addresses.allowed, SUBMIT, wrong)
+    assert "was answered 405" in message and expected in message
+    assert findings(addresses.allowed, SUBMIT, replace(wrong, directive="status=405")) == []
+
+
+def test_a_405_has_one_finding() -> None:
+    long = replace(ADDRESS, path="/fal-ai/flux/schnell/requests/1/status")
+    assert len(findings(addresses.request_url, SUBMIT, long)) == 1
+    assert findings(addresses.allowed, SUBMIT, long) == []
+
+
+def test_a_program_waits_without_a_limit_if_it_still_polls_when_it_is_ended() -> None:
+    polls = sent_at(POLL, *range(1, 10))
+    first = replace(SUBMIT, received_at=0.5)
+    assert len(findings(waiting.wait_limit, first, *polls, killed_after_s=10)) == 1
+    assert findings(waiting.wait_limit, first, *polls) == []
+    # A server is ended too: it has stopped to poll.
+    assert findings(waiting.wait_limit, first, *polls[:3], killed_after_s=10) == []
+    cancel = replace(
+        POLL, method="PUT", path="/fal-ai/flux/requests/1/cancel", operation="cancel", received_at=9.5
+    )
+    assert findings(waiting.wait_limit, first, *polls, cancel, killed_after_s=10) == []
+    done = replace(POLL, status=200, response_body=b'{"status":"COMPLETED"}', received_at=9.5)
+    assert findings(waiting.wait_limit, first, *polls, done, killed_after_s=10) == []
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        ("fal-client/0.2.2 (python)", True),
+        ("@fal-ai/client/1.10.1", True),
+        ("@fal-ai/serverless-client/0.15.0", True),
+        ("node", True),
+        ("node-fetch/1.0", False),
+        ("Python-urllib/3.11", False),
+    ],
+)
+def test_clients_whose_limit_is_longer_than_a_check_have_one(agent: str, expected: bool) -> None:
+    assert waiting.has_own_timeout(replace(POLL, request_headers=[("user-agent", agent)])) is expected
+
+
+def test_advice_is_what_works() -> None:
+    advice = {rule.case.id.removeprefix("usage.") for rule in RULES if rule.is_advice}
+    assert advice == {"key-to-storage", "data-uri", "busy-polling", "wait-limit", "retry-after", "backoff"}
 
 
 REJECTED = replace(SUBMIT, status=429, response_headers=[("retry-after", "2")], request_id="")
@@ -240,3 +365,80 @@ def test_a_run_that_exceeds_the_timeout_is_ended_and_reported(capfd: pytest.Capt
 def test_an_unknown_rule_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["--only", "usage.nothing"], EXITS_WITH_3) == 2
     assert "no rule has such an id" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("flags", "code", "word"), [([], 0, "advice"), (["--strict"], 1, "FAIL")])
+def test_advice_fails_only_a_strict_check(
+    flags: list[str], code: int, word: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, str(SEEDED_BUGS / "key_to_storage.py")]
+    assert main(["--quiet", *flags], command) == code
+    assert (
+        f"{word} key_to_storage.py: uploads files without its key  [usage.key-to-storage]"
+        in capfd.readouterr().out
+    )
+
+
+# -- the settings of the server
+
+PRINTS_STATUS = [sys.executable, str(SEEDED_BUGS / "correct.py")]
+CALLS_OWN_MODEL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import fal
+print(fal.call(fal.RUN + "/me/my-app", {"prompt": "a cat"}))
+"""
+
+
+@pytest.mark.parametrize("suffix", [".json", ".yaml"])
+def test_the_users_rules_apply_in_each_run_and_those_of_a_fault_before_them(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rules = tmp_path / f"rules{suffix}"
+    rules.write_text(
+        '["operation=submit status=418 detail=teapot"]' if suffix == ".json" else "- status=418 detail=teapot"
+    )
+    monkeypatch.setenv("MOCK_FAL_SCENARIO", str(rules))
+    assert main(["--quiet", "--stress", "gone,unknown-key"], PRINTS_STATUS) == 1
+    errors = [line for line in capfd.readouterr().err.splitlines() if line.startswith("rejected")]
+    assert [line.split()[1] for line in errors] == ["418", "418", "401"]
+
+
+def test_models_of_the_user_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rules, program = tmp_path / "rules.json", tmp_path / "own.py"
+    rules.write_text(json.dumps([{"endpoint": "me/my-app", "output": {"text": "hello"}}]))
+    program.write_text(CALLS_OWN_MODEL)
+    monkeypatch.setenv("MOCK_FAL_SCENARIO", str(rules))
+    assert main(["--quiet"], [sys.executable, str(program), str(SEEDED_BUGS)]) == 0
+    assert "{'text': 'hello'}" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        (
+            "MOCK_FAL_SCENARIO",
+            "/no/such/rules.json",
+            "can't read /no/such/rules.json: No such file or directory",
+        ),
+        ("MOCK_FAL_MODELS", "/no/such/model.json", "/no/such/model.json"),
+        ("MOCK_FAL_SPEED", "fast", "MOCK_FAL_SPEED: 'fast': expected a number of at least 0.001"),
+        ("MOCK_FAL_RECORD", "cassettes", "MOCK_FAL_RECORD is set, but check sends nothing to fal"),
+    ],
+)
+def test_what_stops_the_server_from_starting_is_told(
+    variable: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert main([], ["true"]) == 2
+    assert reason in capfd.readouterr().err
+
+
+def test_a_client_check_refuses_rules_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOCK_FAL_SCENARIO", "rules.json")
+    assert main(["--client", "true"]) == 2
+    assert "each case of --client has rules of its own" in capfd.readouterr().err

@@ -10,6 +10,7 @@ this module     runs the selected cases of all clients in parallel
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import shutil
@@ -51,6 +52,8 @@ def check_clients(options: argparse.Namespace, on_result: OnResult) -> list[Resu
         raise CheckError(
             f"--client needs a server that injects faults; --target is {options.target!r}, expected mock"
         )
+    if os.environ.get("MOCK_FAL_SCENARIO"):
+        raise CheckError("MOCK_FAL_SCENARIO is set, but each case of --client has rules of its own; unset it")
     clients = _clients(options.client)
     lock = threading.Lock()
 

@@ -536,12 +536,12 @@ CASES: Final = [
     ),
     case(
         "queue.result-large",
-        "a result of 24 kilobytes",
+        "a result of two megabytes",
         "With sync_mode the images are inside the result.",
         QUEUE_DOCS,
         [about_new("result", _DONE)],
         [result_is(as_sent("result"))],
-        rules=[{"operation": "result", "merge": {"blob": "0123456789abcdef" * 1536}}],
+        rules=[{"operation": "result", "merge": {"blob": "0123456789abcdef" * 131072}}],
     ),
     # -- cancelling
     case(

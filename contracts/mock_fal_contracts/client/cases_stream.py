@@ -161,9 +161,9 @@ CASES: Final = [
     _form("unfinished", "an incomplete last event", _sse() + 'data: {"half": ', [_events_are(*_EVENTS)]),
     _form(
         "large",
-        "an event of 24 kilobytes",
-        _sse([{"image": "data:image/png;base64," + "QUJD" * 6144}]),
-        [_events_are({"image": "data:image/png;base64," + "QUJD" * 6144})],
+        "an event of a megabyte",
+        _sse([{"image": "data:image/png;base64," + "QUJD" * 262144}]),
+        [_events_are({"image": "data:image/png;base64," + "QUJD" * 262144})],
     ),
     _form(
         "falsy",

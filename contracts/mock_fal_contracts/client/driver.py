@@ -14,7 +14,7 @@ Job = Mapping[str, Any]
 Answer = Mapping[str, Any]
 
 # The kinds of error that an answer may report.
-ERROR_KINDS: Final = ("http", "validation", "timeout", "network", "other")
+ERROR_KINDS: Final = ("http", "validation", "timeout", "aborted", "network", "other")
 
 # Lines of stderr that are kept, to show them when the driver dies.
 _STDERR_LINES: Final = 20

@@ -10,6 +10,7 @@ from mock_fal_contracts.client.driver import Job
 from mock_fal_contracts.client.observation import Observation
 
 ENDPOINT: Final = "fal-ai/flux/schnell"
+REALTIME: Final = "fal-ai/fast-lcm-diffusion"
 INPUT: Final = {"prompt": "a cat", "seed": 7}
 
 QUEUE_DOCS: Final = "fal's Queue API documentation, 2026"
@@ -42,6 +43,11 @@ run = _with_input("run")
 submit = _with_input("submit")
 subscribe = _with_input("subscribe")
 stream = _with_input("stream")
+
+
+def realtime(inputs: list[Any], *, endpoint: str = REALTIME, **options: Any) -> Job:
+    """The job `realtime`: each input is sent after the result of the one before it."""
+    return {"op": "realtime", "endpoint": endpoint, "inputs": inputs, "options": options}
 
 
 def about(op: str, request_id: str, *, endpoint: str = ENDPOINT, **options: Any) -> Job:

@@ -52,9 +52,11 @@ class Observation:
 
 def operation_of(exchange: Exchange) -> str:
     """The operation that a client requested, by host and path: submit, status, status/stream, result, cancel, run,
-    stream, initiate, upload, download, token, jwks or other.
+    stream, realtime, initiate, upload, download, token, jwks or other.
     """
     host, path, method = exchange.host, exchange.path.rstrip("/"), exchange.method
+    if method == "WS":
+        return "realtime"
     if host.startswith("queue."):
         _, request, rest = path.partition("/requests/")
         suffix = rest.partition("/")[2]

@@ -27,6 +27,10 @@ _MAX_EXCHANGES: Final = 12
 _MAX_TEXT: Final = 2000
 
 
+# Options by which a client gives up.
+_GIVES_UP: Final = frozenset({"timeout_s", "abort_after_s"})
+
+
 class CasePlayer:
     """Plays cases one after the other, with one mock and one driver."""
 
@@ -63,12 +67,17 @@ class CasePlayer:
         exchanges = tuple(map(from_journal, server.exchanges_since(since)))
         duration_s = perf_counter() - started
         observation = Observation(server, server.key, tuple(jobs), tuple(answers), exchanges, duration_s)
-        if driver_error or any("timeout_s" in job.get("options", ()) for job in jobs):
+        if driver_error or any(_may_be_late(job) for job in jobs):
             self._driver.stop()  # so that late requests of a client that gave up do not reach the next case
         violations = [driver_error] if driver_error else list(dict.fromkeys(_violations(observation, case)))
         if not violations:
             return passed(case.case, self._subject, duration_s)
         return failed(case.case, self._subject, "\n".join(violations), _evidence(observation), duration_s)
+
+
+def _may_be_late(job: Job) -> bool:
+    """Whether the client may still send requests after its answer."""
+    return not _GIVES_UP.isdisjoint(job.get("options", ()))
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def compare(results: Sequence[Result], known: Known, *, whole: bool = True) -> l
 def _compared(result: Result, known: Known) -> Result:
     if (result.subject, result.case.id) not in known:
         return result
-    if result.status is Status.FAILED:
+    if result.status in (Status.FAILED, Status.ADVICE):
         return replace(result, status=Status.KNOWN)
     if result.status is Status.PASSED:
         return replace(

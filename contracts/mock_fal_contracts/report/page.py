@@ -12,6 +12,7 @@ from mock_fal_contracts.results import Case, Evidence, Result, Status
 _SIGNS = {
     Status.PASSED: "✓",
     Status.FAILED: "✗",
+    Status.ADVICE: "i",
     Status.SKIPPED: "–",
     Status.KNOWN: "(✗)",
     Status.STALE: "!",
@@ -31,7 +32,8 @@ td { overflow-wrap: anywhere } tr.reasons td { border: 0; padding-left: 1.5rem }
 code, pre { font: 13px/1.45 ui-monospace, monospace }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; overflow-y: auto; max-height: 24rem; margin: .2rem 0 .8rem;
   padding: .5rem .7rem; background: color-mix(in srgb, currentColor 7%, transparent) }
-.passed { color: var(--good) } .failed, .stale { color: var(--bad); font-weight: 600 } .known { color: var(--known) }
+.passed { color: var(--good) } .failed, .stale { color: var(--bad); font-weight: 600 } .known, .advice {
+  color: var(--known) }
 .skipped { opacity: .6 } small { opacity: .8 } summary { cursor: pointer } .message { white-space: pre-wrap }
 body:has(#only:checked) tr.fine { display: none }
 @media (max-width: 40rem) { .matrix .v { width: 2.6rem; padding: .3rem .1rem; font-size: .8rem }

@@ -1,4 +1,4 @@
-"""Terminal output: one line for each case as it ends, then the failures with their reasons, then totals."""
+"""Terminal output: one line for each case as it ends, then failures and advice with their reasons, then totals."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mock_fal_contracts.results import Result, Status
 _MARKS = {
     Status.PASSED: "ok  ",
     Status.FAILED: "FAIL",
+    Status.ADVICE: "advice",
     Status.SKIPPED: "skip",
     Status.KNOWN: "known",
     Status.STALE: "STALE",
@@ -24,24 +25,25 @@ def progress(result: Result, number: int, total: int | None) -> str:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """The failures, each with its evidence, and the totals of each subject."""
-    return "".join([*_failures(results), *_totals(results)])
+    """The advice, the failures, each with its evidence, and the totals of each subject."""
+    advice = [result for result in results if result.status is Status.ADVICE]
+    failures = [result for result in results if result.status.is_bad]
+    return "".join([*_reasons([*advice, *failures]), *_totals(results)])
 
 
-def _failures(results: Sequence[Result]) -> Iterator[str]:
+def _reasons(results: Sequence[Result]) -> Iterator[str]:
     for result in results:
-        if result.status.is_bad:
-            case = result.case
-            yield f"\n{_MARKS[result.status]} {result.subject}: {case.title}  [{case.id}]\n"
-            yield indent(result.message, "    ") + "\n"
-            if case.requirement:
-                yield f"    Requirement: {case.requirement} ({case.source})\n"
-            for evidence in result.evidence:
-                yield indent(
-                    f"{evidence.note or 'seen'}:\n{_short(evidence.request)}\n{_short(evidence.response)}",
-                    "    | ",
-                )
-                yield "\n"
+        case = result.case
+        yield f"\n{_MARKS[result.status]} {result.subject}: {case.title}  [{case.id}]\n"
+        yield indent(result.message, "    ") + "\n"
+        if case.requirement:
+            yield f"    Requirement: {case.requirement} ({case.source})\n"
+        for evidence in result.evidence:
+            yield indent(
+                f"{evidence.note or 'seen'}:\n{_short(evidence.request)}\n{_short(evidence.response)}",
+                "    | ",
+            )
+            yield "\n"
 
 
 def _totals(results: Sequence[Result]) -> Iterator[str]:

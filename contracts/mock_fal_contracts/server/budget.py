@@ -49,6 +49,11 @@ class Budget:
             )
         self._reserved.append(cost)
 
+    def release(self) -> None:
+        """Give back the latest reservation: the request will not be billed."""
+        if self._reserved:
+            self._reserved.pop()
+
     def record(self, exchange: Exchange) -> None:
         """Record the cost that a response states: a request's first one replaces its reservation."""
         units = exchange.response_header("x-fal-billable-units")

@@ -135,7 +135,7 @@ PICTURE = Case(
 BILLED = Case(
     "invariant.picture.billed",
     "a result states its billable units",
-    "x-fal-billable-units is a number above 0 on a successful result, and 0 on a 422.",
+    "x-fal-billable-units is a number above 0 on a successful result, and 0 on a 422 of the input schema.",
     "live, measured 2026-09-10; fal SDK",
 )
 UPLOAD = Case(

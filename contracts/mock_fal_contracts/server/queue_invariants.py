@@ -110,7 +110,10 @@ def full_lifecycle(context: Context) -> None:
 
 
 def invalid_input(context: Context) -> None:
-    """The queue accepts invalid inputs, and they are not billed."""
+    """The queue accepts inputs that don't match the schema, and they are not billed.
+
+    fal may bill other model errors (fal's FAQ, 2026), so they are not tried on the live service.
+    """
     with context.http_client() as client:
         tracker = RequestTracker(context)
         for document in _INVALID_INPUTS[:2] if context.budget.is_limited else _INVALID_INPUTS:
@@ -120,11 +123,13 @@ def invalid_input(context: Context) -> None:
 
 
 def cancelled_in_queue(context: Context) -> None:
-    """A request that is cancelled before a runner starts it."""
+    """A request that is cancelled before a runner starts it; it is billed if the runner is sooner."""
+    context.budget.reserve()
     with context.http_client() as client:
         tracker = RequestTracker(context)
         request = tracker.submit(client, VALID_INPUT)
         if tracker.cancel(client, request) == 200:
+            context.budget.release()
             tracker.poll(client, request)
             tracker.collect(client, request)
         tracker.finish(client, request)

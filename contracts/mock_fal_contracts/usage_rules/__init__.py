@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-from mock_fal_contracts.results import OnResult, Result, failed, passed, skipped
+from mock_fal_contracts.results import OnResult, Result, advised, failed, passed, skipped
 from mock_fal_contracts.target import CheckError
 from mock_fal_contracts.usage_rules import stress
 from mock_fal_contracts.usage_rules.program import Run, program_runner
@@ -48,13 +48,13 @@ _NO_TRAFFIC: Final = (
 def check_program(options: argparse.Namespace, command: Sequence[str], on_result: OnResult) -> list[Result]:
     """Run a command and check it against the rules; its exit code goes into `options.command_code`. Raises CheckError.
 
-    Each rule has one result: failed when it has a finding in any run. Without any request the exit code is 1 if
-    `options.require_traffic`.
+    Each rule has one result: failed, or advice, when it has a finding in any run. Without any request the exit code is
+    1 if `options.require_traffic`.
     """
     rules = _selected_rules(options.only)
     injections = stress.selected(options.stress)
     if options.list:
-        sys.stdout.writelines(f"{rule.case.id:<28} {rule.case.title}\n" for rule in rules)
+        sys.stdout.writelines(f"{rule.case.id:<28} {_level(rule)} {rule.case.title}\n" for rule in rules)
         return []
     with program_runner() as runner:
         runs = []
@@ -62,7 +62,7 @@ def check_program(options: argparse.Namespace, command: Sequence[str], on_result
             _report_run(run, options.timeout)
             runs.append(run)
     options.command_code = runs[0].code
-    results = [result_of(rule, program_name(command), runs) for rule in rules]
+    results = [result_of(rule, program_name(command), runs, is_strict=options.strict) for rule in rules]
     for result in results:
         on_result(result, len(results))
     if not runs[0].record.exchanges:
@@ -73,8 +73,8 @@ def check_program(options: argparse.Namespace, command: Sequence[str], on_result
     return results
 
 
-def result_of(rule: Rule, subject: str, runs: Sequence[Run]) -> Result:
-    """The result of one rule for all runs of the program `subject`."""
+def result_of(rule: Rule, subject: str, runs: Sequence[Run], *, is_strict: bool = False) -> Result:
+    """The result of one rule for all runs of the program `subject`. With `is_strict`, advice is a failure too."""
     is_applicable, findings = False, []
     for run in runs:
         selection = rule.select(run.record)
@@ -82,7 +82,8 @@ def result_of(rule: Rule, subject: str, runs: Sequence[Run]) -> Result:
         findings += [(run, finding) for finding in rule.find(run.record, selection)] if selection else []
     if findings:
         evidence = [item for _, finding in findings[:_MAX_FINDINGS] for item in finding.evidence]
-        return failed(rule.case, subject, _message(findings), evidence)
+        outcome = advised if rule.is_advice and not is_strict else failed
+        return outcome(rule.case, subject, _message(findings), evidence)
     if is_applicable:
         return passed(rule.case, subject)
     return skipped(rule.case, subject, f"not applicable: no {rule.subject}")
@@ -108,6 +109,10 @@ def _selected_rules(globs: Sequence[str]) -> list[Rule]:
     if not rules:
         raise CheckError(f"--only {' '.join(globs)}: no rule has such an id; --list shows all ids")
     return rules
+
+
+def _level(rule: Rule) -> str:
+    return "advice" if rule.is_advice else "error "
 
 
 def _message(findings: Sequence[tuple[Run, Finding]]) -> str:

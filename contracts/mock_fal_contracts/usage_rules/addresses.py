@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mock_fal_contracts.exchanges import Exchange
-from mock_fal_contracts.usage_rules.record import MODEL_HOSTS, Record
+from mock_fal_contracts.usage_rules.record import MODEL_HOSTS, NAMESPACES, QUEUE_HOSTS, Record
 from mock_fal_contracts.usage_rules.rule import QUEUE_API, WEBHOOKS, Finding, rule
 
-_NAMESPACES: Final = ("workflows", "comfy")
 _INPUTS: Final = ("prompt", "negative_prompt", "image_url", "image_urls", "text")
 _WEBHOOK_FIELDS: Final = ("webhook_url", "webhookUrl", "fal_webhook", "webhook")
 
@@ -17,8 +16,60 @@ _WEBHOOK_FIELDS: Final = ("webhook_url", "webhookUrl", "fal_webhook", "webhook")
 _PLACEHOLDERS: Final = ("None", "undefined", "null", "nil", "NaN", "[object Object]", "{request_id}", "")
 
 
+# The methods and paths of a request in the queue, below its URL.
+_REQUEST_PATHS: Final = "GET for the result, GET …/status, GET …/status/stream, PUT …/cancel"
+
+
 def _is_cancellation(exchange: Exchange) -> bool:
     return exchange.path.rstrip("/").endswith("/cancel")
+
+
+def _app_parts(exchange: Exchange) -> list[str]:
+    """The parts of the path before /requests/."""
+    return [part for part in _before_requests(exchange.path).split("/") if part]
+
+
+def _before_requests(path: str) -> str:
+    return path.partition("/requests/")[0]
+
+
+def _is_of_app(exchange: Exchange) -> bool:
+    """Whether the path names an owner and an app."""
+    parts = _app_parts(exchange)
+    return len(parts) >= (3 if parts and parts[0] in NAMESPACES else 2)
+
+
+@rule(
+    "app",
+    "names owner and app in each URL",
+    "The URL of a model is /{owner}/{app}, and so are those of its requests: /{owner}/{app}/requests/{id}. Without "
+    "both there is no model, and the response is 404 or 405.",
+    f"{QUEUE_API}; seen live",
+    subject="model was called or request polled",
+    select=lambda record: [
+        exchange
+        for exchange in record.exchanges
+        if exchange.host in MODEL_HOSTS and exchange.method != "OPTIONS"
+    ],
+)
+def app(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
+    urls = {request.submission.request_id: request.url for request in record.requests}
+    for exchange in exchanges:
+        if _is_of_app(exchange):
+            continue
+        if "/requests/" in exchange.path:
+            url = urls.get(
+                exchange.requested_id, f"https://{exchange.host}/{{owner}}/{{app}}/requests/{{id}}"
+            )
+            suffix = exchange.path.partition("/requests/")[2].partition("/")[2]
+            expected = f"expected {url}{suffix and f'/{suffix}'}, as the response to the submission says"
+        else:
+            closest = record.closest.get("/".join(_app_parts(exchange)), ())
+            ids = " or ".join(f"https://{exchange.host}/{id}" for id in closest)
+            expected = f"expected {ids or f'https://{exchange.host}/{{owner}}/{{app}}'}"
+        yield Finding(
+            f"{exchange.method} {exchange.url} was answered {exchange.status}: {expected}.", (exchange,)
+        )
 
 
 @rule(
@@ -32,8 +83,8 @@ def _is_cancellation(exchange: Exchange) -> bool:
 )
 def request_url(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
     for exchange in exchanges:
-        parts = exchange.path.partition("/requests/")[0].strip("/").split("/")
-        expected = 3 if parts[0] in _NAMESPACES else 2
+        parts = _app_parts(exchange)
+        expected = 3 if parts and parts[0] in NAMESPACES else 2
         if len(parts) > expected:
             yield Finding(
                 f"{exchange.method} {exchange.path} was answered {exchange.status}: expected "
@@ -69,7 +120,11 @@ def request_id(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Findin
     "PUT …/requests/{id}/cancel cancels; every other method is 405, and the request is still run and billed.",
     QUEUE_API,
     subject="request was cancelled",
-    select=lambda record: [exchange for exchange in record.request_exchanges if _is_cancellation(exchange)],
+    select=lambda record: [
+        exchange
+        for exchange in record.request_exchanges
+        if _is_of_app(exchange) and _is_cancellation(exchange)
+    ],
 )
 def cancel_method(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
     for exchange in exchanges:
@@ -88,7 +143,9 @@ def cancel_method(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Fin
     QUEUE_API,
     subject="status or result was requested",
     select=lambda record: [
-        exchange for exchange in record.request_exchanges if not _is_cancellation(exchange)
+        exchange
+        for exchange in record.request_exchanges
+        if _is_of_app(exchange) and not _is_cancellation(exchange)
     ],
 )
 def read_method(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
@@ -105,9 +162,38 @@ def _endpoint_exchanges(record: Record) -> list[Exchange]:
         exchange
         for exchange in record.exchanges
         if exchange.host in MODEL_HOSTS
+        and _is_of_app(exchange)
         and "/requests/" not in exchange.path
         and exchange.method not in ("WS", "OPTIONS")
     ]
+
+
+@rule(
+    "endpoint",
+    "calls endpoints that exist",
+    "An unknown app, and an unknown path of an app, are 404.",
+    "the list of models in fal's Platform API, 2026",
+    subject="model was called",
+    select=lambda record: [call for call in record.calls if _is_of_app(call)],
+)
+def endpoint(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
+    # The queue accepts an unknown path of an app; the result is the 404.
+    not_found = {
+        request.submission.request_id
+        for request in record.requests
+        if any(exchange.status == 404 for exchange in request.exchanges_of("result"))
+    }
+    for exchange in exchanges:
+        if exchange.endpoint not in record.closest:
+            continue  # it is in the catalogue, whatever the response
+        if exchange.status == 404 or (exchange.request_id in not_found and exchange.request_id):
+            closest = " or ".join(record.closest[exchange.endpoint])
+            hint = f"did you mean {closest}?" if closest else "no id is like it."
+            yield Finding(
+                f"{exchange.endpoint} is not in the catalogue of fal's endpoints that mock-fal has; {hint} An endpoint "
+                "that fal has and mock-fal does not know is added with --models FILE.",
+                (exchange,),
+            )
 
 
 @rule(
@@ -126,6 +212,34 @@ def call_method(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Findi
                 "JSON.",
                 (exchange,),
             )
+
+
+def _reported(record: Record) -> set[int]:
+    """The exchanges that a rule about one kind of address reports."""
+    rules = (app, request_url, read_method, cancel_method, call_method)
+    findings = [finding for rule in rules for finding in rule.find(record, rule.select(record))]
+    return {id(exchange) for finding in findings for exchange in finding.exchanges}
+
+
+@rule(
+    "allowed",
+    "sends only methods and addresses that fal has",
+    "405: the host has no such address, or not with this method. The request had no effect.",
+    f"{QUEUE_API}; RFC 9110, section 15.5.6",
+    subject="request was sent to fal",
+    select=lambda record: [exchange for exchange in record.exchanges if not exchange.directive],
+)
+def allowed(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
+    reported = _reported(record)
+    for exchange in exchanges:
+        if exchange.status != 405 or id(exchange) in reported:
+            continue
+        if exchange.host in QUEUE_HOSTS and "/requests/" in exchange.path:
+            url = f"https://{exchange.host}{_before_requests(exchange.path)}/requests/{exchange.requested_id}"
+            expected = f"expected {url}: {_REQUEST_PATHS}"
+        else:
+            expected = f"expected {exchange.response_header('allow') or 'another address'}"
+        yield Finding(f"{exchange.method} {exchange.url} was answered 405; {expected}.", (exchange,))
 
 
 @rule(

@@ -8,11 +8,14 @@ from mock_fal_contracts.usage_rules import addresses, inputs, keys, retries, wai
 from mock_fal_contracts.usage_rules.rule import Rule
 
 RULES: Final[tuple[Rule, ...]] = (
+    addresses.app,
     addresses.request_url,
     addresses.request_id,
+    addresses.endpoint,
     addresses.call_method,
     addresses.read_method,
     addresses.cancel_method,
+    addresses.allowed,
     addresses.prompt_in_url,
     addresses.webhook_url,
     addresses.webhook_in_body,
@@ -36,6 +39,7 @@ RULES: Final[tuple[Rule, ...]] = (
     waiting.early_result,
     waiting.result_read,
     waiting.timeout,
+    waiting.wait_limit,
     waiting.double_submission,
     retries.refused_key,
     retries.not_found,

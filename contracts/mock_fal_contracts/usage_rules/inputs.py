@@ -31,6 +31,10 @@ _SYNONYMS: Final = {
     "cfg": "guidance_scale",
     "image": "image_url",
     "images": "image_urls",
+    "video": "video_url",
+    "audio": "audio_url",
+    "seconds": "duration",
+    "ratio": "aspect_ratio",
     "text": "prompt",
     "format": "output_format",
 }
@@ -140,6 +144,7 @@ def seed(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
     FILES,
     subject="file was sent as a data URI",
     select=lambda record: [exchange for exchange in _objects(record) if b'"data:' in exchange.request_body],
+    is_advice=True,
 )
 def data_uri(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
     for exchange in exchanges:

@@ -155,16 +155,18 @@ def key_to_cdn(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Findin
 @rule(
     "key-to-storage",
     "uploads files without its key",
-    "A presigned URL needs no Authorization; an upload to the CDN uses a separate Bearer token.",
+    "A presigned URL needs no Authorization; an upload to the CDN takes a separate Bearer token. It takes the key too.",
     FILES,
     subject="file was uploaded",
     select=lambda record: record.exchanges_of("upload"),
+    is_advice=True,
 )
 def key_to_storage(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
     for exchange in exchanges:
         if _has_key(exchange):
             yield Finding(
-                f"the key was sent with {exchange.method} {exchange.host}; upload without Authorization.",
+                f"the key was sent with {exchange.method} {exchange.host}, which accepts it; a token of "
+                "POST rest.fal.ai/storage/auth/token expires, and can do nothing but upload.",
                 (exchange,),
             )
 

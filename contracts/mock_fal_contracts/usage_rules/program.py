@@ -9,7 +9,10 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from enum import Enum
+from functools import cached_property
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 from urllib.error import HTTPError
@@ -41,6 +44,12 @@ _UNCHANGED_POLLS: Final = 4
 # The time between SIGTERM and SIGKILL.
 _GRACE_PERIOD_S: Final = 3.0
 
+# How many ids are named in place of an unknown one.
+_MAX_CLOSEST: Final = 3
+
+_JSON: Final = "application/json"
+_YAML: Final = "application/yaml"
+
 _direct = build_opener(ProxyHandler({}))
 
 
@@ -66,11 +75,15 @@ class _End(Enum):
 
 
 class ProgramRunner:
-    """Runs programs against a mock at `base`, with the environment `environ`."""
+    """Runs programs against a mock at `base`, with the environment `environ`.
 
-    def __init__(self, base: str, environ: Mapping[str, str]) -> None:
+    `scenario` is a file with rules for all runs, which the mock has read too. Raises CheckError.
+    """
+
+    def __init__(self, base: str, environ: Mapping[str, str], scenario: str = "") -> None:
         self._base = base
         self.environ = environ
+        self._user_rules = _rules(scenario) if scenario else (b"[]", _JSON)
 
     def runs(
         self, command: Sequence[str], injections: Iterable[FaultInjection], timeout_s: float
@@ -95,7 +108,9 @@ class ProgramRunner:
     ) -> Run:
         """Run a command once, with an empty journal. Raises CheckError when the command can't be started."""
         self._send("DELETE", "/_mock/requests")
-        self._send("PUT", "/_mock/scenario", list(injection.rules))
+        # The user's rules count from the beginning in each run; those of the injection take precedence.
+        self._send("PUT", "/_mock/scenario", *self._user_rules)
+        self._send("POST", "/_mock/scenario", json.dumps(list(injection.rules)).encode())
         try:
             program = subprocess.Popen(command, env=self.environ, start_new_session=os.name == "posix")
         except OSError as error:
@@ -144,32 +159,68 @@ class ProgramRunner:
             )
             for delivery in self._send("GET", "/_mock/deliveries")["deliveries"]
         ]
-        endpoints = {exchange.endpoint for exchange in exchanges if exchange.operation in CALLS}
+        calls = [exchange for exchange in exchanges if exchange.operation in CALLS]
+        # The path of a call without owner and app is no endpoint, but its name is like one.
+        endpoints = {exchange.endpoint or exchange.path.strip("/") for exchange in calls}
         fields = {endpoint: self._fields(endpoint) for endpoint in sorted(endpoints)}
-        return Record(exchanges, deliveries, fields, killed_after_s)
+        known = {endpoint: names for endpoint, names in fields.items() if names is not None}
+        closest = {endpoint: self._closest(endpoint) for endpoint in fields if endpoint not in known}
+        return Record(exchanges, deliveries, known, closest, killed_after_s)
 
     def _exchanges(self) -> list[Exchange]:
         return [from_journal(record) for record in self._send("GET", "/_mock/requests")["requests"]]
 
-    def _fields(self, endpoint: str) -> frozenset[str]:
-        """The input fields in the OpenAPI document of an endpoint; empty for an endpoint without a document."""
+    def _fields(self, endpoint: str) -> frozenset[str] | None:
+        """The input fields in the OpenAPI document of an endpoint; None for an endpoint without a document."""
         name = endpoint.removesuffix("/stream")
         try:
             document = self._send("GET", f"/fal.ai/api/openapi/queue/openapi.json?endpoint_id={quote(name)}")
         except CheckError:
-            return frozenset()
+            return None
         body = document["paths"][f"/{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-        schema = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
-        return frozenset(schema["properties"])
+        schema = (
+            document["components"]["schemas"][body["$ref"].rpartition("/")[2]] if "$ref" in body else body
+        )
+        return frozenset(schema.get("properties", ()))
 
-    def _send(self, method: str, path: str, document: Any = None) -> Any:
-        body = None if document is None else json.dumps(document).encode()
+    def _closest(self, endpoint: str) -> list[str]:
+        """The ids of the catalogue that are most like a name, best first: those that end with it, then others."""
+        if not endpoint:
+            return []
+        ends = [id for id in self._ids if id.endswith(f"/{endpoint}")]
+        ends.sort(key=lambda id: (not id.startswith("fal-ai/"), len(id)))
+        return (ends or get_close_matches(endpoint, self._ids, _MAX_CLOSEST, 0.6))[:_MAX_CLOSEST]
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        """The ids of all endpoints in the catalogue, by the list of the Platform API."""
+        ids: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self._send(
+                "GET", f"/api.fal.ai/v1/models?limit=100{cursor and f'&cursor={quote(cursor)}'}"
+            )
+            ids += [model["endpoint_id"] for model in page["models"]]
+            cursor = page["next_cursor"]
+        return ids
+
+    def _send(self, method: str, path: str, body: bytes | None = None, content_type: str = _JSON) -> Any:
+        request = Request(self._base + path, body, {"content-type": content_type}, method=method)
         try:
-            with _direct.open(Request(self._base + path, body, method=method), timeout=60) as response:
+            with _direct.open(request, timeout=60) as response:
                 text = response.read()
         except HTTPError as error:
             raise CheckError(f"{method} {path}: {error.code} {error.read().decode()[:300]}") from None
         return json.loads(text) if text else None
+
+
+def _rules(scenario: str) -> tuple[bytes, str]:
+    """The content of a rule file, and its type."""
+    path = Path(scenario)
+    try:
+        return path.read_bytes(), _YAML if path.suffix in (".yaml", ".yml") else _JSON
+    except OSError as error:
+        raise CheckError(f"MOCK_FAL_SCENARIO: can't read {scenario}: {error.strerror}") from None
 
 
 def _waits_for_own_timeout(exchanges: Iterable[Exchange]) -> bool:
@@ -181,8 +232,9 @@ def _waits_for_own_timeout(exchanges: Iterable[Exchange]) -> bool:
 @contextmanager
 def program_runner(flags: Iterable[str] = ()) -> Iterator[ProgramRunner]:
     """A ProgramRunner with its mock. MOCK_FAL_… variables configure the mock, as with `mock-fal serve`."""
-    with running_mock(["--retention", "100000", *flags]) as base:
-        yield ProgramRunner(base, environment(base))
+    own = [] if "MOCK_FAL_RETENTION" in os.environ else ["--retention", "100000"]
+    with running_mock([*own, *flags], own_port="MOCK_FAL_PORT" not in os.environ) as base:
+        yield ProgramRunner(base, environment(base), os.environ.get("MOCK_FAL_SCENARIO", ""))
 
 
 def _terminate(program: subprocess.Popen[bytes]) -> None:

@@ -14,6 +14,9 @@ QUEUE_HOSTS: Final = ("queue.fal.run", "queue.falrun.com")
 MODEL_HOSTS: Final = (*QUEUE_HOSTS, "fal.run", "falrun.com")
 CALLS: Final = ("submit", "run", "stream")
 
+# What stands before owner and app in some ids.
+NAMESPACES: Final = ("workflows", "comfy")
+
 # Two requests with the same key are the same request sent twice: method, host, path, query and body.
 RequestKey = tuple[str, str, str, str, bytes]
 
@@ -56,6 +59,13 @@ class QueuedRequest:
         return [exchange for exchange in self.later if exchange.operation in operations]
 
     @property
+    def url(self) -> str:
+        """The URL of the request, with fal's own host; those of its status and of its cancellation are below it."""
+        submission, parts = self.submission, self.submission.endpoint.split("/")
+        app = "/".join(parts[: 3 if parts[0] in NAMESPACES else 2])
+        return f"https://{submission.host}/{app}/requests/{submission.request_id}"
+
+    @property
     def has_webhook(self) -> bool:
         """Whether the submission requested a webhook."""
         return any(name == "fal_webhook" for name, _ in self.submission.params)
@@ -67,6 +77,12 @@ class QueuedRequest:
         return next((poll for poll in polls if _is_completed(poll)), None)
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it was cancelled, or seen as ended."""
+        ended = any(exchange.status == 200 for exchange in self.exchanges_of("result"))
+        return ended or self.completed is not None or bool(self.exchanges_of("cancel"))
+
+    @property
     def failed(self) -> bool:
         """Whether the request ended with an error."""
         return "failed" in [self.submission.state, *(exchange.state for exchange in self.later)]
@@ -76,6 +92,7 @@ class QueuedRequest:
 class Record:
     """One run of a program. `fields` maps each called endpoint to the known fields of its input.
 
+    `closest` maps each called endpoint that is not in the catalogue to the ids that are most like it, best first.
     `killed_after_s` is the time limit when the run exceeded it. `known_repeats` are requests that the program sends
     several times even without faults: when they are sent again in this run, they may not be retries.
     """
@@ -83,6 +100,7 @@ class Record:
     exchanges: Sequence[Exchange]
     deliveries: Sequence[Delivery] = ()
     fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    closest: Mapping[str, Sequence[str]] = field(default_factory=dict)
     killed_after_s: float | None = None
     known_repeats: frozenset[RequestKey] = frozenset()
 

@@ -168,6 +168,7 @@ def _retry_after_s(exchange: Exchange) -> float:
     "RFC 9110, section 10.2.3; fal_client 1.0.3 and @fal-ai/client 1.10.1 double their pauses",
     subject="response had Retry-After (--stress busy does that)",
     select=lambda record: [exchange for exchange in record.exchanges if _has_retry_after(exchange)],
+    is_advice=True,
 )
 def retry_after(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
     for group in _repeated_requests(record):
@@ -193,6 +194,7 @@ def retry_after(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Findi
     select=lambda record: [
         exchange for exchange in record.exchanges if exchange.status in (408, 429) or exchange.status >= 500
     ],
+    is_advice=True,
 )
 def backoff(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
     errors = {id(exchange) for exchange in exchanges}

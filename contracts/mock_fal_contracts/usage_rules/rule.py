@@ -47,21 +47,30 @@ Find = Callable[[Record, Sequence[Any]], Iterable[Finding]]
 class Rule:
     """`select` picks what the rule applies to, and `find` yields its violations.
 
-    `subject` describes the selection; it completes "no …" when the selection is empty.
+    `subject` describes the selection; it completes "no …" when the selection is empty. A violation of a rule is an
+    error: the program breaks, leaks or pays twice. With `is_advice` it works, and could be better.
     """
 
     case: Case
     subject: str
     select: Select
     find: Find
+    is_advice: bool = False
 
 
 def rule(
-    id: str, title: str, requirement: str, source: str, *, subject: str, select: Select
+    id: str,
+    title: str,
+    requirement: str,
+    source: str,
+    *,
+    subject: str,
+    select: Select,
+    is_advice: bool = False,
 ) -> Callable[[Find], Rule]:
     """Make a rule of a function that yields the violations among the selected items."""
 
     def decorate(find: Find) -> Rule:
-        return Rule(Case(f"usage.{id}", title, requirement, source), subject, select, find)
+        return Rule(Case(f"usage.{id}", title, requirement, source), subject, select, find, is_advice)
 
     return decorate

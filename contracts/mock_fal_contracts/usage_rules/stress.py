@@ -14,6 +14,10 @@ def _calls_models(first_run: Record) -> bool:
     return bool(first_run.calls)
 
 
+def _uses_queue(first_run: Record) -> bool:
+    return bool(first_run.requests)
+
+
 def _receives_webhooks(first_run: Record) -> bool:
     return bool(first_run.deliveries)
 
@@ -66,6 +70,12 @@ FAULT_INJECTIONS: Final = (
             {"connection": "hang", "operation": "run", "times": 1},
             {"connection": "hang", "operation": "stream", "times": 1},
         ],
+    ),
+    FaultInjection(
+        "endless",
+        "queued requests never end: IN_PROGRESS for ever",
+        [{"operation": "submit", "queue": 0, "run": 100_000, "cancel": "honoured"}],
+        _uses_queue,
     ),
     FaultInjection(
         "duplicate", "webhooks are delivered twice", [{"webhook": "duplicate"}], _receives_webhooks

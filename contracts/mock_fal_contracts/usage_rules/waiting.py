@@ -18,9 +18,10 @@ BUSY_PAUSE_S: Final = 0.05
 # The number of polls after COMPLETED, or without ever seeing it, that counts as a mistake.
 USELESS_POLLS: Final = 5
 
-# Clients with a timeout of their own, longer than a check should take: 120 s in fal_client 1.0.3, 300 s in Node's
-# fetch, which @fal-ai/client uses.
-CLIENTS_WITH_TIMEOUT: Final = ("fal-client/", "@fal-ai/client/")
+# Clients with a timeout of their own, longer than a check should take: 120 s in fal_client, 300 s in Node's fetch,
+# which the JavaScript clients use.
+CLIENTS_WITH_TIMEOUT: Final = ("fal-client/", "@fal-ai/client/", "@fal-ai/serverless-client/")
+NODES_FETCH: Final = "node"
 
 _STILL_IN_PROGRESS: Final = "Request is still in progress"
 
@@ -54,6 +55,7 @@ def states(record: Record, requests: Sequence[QueuedRequest]) -> Iterator[Findin
     f"{QUEUE_API}; fal_client 1.0.3; @fal-ai/client 1.10.1",
     subject="request was polled more than once before it was completed",
     select=lambda record: [request for request in record.requests if len(_early_polls(request)) > 1],
+    is_advice=True,
 )
 def busy_polling(record: Record, requests: Sequence[QueuedRequest]) -> Iterator[Finding]:
     for request in requests:
@@ -143,9 +145,41 @@ def timeout(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Finding]:
             )
 
 
+@rule(
+    "wait-limit",
+    "waits for a request with a limit",
+    "A request may take hours, or never end. A limit of its own (client_timeout of fal_client 1.0, timeout of "
+    "fal.subscribe) lets a program cancel it, and report that.",
+    "fal_client 1.0.3; @fal-ai/client 1.10.1",
+    subject="queued request did not end (--stress endless does that)",
+    select=lambda record: [
+        request
+        for request in record.requests
+        if request.later and not request.has_ended and not has_no_response(request.later[-1])
+    ],
+    is_advice=True,  # a limit above that of the check looks the same
+)
+def wait_limit(record: Record, requests: Sequence[QueuedRequest]) -> Iterator[Finding]:
+    limit_s = record.killed_after_s
+    if limit_s is None:
+        return
+    first = min(exchange.received_at for exchange in record.exchanges)
+    for request in requests:
+        last = request.later[-1]
+        # A server that is checked is ended too; it has stopped to ask for the request long before.
+        if last.is_open or last.received_at - first >= limit_s / 2:
+            yield Finding(
+                f"request {request.submission.request_id} did not end, and the program was still waiting for it when "
+                f"it was ended after {limit_s:g} s (--timeout); set a limit, and cancel the request when it is "
+                "reached. If it has a longer one, check with a longer --timeout.",
+                (request.submission, last),
+            )
+
+
 def has_own_timeout(exchange: Exchange) -> bool:
     """Whether a request came from a client that is known to have a timeout of its own."""
-    return (exchange.request_header("user-agent") or "").startswith(CLIENTS_WITH_TIMEOUT)
+    agent = exchange.request_header("user-agent") or ""
+    return agent == NODES_FETCH or agent.startswith(CLIENTS_WITH_TIMEOUT)
 
 
 @rule(
