@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo check test lint types docs bench tools clean
+.PHONY: help demo check test coverage lint types docs catalogue bench tools clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -14,7 +14,11 @@ demo: .venv/ready  ## request a picture with fal's Python client, and save it as
 check: lint types  ## lint, types, and the tests that need no program except Python
 	$(BIN)/python -m pytest -q -n auto -m "not programs"
 
-test: tools lint types  ## all checks: lint, types, all tests with the real clients, coverage
+test: tools lint types  ## all checks: lint, types, all tests with the real clients
+	$(BIN)/python -m pytest -n auto
+
+# Tracing every process takes twice the time of the tests, so CI does without it.
+coverage: tools  ## all tests, with branch coverage; fails below 95 %
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
 lint: .venv/dev  ## ruff: format and rules
@@ -27,10 +31,13 @@ types: .venv/dev  ## mypy, strict
 docs: .venv/dev  ## rewrite the generated tables in docs/reference
 	$(BIN)/python -m tests.generated_docs
 
+catalogue: .venv/ready  ## rebuild mock_fal/models/catalogue.zip from fal's Platform API (FAL_KEY)
+	$(BIN)/python -m mock_fal.commands.catalogue
+
 bench: .venv/dev  ## throughput and latency, relative to a bare Starlette + uvicorn
 	$(BIN)/python -m tests.bench
 
-tools: .venv/dev .venv/official .venv/websockets tests/clients/node/node_modules/.package-lock.json  ## install the programs that `make test` needs
+tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients tests/clients/node/node_modules/.package-lock.json  ## install the programs that `make test` needs
 	@command -v curl >/dev/null || $(call apt,curl)
 	@command -v jq >/dev/null || $(call apt,jq)
 	@command -v chromium >/dev/null || ( $(call apt,chromium) ) || [ -z "$$CI" ]
@@ -65,6 +72,22 @@ clean:  ## remove everything that the other commands made
 	for version in 13 14 15; do $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --target $@.new/$$version "websockets==$$version.*" || exit 1; done
 	mv $@.new $@
+
+# Older versions of fal's client: the first that still works, and one of the time between.
+.venv/fal-client: .venv/dev
+	rm -rf $@ $@.new
+	for version in 0.4.1 0.7.0; do $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --target $@.new/$$version "fal-client==$$version" || exit 1; done
+	mv $@.new $@
+
+# Programs that use fal, in Pythons of their own.
+.venv/clients: .venv/dev tests/clients/python/current.txt tests/clients/python/older.txt
+	rm -rf $@ $@.new
+	for name in current older; do \
+	  $(BIN)/uv venv --quiet --python $(BIN)/python $@.new/$$name && $(BIN)/uv pip install --quiet --no-deps \
+	    --python $@.new/$$name/bin/python --requirement tests/clients/python/$$name.txt || exit 1; done
+	mv $@.new $@
+	@touch $@
 
 tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-lock.json
 	@command -v npm >/dev/null || $(call apt,nodejs npm)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mock_fal.errors import InvalidWebhook, MockFalError, ScenarioError, SettingsError
     from mock_fal.files.listing import StoredFile
     from mock_fal.journal.exchanges import Exchange
+    from mock_fal.scenario.output import File
     from mock_fal.server import MockFal
     from mock_fal.settings import Settings
     from mock_fal.webhooks.outbox import Delivery, DeliveryState
@@ -33,6 +34,7 @@ __all__ = [
     "Delivery",
     "DeliveryState",
     "Exchange",
+    "File",
     "InvalidWebhook",
     "ManualClock",
     "MockFal",
@@ -54,6 +56,7 @@ _HOMES = {
     "Delivery": "webhooks.outbox.Delivery",
     "DeliveryState": "webhooks.outbox.DeliveryState",
     "Exchange": "journal.exchanges.Exchange",
+    "File": "scenario.output.File",
     "InvalidWebhook": "errors.InvalidWebhook",
     "ManualClock": "clock.ManualClock",
     "MockFal": "server.MockFal",

@@ -16,6 +16,8 @@ from mock_fal.journal.exchanges import Exchange
 if TYPE_CHECKING:
     from mock_fal.billing.usage import Usage
     from mock_fal.files.listing import StoredFile
+    from mock_fal.requests.retries import Attempt
+    from mock_fal.scenario.output import File
     from mock_fal.scenario.rules import Scenario
     from mock_fal.webhooks.outbox import Delivery
     from mock_fal.webhooks.receiver import WebhookReceiver
@@ -38,6 +40,10 @@ class Server(Protocol):
         self, base: Mapping[str, str], key: str | None = None
     ) -> tuple[dict[str, str], list[str]]: ...
     def wait_for_deliveries(self, timeout_s: float = 10.0) -> list[Delivery]: ...
+    def send_webhook(
+        self, url: str, endpoint: str, output: Any = None, *, error: str = "", key: str | None = None
+    ) -> Delivery: ...
+    def resend_webhook(self, delivery: Delivery, body: Any = None) -> Delivery: ...
     def reset(self, key: str | None = None) -> None: ...
     def hide(self, text: str) -> str: ...
 
@@ -86,6 +92,21 @@ class Account:
         """The calls of models among them, queued or direct, each with its `endpoint` and `input`."""
         return [exchange for exchange in self.requests if exchange.is_submission]
 
+    def attempts(self, request_id: str) -> list[Attempt]:
+        """The attempts at a request so far: fal tries a queued request again after some failures of its runner.
+
+        Each has `id`, `starts_at`, `ends_at`, `status` and `error_type`. Raises LookupError for an id that is not
+        stored.
+
+            assert [attempt.status for attempt in mock_fal.attempts(request_id)] == [503, 200]
+        """
+        from mock_fal.requests.retries import attempts
+
+        request = self._emulator.store.requests.get(request_id)
+        if request is None or request.tenant != self._name:
+            raise LookupError(f"no stored request of {self._name} has the id {request_id!r}")
+        return attempts(request, self.clock.now())
+
     @property
     def deliveries(self) -> list[Delivery]:
         """The webhooks of requests with this key, oldest first."""
@@ -111,6 +132,17 @@ class Account:
         """Wait until every webhook that is due was attempted; see `MockFal.wait_for_deliveries`."""
         self.fal.wait_for_deliveries(timeout_s)
         return self.deliveries
+
+    def send_webhook(self, url: str, endpoint: str, output: Any = None, *, error: str = "") -> Delivery:
+        """Send a signed webhook that no request was submitted for; see `MockFal.send_webhook`.
+
+        mock_fal.send_webhook(mock_fal.webhooks.url, "fal-ai/whisper", {"text": "hello"})
+        """
+        return self.fal.send_webhook(url, endpoint, output, error=error, key=self.key)
+
+    def resend_webhook(self, delivery: Delivery, body: Any = None) -> Delivery:
+        """Send a finished webhook again, or with a body of your own; see `MockFal.resend_webhook`."""
+        return self.fal.resend_webhook(delivery, body)
 
     @cached_property
     def webhooks(self) -> WebhookReceiver:
@@ -158,7 +190,7 @@ class Account:
         """An expected value as the journal has it: with keys by their ids, without their secrets."""
         if isinstance(value, str):
             secret = own_secret(f"Key {self.key}")
-            text = self._emulator.keys.secrets.text(value)
+            text = self.fal.hide(value)
             return text.replace(secret, HIDDEN) if secret else text
         if type(value) is dict:
             return {name: self._shown(part) for name, part in value.items()}
@@ -176,14 +208,40 @@ class Account:
         """The rules of this account."""
         return self._emulator.store.tenant(self._name).scenario
 
-    def fail_next(self, error: str, *, times: int = 1, endpoint: str = "*") -> None:
+    def fail_next(
+        self, error: str, *, times: int = 1, endpoint: str = "*", billed: float | None = None
+    ) -> None:
         """Make the next calls of a model fail with an error of fal, such as `content_policy_violation`.
+
+        A queued call is tried again after a failure of its runner, such as `runner_disconnected`: each attempt counts,
+        and the call fails after ten. `billed` are the units that a model error costs.
 
         `concurrent_requests_limit` applies to direct requests only, because queued ones wait at the limit; to refuse
         a submission, use `scenario.add("status=429 retry_after=1 times=1")`. Raises ScenarioError for an error that
         fal does not have.
         """
-        self.scenario.add(f"error={error}", times=times, endpoint=endpoint)
+        self.scenario.add(f"error={error}", times=times, endpoint=endpoint, billed=billed)
+
+    def respond(
+        self, endpoint: str, output: Any, *, times: int | None = None, billed: float | None = None
+    ) -> None:
+        """Give an output of your own for an endpoint, known or not, or for those that match a pattern such as `me/*`.
+
+        `output` is JSON, which may hold `File` objects, or a callable that gets the input and returns such JSON; it
+        runs in a thread. `times` limits it to the next calls; `billed` sets the billable units of each. Later outputs
+        take precedence. Raises ScenarioError.
+
+            mock_fal.respond("fal-ai/whisper", {"text": "hello", "chunks": []})
+            mock_fal.respond("me/my-app", lambda input: {"echo": input["text"]})
+        """
+        self.scenario.respond(endpoint, output, times=times, billed=billed)
+
+    @property
+    def File(self) -> type[File]:
+        """The class `mock_fal.File`, also where a fixture hides the module."""
+        from mock_fal.scenario.output import File
+
+        return File
 
     def reset(self) -> None:
         """Remove the account's requests, files, rules and webhooks."""

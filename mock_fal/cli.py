@@ -18,6 +18,8 @@ from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import mock_fal
+from mock_fal.commands.models import add_parser as add_models_parser
+from mock_fal.commands.webhook import add_parser as add_webhook_parser
 from mock_fal.errors import MockFalError, ScenarioError, SettingsError
 from mock_fal.settings import Settings, from_environment, read_setting
 from mock_fal.terminal import printable
@@ -289,6 +291,9 @@ def _parser() -> argparse.ArgumentParser:
         "check", help="run the contract suite for servers and clients; see mock-fal check --help"
     )
 
+    add_models_parser(commands)
+    add_webhook_parser(commands)
+
     explain_parser = commands.add_parser("explain", help="describe what a directive or a rule does")
     explain_parser.add_argument(
         "directive", nargs="+", help="a directive, a prompt that contains directives, or rules in JSON"
@@ -403,7 +408,7 @@ def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _size(text: str) -> tuple[int, int]:
-    from mock_fal.models.flux import PRESETS
+    from mock_fal.models.plan import PRESETS
 
     width, cross, height = text.lower().partition("x")
     if text in PRESETS:

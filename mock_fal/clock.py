@@ -99,7 +99,8 @@ class SystemClock:
         self._waiters = _Waiters()
 
     def now(self) -> float:
-        return min(self._created + (time.monotonic() - self._started) * self._speed, END)
+        now = self._created + (time.monotonic() - self._started) * self._speed
+        return now if now < END else END
 
     def advance(self, seconds: float) -> None:
         raise RuntimeError(

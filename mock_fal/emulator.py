@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from mock_fal.accounts.acl import ObjectLifecycle
+from mock_fal.accounts.acl import NO_PREFERENCE, ObjectLifecycle
 from mock_fal.accounts.keys import Keys
 from mock_fal.clock import Clock
 from mock_fal.endpoint import EndpointId
@@ -19,6 +19,7 @@ from mock_fal.errors import (
     AlreadyCompleted,
     ApplicationNotFound,
     ConcurrencyReached,
+    FalError,
     QueueFull,
     RequestNotFound,
     StillInProgress,
@@ -26,28 +27,35 @@ from mock_fal.errors import (
 )
 from mock_fal.journal.exchanges import Exchange, hide_keys
 from mock_fal.journal.memory import give_back
-from mock_fal.models import catalog
-from mock_fal.models.runner import NO_OPTIONS, run_model
-from mock_fal.requests.lifecycle import Submission, next_stage, part_sent_at
+from mock_fal.models.runner import NO_OPTIONS, OutcomeOptions, RunResult, run_model
+from mock_fal.pictures.recipe import Source
+from mock_fal.requests import progress
+from mock_fal.requests.lifecycle import FailedRun, Queued, Submission, next_stage, part_sent_at
 from mock_fal.requests.outcome import Outcome, RunnerResponse
-from mock_fal.requests.queue import AppQueue, ModelRequest
+from mock_fal.requests.queue import AppQueue, FailedAttempt, ModelRequest
 from mock_fal.requests.view import View, next_change_at, view
 from mock_fal.settings import Settings
 from mock_fal.store import Store
+from mock_fal.terminal import logger
 
 if TYPE_CHECKING:
     from mock_fal.accounts.tokens import Tokens
     from mock_fal.billing.usage import Charge
-    from mock_fal.files.inputs import InputFiles, Sources
+    from mock_fal.files.inputs import Content, Contents, InputFiles, Media
     from mock_fal.files.storage import Storage
-    from mock_fal.pictures.recipe import Source
+    from mock_fal.ids import Ids
+    from mock_fal.media.recipe import MediaRecipe
+    from mock_fal.models.catalog import Catalog, Model
+    from mock_fal.models.input_schema import FileReference
+    from mock_fal.requests.retries import Attempt
+    from mock_fal.scenario.output import Output
     from mock_fal.scenario.rules import RequestDirectives, Scenario
     from mock_fal.scenario_engine import ScenarioEngine
     from mock_fal.webhooks.outbox import Delivery, Outbox
-    from mock_fal.webhooks.payload import Webhook
+    from mock_fal.webhooks.payload import Changes, Webhook
     from mock_fal.webhooks.signature import Signer
 
-NO_SOURCES: Final[Sources] = {}
+NO_CONTENTS: Final[Contents] = {}
 
 # Seconds until a runner rejects an input. fal: such a request has an inference_time too (live, 2026-07).
 REJECTION_S: Final = 0.004
@@ -62,7 +70,30 @@ class SubmitOptions:
     max_queue_length: int | None = None
     webhook: Webhook | None = None
     directive: str = ""
-    object_lifecycle: ObjectLifecycle = ObjectLifecycle()
+    # Whether the client asked for no automatic retries.
+    no_retry: bool = False
+    object_lifecycle: ObjectLifecycle = NO_PREFERENCE
+    # What users' callables have returned for inputs; see `AnswerNeeded`.
+    answers: Mapping[tuple[Output, bytes], Output] = field(default_factory=dict)
+
+
+class AnswerNeeded(Exception):
+    """A submission needs the answer of a user's callable, which may take long: `output.called(body)`, in a thread.
+
+    The submission is repeated with the answer in its options.
+    """
+
+    def __init__(self, output: Output, body: bytes) -> None:
+        super().__init__(str(output))
+        self.output = output
+        self.body = body
+
+
+# How many pictures of its own a workflow reads, at most: that takes some 5 ms each, on the event loop.
+MAX_SHOWN: Final = 4
+
+# How many different warnings are logged.
+_MAX_WARNINGS: Final = 1000
 
 
 class Cancellation(Enum):
@@ -84,9 +115,14 @@ class Emulator:
             runners=settings.runners,
             concurrency=settings.concurrency,
             max_memory=settings.max_memory,
+            # A guessed endpoint may have any id.
+            endpoints=lambda: () if settings.guess_models else self.catalog.ids(),
         )
+        if settings.models:
+            _ = self.catalog  # fails now if a file has no valid endpoints
         if settings.scenario:
             _ = self.scenario_engine  # fails now if the file has no valid rules
+        self._warnings: set[str] = set()
         # Fetches a file of another host; set only with --allow-egress. `web/submit_options.py` calls it.
         self.fetch: Callable[[str], Awaitable[bytes | None]] | None = None
         # Called when a webhook may be due earlier than before.
@@ -105,6 +141,13 @@ class Emulator:
         return f"{key_id}:{self.keys.run_secret}" if self.settings.record and key_id and secret else key
 
     # The parts below are created, and their modules imported, at first use; most runs need none of them.
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The endpoints that the emulator knows. Raises SettingsError for a file of --models."""
+        from mock_fal.models.catalog import Catalog
+
+        return Catalog(self.settings.models, guess=self.settings.guess_models)
 
     @cached_property
     def scenario_engine(self) -> ScenarioEngine:
@@ -181,7 +224,7 @@ class Emulator:
     @cached_property
     def input_files(self) -> InputFiles:
         """The files that inputs refer to."""
-        from mock_fal.files.inputs import InputFiles  # only for endpoints that take a picture
+        from mock_fal.files.inputs import InputFiles  # only for inputs that name a file
 
         return InputFiles(self.storage)
 
@@ -191,18 +234,71 @@ class Emulator:
         body: bytes,
         tenant: str,
         options: SubmitOptions = SubmitOptions(),
-        sources: Sources = NO_SOURCES,
+        contents: Contents = NO_CONTENTS,
     ) -> ModelRequest:
         """Add a request to the queue. An invalid input is accepted here; the runner rejects it.
 
-        `sources` are pictures of the input that were read before; others are read now.
+        `contents` are those of files of the input that were read before; others are read now.
         """
         if options.webhook is None:
-            return self._accept(endpoint, body, tenant, options, self.settings.queue_duration, sources)
+            return self._accept(endpoint, body, tenant, options, self.settings.queue_duration, contents)
         self.outbox.make_room()
-        request = self._accept(endpoint, body, tenant, options, self.settings.queue_duration, sources)
-        self.outbox.add(request, options.webhook)
+        request = self._accept(endpoint, body, tenant, options, self.settings.queue_duration, contents)
+        self.outbox.add(request, options.webhook, self._webhook_changes(request))
         return request
+
+    def _webhook_changes(self, request: ModelRequest) -> Changes:
+        """What rules and directives say about the webhook of a request."""
+        from mock_fal.webhooks.payload import NO_CHANGES, Changes
+
+        if request.directives is None:
+            return NO_CHANGES
+        choice = self.scenario_engine.choice_for("webhook", key=request.tenant, request=request)
+        choice.count()
+        directive = choice.response
+        return (
+            NO_CHANGES
+            if directive is None
+            else Changes(directive.status, directive.payload, directive.late or 0.0)
+        )
+
+    def resend_webhook(self, request_id: str, body: bytes = b"") -> Delivery:
+        """Send the webhook of a request again, or with a body of the user's own. Raises WebhookWaiting."""
+        from mock_fal.webhooks.outbox import WebhookWaiting
+
+        delivery = self.outbox.find(request_id)
+        if delivery is None:
+            raise WebhookWaiting(f"no stored webhook of the request {request_id!r}")
+        self.outbox.resend(delivery, self.clock.now(), body)
+        return delivery
+
+    def send_webhook(
+        self, endpoint: EndpointId, webhook: Webhook, tenant: str, output: JSON = None, error: str = ""
+    ) -> Delivery:
+        """Send a webhook that no request was submitted for: with an output, or with an error of fal.
+
+        Without both, it has the output of the model for a prompt. Raises ScenarioError, ApplicationNotFound
+        or QueueFull.
+        """
+        from mock_fal.models.runner import failure
+        from mock_fal.scenario.directive import parse_directive
+
+        if output is None and not error:
+            options = SubmitOptions(webhook=webhook, directive="queue=0 run=0")
+            return self._sent(self.submit(endpoint, b'{"prompt":"a cat"}', tenant, options))
+        outcome = failure(parse_directive(f"error={error}")) if error else RunnerResponse(200, output)
+        now, ids = self.clock.now(), self.store.tenant(tenant).ids
+        self.outbox.make_room()
+        submission = Submission(self.store.next_number(), now, 0.0, 0.0)
+        request = ModelRequest(ids.request_id(now), endpoint, tenant, submission, outcome, 0)
+        self.store.add(request, now)
+        self.outbox.add(request, webhook)
+        return self._sent(request)
+
+    def _sent(self, request: ModelRequest) -> Delivery:
+        delivery = self.outbox.find(request.id)
+        assert delivery is not None
+        return delivery
 
     def run(
         self,
@@ -210,13 +306,13 @@ class Emulator:
         body: bytes,
         tenant: str,
         options: SubmitOptions = SubmitOptions(),
-        sources: Sources = NO_SOURCES,
+        contents: Contents = NO_CONTENTS,
         *,
-        streamed: bool = False,
+        operation: Literal["run", "stream", "realtime"] = "run",
     ) -> ModelRequest:
         """Start a direct request; its response is due at `schedule.ends_at`.
 
-        `streamed` requests partial results too. Raises ConcurrencyReached.
+        A `stream` requests partial results too. Raises ConcurrencyReached.
         """
         # fal: running requests count; above the account's limit, queued requests wait and direct ones are rejected
         # (fal's documentation of concurrency, 2026). With a limit on runners, a direct request waits for one.
@@ -224,12 +320,13 @@ class Emulator:
             queue = self.store.queue(tenant, endpoint.app_id)
             if queue.running(self.clock.now()) >= self.settings.concurrency:
                 raise ConcurrencyReached
-        operation = "stream" if streamed else "run"
-        return self._accept(endpoint, body, tenant, options, 0.0, sources, operation=operation)
+        return self._accept(endpoint, body, tenant, options, 0.0, contents, operation=operation)
 
     def is_streaming(self, request: ModelRequest) -> bool:
         """Whether a stream is open: a runner has started, and the request will succeed."""
         succeeds = isinstance(request.outcome, RunnerResponse) and request.outcome.status < 400
+        # The events of a workflow report the failure of a node.
+        succeeds = succeeds or bool(request.partials)
         return succeeds and request.schedule.starts_at <= self.clock.now()
 
     def partials(self, request: ModelRequest) -> Iterator[tuple[float, JSON]]:
@@ -264,7 +361,14 @@ class Emulator:
 
     def read(self, request: ModelRequest, *, with_logs: bool = True) -> View:
         """The state of a request, without moving an auto-advance clock."""
-        return view(request, self._queue(request), self.clock.now(), with_logs=with_logs)
+        return view(request, self._queue, self.clock.now(), with_logs=with_logs)
+
+    def submitted(self, request: ModelRequest) -> View:
+        """The state of a request as its submission is answered."""
+        submitted = view(request, self._queue, request.submission.queued_at, with_logs=False)
+        # fal: the answer to a submission is never COMPLETED (fal's Queue API documentation, 2026); clients that read
+        # it would not poll, nor fetch the result. assumption: one that ends at once is answered as IN_QUEUE.
+        return submitted._replace(status=Queued(0), failure=None) if submitted.is_completed else submitted
 
     def next_change_at(self, request: ModelRequest) -> float:
         """When the state of a request may change next: a stage, a log line or a queue position."""
@@ -280,6 +384,13 @@ class Emulator:
             # assumption: the response for a result whose payloads were deleted.
             raise RequestNotFound
         return request.result
+
+    def attempts(self, exchange: Exchange) -> list[Attempt]:
+        """The attempts at the request that an exchange is about, so far; none if it is no longer stored."""
+        from mock_fal.requests.retries import attempts
+
+        request = self.store.requests.get(exchange.request_id or "")
+        return [] if request is None else attempts(request, self.clock.now())
 
     def is_done(self, request: ModelRequest) -> bool:
         """Whether the request is completed."""
@@ -326,6 +437,9 @@ class Emulator:
             self.storage.file_store.clear(tenant)
         if self._has_outbox:
             self.outbox.clear(tenant)
+        self.keys.clear(tenant)
+        if "catalog" in self.__dict__:
+            self.catalog.saved_workflows.clear(tenant)
         if tenant is None and "scenario_engine" in self.__dict__:
             self.scenario_engine.reset()
         give_back(used_bytes - self.store.memory.used)
@@ -335,9 +449,9 @@ class Emulator:
         """The webhooks to send now. Each is returned once, until `outbox.record` reports its result."""
         return self.outbox.due(self.clock.now())
 
-    def record(self, exchange: Exchange) -> None:
-        """Add an exchange to the journal."""
-        self.store.exchanges.append(exchange)
+    def record(self, exchange: Exchange, authorization: str | None = None) -> None:
+        """Add an exchange to the journal, without the secret in its Authorization header."""
+        self.store.exchanges.append(exchange, authorization)
 
     def shown(self, exchange: Exchange) -> Exchange:
         """An exchange of the journal without the secrets of keys. Whatever leaves the process is read through this."""
@@ -350,71 +464,241 @@ class Emulator:
         tenant: str,
         options: SubmitOptions,
         queue_duration: float,
-        sources: Sources,
+        contents: Contents,
         *,
         operation: str = "submit",
     ) -> ModelRequest:
-        if not catalog.has_app(endpoint.app_id):
-            raise ApplicationNotFound(endpoint.app)
+        prepared = self._prepared(endpoint, body, tenant, options, queue_duration, contents, operation)
         now = self.clock.now()
-        self._check_length(endpoint, tenant, options.max_queue_length, now)
+        for request, input_bytes in prepared:
+            if request.warning:
+                self._warn(request.warning)
+            self.store.add(request, now, input_bytes=input_bytes)
+        if request.directives:
+            request.directives.count_attempts()
+        if self.store.is_limited and self._has_outbox:
+            self.outbox.refresh()  # the new request may have rescheduled others
+        return request
+
+    def _prepared(
+        self,
+        endpoint: EndpointId,
+        body: bytes,
+        tenant: str,
+        options: SubmitOptions,
+        queue_duration: float,
+        contents: Contents,
+        operation: str,
+    ) -> list[tuple[ModelRequest, int]]:
+        """The requests of a submission and the sizes of their inputs: those of the nodes of a workflow, then itself."""
+        now = self.clock.now()
         account = self.store.tenant(tenant)
         directives: RequestDirectives | None = None
         if options.directive or mentions_directive(body) or account.has_rules or self._has_global_rules:
             directives = self.scenario_engine.directives(
                 account, operation, endpoint, _document(body), options.directive
             )
-        directive = directives.choice.outcome if directives else NO_OPTIONS
-        run_duration = self.settings.run_duration if directive.run is None else directive.run
-        run = run_model(
-            endpoint,
-            body,
-            directive,
-            account.ids,
-            run_duration,
-            lambda url: self._picture(url, tenant, sources),
-            streamed=operation == "stream",
+            if operation == "submit" and not options.no_retry:
+                max_attempts = self.settings.request_attempts
+                directives = self.scenario_engine.retried(account, directives, max_attempts)
+        directive: OutcomeOptions = directives.last.outcome if directives else NO_OPTIONS
+        first: OutcomeOptions = directives.choice.outcome if directives else NO_OPTIONS
+        output, model = directive.output, self.catalog.find(endpoint)
+        if output is None and model is None and not self.catalog.has_app(endpoint.app_id):
+            raise ApplicationNotFound(endpoint.app)
+        self._check_length(endpoint, tenant, options.max_queue_length, now)
+        if output is not None:
+            directive = _with_answer(directive, output, model, body, options.answers)
+        kind = model.kind if model else "image"
+        run_duration = (
+            progress.duration(kind, self.settings.run_duration) if directive.run is None else directive.run
         )
+        failed: tuple[FailedRun, ...] = ()
+        if directives is not None and directives.retries:
+            failed = _failed_runs(directives, kind, self.settings)
+        nodes: list[tuple[ModelRequest, int]] = []
+        if endpoint.is_workflow and output is None and not directive.error:
+            begins_at = now + (queue_duration if first.queue is None else first.queue)
+            begins_at += sum(run.duration + run.gap for run in failed)
+            run, ends_at = self._run_nodes(endpoint, body, tenant, options, contents, begins_at, nodes)
+            kind = "json"
+            run_duration = ends_at - begins_at if directive.run is None else directive.run
+        else:
+            run = run_model(
+                endpoint,
+                body,
+                directive,
+                account.ids,
+                run_duration,
+                lambda url, media: self._content(url, cast("Media", media), tenant, contents),
+                streamed=operation == "stream",
+                model=model,
+                now=now,
+            )
         rejected = isinstance(run.outcome, RunnerResponse) and not run.steps and directive.run is None
+        steps = progress.lines(kind, run.steps) if directive.logs is None else directive.logs
+        request_id = account.ids.request_id(now)
+        earlier: tuple[FailedAttempt, ...] = ()
+        last_id = ""
+        if directives is not None and directives.retries:
+            last_id, earlier, steps = _attempts(directives, [request_id], account.ids, now, steps)
         submission = Submission(
             number=self.store.next_number(),
             queued_at=now,
-            queue_duration=queue_duration if directive.queue is None else directive.queue,
+            queue_duration=queue_duration if first.queue is None else first.queue,
             run_duration=min(run_duration, REJECTION_S) if rejected else run_duration,
             low_priority=options.low_priority,
             start_timeout_s=options.start_timeout_s,
-            honours_cancel=directive.cancel == "honoured",
-            position=directive.position or 0,
+            honours_cancel=first.cancel == "honoured",
+            position=first.position or 0,
+            failed=failed,
         )
         request = ModelRequest(
-            account.ids.request_id(now),
+            request_id,
             endpoint,
             tenant,
             submission,
             run.outcome,
-            run.steps if directive.logs is None else directive.logs,
+            steps,
             files=run.files,
-            object_lifecycle=self.storage.without_unknown_users(options.object_lifecycle)
-            if options.object_lifecycle.acl.rules
-            else options.object_lifecycle,
+            object_lifecycle=self.storage.effective(options.object_lifecycle, tenant)
+            if options.object_lifecycle is not NO_PREFERENCE or self.store.workspaces
+            else NO_PREFERENCE,
             partials=run.partials,
             directives=directives,
+            warning=run.warning,
+            kind=kind,
+            earlier=earlier,
+            last_id=last_id,
         )
-        self.store.add(request, now, input_bytes=len(body))
-        if directives:
-            directives.choice.count()
-        if self.store.is_limited and self._has_outbox:
-            self.outbox.refresh()  # the new request may have rescheduled others
-        return request
+        return [*nodes, (request, len(body))]
 
-    def _picture(self, url: str, tenant: str, sources: Sources) -> Source | None:
-        """The picture at a URL in an input. Raises UnusableFile."""
-        if url not in sources:
-            return self.input_files.picture(url, tenant)
-        source = sources[url]
-        if isinstance(source, UnusableFile):
-            raise source
-        return source
+    def _run_nodes(
+        self,
+        endpoint: EndpointId,
+        body: bytes,
+        tenant: str,
+        options: SubmitOptions,
+        contents: Contents,
+        begins_at: float,
+        nodes: list[tuple[ModelRequest, int]],
+    ) -> tuple[RunResult, float]:
+        """The result of a workflow that begins at a moment, and when it ends. Its requests are added to `nodes`."""
+        from mock_fal.models import workflow_run
+        from mock_fal.models.workflow import Node, standard
+
+        fields, rejection = workflow_run.read_input(body)
+        if rejection:
+            return RunResult(rejection, 0, (), []), begins_at
+        workflow = self.catalog.workflow(endpoint) or standard(fields)
+        # assumption: files of all nodes have the lifetime and the access list that the workflow was sent with.
+        node_options = SubmitOptions(object_lifecycle=options.object_lifecycle, answers=options.answers)
+
+        shown: list[Source] = []
+
+        def run(node: Node, given: JSON, at: float) -> workflow_run.NodeRun:
+            node_body, files = workflow_run.node_input(given, self.catalog.find(node.app))
+            known = {**contents, **self._node_contents(node.app, node_body, files, shown)}
+            wait_s = at - self.clock.now()
+            try:
+                (prepared,) = self._prepared(
+                    node.app, node_body, tenant, node_options, wait_s, known, "submit"
+                )
+            except FalError as error:
+                return workflow_run.NodeRun("", error.status, {"detail": error.detail}, at, at)
+            nodes.append(prepared)
+            if prepared[0].directives:
+                prepared[0].directives.count_attempts()  # now, since the next node may be the same app
+            return workflow_run.node_run(prepared[0], at)
+
+        done = workflow_run.execute(workflow, fields, begins_at, run)
+        return RunResult(done.response, len(workflow.nodes), done.events, []), done.ends_at
+
+    def _node_contents(
+        self, app: EndpointId, body: bytes, files: Mapping[str, MediaRecipe], shown: list[Source]
+    ) -> Contents:
+        """What is in the files of earlier nodes that the input of a node names. `shown` are pictures read so far."""
+        known: dict[tuple[str, Media], Content | UnusableFile | None] = {}
+        for reference in self.named_files(app, _document(body)) if files else ():
+            if reference.url not in files:
+                continue
+            # deviation: later nodes of a long workflow show the picture of an earlier one in theirs.
+            like = shown[-1] if len(shown) >= MAX_SHOWN else None
+            try:
+                content = self.input_files.of_result(files[reference.url], reference.media, like)
+            except UnusableFile as error:
+                known[reference.url, reference.media] = error
+                continue
+            known[reference.url, reference.media] = content
+            if isinstance(content, Source) and like is None:
+                shown.append(content)
+        return known
+
+    def named_files(self, endpoint: EndpointId, document: JSON) -> Iterable[FileReference]:
+        """The files that an input names, in the order in which a runner reads them."""
+        from mock_fal.models.engine import named_files
+
+        if endpoint.is_workflow:
+            from mock_fal.models import workflow_run
+
+            workflow = self.catalog.workflow(endpoint)
+            return workflow_run.named_files(workflow, document, self.catalog.find) if workflow else ()
+        model = self.catalog.find(endpoint)
+        return named_files(model, document) if model else ()
+
+    def _content(self, url: str, media: Media, tenant: str, contents: Contents) -> Content | None:
+        """What is in a file that an input names. Raises UnusableFile."""
+        if (url, media) not in contents:
+            return self.input_files.content(url, tenant, media)
+        content = contents[url, media]
+        if isinstance(content, UnusableFile):
+            raise content
+        return content
+
+    def is_stubbed(self, endpoint: EndpointId | str, tenant: str) -> bool:
+        """Whether a rule gives an output of the user's own for an endpoint."""
+        account = self.store.tenant(tenant)
+        return (account.has_rules and account.scenario.has_output(str(endpoint))) or (
+            self._has_global_rules and self.scenario.has_output(str(endpoint))
+        )
+
+    def stubbed_model(self, endpoint: EndpointId, last: str, tenant: str) -> EndpointId | None:
+        """The endpoint behind a path that ends in `/stream` or `/realtime`, if rules give an output for it.
+
+        An endpoint of the catalogue has only the paths that are listed there.
+        """
+        model, _, word = str(endpoint).rpartition("/")
+        if word != last:
+            return None
+        behind = EndpointId.parse(model) if "/" in model else None
+        for candidate in (behind, endpoint):
+            if candidate is None or not self.is_stubbed(candidate, tenant):
+                continue
+            known = self.catalog.find(candidate)
+            if known is None or known.source == "guess":
+                return candidate
+        return None
+
+    def unknown_endpoint(self, endpoint: EndpointId | None) -> str:
+        """An endpoint that is not known, and what may have been meant; empty for a known one.
+
+        It is logged once: fal's own 404 does not say that it is mock-fal that does not know the endpoint.
+        """
+        if endpoint is None:
+            return "a URL without an endpoint"
+        if self.catalog.find(endpoint) is not None:
+            return ""
+        from mock_fal.models.catalog import WAYS_ON
+
+        hint = self.catalog.hint(str(endpoint))
+        self._warn(f"not emulated: {hint}; {WAYS_ON}")
+        return hint
+
+    def _warn(self, warning: str) -> None:
+        """Log a warning, once."""
+        if warning not in self._warnings and len(self._warnings) < _MAX_WARNINGS:
+            self._warnings.add(warning)
+            logger.warning("mock-fal: %s", warning)
 
     def _queue(self, request: ModelRequest) -> AppQueue:
         return self.store.queue(request.tenant, request.app_id)
@@ -429,6 +713,68 @@ class Emulator:
     def _check_length(self, endpoint: EndpointId, tenant: str, limit: int | None, now: float) -> None:
         if limit is not None and self.store.queue(tenant, endpoint.app_id).waiting(now) > limit:
             raise QueueFull
+
+
+def _failed_runs(directives: RequestDirectives, kind: str, settings: Settings) -> tuple[FailedRun, ...]:
+    """The runs before the last one of a request with several attempts."""
+    from mock_fal.models.runner import failure
+    from mock_fal.requests.retries import gap
+
+    runs = []
+    for number, choice in enumerate(directives.failed, 1):
+        directive = choice.outcome
+        duration = directive.run
+        if duration is None:
+            duration = progress.duration(kind, settings.run_duration)
+            if isinstance(failure(directive), RunnerResponse):
+                duration = min(duration, REJECTION_S)
+        runs.append(FailedRun(duration, gap(number, settings.queue_duration)))
+    return tuple(runs)
+
+
+def _attempts(
+    directives: RequestDirectives, ids: list[str], new_ids: Ids, now: float, steps: int
+) -> tuple[str, tuple[FailedAttempt, ...], int]:
+    """The id of the last attempt, the attempts before it, and the number of steps that the last one logs.
+
+    `ids` has the id of the first attempt. One that fails in a run logs as much of it as the last one.
+    """
+    from mock_fal.models.runner import failure
+    from mock_fal.requests.retries import NOT_BEGUN
+    from mock_fal.scenario.options import MAX_LOGS
+
+    ids += [new_ids.request_id(now) for _ in directives.retries]
+    most = MAX_LOGS // len(ids)  # each poll with logs returns the lines of all attempts
+    logged = [0 if choice.outcome.error in NOT_BEGUN else steps for choice in directives.failed]
+    outcomes = [choice.outcome for choice in directives.failed]
+    numbers = [
+        number if outcome.logs is None else outcome.logs
+        for number, outcome in zip(logged, outcomes, strict=True)
+    ]
+    earlier = [
+        FailedAttempt(id, failure(outcome), min(number, most))
+        for id, outcome, number in zip(ids, outcomes, numbers, strict=False)
+    ]
+    return ids[-1], tuple(earlier), min(steps, most)
+
+
+def _with_answer(
+    directive: Any,
+    output: Output,
+    model: Model | None,
+    body: bytes,
+    answers: Mapping[tuple[Output, bytes], Output],
+) -> Any:
+    """The directive with what its callable has returned. Raises AnswerNeeded before it was called."""
+    if output.function is None or directive.error:
+        return directive
+    if (output, body) in answers:
+        return directive._replace(output=answers[output, body])
+    from mock_fal.models.stubs import accepts
+
+    if not accepts(model, body):
+        return directive  # the model rejects the input, so that nothing is called
+    raise AnswerNeeded(output, body)
 
 
 def _document(body: bytes) -> JSON:

@@ -63,6 +63,11 @@ class EndpointId:
         prefix = f"{self.namespace}/" if self.namespace else ""
         return f"{prefix}{self.owner}/{self.app}"
 
+    @property
+    def is_workflow(self) -> bool:
+        """Whether it is a workflow itself, such as `workflows/ana/posters`, and not a path of one."""
+        return self.namespace != "" and not self.path
+
     def __str__(self) -> str:
         return f"{self.app_id}/{self.path}" if self.path else self.app_id
 

@@ -8,6 +8,21 @@ from typing import Any, Final
 JSON = Any  # a value that json.loads can return
 
 
+def is_deeper(document: JSON, levels: int) -> bool:
+    """Whether lists and objects are nested more than `levels` deep. `json` can parse deeper nesting than it can write.
+
+    >>> is_deeper([[1]], 1), is_deeper([[1]], 2), is_deeper(1, 0)
+    (True, False, False)
+    """
+    layer: list[JSON] = [[document]]
+    for _ in range(levels + 1):
+        parts = (part for outer in layer for part in (outer.values() if isinstance(outer, dict) else outer))
+        layer = [part for part in parts if isinstance(part, dict | list | tuple)]
+        if not layer:
+            return False
+    return True
+
+
 class MockFalError(Exception):
     """A mistake in the use of mock-fal. It is raised to the user and never sent as an error of fal."""
 
@@ -52,6 +67,14 @@ class InvalidKey(FalError):
     def __init__(self) -> None:
         # fal: live, several times, 2026.
         super().__init__(401, "invalid key credentials")
+
+
+class InsufficientPermissions(FalError):
+    """The key has no permission for what was requested."""
+
+    def __init__(self) -> None:
+        # fal: the text (fal SDK 1.83). assumption: all hosts send it, each in its own form.
+        super().__init__(403, "Insufficient permissions")
 
 
 class InvalidBearer(FalError):

@@ -13,6 +13,9 @@ RUN_HOSTS: Final = frozenset({"fal.run", "falrun.com"})
 REST_HOSTS: Final = frozenset({"rest.fal.ai", "rest.alpha.fal.ai"})
 MEDIA_HOSTS: Final = frozenset({"v3b.fal.media", "v3.fal.media", "fal.media"})
 
+# fal: a store of values by key (fal SDK, 2026).
+KV_HOSTS: Final = frozenset({"kv.fal.media"})
+
 # fal: HTTP over WebSocket, without a backup name (fal's documentation, 2026).
 WS_HOSTS: Final = frozenset({"ws.fal.run"})
 
@@ -21,7 +24,7 @@ PLATFORM_HOSTS: Final = frozenset({"api.fal.ai"})
 SITE_HOSTS: Final = frozenset({"fal.ai"})
 
 EMULATED_HOSTS: Final = (
-    QUEUE_HOSTS | RUN_HOSTS | WS_HOSTS | REST_HOSTS | MEDIA_HOSTS | PLATFORM_HOSTS | SITE_HOSTS
+    QUEUE_HOSTS | RUN_HOSTS | WS_HOSTS | REST_HOSTS | MEDIA_HOSTS | PLATFORM_HOSTS | SITE_HOSTS | KV_HOSTS
 )
 
 # The host in the URLs of results and uploads.
@@ -44,6 +47,23 @@ def belongs_to_fal(host: str) -> bool:
     """Whether a host name belongs to fal, emulated or not."""
     name = host.lower().rstrip(".")
     return any(name == domain or name.endswith("." + domain) for domain in FAL_DOMAINS)
+
+
+# Ends of names that only a local network knows.
+_LOCAL_NAMES: Final = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+
+
+def is_out_of_reach(host: str) -> bool:
+    """Whether a host is on this machine or in a private network, where fal can't reach it.
+
+    >>> is_out_of_reach("localhost"), is_out_of_reach("192.168.0.7"), is_out_of_reach("example.com")
+    (True, True, False)
+    """
+    name = host.lower().rstrip(".")
+    try:
+        return is_local_address(name) or ip_address(name).is_link_local
+    except ValueError:
+        return "." not in name or name.endswith(_LOCAL_NAMES)
 
 
 def is_local_address(text: str) -> bool:

@@ -14,10 +14,11 @@ def read_regular_file(path: Path, max_bytes: int) -> bytes:
     """
     # Non-blocking: to open a FIFO waits for a writer otherwise.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError("it is not a regular file")
     with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("it is not a regular file")
         if status.st_size > max_bytes:
             raise OSError(f"it has {status.st_size} bytes, the limit is {max_bytes}")
         data = file.read(max_bytes + 1)

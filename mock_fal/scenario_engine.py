@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, InvalidDirective, ScenarioError
+from mock_fal.models.runner import failure
 from mock_fal.requests.queue import ModelRequest
+from mock_fal.requests.retries import is_retried
 from mock_fal.scenario.directive import Directive, injected_fault, parse_directive
 from mock_fal.scenario.rules import (
     Call,
@@ -38,7 +40,7 @@ class ScenarioEngine:
     def directives(
         self, tenant: Tenant, operation: str, endpoint: EndpointId, document: JSON, header: str
     ) -> RequestDirectives:
-        """The rules and directives for a new request; not counted yet. `operation` is `submit`, `run` or `stream`.
+        """The rules and directives for a new request; not counted yet. `operation` is one of SUBMIT_OPERATIONS.
 
         `document` is the input, `header` the value of `X-Mock-Fal`. Raises InvalidDirective; raises InjectedFault
         for a response in place of the request's.
@@ -47,7 +49,8 @@ class ScenarioEngine:
             directives = ([parse_directive(header)] if header else []) + directives_in(document)
             check_expressions(directives)
             for directive in directives:
-                self.global_rules.check(directive)
+                if not (tenant.has_rules and tenant.scenario.is_about_stub(directive.endpoint)):
+                    self.global_rules.check(directive)
         except ScenarioError as error:
             raise InvalidDirective(str(error)) from None
         if any(directive.affects_response for directive in directives):
@@ -64,6 +67,17 @@ class ScenarioEngine:
             choice.count()
             raise injected_fault(response)
         return RequestDirectives(tuple(directives), prompt, choice)
+
+    def retried(self, tenant: Tenant, directives: RequestDirectives, max_attempts: int) -> RequestDirectives:
+        """The directives of a queued request with those of each further attempt, until one is not tried again."""
+        while len(directives.retries) + 1 < max_attempts:
+            last = directives.last
+            outcome = last.outcome
+            if not outcome.error or not is_retried(failure(outcome), outcome.retry):
+                break
+            choice = choose(last.call, tenant.scenario, self.global_rules, directives.directives, last)
+            directives = directives._replace(retries=(*directives.retries, choice))
+        return directives
 
     def choice_for(
         self, operation: str, *, key: str, endpoint: str = "", request: ModelRequest | None = None

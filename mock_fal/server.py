@@ -24,11 +24,11 @@ from mock_fal.errors import MockFalError, SettingsError
 from mock_fal.files.temporary_folder import remove_abandoned
 from mock_fal.ids import random_secret
 from mock_fal.journal.exchanges import Exchange
-from mock_fal.pictures.render import PictureCache
+from mock_fal.media.render import MediaCache
 from mock_fal.port import Port, event_loop, listen
 from mock_fal.settings import DEFAULT_KEY, Settings, read_setting
 from mock_fal.web.app import App
-from mock_fal.web.pictures import Pictures
+from mock_fal.web.renderer import Renderer
 
 if TYPE_CHECKING:
     from mock_fal.billing.usage import Usage
@@ -62,8 +62,8 @@ class MockFal:
         self.settings = _with_token(settings or _settings(values))
         self.clock: Clock = _clock(self.settings)
         self._emulator = Emulator(self.settings, self.clock)
-        self._pictures = Pictures(PictureCache())
-        self._app = App(self._emulator, self._pictures, self._addresses)
+        self._renderer = Renderer(MediaCache())
+        self._app = App(self._emulator, self._renderer, self._addresses)
         self._events: deque[Event] = deque(maxlen=_MAX_EVENTS)
         self._thread: threading.Thread | None = None
         self._gateway: dict[str, Any] | None = None
@@ -166,6 +166,39 @@ class MockFal:
             self._wait_for(asyncio.wait_for(self._sender.wait_for_deliveries(), timeout_s))
         return self.deliveries
 
+    def send_webhook(
+        self, url: str, endpoint: str, output: Any = None, *, error: str = "", key: str | None = None
+    ) -> Delivery:
+        """Send a signed webhook that no request was submitted for: with an output, or with an error of fal.
+
+        Without both, it has the output of the model for a prompt. It is retried like any webhook. Raises
+        ScenarioError for an error that fal does not have, and ValueError for an endpoint that is not one.
+        """
+        from mock_fal.endpoint import EndpointId
+        from mock_fal.hosts import RESULT_HOST
+        from mock_fal.webhooks.payload import Webhook
+
+        webhook = Webhook(url, f"{self.url}/{RESULT_HOST}")
+        tenant = (key or self.settings.own_key).partition(":")[0]
+        parsed = EndpointId.parse(endpoint)
+
+        async def send() -> Delivery:
+            return self._emulator.send_webhook(parsed, webhook, tenant, output, error)
+
+        return self._wait_for(send())
+
+    def resend_webhook(self, delivery: Delivery, body: Any = None) -> Delivery:
+        """Send a webhook again that was delivered or has failed, signed anew; with `body`, JSON of your own.
+
+        Raises WebhookWaiting, a MockFalError, for one that is not finished.
+        """
+        data = b"" if body is None else json.dumps(body, sort_keys=True).encode()
+
+        async def resend() -> Delivery:
+            return self._emulator.resend_webhook(delivery.request_id, data)
+
+        return self._wait_for(resend())
+
     @property
     def usage(self) -> Usage:
         """The estimated cost of the completed requests, in US dollars."""
@@ -182,6 +215,12 @@ class MockFal:
     def scenario(self) -> Scenario:
         """The rules for all accounts. Those of an account take precedence."""
         return self._emulator.scenario
+
+    def respond(
+        self, endpoint: str, output: Any, *, times: int | None = None, billed: float | None = None
+    ) -> None:
+        """Give an output of your own for all accounts; see `Account.respond`."""
+        self.scenario.respond(endpoint, output, times=times, billed=billed)
 
     def account(self, key: str | None = None) -> Account:
         """The account of a key; by default that of the key in `env`. While recording, the secret is a random one."""
@@ -248,7 +287,7 @@ class MockFal:
         if self._sender is None:
             from mock_fal.gateway.webhook_sender import WebhookSender
 
-            self._sender = WebhookSender(self._emulator, self._pictures.data_uris)
+            self._sender = WebhookSender(self._emulator, self._renderer.rendered)
             self._stack.push_async_callback(self._sender.close)
         self._sender.notify()
 

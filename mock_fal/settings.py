@@ -46,6 +46,10 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name for name in text.replace(",", " ").split() if name)
 
 
+def _files(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name)
+
+
 def _keys(text: str) -> tuple[str, ...]:
     keys = _names(text)
     if not all(key.partition(":")[0] and key.partition(":")[2] for key in keys):
@@ -98,7 +102,11 @@ class Settings:
     queue_duration: float = _setting(
         0.2, _number(0, MAX_DURATION_S), "seconds that a request waits in the queue"
     )
-    run_duration: float = _setting(0.8, _number(0, MAX_DURATION_S), "seconds that a request runs")
+    run_duration: float = _setting(
+        0.8,
+        _number(0, MAX_DURATION_S),
+        "seconds that a request for a picture runs; a video takes 5 times as long",
+    )
     runners: int = _setting(
         0, _number(0, whole=True), "requests of one app that run at the same time; 0 means no limit"
     )
@@ -124,6 +132,11 @@ class Settings:
     max_body: int = _setting(64 << 20, _bytes, "maximum size of a request body")
     max_upload: int = _setting(1 << 30, _bytes, "maximum size of an uploaded file")
     max_disk: int = _setting(4 << 30, _bytes, "maximum size of all uploaded files together")
+    request_attempts: int = _setting(
+        10,
+        _number(1, 10, whole=True),
+        "attempts at a queued request whose runner fails; 1 means that it is not tried again",
+    )
     webhook_retries: str = _setting(
         "fast", _choice("fast", "real", "none"), "how webhooks are retried: fast, real or none"
     )
@@ -131,6 +144,12 @@ class Settings:
         False, _switch, "allow webhooks to other machines, and fetch the files that an input names"
     )
     scenario: str = _setting("", str, "JSON or YAML file with rules for failures and delays")
+    models: tuple[str, ...] = _setting(
+        (), _files, "JSON file with OpenAPI documents of more endpoints, or imported ones (may be repeated)"
+    )
+    guess_models: bool = _setting(
+        False, _switch, "answer for unknown endpoints too, by what the words of their ids say"
+    )
     signing_key: str = _setting(
         "", str, "PEM file with the Ed25519 key that signs webhooks; default: derived from --seed"
     )

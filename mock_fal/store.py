@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from mock_fal.accounts.acl import Acl
-from mock_fal.errors import MemoryFull, QueueFull
+from mock_fal.accounts.workspace import Workspaces
+from mock_fal.errors import MemoryFull, QueueFull, ScenarioError
 from mock_fal.ids import Ids
 from mock_fal.journal.exchanges import Journal
 from mock_fal.journal.memory import (
@@ -29,13 +30,13 @@ from mock_fal.journal.memory import (
     Ranking,
     document_bytes,
 )
-from mock_fal.models.catalog import FAMILIES
+from mock_fal.media.recipe import source, texts
 from mock_fal.requests.outcome import MediaFile, RunnerResponse, media_files
 from mock_fal.requests.queue import AppQueue, ModelRequest
 
 if TYPE_CHECKING:
     from mock_fal.billing.usage import Ledger
-    from mock_fal.scenario.rules import Scenario
+    from mock_fal.scenario.rules import Rule, Scenario
     from mock_fal.webhooks.outbox import Outbox
 
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 class ResultFile:
     """A file in the result of a request, and its ACL."""
 
-    picture: MediaFile
+    file: MediaFile
     request: ModelRequest
     acl: Acl
 
@@ -90,6 +91,9 @@ class Tenant:
 # it returns. One with a stored request stays, because new requests would get the ids of the stored ones.
 MAX_TENANTS = 10_000
 
+# Beyond this number, the queues of a key for apps without a stored request are removed.
+MAX_QUEUES: Final = 1_000
+
 # The result of an input of this size takes no more than REQUEST_BYTES and the input itself.
 _SMALL_INPUT_BYTES: Final = 1024
 
@@ -107,7 +111,9 @@ class Store:
         runners: int = 0,
         concurrency: int = 0,
         max_memory: int = DEFAULT_BYTES,
+        endpoints: Callable[[], Collection[str]] = tuple,
     ) -> None:
+        self._endpoints = endpoints  # those that exist; rules for others are rejected
         self._retention = retention
         self._seed = seed
         self._runners = runners
@@ -119,6 +125,7 @@ class Store:
         self.memory.add_holder(self)
         self.requests: dict[str, ModelRequest] = {}
         self.files: dict[str, ResultFile] = {}
+        self.workspaces = Workspaces()
         # Set with the first webhook.
         self.outbox: Outbox | None = None
         self._forget_all()
@@ -174,14 +181,34 @@ class Store:
         queues = self.tenant(tenant).queues
         name = "" if self._concurrency else app_id
         if name not in queues:
+            if len(queues) >= MAX_QUEUES:
+                self._forget_queues(tenant)
             queues[name] = AppQueue(self._concurrency or self._runners)
         return queues[name]
+
+    def _forget_queues(self, tenant: str) -> None:
+        """Remove the queues of apps without a stored request. A user's own output makes any app exist."""
+        used = {request.app_id for request in self.requests.values() if request.tenant == tenant}
+        queues = self.tenant(tenant).queues
+        for name in [name for name in queues if name and name not in used]:
+            del queues[name]
+
+    def install_rules(self, key: str, rules: list[Rule], *, keep: bool) -> None:
+        """Replace the rules of a key, or add some, and count their memory. Raises ScenarioError."""
+        from mock_fal.scenario.rules import outputs_bytes
+
+        size = sum(2 * len(str(rule)) for rule in rules) + outputs_bytes(rules)
+        if not self.memory.make_room(key, size, -math.inf):
+            raise ScenarioError(f"the rules don't fit in the {self.memory.limit} bytes of --max-memory")
+        tenant = self.tenant(key)
+        tenant.scenario.install(rules, keep=keep)
+        self._count(tenant)
 
     def new_scenario(self) -> Scenario:
         """A scenario without rules."""
         from mock_fal.scenario.rules import Scenario  # only loaded by tests that use rules or directives
 
-        return Scenario(FAMILIES, self.expect_faults)
+        return Scenario(self._endpoints(), self.expect_faults)
 
     def expect_faults(self) -> None:
         """From now on, every response is checked for injected faults."""
@@ -218,8 +245,8 @@ class Store:
         if owner in self._idle:
             self._busy[owner] = self._idle.pop(owner)
         heappush(self._in_flight, (request.schedule.ends_at, request.submission.number, request))
-        for picture in request.files:
-            self.files[picture.path] = ResultFile(picture, request, request.object_lifecycle.acl)
+        for file in request.files:
+            self.files[file.path] = ResultFile(file, request, request.object_lifecycle.acl)
         self.memory.add(owner, size + tenant_bytes - tenant.counted_bytes, finished=False)
         tenant.counted_bytes = tenant_bytes
 
@@ -273,6 +300,7 @@ class Store:
         else:
             self._clear(tenant)
         self.exchanges.clear(tenant)
+        self.workspaces.clear(tenant)
         if "ledger" in self.__dict__:
             self.ledger.clear(tenant)
 
@@ -281,7 +309,7 @@ class Store:
         request.payloads_deleted = True
         if isinstance(request.outcome, RunnerResponse):
             request.outcome = replace(request.outcome, body=None)
-        paths = [picture.path for picture in request.files]
+        paths = [file.path for file in request.files]
         for path in paths:
             del self.files[path]
         request.files, request.partials = [], ()
@@ -373,8 +401,8 @@ class Store:
     def _remove(self, request: ModelRequest) -> None:
         owner = request.tenant
         del self.requests[request.id]
-        for picture in request.files:
-            del self.files[picture.path]
+        for file in request.files:
+            del self.files[file.path]
         if self.outbox is not None:
             self.outbox.forget(request.id)
         if self.is_limited:
@@ -383,6 +411,10 @@ class Store:
         if not self._stored[owner]:
             del self._stored[owner]
             self._idle[owner] = self._busy.pop(owner)
+
+
+# The bytes of an attempt before the last one in memory: its id, its outcome and the choice of its directives.
+ATTEMPT_BYTES: Final = 1500
 
 
 def _bytes_of(request: ModelRequest, input_bytes: int) -> int:
@@ -395,11 +427,15 @@ def _bytes_of(request: ModelRequest, input_bytes: int) -> int:
         size += document_bytes(*(name for name, _ in lifecycle.acl.rules))
     if directives is not None:
         given = [*directives.directives, *directives.choice.directives]
+        size += ATTEMPT_BYTES * len(request.earlier)
         size += DIRECTIVE_BYTES * len(given) + document_bytes(directives.prompt, *given)
-    if input_bytes <= _SMALL_INPUT_BYTES and not request.partials and request.steps:
+    is_small = request.kind == "image" and input_bytes <= _SMALL_INPUT_BYTES
+    if is_small and not request.partials and request.steps and directives is None:
         return size + 2 * input_bytes
-    picture = next(media_files(body), None) if request.steps else None
-    prompt = picture.recipe.prompt if picture else ""
-    tones = len(picture.recipe.source.tones) if picture and picture.recipe.source else 0
-    partials = FILE_BYTES * len(request.partials)
-    return size + tones + partials + document_bytes(body, request.partials, prompt, input_bytes=input_bytes)
+    recipes = [file.recipe for file in media_files(body)]
+    written = [text for recipe in recipes for text in texts(recipe)]
+    sources = {shown.digest: len(shown.tones) for shown in map(source, recipes) if shown}
+    size += sum(sources.values()) + FILE_BYTES * len(request.partials)
+    if isinstance(outcome, RunnerResponse) and outcome.inline:
+        size += input_bytes  # embeddings are computed from the texts of the input when they are sent
+    return size + document_bytes(body, request.partials, *written, input_bytes=input_bytes)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
-from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
+from mock_fal.hosts import MEDIA_HOSTS, is_out_of_reach
 from mock_fal.journal.exchanges import Exchange
-from mock_fal.models.catalog import FAMILIES, STREAMING
+from mock_fal.models.catalog import WAYS_ON
 from mock_fal.terminal import printable
 from mock_fal.webhooks.retry_policy import AttemptResult, classify
 
@@ -19,9 +19,16 @@ if TYPE_CHECKING:
     from mock_fal.gateway.connect import Event
     from mock_fal.webhooks.outbox import Delivery
 
-_MODEL_HOSTS: Final = QUEUE_HOSTS | RUN_HOSTS
 _REQUEST: Final = re.compile(r"/requests/(?!by-endpoint)[^/]+")
 _FILE: Final = re.compile(r"/files/.*")
+
+# A string of an input that is a URL, and the beginning of one that is a data URI.
+_INPUT_URL: Final = re.compile(rb'"(https?://[^"\\\s]{1,2000})"')
+_DATA_URI: Final = re.compile(rb'"data:')
+# fal: clients advise to upload larger files (documentation and reports, 2026: 3 to 10 MB). No limit is documented.
+MAX_DATA_URI_BYTES: Final = 10_000_000
+# How many characters of a URL in an input are shown.
+_MAX_INPUT_LENGTH: Final = 120
 
 # How many unused cassettes are named.
 _MAX_CASSETTES: Final = 3
@@ -46,6 +53,8 @@ def summary(
         *_cost(usage),
         *_cassettes(exchanges, unused),
         *_failures(exchanges),
+        *_warnings(exchanges),
+        *_inputs(exchanges),
         *_unknown_endpoints(exchanges),
         *_failed_webhooks(deliveries),
         *connections,
@@ -80,9 +89,16 @@ def _times(count: int, form: str) -> str:
 
 def _cost(usage: Usage | None) -> Iterable[str]:
     """The estimated cost of the run, and of what; nothing if it was free."""
-    if usage is not None and usage.items:
-        items = ", ".join(f"{item.requests} × {item.endpoint}" for item in usage.items)
-        yield f"  estimated cost ${_dollars(usage.cost)}: {items}"
+    if usage is None or not usage.items:
+        return
+    priced = ", ".join(f"{item.requests} × {item.endpoint}" for item in usage.items if item.cost is not None)
+    if priced:
+        yield f"  estimated cost ${_dollars(usage.cost)}: {priced}"
+    if usage.unpriced:
+        unknown = ", ".join(f"{item.requests} × {item.endpoint}" for item in usage.items if item.cost is None)
+        more = " more" if priced else ""
+        count = f"{usage.unpriced}{more} {'requests' if usage.unpriced > 1 else 'request'}"
+        yield f"  price not known of {count}: {unknown}"
 
 
 def _dollars(cost: float) -> str:
@@ -120,6 +136,43 @@ def _failures(exchanges: Sequence[Exchange]) -> Iterable[str]:
     return [f"  failed: {text}{_times(count, '(×{})')}" for text, count in counts.items()]
 
 
+def _warnings(exchanges: Sequence[Exchange]) -> Iterable[str]:
+    """A line for each warning about an output of the user's own."""
+    for warning in dict.fromkeys(exchange.warning for exchange in exchanges):
+        if warning:
+            yield f"  output: {warning}"
+
+
+def _inputs(exchanges: Sequence[Exchange]) -> Iterable[str]:
+    """A line for each file in an input that fal can't reach, or that is too long for a data URI."""
+    notes: Counter[str] = Counter()
+    for exchange in exchanges:
+        if not exchange.is_submission:
+            continue
+        for match in _INPUT_URL.finditer(exchange.request_body):
+            url = match[1].decode("utf-8", "replace")
+            if _is_out_of_reach(url):
+                notes[f"{_cut(url, _MAX_INPUT_LENGTH)}: fal can't reach this address"] += 1
+        for match in _DATA_URI.finditer(exchange.request_body):
+            size = exchange.request_body.find(b'"', match.end()) - match.start()
+            if size > MAX_DATA_URI_BYTES:
+                notes[
+                    f"a data URI of {size / 1e6:.1f} MB for {exchange.endpoint}: fal may reject it; upload files of "
+                    f"more than {MAX_DATA_URI_BYTES // 10**6} MB"
+                ] += 1
+    return [f"  input: {note}{_times(count, '(×{})')}" for note, count in notes.items()]
+
+
+def _is_out_of_reach(url: str) -> bool:
+    """Whether fal can't reach a URL. A file of the emulator's own media host is not out of reach."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_own = parts.path.split("/")[1:2] and parts.path.split("/")[1] in MEDIA_HOSTS
+    return bool(parts.hostname) and not is_own and is_out_of_reach(parts.hostname or "")
+
+
 def _body(exchange: Exchange) -> str:
     return _cut(exchange.response_body.decode("utf-8", "replace"), _MAX_BODY_LENGTH)
 
@@ -129,22 +182,11 @@ def _cut(text: str, length: int) -> str:
 
 
 def _unknown_endpoints(exchanges: Sequence[Exchange]) -> Iterable[str]:
-    """A line for each endpoint that is not emulated: fal's own 404 does not say whether fal has it."""
-    emulated = [
-        exchange
-        for exchange in exchanges
-        if exchange.playback in ("", "no cassette") and exchange.status != 501
-    ]
-    endpoints = (
-        exchange.path.strip("/")
-        for exchange in emulated
-        if exchange.method == "POST" and exchange.host in _MODEL_HOSTS
-    )
-    for endpoint in dict.fromkeys(endpoints):
-        if endpoint not in FAMILIES and endpoint.removesuffix("/stream") not in STREAMING:
-            close = get_close_matches(endpoint, FAMILIES, 1, 0.8)
-            hint = f"did you mean {close[0]}?" if close else f"available: {', '.join(FAMILIES)}"
-            yield f"  not emulated: {endpoint or 'a URL without an endpoint'}; {hint}"
+    """A line for each endpoint that is not emulated, and what to do: fal's own 404 does not say whether fal has it."""
+    unknown = dict.fromkeys(exchange.unknown_endpoint for exchange in exchanges if exchange.unknown_endpoint)
+    yield from (f"  not emulated: {hint}" for hint in unknown)
+    if unknown:
+        yield f"  for what is not emulated: {WAYS_ON}"
 
 
 def _failed_webhooks(deliveries: Iterable[Delivery]) -> Iterable[str]:

@@ -9,9 +9,11 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
-from mock_fal.billing.prices import price
+from mock_fal.billing.prices import PRICES, Price
 from mock_fal.errors import MODEL_ERRORS, REQUEST_ERRORS
-from mock_fal.models.catalog import FAMILIES, REALTIME, STREAMING, schema
+from mock_fal.models.catalog import Catalog
+from mock_fal.models.guide import price_text
+from mock_fal.models.rows import Entry
 from mock_fal_contracts.cli import main
 
 REFERENCE: Final = Path(__file__).parent.parent / "docs/reference"
@@ -27,27 +29,52 @@ def errors() -> str:
 
 
 def endpoints() -> str:
-    """Every endpoint, with its required inputs, its price, and whether it streams or is realtime."""
-    return _table(("endpoint", "required input", "price", "also"), map(_endpoint, FAMILIES))
-
-
-def _endpoint(endpoint: str) -> tuple[str, str, str, str]:
-    inputs = schema(endpoint).input.model_fields.items()
-    required = ", ".join(f"`{field.alias or name}`" for name, field in inputs if field.is_required())
-    rate = price(endpoint)
-    also = [
-        *(["`/stream`"] if endpoint in STREAMING else []),
-        *(["`/realtime`"] if endpoint.removesuffix("/realtime") in REALTIME else []),
-    ]
-    unit = {"megapixels": "megapixel", "images": "image", "requests": "request"}.get(
-        rate.unit, "second of compute"
+    """The number of endpoints of each category, and of those that stream or are realtime."""
+    entries: dict[str, list[Entry]] = {}
+    for entry in Catalog().entries():
+        entries.setdefault(entry.category or "unknown", []).append(entry)
+    rows = (
+        (
+            f"`{category}`",
+            len(group),
+            sum(entry.stream for entry in group) or "",
+            sum(entry.realtime for entry in group) or "",
+        )
+        for category, group in sorted(entries.items(), key=lambda item: -len(item[1]))
     )
-    return f"`{endpoint}`", required, f"{rate.unit_price:g} per {unit}", ", ".join(also)
+    return _table(("category", "endpoints", "with `/stream`", "with `/realtime`"), rows)
+
+
+def also() -> str:
+    """The endpoints with a path `/stream` or `/realtime`."""
+    rows = (
+        (f"`{entry.id}`", ", ".join(["`/stream`"] * entry.stream + ["`/realtime`"] * entry.realtime))
+        for entry in Catalog().entries()
+        if entry.stream or entry.realtime
+    )
+    return _table(("endpoint", "also"), rows)
+
+
+def prices() -> str:
+    """Every endpoint whose price is known."""
+    rows = ((f"`{endpoint}`", _priced(rate)) for endpoint, rate in sorted(PRICES.items()))
+    return _table(("endpoint", "price"), rows)
+
+
+def _priced(rate: Price) -> str:
+    """A price in words, and in brackets the prices of other resolutions, or only those of other models."""
+    others = {name: value for name, value in rate.variants.items() if value != rate.unit_price}
+    if len(set(others.values())) < len(others):
+        texts = [f"${value:g}" for value in sorted(set(others.values()))]
+    else:
+        texts = [f"{name} ${value:g}" for name, value in others.items()]
+    return price_text(rate) + (f" ({', '.join(texts)})" if texts else "")
 
 
 def rules() -> str:
-    """Every usage rule."""
-    return _cases("a correct program …", listed((), ["CMD"]))
+    """Every usage rule, with the level of its findings."""
+    rows = ((f"`{id}`", *text.split(maxsplit=1)) for id, text in listed((), ["CMD"]))
+    return _table(("id", "level", "a correct program …"), rows)
 
 
 def invariants() -> str:
@@ -91,6 +118,8 @@ def _table(titles: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
 TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "errors": ("directives.md", errors),
     "endpoints": ("endpoints.md", endpoints),
+    "also": ("endpoints.md", also),
+    "prices": ("prices.md", prices),
     "rules": ("usage-rules.md", rules),
     "invariants": ("cases.md", invariants),
     "operations": ("cases.md", operations),

@@ -213,6 +213,8 @@ def event_faults(content: Place, text: str) -> list[str]:
     """In what the events of a stream are other than its schema says; one without events is at fault, too."""
     schema = content["schema"]["properties"]["data"]["contentSchema"]
     events = re.findall(r"^data: (.*)$", text, re.MULTILINE)
+    if events[-1:] == ["[DONE]"]:  # OpenAI's end of a stream
+        events.pop()
     if not events:
         return ["no event"]
     return [fault for event in events for fault in content.spec.errors(schema, json.loads(event))]

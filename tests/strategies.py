@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mock_fal.clock import EPOCH
 from mock_fal.endpoint import NAMESPACES, EndpointId
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
-from mock_fal.requests.lifecycle import Schedule, Submission, schedule
+from mock_fal.requests.lifecycle import FailedRun, Schedule, Submission, schedule
 from mock_fal.scenario.directive import Directive, parse_directive
 from mock_fal.scenario.options import NAMED_OPTIONS, OPERATIONS, OPTIONS
 from mock_fal.scenario.syntax import format_option
@@ -39,6 +39,7 @@ def submissions(number: int = 1) -> st.SearchStrategy[Submission]:
         low_priority=st.booleans(),
         start_timeout_s=deadlines(),
         honours_cancel=st.booleans(),
+        failed=st.lists(st.builds(FailedRun, spans(), spans()), max_size=3).map(tuple),
     )
 
 
@@ -70,6 +71,7 @@ def schedules() -> st.SearchStrategy[Schedule]:
             start_timeout_s=submission.start_timeout_s,
             cancelled_at=submission.queued_at + at,
             honours_cancel=submission.honours_cancel,
+            failed=submission.failed,
         ),
         submissions(),
         spans(20),
@@ -143,6 +145,7 @@ def directives() -> st.SearchStrategy[Directive]:
     values: dict[str, st.SearchStrategy[str]] = {
         "SECONDS": st.integers(0, 100).map(str),
         "N": st.integers(1, 100).map(str),
+        "UNITS": st.sampled_from(["0", "3", "2.5"]),
         "CODE": st.integers(200, 599).map(str),
         "BYTES_PER_SECOND": st.integers(1, 10_000).map(str),
         "TYPE": error_types(),

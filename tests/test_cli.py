@@ -22,6 +22,7 @@ from PIL import Image
 import mock_fal
 from mock_fal import MockFal
 from mock_fal.cli import main
+from mock_fal.models.catalog import WAYS_ON
 from tests.clients.programs import run_program, tool
 
 COMMAND = [sys.executable, "-m", "mock_fal"]
@@ -236,7 +237,8 @@ def test_the_summary_lists_calls_and_failures(capfd: pytest.CaptureFixture[str])
         '{"detail":[{"type":"missing","loc":["body","prompt"],"msg":"Field required","input":{}}]}\n'
         "mock-fal:   failed: 404 POST fal.run/fal-ai/fluxx: "
         '{"detail":"Application \\"fluxx\\" not found"}\n'
-        "mock-fal:   not emulated: fal-ai/fluxx; did you mean fal-ai/flux-2?\n",
+        "mock-fal:   not emulated: fal-ai/fluxx; did you mean fal-ai/flux-2, fal-ai/flux-2-max or fal-ai/flux/dev?\n"
+        f"mock-fal:   for what is not emulated: {WAYS_ON}\n",
     )
 
 

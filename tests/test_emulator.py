@@ -95,6 +95,28 @@ def test_a_request_waits_then_runs_then_is_completed(fal: Fal) -> None:
     assert response(fal.emulator.result(request)).status == 200
 
 
+@pytest.mark.parametrize("auto_advance", [False, True])
+@pytest.mark.parametrize(("queue_s", "run_s"), [(0.0, 0.0), (0.0, 8.0), (2.0, 0.0), (0.0, 1e-9)])
+@pytest.mark.parametrize("prompt", ["a cat", "[mock: error=internal_error]", "[mock: queue=0 run=0]"])
+def test_a_submission_is_never_completed_when_it_is_answered(
+    queue_s: float, run_s: float, prompt: str, auto_advance: bool
+) -> None:
+    fal = Fal(queue_duration=queue_s, run_duration=run_s, auto_advance=auto_advance)
+    request = fal.submit(prompt)
+    fal.clock.advance(60)  # the answer was slow
+    submitted = fal.emulator.submitted(request)
+    assert isinstance(submitted.status, Queued | Running)
+    assert submitted.failure is None
+    assert isinstance(fal.emulator.read(request).status, Completed)
+
+
+def test_a_submission_that_expires_at_once_was_queued(busy: Fal) -> None:
+    busy.submit()
+    request = busy.submit(start_timeout_s=0.0)
+    assert busy.emulator.submitted(request).status == Queued(0)
+    assert busy.statuses(request) == [Completed(None, Ending.TIMED_OUT)]
+
+
 def test_without_a_limit_requests_do_not_wait_for_each_other(fal: Fal) -> None:
     requests = [fal.submit() for _ in range(3)]
     assert fal.statuses(*requests) == [Queued(0), Queued(1), Queued(2)]
@@ -251,7 +273,7 @@ def test_a_rejection_never_takes_longer_than_a_run() -> None:
 def test_every_file_of_a_result_is_stored_by_its_path(fal: Fal) -> None:
     request = fal.emulator.submit(SCHNELL, b'{"prompt":"a cat","num_images":3}', "alice")
     pictures = list(media_files(response(fal.result(request)).body))
-    stored = [result.picture for result in fal.emulator.store.files.values()]
+    stored = [result.file for result in fal.emulator.store.files.values()]
     assert stored == pictures == request.files
     assert len({picture.path for picture in pictures}) == 3
 
@@ -366,6 +388,23 @@ def test_after_a_cancellation_the_next_request_starts_earlier(busy: Fal) -> None
 
 
 # -- polling
+
+
+def test_a_video_takes_longer_than_a_picture_and_logs_frames(fal: Fal) -> None:
+    video = EndpointId.parse("fal-ai/veo3")
+    request = fal.submit(endpoint=video)
+    assert request.schedule.run_duration == 5 * fal.submit().schedule.run_duration
+    assert fal.submit("a cat [mock: run=1]", endpoint=video).schedule.run_duration == 1
+    fal.result(request)
+    messages = [line.message for line in fal.emulator.poll(request).logs]
+    assert messages[-1].startswith("Frames: 100%|██████████| ")
+
+
+def test_a_text_model_logs_nothing_unless_a_directive_asks_for_lines(fal: Fal) -> None:
+    llm = EndpointId.parse("fal-ai/any-llm")
+    quiet, loud = fal.submit(endpoint=llm), fal.submit("a cat [mock: logs=2]", endpoint=llm)
+    fal.clock.advance(20)
+    assert [len(fal.emulator.poll(request).logs) for request in (quiet, loud)] == [0, 2]
 
 
 def test_a_poll_returns_the_logs_so_far(fal: Fal) -> None:

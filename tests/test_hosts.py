@@ -5,6 +5,7 @@ import pytest
 from mock_fal.hosts import (
     EMULATED_HOSTS,
     FAL_DOMAINS,
+    KV_HOSTS,
     MEDIA_HOSTS,
     PLATFORM_HOSTS,
     QUEUE_HOSTS,
@@ -15,6 +16,7 @@ from mock_fal.hosts import (
     WS_HOSTS,
     belongs_to_fal,
     is_local_address,
+    is_out_of_reach,
 )
 
 
@@ -28,7 +30,7 @@ def test_old_names_are_emulated_too() -> None:
 
 
 def test_a_host_has_one_role() -> None:
-    roles = [QUEUE_HOSTS, RUN_HOSTS, WS_HOSTS, REST_HOSTS, MEDIA_HOSTS, PLATFORM_HOSTS, SITE_HOSTS]
+    roles = [QUEUE_HOSTS, RUN_HOSTS, WS_HOSTS, REST_HOSTS, MEDIA_HOSTS, PLATFORM_HOSTS, SITE_HOSTS, KV_HOSTS]
     assert sum(map(len, roles)) == len(EMULATED_HOSTS)
 
 
@@ -73,3 +75,28 @@ def test_other_addresses_are_not_local(address: str) -> None:
 def test_a_text_that_is_not_an_ip_address_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match="does not appear to be an IPv4 or IPv6 address"):
         is_local_address(text)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "localhost",
+            "127.0.0.1",
+            "::1",
+            "10.1.2.3",
+            "192.168.0.7",
+            "172.16.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+        ),
+        *("app", "minio", "host.docker.internal", "printer.local", "a.localhost", "LOCALHOST."),
+    ],
+)
+def test_local_hosts_are_out_of_reach(host: str) -> None:
+    assert is_out_of_reach(host)
+
+
+@pytest.mark.parametrize("host", ["example.com", "8.8.8.8", "v3b.fal.media", "local.example", "2606:4700::1"])
+def test_public_hosts_are_within_reach(host: str) -> None:
+    assert not is_out_of_reach(host)

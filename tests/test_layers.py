@@ -26,6 +26,7 @@ ROOMS = [
     "terminal",
     "accounts",
     "pictures",
+    "media",
     "scenario",
     "journal",
     "requests",
@@ -41,7 +42,9 @@ ROOMS = [
     "web",
     "account",
     "summary",
+    "commands",
     "server",
+    "remote",
     "cli",
     "pytest_plugin",
     "__main__",
@@ -49,7 +52,7 @@ ROOMS = [
 
 # The layers inside each room. Modules in one string don't import each other.
 INSIDE = {
-    "accounts": ["secrets tokens signed_tokens acl", "keys"],
+    "accounts": ["secrets tokens signed_tokens acl permissions", "keys workspace"],
     "pictures": [
         "recipe random_stream caption encode",
         "noise palette scene source",
@@ -57,20 +60,39 @@ INSIDE = {
         "paint",
         "render",
     ],
-    "scenario": ["syntax patterns", "options", "directive", "rules", "rule_file", "explain"],
-    "journal": ["memory", "exchanges", "har assertions"],
-    "requests": ["lifecycle outcome", "queue", "state view"],
+    "media": [
+        "recipe cavlc vp8 frame_layout mp4",
+        "timing documents h264",
+        "score probe",
+        "pcm mp3 opus model3d frame_picture",
+        "wav webm film",
+        "flac painted",
+        "audio",
+        "video",
+        "render",
+    ],
+    "scenario": ["syntax patterns", "output", "options", "directive", "rules", "rule_file", "explain"],
+    "journal": ["memory tags", "exchanges", "har assertions"],
+    "requests": ["progress outcome", "lifecycle", "queue", "state view retries"],
     "billing": ["prices", "usage"],
     "webhooks": ["payload signature retry_policy", "outbox receiver"],
     "models": [
-        "catalog descriptions field_descriptions output_schemas validation",
-        "runner openapi image_output any_llm",
-        "flux",
-        "image_model",
-        "flux_edit flux_lora flux_pro flux2",
-        "sdxl",
+        "classify rows descriptions field_descriptions schema_types",
+        "job text transcript json_sample workflow validation",
+        "documents input_schema overrides saved_workflows",
+        "model_files openai",
+        "catalog",
+        "guide openapi plan",
+        "result_files values",
+        "output_fields",
+        "output",
+        "engine",
+        "stubs workflow_run",
+        "runner",
     ],
+    "commands": ["download webhook", "models catalogue"],
     "files": ["blobs file_name long_input temporary_folder", "file_store", "storage", "inputs listing"],
+    "remote": ["control records", "rules", "server"],
     "cassettes": ["redaction", "cassette", "matcher folder"],
     "gateway": [
         "peer_owner",
@@ -79,11 +101,12 @@ INSIDE = {
     ],
     "web": [
         "isolation",
-        "http_request pictures",
+        "http_request renderer",
         "wire download",
-        "wire_storage wire_tokens stream",
-        "submit_options uploads",
-        "queue run rest media platform control",
+        "wire_account wire_storage wire_tokens stream",
+        "submit_options uploads answers",
+        "openai",
+        "queue run rest media kv platform control",
         "faults",
         "sockets playback",
         "app",
@@ -91,13 +114,13 @@ INSIDE = {
 }
 
 # web/ and gateway/ are adapters: only these modules import them.
-ADAPTERS = {"web": {"server"}, "gateway": {"server", "summary"}}
+ADAPTERS = {"web": {"server"}, "gateway": {"server", "summary", "remote"}}
 
 # The modules or rooms that import a library; none for libraries that make a run unrepeatable.
 LIBRARIES: dict[str, set[str]] = {
     "starlette": {"web", "port"},  # port: a type only
     "uvicorn": {"port"},
-    "PIL": {"pictures.paint", "pictures.source"},
+    "PIL": {"pictures.paint", "pictures.source", "media.frame_picture", "media.painted"},
     "cryptography": {"gateway.certificates", "webhooks.signature"},
     "httptools": {"gateway.post", "gateway.forward", "gateway.fetch"},
     "pydantic": {"models"},

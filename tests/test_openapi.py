@@ -20,6 +20,7 @@ from openapi_spec_validator import validate
 
 from mock_fal.errors import MODEL_ERRORS, REQUEST_ERRORS
 from mock_fal.models import openapi
+from mock_fal.models.catalog import Catalog
 from mock_fal.web import queue, rest
 from mock_fal.web.control import api as control
 from mock_fal.web.control.spec import NAMES
@@ -156,7 +157,7 @@ def test_what_two_documents_have_is_the_same_in_both() -> None:
 
 def test_a_document_mentions_no_place_that_readers_have_not() -> None:
     assert not re.search(
-        r"protocol\.md|/work|shared/", "".join(path.read_text() for path in FOLDER.glob("*.*"))
+        r"protocol\.md|/work/|shared/", "".join(path.read_text() for path in FOLDER.glob("*.*"))
     )
 
 
@@ -185,7 +186,7 @@ def test_the_routes_of_the_control_api_are_described() -> None:
 
 def test_the_routes_of_the_platform_are_described() -> None:
     routes = {(method, f"/{path}") for method, path in platform._ROUTES}
-    assert described("platform") == routes | {("GET", site._DOCUMENT)}
+    assert described("platform") == routes | {("GET", site._DOCUMENT), ("GET", site._LISTING)}
 
 
 def test_the_routes_of_the_queue_are_described() -> None:
@@ -234,7 +235,9 @@ LIMITS = ("type", "minimum", "maximum", "enum", "default")
 @pytest.mark.parametrize("model", ["schnell", "dev"])
 def test_the_inputs_of_flux_are_those_that_the_server_publishes(model: str) -> None:
     name = f"Flux{model.title()}Input"
-    published = openapi.document(f"fal-ai/flux/{model}")["components"]["schemas"][name]  # type: ignore[index]
+    row = Catalog().find(f"fal-ai/flux/{model}")
+    assert row is not None
+    published = openapi.document(row)["components"]["schemas"][name]
     ours = spec("run").document["components"]["schemas"][name]
     assert ours["x-fal-order-properties"] == list(ours["properties"]) == published["x-fal-order-properties"]
     assert ours["required"] == published["required"]
@@ -249,7 +252,7 @@ def test_the_inputs_of_flux_are_those_that_the_server_publishes(model: str) -> N
 # -- in the wheel
 
 
-def test_the_wheel_has_the_documents(tmp_path: Path) -> None:
+def test_the_wheel_has_the_documents_and_the_catalogue(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path],
         cwd=ROOT,
@@ -260,6 +263,9 @@ def test_the_wheel_has_the_documents(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for name in SPECS:
             assert archive.read(f"mock_fal/openapi/{name}.yaml") == (FOLDER / f"{name}.yaml").read_bytes()
+        for name in ("catalogue.zip", "CATALOGUE.md"):
+            file = ROOT / "mock_fal/models" / name
+            assert archive.read(f"mock_fal/models/{name}") == file.read_bytes()
 
 
 # -- the helper: what does not fit is seen

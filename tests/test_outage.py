@@ -66,7 +66,7 @@ def test_a_program_sees_each_outage_of_a_day(program: Program) -> None:
 
     assert program.run_hours(6) == "200×6"  # no fault
 
-    scenario.add("error=runner_disconnected times=2")
+    scenario.add("error=runner_disconnected retry=false times=2")
     assert program.run_hours(4) == "503×2 200×2"  # two runners fail
 
     scenario.add("ingress=502")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -334,7 +335,7 @@ def test_a_failure_shows_the_difference_and_the_requests(suite: pytest.Pytester)
             "*- mock-fal -*",
             "mock-fal: 2 requests received",
             "mock-fal:   POST   fal.run/fal-ai/flux/schnell  200",
-            "mock-fal:   not emulated: fal-ai/flux/schnel; did you mean fal-ai/flux/schnell?",
+            "mock-fal:   not emulated: fal-ai/flux/schnel; did you mean fal-ai/flux/schnell*",
         ]
     )
     result.stdout.no_fnmatch_line("*mock_fal/account.py*")
@@ -505,3 +506,285 @@ def test_loading_the_plugin_imports_nothing_else() -> None:
 def test_the_plugin_is_registered(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--fixtures", "-q")
     result.stdout.fnmatch_lines(["mock_fal -- *", "    A local fal for one test: *"])
+
+
+def test_outputs_of_ones_own(suite: pytest.Pytester) -> None:
+    passes(
+        suite,
+        """
+        import fal_client
+
+        def test_transcript(mock_fal):
+            output = {"text": "hello", "chunks": [], "inferred_languages": ["en"], "diarization_segments": []}
+            mock_fal.respond("fal-ai/whisper", output)
+            result = fal_client.subscribe("fal-ai/whisper", {"audio_url": "https://example.com/a.mp3"})
+            assert result["text"] == "hello"
+
+        def test_custom_app(mock_fal):
+            mock_fal.respond("me/my-app", lambda input: {"video": mock_fal.File("video"), "input": input})
+            result = fal_client.run("me/my-app", {"x": 1})
+            assert result["input"] == {"x": 1} and result["video"]["content_type"] == "video/mp4"
+        """,
+        2,
+    )
+
+
+def test_the_report_names_an_output_that_does_not_match(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import fal_client
+
+        def test_transcript(mock_fal):
+            mock_fal.respond("fal-ai/whisper", {"text": 5})
+            fal_client.run("fal-ai/whisper", {"audio_url": "https://example.com/a.mp3"})
+            assert False
+        """
+    )
+    result = suite.runpytest_subprocess(*STRICT)
+    result.stdout.fnmatch_lines(
+        ["mock-fal:   output: fal-ai/whisper: the output of your own does not match*text: Input should be*"]
+    )
+
+
+# -- under `mock-fal run`
+
+
+def run_outside(
+    suite: pytest.Pytester, tests: str, *flags: str, options: Sequence[str] = (), clock: str = "auto-advance"
+) -> pytest.RunResult:
+    """Run a suite as `mock-fal run -- pytest`."""
+    suite.makepyfile(tests)
+    run = [sys.executable, "-m", "mock_fal", "run", "--clock", clock, *flags, "--"]
+    return suite.run(*run, sys.executable, "-m", "pytest", *STRICT, *options)
+
+
+def test_under_run_the_tests_join_the_server_that_runs(suite: pytest.Pytester) -> None:
+    """The picture of a client that was made before the fixture opens inside, and the other way round."""
+    result = run_outside(
+        suite,
+        """
+        import os
+        import fal_client
+        import httpx
+
+        early = httpx.Client(headers={"authorization": "Key " + os.environ["FAL_KEY"]})
+        arguments = {"prompt": "a cat", "image_size": {"width": 64, "height": 48}}
+        picture = early.post("https://fal.run/fal-ai/flux/schnell", json=arguments).json()["images"][0]["url"]
+
+        def test_app(mock_fal, mock_fal_server):
+            assert mock_fal.url == os.environ["MOCK_FAL_URL"] == mock_fal_server.url
+            assert httpx.get(picture).status_code == 200
+            # On the connection that was opened before.
+            assert early.post("https://fal.run/fal-ai/flux/schnell", json=arguments).status_code == 200
+            result = fal_client.subscribe("fal-ai/flux/schnell", arguments, interval=0.01)
+            assert early.get(result["images"][0]["url"]).status_code == 200
+            mock_fal.assert_called_once_with(endpoint="fal-ai/flux/schnell", **arguments)
+            assert "main-test-app" in {exchange.tenant for exchange in mock_fal.requests}
+
+        def test_the_early_client_is_still_there():
+            assert early.get(picture).status_code == 200
+            early.close()
+        """,
+    )
+    result.assert_outcomes(passed=2)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        ["mock-fal: the tests joined the server at http://127.0.0.1:*, each with an*own"]
+    )
+    assert "its clock is" not in result.stdout.str()
+    result.stderr.fnmatch_lines(["mock-fal: * requests received"])
+
+
+def test_a_joined_account_has_what_an_account_has(suite: pytest.Pytester) -> None:
+    result = run_outside(
+        suite,
+        """
+        import asyncio
+        import fal_client
+        import pytest
+        from mock_fal import ScenarioError
+
+        SCHNELL = "fal-ai/flux/schnell"
+        CAT = {"prompt": "a cat", "image_size": {"width": 64, "height": 48}}
+
+        def test_rules(mock_fal):
+            mock_fal.fail_next("content_policy_violation", endpoint=SCHNELL)
+            with pytest.raises(fal_client.FalClientHTTPError) as error:
+                fal_client.run(SCHNELL, CAT)
+            assert error.value.status_code == 422
+            fal_client.run(SCHNELL, CAT)
+            (rule,) = mock_fal.scenario.rules
+            assert (rule.seen, rule.used) == (2, 1)
+            assert mock_fal.scenario
+            mock_fal.scenario.replace([rule.directive])
+            mock_fal.scenario.clear()
+            assert not mock_fal.scenario
+            with pytest.raises(ScenarioError, match="content_policy_violation"):
+                mock_fal.fail_next("content_policy")
+            with pytest.raises(ScenarioError, match="matches no endpoint"):
+                mock_fal.fail_next("image_too_small", endpoint="acme/none")
+            mock_fal.scenario.add("msg='not now' ctx.n=5", error="image_too_small", headers={"a": "b"}, loc="body.x")
+            assert str(mock_fal.scenario.rules[0]) == (
+                "error=image_too_small msg='not now' loc=body.x ctx.n=5 header.a=b"
+            )
+
+        def test_outputs(mock_fal):
+            mock_fal.respond("me/my-app", {"video": mock_fal.File("video")}, times=1, billed=2.0)
+            assert fal_client.run("me/my-app", {})["video"]["content_type"] == "video/mp4"
+            with pytest.raises(ScenarioError, match="a callable can't run.*mock_fal_server"):
+                mock_fal.respond("me/my-app", lambda input: input)
+
+        def test_rules_of_other_tests_are_gone(mock_fal):
+            assert mock_fal.scenario.rules == mock_fal.requests == mock_fal.files == []
+            mock_fal.assert_not_called()
+
+        def test_files_and_usage(mock_fal):
+            url = asyncio.run(fal_client.upload_async(b"a cat", "text/plain", "cat.txt"))
+            fal_client.run(SCHNELL, CAT)
+            upload, picture = mock_fal.files
+            assert (upload.url, upload.size_bytes, picture.size_bytes) == (url, 5, None)
+            assert mock_fal.usage.cost > 0 and mock_fal.usage.items[0].endpoint == SCHNELL
+
+        def test_webhooks(mock_fal, mock_fal_webhooks):
+            fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
+            mock_fal.clock.advance(60)
+            (webhook,) = mock_fal_webhooks.wait_for(1)
+            (delivery,) = mock_fal.wait_for_deliveries()
+            assert webhook.verified and delivery.attempts[0].status == 200
+            assert delivery.json == webhook.json and delivery.state.value == "delivered"
+            assert delivery.body == webhook.body
+
+        def test_the_clock(mock_fal):
+            handle = fal_client.submit(SCHNELL, {"prompt": "[mock: queue=600]"})
+            before = mock_fal.clock.now()
+            mock_fal.clock.advance(700)
+            assert mock_fal.clock.now() >= before + 700
+            assert isinstance(handle.status(), fal_client.Completed)
+            with pytest.raises(ValueError, match="seconds"):
+                mock_fal.clock.advance(-1)
+
+        def test_exchanges(mock_fal):
+            fal_client.run(SCHNELL, CAT)
+            (exchange,) = mock_fal.requests
+            assert (exchange.json, exchange.status, exchange.operation) == (CAT, 200, "run")
+            assert dict(exchange.request_headers)[b"authorization"].startswith(b"Key main-test-exchanges:")
+            assert exchange.duration_s >= 0 and exchange.way == "gateway"
+            mock_fal.reset()
+            assert mock_fal.requests == []
+        """,
+    )
+    result.assert_outcomes(passed=7)
+
+
+def test_what_a_joined_account_cannot_do_names_the_fix(suite: pytest.Pytester) -> None:
+    result = run_outside(
+        suite,
+        """
+        import pytest
+        from mock_fal import MockFalError
+
+        def test_clock(mock_fal):
+            with pytest.raises(RuntimeError, match="expected mock-fal run --clock auto-advance"):
+                mock_fal.clock.advance(1)
+
+        def test_the_rest(mock_fal):
+            with pytest.raises(MockFalError, match="a fixture mock_fal_server of your own"):
+                mock_fal._emulator.store
+        """,
+        clock="system",
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        ["*its clock is system: no test waits with mock-fal run --clock auto-advance"]
+    )
+
+
+def test_under_run_a_server_with_settings_of_its_own_is_named(suite: pytest.Pytester) -> None:
+    result = run_outside(
+        suite,
+        """
+        import os
+        import fal_client
+        import pytest
+        from mock_fal import MockFal
+
+        outer = os.environ["MOCK_FAL_URL"]
+
+        @pytest.fixture(scope="session")
+        def mock_fal_server():
+            with MockFal(clock="manual") as fal:
+                yield fal
+
+        def test_app(mock_fal):
+            assert mock_fal.url != outer
+            handle = fal_client.submit("fal-ai/flux/schnell", {"prompt": "a cat"})
+            mock_fal.clock.advance(60)
+            assert isinstance(handle.status(), fal_client.Completed)
+        """,
+        options=("-p", "xdist", "-n", "2"),
+    )
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["mock-fal: mock_fal_server gave the tests a server of their own, not the one at http://127.0.0.1:*"]
+    )
+
+
+def test_a_server_that_can_not_be_joined_is_named(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = "def test_app(mock_fal): mock_fal.clock.advance(1)"
+    limited = run_outside(suite, test, "--key", "alice:secret-of-alice")
+    limited.assert_outcomes(passed=1)
+    own = "mock-fal: the tests used a server of their own,*"
+    limited.stdout.fnmatch_lines([f"{own}accepts the keys of --key only"])
+    monkeypatch.setenv("MOCK_FAL_URL", "http://127.0.0.1:1")
+    result = suite.runpytest_subprocess(*STRICT)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"{own}no mock-fal at http://127.0.0.1:1*"])
+
+
+def test_the_report_of_a_joined_test_names_the_key_of_an_early_client(suite: pytest.Pytester) -> None:
+    result = run_outside(
+        suite,
+        """
+        import os
+        import httpx
+
+        HEADERS = {"authorization": "Key " + os.environ["FAL_KEY"]}
+        ARGUMENTS = {"json": {"prompt": "a"}, "headers": HEADERS}
+        httpx.post("https://fal.run/fal-ai/flux/dev", **ARGUMENTS)
+
+        def test_app(mock_fal):
+            httpx.post("https://fal.run/fal-ai/flux/schnell", **ARGUMENTS)
+            httpx.post("https://fal.run/fal-ai/flux/schnel", json={}, headers={"authorization": "Key " + mock_fal.key})
+            mock_fal.assert_any_call(prompt="b")
+        """,
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "mock-fal: 2 requests received",
+            "mock-fal:   POST   fal.run/fal-ai/flux/schnell  200",
+            "mock-fal:   not emulated: fal-ai/flux/schnel; did you mean *",
+            f"mock-fal:   1 request used the key id 'mock' instead of this test's: {KEPT_KEY} *",
+        ]
+    )
+
+
+def test_parallel_joined_tests_never_see_each_others_requests(suite: pytest.Pytester) -> None:
+    result = run_outside(
+        suite,
+        """
+        import fal_client
+        import pytest
+
+        @pytest.mark.parametrize("number", range(8))
+        def test_app(mock_fal, number):
+            for _ in range(number % 3 + 1):
+                fal_client.subscribe("fal-ai/flux/schnell", {"prompt": f"cat {number}"}, interval=0.01)
+            assert [call.input for call in mock_fal.submissions] == [{"prompt": f"cat {number}"}] * (number % 3 + 1)
+        """,
+        options=("-p", "xdist", "-n", "2"),
+    )
+    result.assert_outcomes(passed=8)
+    result.stdout.fnmatch_lines(["mock-fal: the tests joined the server at *"])

@@ -48,7 +48,7 @@ def added(
 def test_a_request_is_stored_with_its_files(store: Store) -> None:
     request = added(store, 1)
     assert store.requests == {request.id: request}
-    assert {path: result.picture for path, result in store.files.items()} == {
+    assert {path: result.file for path, result in store.files.items()} == {
         request.files[0].path: request.files[0]
     }
     assert request.app_id == "fal-ai/flux"
@@ -112,7 +112,7 @@ def test_clearing_one_tenant_keeps_the_others(store: Store) -> None:
     alice = store.tenant("alice")
     store.clear("alice")
     assert list(store.requests.values()) == [bobs]
-    assert [result.picture for result in store.files.values()] == bobs.files
+    assert [result.file for result in store.files.values()] == bobs.files
     assert [exchange.tenant for exchange in store.exchanges] == ["bob"]
     assert store.tenant("alice") is not alice
 

@@ -8,6 +8,7 @@ from mock_fal.billing.usage import Charge, usage
 from mock_fal.endpoint import EndpointId
 from mock_fal.gateway.connect import Event
 from mock_fal.journal.exchanges import Exchange
+from mock_fal.models.catalog import WAYS_ON
 from mock_fal.requests.lifecycle import Schedule, Submission
 from mock_fal.requests.outcome import RunnerResponse
 from mock_fal.requests.queue import ModelRequest
@@ -61,15 +62,16 @@ def test_an_emulated_stream_is_not_reported() -> None:
     assert len(lines([exchange("POST", "fal.run/fal-ai/flux/schnell/stream")])) == 2
 
 
-def test_an_endpoint_that_is_not_emulated_is_named() -> None:
+def test_an_endpoint_that_is_not_emulated_is_named_once() -> None:
     """fal's own 404 does not say whether fal has it."""
-    requests = [
-        exchange("POST", f"queue.fal.run/{name}")
-        for name in ("fal-ai/flux/schnel", "fal-ai/veo3", "fal-ai/veo3")
+    requests = [exchange("POST", f"queue.fal.run/{name}") for name in ("fal-ai/flux/schnel", "a/b", "a/b")]
+    for request, hint in zip(requests, ("fal-ai/flux/schnel; did you mean x?", "a/b", "a/b"), strict=True):
+        request.unknown_endpoint = hint
+    assert lines(requests)[-3:] == [
+        "mock-fal:   not emulated: fal-ai/flux/schnel; did you mean x?",
+        "mock-fal:   not emulated: a/b",
+        f"mock-fal:   for what is not emulated: {WAYS_ON}",
     ]
-    (similar, other) = lines(requests)[-2:]
-    assert similar == "mock-fal:   not emulated: fal-ai/flux/schnel; did you mean fal-ai/flux/schnell?"
-    assert other.startswith("mock-fal:   not emulated: fal-ai/veo3; available: fal-ai/flux/schnell, ")
 
 
 def test_a_long_failure_is_cut() -> None:
@@ -109,6 +111,15 @@ def test_the_most_expensive_endpoint_is_first() -> None:
     assert cost(cheap, expensive) == [
         "mock-fal:   estimated cost $0.031: 1 × fal-ai/flux/dev, 2 × fal-ai/flux/schnell"
     ]
+
+
+def test_requests_whose_price_is_not_known_are_named_beside_the_cost() -> None:
+    unknown = [Charge("mock", "me/my-app", 0.0, 2, 0), Charge("mock", "fal-ai/whisper", 0.0, 1, 0)]
+    assert cost(*unknown, Charge("mock", "fal-ai/flux/dev", 0.0, 1, 1)) == [
+        "mock-fal:   estimated cost $0.025: 1 × fal-ai/flux/dev",
+        "mock-fal:   price not known of 3 more requests: 1 × fal-ai/whisper, 2 × me/my-app",
+    ]
+    assert cost(unknown[1]) == ["mock-fal:   price not known of 1 request: 1 × fal-ai/whisper"]
 
 
 def test_a_free_run_shows_no_cost() -> None:
@@ -175,3 +186,24 @@ def test_delivered_waiting_and_dropped_webhooks_are_not_listed() -> None:
 def test_a_line_about_a_webhook_is_short() -> None:
     failed = delivery("http://127.0.0.1/" + "x" * 500, Attempt(0.0, 0.1, None, "no " * 500))
     assert len(summary([], [], deliveries=[failed]).splitlines()[1]) < 200
+
+
+@pytest.mark.parametrize("url", ["http://localhost:3000/a.png", "http://192.168.0.7/a.png"])
+def test_a_file_that_fal_can_not_reach_is_named(url: str) -> None:
+    sent = exchange("POST", "queue.fal.run/fal-ai/flux-2/edit")
+    sent.request_body = f'{{"prompt": "see http://localhost/b", "image_urls": ["{url}"]}}'.encode()
+    assert lines([sent, sent])[2:] == [f"mock-fal:   input: {url}: fal can't reach this address (×2)"]
+
+
+def test_files_that_fal_reaches_and_those_of_mock_fal_are_not_named() -> None:
+    sent = exchange("POST", "queue.fal.run/fal-ai/flux-2/edit")
+    own = b"http://127.0.0.1:8325/v3b.fal.media/files/b/0aa/a.png"
+    sent.request_body = b'{"image_urls": ["https://a.example/a.png", "%b", "http://[", "data:,a"]}' % own
+    assert len(lines([sent])) == 2
+
+
+def test_a_large_data_uri_is_named() -> None:
+    sent = exchange("POST", "queue.fal.run/fal-ai/flux-2/edit")
+    sent.request_body = b'{"image_urls": ["data:image/png;base64,%b"]}' % (b"a" * 12_000_000)
+    expected = "input: a data URI of 12.0 MB for fal-ai/flux-2/edit: fal may reject it; upload files of more than 10 MB"
+    assert lines([sent])[2] == f"mock-fal:   {expected}"

@@ -52,3 +52,7 @@ class ObjectLifecycle:
 
     lifetime_s: float = math.inf
     acl: Acl = PUBLIC
+
+
+# The lifecycle of a client that requests none: the account's settings apply. Compared by identity.
+NO_PREFERENCE: Final = ObjectLifecycle()

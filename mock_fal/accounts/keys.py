@@ -1,13 +1,14 @@
-"""API keys: the account that an Authorization header names."""
+"""API keys: the account that an Authorization header names, and keys that were created for an account."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from mock_fal.accounts.secrets import Secrets
-from mock_fal.errors import AuthenticationRequired, InvalidBearer, InvalidKey
+from mock_fal.errors import AuthenticationRequired, InsufficientPermissions, InvalidBearer, InvalidKey
 from mock_fal.ids import random_secret
 from mock_fal.settings import DEFAULT_KEY
 
@@ -16,6 +17,22 @@ _MAX_CACHED: Final = 1000
 
 # fal's keys have 69 characters. A key names the tenant, which is kept in many places.
 MAX_HEADER_CHARS: Final = 512
+
+
+# How many keys the program can create on one server, and how many deleted ones stay invalid.
+MAX_CREATED: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKey:
+    """A key that was created for an account: it has the account's requests and files, and limited permissions."""
+
+    id: str
+    account: str
+    alias: str
+    scope: str
+    permissions: frozenset[str]
+    created_at: float
 
 
 class Keys:
@@ -27,23 +44,64 @@ class Keys:
         self._accepted = frozenset(map(self.secrets.digest, accepted))
         for key in accepted:
             self.secrets.add(key)
-        self._accounts: dict[bytes, str] = {}
+        # By the hash of a header: it takes a tenth of the time of a digest, and 64 bits can't be guessed by requests.
+        self._accounts: dict[int, str] = {}
+        # By id: the keys that were created, each with the digest of its whole text, and the ids of deleted ones.
+        self._created: dict[str, tuple[CreatedKey, bytes]] = {}
+        self._deleted: dict[str, None] = {}
 
-    def account(self, header: str | None, app_id: str) -> str | None:
+    def account(self, header: str | None, app_id: str, needs: str = "") -> str | None:
         """The account of an Authorization header, which is the id of its key; None without a header.
 
-        Raises AuthenticationRequired, InvalidKey or InvalidBearer.
+        A created key has the account for which it was created; `needs` is the permission that it must have.
+        Raises AuthenticationRequired, InvalidKey, InvalidBearer or InsufficientPermissions.
         """
         if header is None:
             return None
-        digest = self.secrets.digest(header)
-        account = self._accounts.get(digest)
+        account = self._accounts.get(hash(header))
         if account is None:
             account = self._parse(header, app_id)
+            if account in self._created:  # not cached: it may be limited, and deleted
+                return self._admit(header, account, needs)
             if len(self._accounts) > _MAX_CACHED:
                 self._accounts.clear()
-            self._accounts[digest] = account
+            self._accounts[hash(header)] = account
         return account
+
+    def create(self, key: CreatedKey, secret: str) -> bool:
+        """Make a created key valid from now on. False if there are too many."""
+        if len(self._created) >= MAX_CREATED:
+            return False
+        text = f"{key.id}:{secret}"
+        self.secrets.add(text)
+        self._created[key.id] = key, self.secrets.digest(text)
+        return True
+
+    def created(self, account: str) -> list[CreatedKey]:
+        """The keys that were created for an account, latest first."""
+        return [key for key, _ in reversed(self._created.values()) if key.account == account]
+
+    def delete(self, key_id: str, account: str) -> None:
+        """Make a created key of an account invalid. Does nothing if there is none."""
+        if key_id in self._created and self._created[key_id][0].account == account:
+            del self._created[key_id]
+            if len(self._deleted) >= MAX_CREATED:
+                del self._deleted[next(iter(self._deleted))]
+            self._deleted[key_id] = None
+
+    def clear(self, account: str | None = None) -> None:
+        """Delete the created keys of one account, or of all."""
+        for key, _ in [*self._created.values()]:
+            if account in (None, key.account):
+                self.delete(key.id, key.account)
+
+    def _admit(self, header: str, key_id: str, needs: str) -> str:
+        key, digest = self._created[key_id]
+        if self.secrets.digest(header.partition(" ")[2].strip()) != digest:
+            raise InvalidKey
+        if needs and needs not in key.permissions:
+            raise InsufficientPermissions
+        return key.account
 
     @cached_property
     def run_secret(self) -> str:
@@ -78,7 +136,9 @@ class Keys:
         # fal: a value that is not `id:secret` got the response for a missing key (live; not always).
         if scheme.lower() != "key" or not (key_id and colon and secret):
             raise AuthenticationRequired(app_id)
-        if self._accepted and not self._is_accepted(key):
+        if key_id in self._deleted:
+            raise InvalidKey
+        if self._accepted and key_id not in self._created and not self._is_accepted(key):
             raise InvalidKey
         return key_id
 

@@ -30,6 +30,10 @@ MAX_COMPARED: Final = 20_000
 # Longer texts are not searched for encoded keys, and compressed ones are not read further: about 10 ms.
 MAX_DECODED_BYTES: Final = 1 << 20
 
+# Heads that are remembered as they are shown, and the size of one: a client sends the same head with each poll.
+MAX_HEADS: Final = 1024
+MAX_HEAD_BYTES: Final = 1024
+
 # A secret of this length is no ordinary word, so it is found without its id too.
 MIN_ALONE: Final = 8
 
@@ -46,6 +50,8 @@ _PARAMETERS: Final = re.compile(
     r"([^&;#\s]+)",
     re.IGNORECASE,
 )
+# What official clients send with each poll.
+_COMMON_QUERIES: Final = frozenset(("", "logs=0", "logs=1", "logs=true", "logs=false"))
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z-]{0,15}")
 # What many programs send when a variable is not set. It is no secret, and says what is wrong.
 _PLACEHOLDERS: Final = frozenset(("none", "undefined", "null", "your-api-key", "your_fal_key"))
@@ -101,6 +107,8 @@ def shown_query(query: str) -> str:
     >>> shown_query("fal_jwt_token=eyJhbGciOi&logs=1"), shown_query("key=alice%3Asecret")
     ('fal_jwt_token=•••&logs=1', 'key=alice%3A•••')
     """
+    if query in _COMMON_QUERIES:
+        return query
     lower = query.lower()
     has_name = "key" in lower or "token" in lower or "jwt" in lower or "auth" in lower or "secret" in lower
     return _PARAMETERS.sub(_shown_parameter, query) if has_name else query
@@ -122,7 +130,7 @@ class Secrets:
         # The number of keys that were added: a text that was searched before has to be searched again.
         self.version = 0
         self._salt = random_secret().encode()
-        # Authorizations as they are shown, by their hash: it takes a tenth of the time of a digest.
+        # Heads as they are shown, by their hash: it takes a tenth of the time of a digest.
         self._shown: dict[int, bytes] = {}
         # By id: the digests of its keys, each with the length of its secret.
         self._known: dict[bytes, dict[bytes, int]] = {}
@@ -151,29 +159,29 @@ class Secrets:
         self._lengths.add(len(key_id))
         self._last_bytes.add(key_id[-1])
 
-    def headers(self, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Headers, names in lower case, without secrets."""
-        return [self._header(header) if header[0] in _REDACTED else header for header in headers]
-
-    def _header(self, header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-        name, value = header
-        if name in _AUTHORIZATIONS:
-            return name, self._authorization(value)
-        text = value.decode("latin-1")
-        shown = shown_query(text) if name in _URL_HEADERS else shown_key(text)
-        return header if shown == text else (name, _encoded(shown))
-
-    def _authorization(self, value: bytes) -> bytes:
-        shown = self._shown.get(hash(value))
+    def head(self, head: bytes) -> bytes:
+        """A request head of lines `name:value`, names in lower case, without secrets. Its key is known from now on."""
+        shown = self._shown.get(hash(head))
         if shown is None:
-            text = value.decode("latin-1")
+            shown = b"\n".join(map(self._header, head.split(b"\n")))
+            if len(head) <= MAX_HEAD_BYTES:
+                if len(self._shown) >= MAX_HEADS:
+                    self._shown.clear()
+                self._shown[hash(head)] = shown
+        return shown
+
+    def _header(self, line: bytes) -> bytes:
+        name, _, value = line.partition(b":")
+        if name not in _REDACTED:
+            return line
+        text = value.decode("latin-1")
+        if name in _AUTHORIZATIONS:
             credentials = text.partition(" ")[2] or text
             self.add(basic_credentials(credentials) or credentials)
-            shown = _encoded(shown_authorization(text))
-            if len(self._shown) >= MAX_KEYS:
-                self._shown.clear()
-            self._shown[hash(value)] = shown
-        return shown
+            shown = shown_authorization(text)
+        else:
+            shown = shown_query(text) if name in _URL_HEADERS else shown_key(text)
+        return b"%b:%b" % (name, _encoded(shown))
 
     # -- known keys in texts
 
@@ -299,3 +307,8 @@ def header_text(value: bytes) -> str:
     if HIDDEN_BYTES not in value:
         return value.decode("latin-1")
     return HIDDEN.join(part.decode("latin-1") for part in value.split(HIDDEN_BYTES))
+
+
+def header_bytes(text: str) -> bytes:
+    """The reverse of `header_text`."""
+    return HIDDEN_BYTES.join(part.encode("latin-1", "replace") for part in text.split(HIDDEN))

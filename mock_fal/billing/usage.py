@@ -21,7 +21,10 @@ MAX_GROWTH: Final = 4
 
 
 class Charge(NamedTuple):
-    """The charge for requests of one key to one endpoint that ended at `at`, or in the minute or day from then."""
+    """The charge for requests of one key to one endpoint that ended at `at`, or in the minute or day from then.
+
+    An endpoint whose price is not known has charges too, with zero units.
+    """
 
     tenant: str
     endpoint: str
@@ -30,19 +33,29 @@ class Charge(NamedTuple):
     units: float
 
     @property
-    def nano_usd(self) -> int:
-        return price(self.endpoint).nano_usd(self.units)
+    def nano_usd(self) -> int | None:
+        """The cost in billionths of a dollar; None if the price is not known."""
+        rate = price(self.endpoint)
+        return None if rate is None else rate.nano_usd(self.units)
 
 
 def charge(request: ModelRequest, now: float) -> Charge | None:
     """The charge of a request; None if it is not completed by `now`, or is not billed."""
-    # fal: only successful outputs are billed, never errors or time in the queue (pricing documentation, 2026).
+    # fal: a 5xx and time in the queue are never billed; a 422 may be, if a runner worked before it found the error
+    # (pricing documentation and FAQ, 2026).
+    # assumption: which model errors are billed; none is, unless a directive says `billed=`.
     schedule, outcome = request.schedule, request.outcome
     if schedule.ends_at > now or schedule.ending is not Ending.RESPONDED:
         return None
-    if not isinstance(outcome, RunnerResponse) or outcome.status >= 400 or not outcome.billable_units:
+    if not isinstance(outcome, RunnerResponse) or outcome.status >= 500:
         return None
-    return Charge(request.tenant, str(request.endpoint), schedule.ends_at, 1, outcome.billable_units)
+    if outcome.status >= 400 and not outcome.billable_units:
+        return None
+    endpoint, units = str(request.endpoint), outcome.billable_units
+    if price(endpoint) is None:
+        # Zero units: free whatever the price is. None: not known.
+        return None if units == 0 else Charge(request.tenant, endpoint, schedule.ends_at, 1, 0)
+    return Charge(request.tenant, endpoint, schedule.ends_at, 1, units) if units else None
 
 
 class Ledger:
@@ -94,38 +107,65 @@ class Ledger:
         self._counters[key] = (requests + charge.requests, units + charge.units)
 
 
+# deviation: every account starts with 100 USD, and its balance may become negative.
+CREDITS_USD: Final = 100
+
+
+def balance_usd(charges: Iterable[Charge]) -> float:
+    """The balance of an account with these charges, in US dollars."""
+    return round((CREDITS_USD - usage(charges).cost) * NANO) / NANO
+
+
 class UsageItem(NamedTuple):
-    """The usage of one endpoint. `cost` is in US dollars."""
+    """The usage of one endpoint. `cost` is in US dollars; unit, price and cost are None if the price is not known."""
 
     endpoint: str
     requests: int
     units: float
-    unit: str
-    unit_price: float
-    cost: float
+    unit: str | None
+    unit_price: float | None
+    cost: float | None
 
 
 class Usage(NamedTuple):
-    """The estimated cost of completed requests in US dollars, by endpoint."""
+    """The estimated cost of completed requests in US dollars, by endpoint.
+
+    `cost` is that of the endpoints whose price is known.
+    """
 
     cost: float
     items: tuple[UsageItem, ...]
     currency: str = CURRENCY
 
+    @property
+    def unpriced(self) -> int:
+        """The number of requests whose price is not known."""
+        return sum(item.requests for item in self.items if item.cost is None)
+
 
 def usage(charges: Iterable[Charge]) -> Usage:
-    """The sum of some charges, most expensive endpoint first.
+    """The sum of some charges: most expensive endpoint first, those without a known price last.
 
     >>> usage([Charge("ana", "fal-ai/flux/schnell", 0.0, 4, 4)]).cost
     0.012
+    >>> usage([Charge("ana", "me/my-app", 0.0, 2, 0)]).unpriced
+    2
     """
     sums: dict[str, tuple[int, float, int]] = {}
     for charge in charges:
         requests, units, nano = sums.get(charge.endpoint, (0, 0, 0))
-        sums[charge.endpoint] = (requests + charge.requests, units + charge.units, nano + charge.nano_usd)
-    items = [
-        UsageItem(endpoint, requests, units, price(endpoint).unit, price(endpoint).unit_price, nano / NANO)
-        for endpoint, (requests, units, nano) in sums.items()
-    ]
-    items.sort(key=lambda item: (-item.cost, item.endpoint))
+        sums[charge.endpoint] = (
+            requests + charge.requests,
+            units + charge.units,
+            nano + (charge.nano_usd or 0),
+        )
+    items = [_item(endpoint, *amounts) for endpoint, amounts in sums.items()]
+    items.sort(key=lambda item: (item.cost is None, -(item.cost or 0), item.endpoint))
     return Usage(sum(nano for _, _, nano in sums.values()) / NANO, tuple(items))
+
+
+def _item(endpoint: str, requests: int, units: float, nano: int) -> UsageItem:
+    rate = price(endpoint)
+    if rate is None:
+        return UsageItem(endpoint, requests, units, None, None, None)
+    return UsageItem(endpoint, requests, units, rate.unit, rate.unit_price, nano / NANO)

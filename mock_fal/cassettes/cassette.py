@@ -11,10 +11,9 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from mock_fal.cassettes.redaction import Redaction
-from mock_fal.errors import JSON, SettingsError
+from mock_fal.errors import JSON, SettingsError, is_deeper
 from mock_fal.hosts import MEDIA_HOSTS, QUEUE_HOSTS, REST_HOSTS, RUN_HOSTS
 from mock_fal.journal.exchanges import RawHeaders
-from mock_fal.requests.outcome import is_deeper
 
 VERSION: Final = 1
 

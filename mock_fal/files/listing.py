@@ -46,8 +46,8 @@ def _results(store: Store, now: float) -> Iterator[StoredFile]:
     for result in list(store.files.values()):
         if result.request.schedule.ends_at <= now:
             yield StoredFile(
-                f"https://{RESULT_HOST}{result.picture.path}",
-                result.picture.recipe.content_type,
+                f"https://{RESULT_HOST}{result.file.path}",
+                result.file.recipe.content_type,
                 result.owner,
                 None,
                 result.expires_at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mock_fal.accounts.acl import Acl, Decision, ObjectLifecycle
+from mock_fal.accounts.acl import NO_PREFERENCE, Acl, Decision, ObjectLifecycle
 from mock_fal.accounts.signed_tokens import MAX_LINK_S, TOKEN_S, SignedTokens
 from mock_fal.clock import Clock
 from mock_fal.errors import BadUpload, FileForbidden, FileMissing, InvalidToken
@@ -56,10 +56,19 @@ class Storage:
             # assumption: the URL of a file without a name; older URLs end in the media subtype, as `….jpeg`.
             suffix = f"_{name}" if name else f".{extension(content_type)}"
             path = f"/files/b/{folder}/{nanoid}{suffix}"
-        object_lifecycle = self.without_unknown_users(object_lifecycle)
+        object_lifecycle = self.effective(object_lifecycle, owner)
         return self.file_store.create(
             path, owner, content_type, object_lifecycle, self._clock.now(), in_parts=in_parts
         )
+
+    def effective(self, object_lifecycle: ObjectLifecycle, owner: str) -> ObjectLifecycle:
+        """The lifecycle of a new file of an account, without access rules for unknown users.
+
+        A client without a preference gets the account's settings.
+        """
+        if object_lifecycle is NO_PREFERENCE:
+            object_lifecycle = self._store.workspaces.lifecycle(owner) or NO_PREFERENCE
+        return self.without_unknown_users(object_lifecycle)
 
     def without_unknown_users(self, object_lifecycle: ObjectLifecycle) -> ObjectLifecycle:
         """The lifecycle without access rules for unknown users."""

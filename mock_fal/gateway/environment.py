@@ -23,7 +23,11 @@ UNSET: Final = (
     "FAL_RUN_HOST",  # fal-client: another host than fal.run, for requests but not for uploads
     "FAL_QUEUE_RUN_HOST",
     "MOCK_FAL_LIVE_KEY",  # a real key, for --record only: no program gets it
+    "MOCK_FAL_CONTROL_TOKEN",  # the control API of a server on another machine
 )
+
+# Other names for a key: the AI SDK reads the first one before FAL_KEY, litellm only the second.
+_OTHER_KEYS: Final = ("FAL_API_KEY", "FAL_AI_API_KEY")
 
 # Its `sitecustomize` is imported by each Python that starts with this folder in PYTHONPATH.
 PYTHON_PRELOAD: Final = Path(__file__).with_name("preload")
@@ -71,8 +75,8 @@ def environment(
         "MOCK_FAL_ALLOW_HOST": ",".join(sorted(allow_host)),  # the preloads
         # Always set: a client that ignores proxies must not send a real key.
         "FAL_KEY": key,  # fal's clients, and nearly all others
-        "FAL_API_KEY": key,  # the AI SDK, before FAL_KEY
-        "FAL_AI_API_KEY": key,  # litellm
+        # Replaced if they are set: a program that reads a variable which its user does not have fails here too.
+        **{name: key for name in _OTHER_KEYS if name in base},
     }
     return variables, list(UNSET)
 

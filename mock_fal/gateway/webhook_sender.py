@@ -18,7 +18,7 @@ from mock_fal.errors import MockFalError
 from mock_fal.gateway.lookup import Lookups
 from mock_fal.gateway.post import Target, post
 from mock_fal.hosts import is_local_address
-from mock_fal.requests.outcome import MediaFile, Outcome
+from mock_fal.requests.outcome import Outcome, Rendered
 from mock_fal.terminal import logger
 from mock_fal.webhooks.outbox import Attempt, Delivery, DeliveryState
 from mock_fal.webhooks.payload import webhook_body
@@ -50,9 +50,7 @@ class WebhookSender:
     `data_uris` renders the pictures that a payload contains as data URIs.
     """
 
-    def __init__(
-        self, emulator: Emulator, data_uris: Callable[[Outcome], Awaitable[dict[MediaFile, str]]]
-    ) -> None:
+    def __init__(self, emulator: Emulator, data_uris: Callable[[Outcome], Awaitable[Rendered]]) -> None:
         self._emulator = emulator
         self._outbox = emulator.outbox
         self._data_uris = data_uris
@@ -173,7 +171,8 @@ class WebhookSender:
         if not delivery.body:
             outcome = request.result
             inline = await self._data_uris(outcome)
-            delivery.body = webhook_body(request.id, outcome, delivery.webhook.media, inline)
+            media, changes = delivery.webhook.media, delivery.changes
+            delivery.body = webhook_body(request.id, outcome, media, inline, request.gateway_id, changes)
         attempt = len(delivery.attempts) + 1
         headers = webhook_headers(
             request.id,

@@ -13,7 +13,7 @@ from sys import getsizeof
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from mock_fal.accounts.secrets import HIDDEN, HIDDEN_BYTES, Secrets, shown_query
+from mock_fal.accounts.secrets import HIDDEN, HIDDEN_BYTES, Secrets, own_secret, shown_query
 from mock_fal.endpoint import EndpointId
 from mock_fal.hosts import (
     EMULATED_HOSTS,
@@ -25,6 +25,7 @@ from mock_fal.hosts import (
     WS_HOSTS,
 )
 from mock_fal.journal.memory import EXCHANGE_BYTES, SENDER_BYTES, Memory, Ranking
+from mock_fal.journal.tags import tags
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -65,6 +66,11 @@ class Exchange:
     number: int = 0
     # The directives that changed the response.
     directive: str = ""
+    # Whether the output was given by the user, and what they should know about it.
+    is_stubbed: bool = False
+    warning: str = ""
+    # The endpoint, if it is not known, and what may have been meant.
+    unknown_endpoint: str = ""
     # `recorded FILE`, `replayed FILE` or `no cassette`; empty without cassettes.
     playback: str = ""
     # The bytes that the journal has counted for it.
@@ -111,6 +117,11 @@ class Exchange:
         """The operation: one of OPERATIONS."""
         of = _operation if len(self.path) + len(self.host) <= MAX_CACHED_PATH else _operation.__wrapped__
         return of(self.host, self.method, self.path)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The valid tags in the header `X-Fal-Tags`, as fal reads them."""
+        return tags(next((value for name, value in self.request_headers if name == b"x-fal-tags"), b""))
 
     @property
     def is_submission(self) -> bool:
@@ -218,36 +229,40 @@ class Journal:
         """The number of exchanges of each kind since the start, removed ones included."""
         return self._removed + Counter(map(kind_of, self))
 
-    def append(self, exchange: Exchange) -> None:
-        """Add an exchange, and remove the oldest ones to stay within the limits."""
-        self._number += 1
-        exchange.number = self._number
-        self._stored[self._number] = exchange
+    def append(self, exchange: Exchange, authorization: str | None = None) -> None:
+        """Add an exchange without the secret of its authorization, and remove the oldest ones beyond the limits."""
+        number = self._number = exchange.number = self._number + 1
+        self._stored[number] = exchange
         owner = exchange.tenant
         exchanges = self._of_owner.get(owner)
+        previous = exchanges[-1] if exchanges else None
+        is_repeated = previous is not None and _repeats(exchange, previous)
+        if not is_repeated and (secret := own_secret(authorization)):
+            hide_secret(exchange, secret)
         if exchanges is None:
             exchanges = self._of_owner[owner] = deque()
             self._memory.add(owner, SENDER_BYTES, finished=True)
-        else:
-            _share(exchange, exchanges[-1])
         if len(self._stored) <= self._max_exchanges:
             exchanges.append(exchange)
             self._ranking.set(owner, len(exchanges))
         elif self._ranking.highest == owner:
             # The usual case, with as little work as possible: it takes the place of the oldest one, and its bytes.
-            self._replace(exchanges.popleft(), exchange)
+            oldest = exchanges.popleft()
+            del self._stored[oldest.number]
+            self._removed[kind_of(oldest)] += 1
+            exchange.counted_bytes, exchange.counted_body_bytes = (
+                oldest.counted_bytes,
+                oldest.counted_body_bytes,
+            )
+            oldest.counted_bytes = oldest.counted_body_bytes = 0
             exchanges.append(exchange)
         else:
             exchanges.append(exchange)
             self._ranking.set(owner, len(exchanges))
             self.forget_oldest(self._ranking.highest or owner)
-        self._count(exchange)
-
-    def _replace(self, oldest: Exchange, exchange: Exchange) -> None:
-        del self._stored[oldest.number]
-        self._removed[kind_of(oldest)] += 1
-        exchange.counted_bytes, exchange.counted_body_bytes = oldest.counted_bytes, oldest.counted_body_bytes
-        oldest.counted_bytes = oldest.counted_body_bytes = 0
+        # The usual case again: all have the same size.
+        if not (is_repeated and previous and _is_counted_alike(exchange, previous)):
+            self._count(exchange)
 
     def update_size(self, exchange: Exchange) -> None:
         """Update the size of an exchange that has grown: that of a stream, or one that got its directive."""
@@ -261,11 +276,15 @@ class Journal:
         size += getsizeof(exchange.path) + len(exchange.query) + len(exchange.host) + len(exchange.tenant)
         if exchange.directive:
             size += getsizeof(exchange.directive)
+        for text in (exchange.warning, exchange.unknown_endpoint):
+            if text:
+                size += getsizeof(text)
         self._body_bytes += bodies - exchange.counted_body_bytes
         if size != exchange.counted_bytes:
             self._memory.add(exchange.tenant, size - exchange.counted_bytes, finished=True)
         exchange.counted_bytes, exchange.counted_body_bytes = size, bodies
-        self._memory.trim(exchange.tenant, exchange.at)
+        if self._memory.used > self._memory.limit:
+            self._memory.trim(exchange.tenant, exchange.at)
 
     def settle(self, now: float) -> None:
         """An exchange is finished when it is stored."""
@@ -315,35 +334,67 @@ class Journal:
         return list(islice(reversed(self._stored.values()), number))
 
 
-def _share(exchange: Exchange, previous: Exchange) -> None:
-    """Keep equal heads and bodies of two polls once. They are counted twice, because either may be removed first."""
-    if exchange.request_head == previous.request_head:
-        exchange.request_head = previous.request_head
-    if exchange.response_head == previous.response_head:
-        exchange.response_head = previous.response_head
-        if exchange.response_body == previous.response_body:
-            exchange.response_body = previous.response_body
+def _is_counted_alike(exchange: Exchange, other: Exchange) -> bool:
+    same_size = exchange.counted_bytes == other.counted_bytes
+    return same_size and exchange.counted_body_bytes == other.counted_body_bytes
+
+
+def _repeats(exchange: Exchange, previous: Exchange) -> bool:
+    """Whether two polls are equal, so that what is known of one is true of both.
+
+    Their response is then kept once. It is counted twice, because either may be removed first.
+    """
+    if (
+        # The same object, because it was the same before its secrets were hidden (`Secrets.head`): so is the key.
+        exchange.request_head is not previous.request_head
+        or exchange.response_head != previous.response_head
+        or exchange.response_body != previous.response_body
+        or exchange.path != previous.path
+        or exchange.query != previous.query
+        or exchange.request_body
+        or previous.request_body
+        or exchange.directive
+        or previous.directive
+    ):
+        return False
+    exchange.response_head = previous.response_head
+    exchange.response_body = previous.response_body
+    return True
 
 
 def kind_of(exchange: Exchange) -> ExchangeKind:
     """The kind under which an exchange is counted."""
-    host = exchange.host if exchange.host in EMULATED_HOSTS else "other"
-    return ExchangeKind(host, exchange.operation, exchange.status)
+    of = _kind if len(exchange.path) + len(exchange.host) <= MAX_CACHED_PATH else _kind.__wrapped__
+    return of(exchange.host, exchange.method, exchange.path, exchange.status)
+
+
+@lru_cache(maxsize=4096)
+def _kind(host: str, method: str, path: str, status: int) -> ExchangeKind:
+    shown_host = host if host in EMULATED_HOSTS else "other"
+    return ExchangeKind(shown_host, _operation.__wrapped__(host, method, path), status)
 
 
 def hide_secret(exchange: Exchange, secret: str) -> None:
     """Remove the secret of a request from its exchange, before it is stored."""
-    escaped = secret if secret.isalnum() else quote(secret, safe="")
-    for text in (secret, escaped) if escaped != secret else (secret,):
-        data = text.encode("utf-8", "replace")
-        if text in exchange.path:
-            exchange.path = exchange.path.replace(text, HIDDEN)
-        if text in exchange.query:
-            exchange.query = exchange.query.replace(text, HIDDEN)
-        for name in _BYTES:
-            value: bytes = getattr(exchange, name)
-            if data in value:
-                setattr(exchange, name, value.replace(data, HIDDEN_BYTES))
+    _hide_text(exchange, secret)
+    if not (secret.isalnum() and secret.isascii()):
+        _hide_text(exchange, quote(secret, safe=""))
+
+
+def _hide_text(exchange: Exchange, text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    if text in exchange.path:
+        exchange.path = exchange.path.replace(text, HIDDEN)
+    if text in exchange.query:
+        exchange.query = exchange.query.replace(text, HIDDEN)
+    if data in exchange.request_head:
+        exchange.request_head = exchange.request_head.replace(data, HIDDEN_BYTES)
+    if data in exchange.request_body:
+        exchange.request_body = exchange.request_body.replace(data, HIDDEN_BYTES)
+    if data in exchange.response_head:
+        exchange.response_head = exchange.response_head.replace(data, HIDDEN_BYTES)
+    if data in exchange.response_body:
+        exchange.response_body = exchange.response_body.replace(data, HIDDEN_BYTES)
 
 
 def hide_keys(exchange: Exchange, secrets: Secrets) -> Exchange:
@@ -356,6 +407,8 @@ def hide_keys(exchange: Exchange, secrets: Secrets) -> Exchange:
         exchange.path = secrets.text(exchange.path)
         exchange.query = shown_query(secrets.text(exchange.query))
         exchange.directive = secrets.text(exchange.directive)
+        exchange.warning = secrets.text(exchange.warning)
+        exchange.unknown_endpoint = secrets.text(exchange.unknown_endpoint)
         for name in _BYTES:
             value = getattr(exchange, name)
             hidden = secrets.body(value) if name in _BODIES else secrets.plain(value)

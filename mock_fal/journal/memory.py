@@ -105,7 +105,8 @@ class Memory:
 
     def __init__(self, limit: int = DEFAULT_BYTES) -> None:
         self.limit = limit
-        self._used = 0
+        # All bytes that are counted.
+        self.used = 0
         self._receiving = 0
         self._held: dict[str, int] = {}
         self._finished: dict[str, int] = {}
@@ -113,11 +114,6 @@ class Memory:
         self._holders: list[Holder] = []
         # Frees something that belongs to no item; False if there is nothing.
         self.last_resort: Callable[[], bool] = lambda: False
-
-    @property
-    def used(self) -> int:
-        """All bytes that are counted."""
-        return self._used
 
     def held(self, owner: str) -> int:
         """The bytes of an owner, in flight or finished."""
@@ -133,7 +129,7 @@ class Memory:
 
     def add(self, owner: str, size: int, *, finished: bool) -> None:
         """Count `size` more bytes of an owner, or fewer if it is negative."""
-        self._used += size
+        self.used += size
         held = self._held.get(owner, 0) + size
         if held:
             self._held[owner] = held
@@ -156,32 +152,32 @@ class Memory:
         in_flight = self._held.get(owner, 0) - self._finished.get(owner, 0)
         if in_flight + size > self.limit - self.limit // RESERVED_SHARE:
             return False
-        if self._used + size <= self.limit:
+        if self.used + size <= self.limit:
             return True
         return self._forget(owner, size, now)
 
     def trim(self, owner: str, now: float) -> None:
         """Return to the limit after an item of this owner was added that could not be refused."""
-        if self._used > self.limit:
+        if self.used > self.limit:
             self._forget(owner, 0, now)
 
     def receive(self, size: int) -> None:
         """Count `size` bytes of a body that is being received. Raises MemoryFull, and counts nothing."""
         fits = self._receiving + size <= self.limit // RECEIVING_SHARE
-        if not fits or (self._used + size > self.limit and not self._forget(None, size, -math.inf)):
+        if not fits or (self.used + size > self.limit and not self._forget(None, size, -math.inf)):
             raise MemoryFull(self.limit)
         self._receiving += size
-        self._used += size
+        self.used += size
 
     def received(self, size: int) -> None:
         """The end of `receive`: whoever keeps the body has counted it."""
         self._receiving -= size
-        self._used -= size
+        self.used -= size
 
     def _forget(self, owner: str | None, size: int, now: float) -> bool:
         for holder in self._holders:
             holder.settle(now)
-        while self._used + size > self.limit:
+        while self.used + size > self.limit:
             loser = self._loser(owner, size)
             if loser is None:
                 if not self.last_resort():

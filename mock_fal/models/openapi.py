@@ -1,15 +1,13 @@
-"""The OpenAPI document of an endpoint in fal's form, generated from schema input and output models."""
+"""The OpenAPI document of an endpoint in fal's form, and the dialect of its schemas, OpenAPI 3.0."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from mock_fal.errors import JSON
-from mock_fal.models.catalog import FAMILIES, schema
-from mock_fal.models.descriptions import MODELS
+from mock_fal.models.catalog import Model
 from mock_fal.models.field_descriptions import INPUTS, OUTPUTS
 
 _SITE: Final = "https://fal.ai/models"
@@ -56,16 +54,19 @@ _LOGS: Final[JSON] = {
 }
 
 
-@lru_cache(maxsize=256)
-def document(endpoint: str) -> JSON | None:
-    """The document of an endpoint, or None if it does not exist. Cached: do not modify it."""
-    if endpoint not in FAMILIES:
-        return None
-    name = _component(endpoint)
-    models = schema(endpoint)
+# The keywords of a file field that stand beside a reference, not inside the type of the file.
+_BESIDE_REF: Final[tuple[str, ...]] = ("default", "x-file", "x-media", "x-fal")
+
+
+def document(model: Model) -> JSON:
+    """The document of an endpoint."""
+    name = _component(model.id)
+    components = Components()
+    components.add(f"{name}Input", model.input, INPUTS)
+    components.add(f"{name}Output", model.output, INPUTS | OUTPUTS)
     return {
         "openapi": "3.0.4",
-        "info": _info(endpoint),
+        "info": _info(model),
         "components": {
             "securitySchemes": {
                 "apiKeyAuth": {
@@ -75,29 +76,37 @@ def document(endpoint: str) -> JSON | None:
                     "description": "Fal Key",
                 }
             },
-            "schemas": {
-                "QueueStatus": _QUEUE_STATUS,
-                **_schemas(f"{name}Input", models.input.model_json_schema(), INPUTS),
-                **_schemas(f"{name}Output", models.output.model_json_schema(), INPUTS | OUTPUTS),
-            },
+            "schemas": {"QueueStatus": _QUEUE_STATUS, **components.schemas},
         },
-        "paths": _paths(endpoint, name),
+        "paths": _paths(model.id, name),
         "servers": [{"url": "https://queue.fal.run"}],
         "security": [{"apiKeyAuth": []}],
     }
 
 
-def _info(endpoint: str) -> JSON:
+def _info(model: Model) -> JSON:
     return {
-        "title": f"Queue OpenAPI for {endpoint}",
+        "title": f"Queue OpenAPI for {model.id}",
         "version": "1.0.0",
-        "description": f"The OpenAPI schema for the {endpoint} queue.",
+        "description": f"The OpenAPI schema for the {model.id} queue.",
         "x-fal-metadata": {
-            "endpointId": endpoint,
-            "category": MODELS[endpoint].category,
-            "thumbnailUrl": thumbnail_url(endpoint),
-            "playgroundUrl": f"{_SITE}/{endpoint}",
-            "documentationUrl": f"{_SITE}/{endpoint}/api",
+            "endpointId": model.id,
+            "category": model.category,
+            "thumbnailUrl": thumbnail_url(model.id),
+            "playgroundUrl": f"{_SITE}/{model.id}",
+            "documentationUrl": f"{_SITE}/{model.id}/api",
+        },
+        # deviation: documents also state where their schemas are from, and of what date they are.
+        "x-mock-fal": {
+            name: value
+            for name, value in (
+                ("evidence", model.evidence),
+                ("date", model.date),
+                ("seen", model.seen),
+                ("changed", model.changed),
+                ("format", model.format),
+            )
+            if value
         },
     }
 
@@ -147,58 +156,92 @@ def _content(schema: JSON) -> JSON:
     return {"application/json": {"schema": schema}}
 
 
-# -- from JSON Schema, as pydantic writes it, to OpenAPI 3.0
+# -- from JSON Schema to OpenAPI 3.0
 
 
-def _schemas(name: str, schema: dict[str, Any], descriptions: Mapping[str, str]) -> dict[str, JSON]:
-    """The schema of one model, and those that it refers to, with descriptions by field name."""
-    schemas = {name: schema, **schema.pop("$defs", {})}
-    return {name: _object(schema, descriptions) for name, schema in schemas.items()}
+class Components:
+    """The schemas of a document, by name: those that were added, and the types that they use."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[str, JSON] = {}
+        # Type -> its schema before the conversion: another type of the same name is written in place.
+        self._types: dict[str, Any] = {}
+        self._descriptions: Mapping[str, str] = {}
+
+    def add(self, name: str, schema: JSON, descriptions: Mapping[str, str]) -> None:
+        """Add the schema of an input or output, with descriptions by field name."""
+        self._descriptions = descriptions
+        self._types[name] = schema
+        self.schemas[name] = {}
+        self.schemas[name] = self._object(schema) if "properties" in schema else self._converted(schema)
+
+    def _object(self, schema: dict[str, Any]) -> JSON:
+        properties = {name: self._field(name, field) for name, field in schema.get("properties", {}).items()}
+        required = {"required": schema["required"]} if schema.get("required") else {}
+        others = {key: value for key, value in schema.items() if key not in _OBJECT_KEYS}
+        return {
+            **({"title": schema["title"]} if "title" in schema else {}),
+            "type": "object",
+            "properties": properties,
+            "x-fal-order-properties": list(properties),
+            **required,
+            **self._converted(others),
+        }
+
+    def _field(self, name: str, field: dict[str, Any]) -> JSON:
+        described = {"description": self._descriptions[name]} if name in self._descriptions else {}
+        # fal: fields have titles, except those that refer to a type (published documents, 2026).
+        titled = {} if "properties" in field else {"title": name.replace("_", " ").title()}
+        return self._converted({**described, **field, **titled})
+
+    def _converted(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """A schema in the dialect of OpenAPI 3.0, which has neither the type null nor siblings of a `$ref`."""
+        # deviation: published documents contain {"type": "null"} nevertheless, which validators of 3.0 reject.
+        schema = {key: value for key, value in schema.items() if not (key == "default" and value is None)}
+        if "anyOf" in schema:
+            return self._union(schema)
+        if "properties" in schema:
+            return self._reference(schema)
+        if "const" in schema:
+            schema["enum"] = [schema.pop("const")]
+        if "prefixItems" in schema:
+            schema["x-prefix-items"] = [self._converted(item) for item in schema.pop("prefixItems")]
+        if schema.get("type") == "array":
+            schema.setdefault("items", {})
+        for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+            if bound in schema:
+                schema |= {limit: schema[bound], bound: True}
+        for inner in ("items", "additionalProperties"):
+            if isinstance(schema.get(inner), dict):
+                schema[inner] = self._converted(schema[inner])
+        return schema
+
+    def _reference(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """A reference to a type. A type without a name, or with the name of another one, is written in place."""
+        beside = {key: schema.pop(key) for key in ("description", *_BESIDE_REF) if key in schema}
+        title = schema.get("title", "")
+        if not _NAME.fullmatch(title) or self._types.setdefault(title, schema) != schema:
+            return {**self._object(schema), **beside}
+        if title not in self.schemas:
+            self.schemas[title] = {}
+            self.schemas[title] = self._object(schema)
+        ref = {"$ref": f"{_REF}{title}"}
+        return {"allOf": [ref], **beside} if beside else ref
+
+    def _union(self, schema: dict[str, Any]) -> dict[str, Any]:
+        members = schema.pop("anyOf")
+        branches = [self._converted(member) for member in members if member != {"type": "null"}]
+        if len(branches) < len(members):
+            _allow_null(branches)
+        if len(branches) > 1:
+            return {"anyOf": branches, **schema}
+        if "title" in branches[0]:
+            schema.pop("title", None)  # the name of a type counts more than the title of a field
+        return {**branches[0], **schema}
 
 
-def _object(schema: dict[str, Any], descriptions: Mapping[str, str]) -> JSON:
-    properties = {
-        name: _converted({"description": descriptions[name], **field} if name in descriptions else field)
-        for name, field in schema["properties"].items()
-    }
-    required = {"required": schema["required"]} if schema.get("required") else {}
-    return {
-        "title": schema["title"],
-        "type": "object",
-        "properties": properties,
-        "x-fal-order-properties": list(properties),
-        **required,
-    }
-
-
-def _converted(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema in the dialect of OpenAPI 3.0, which has neither the type null nor siblings of a `$ref`."""
-    # deviation: published documents contain {"type": "null"} nevertheless, which validators of 3.0 reject.
-    schema = {key: value for key, value in schema.items() if not (key == "default" and value is None)}
-    if "anyOf" in schema:
-        return _union(schema)
-    if "$ref" in schema:
-        ref = {"$ref": schema.pop("$ref").replace("#/$defs/", _REF)}
-        return {"allOf": [ref], **schema} if schema else ref
-    if "const" in schema:
-        schema["enum"] = [schema.pop("const")]
-    for bound, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        if bound in schema:
-            schema |= {limit: schema[bound], bound: True}
-    for inner in ("items", "additionalProperties"):
-        if isinstance(schema.get(inner), dict):
-            schema[inner] = _converted(schema[inner])
-    return schema
-
-
-def _union(schema: dict[str, Any]) -> dict[str, Any]:
-    members = schema.pop("anyOf")
-    branches = [_converted(member) for member in members if member != {"type": "null"}]
-    if len(branches) < len(members):
-        _allow_null(branches)
-    if len(branches) > 1:
-        return {"anyOf": branches, **schema}
-    return {**branches[0], **schema}
+_OBJECT_KEYS: Final = {"title", "type", "properties", "required"}
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def _allow_null(branches: list[dict[str, Any]]) -> None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, MODEL_ERRORS
 from mock_fal.ids import Ids
-from mock_fal.models import catalog
-from mock_fal.models.catalog import Job
-from mock_fal.pictures.recipe import Recipe, Source
-from mock_fal.requests.outcome import MediaFile, Outcome, RequestFailure, model_error
+from mock_fal.media.recipe import Document, MediaRecipe, Model3D, OwnFile, Sound, Video
+from mock_fal.models.job import Job
+from mock_fal.pictures.recipe import Recipe
+from mock_fal.requests.outcome import MediaFile, Outcome, RequestFailure, RunnerResponse, model_error
 
-_EXTENSIONS: Final = {"jpeg": "jpg", "png": "png", "webp": "webp"}
+if TYPE_CHECKING:
+    from mock_fal.media.probe import Probe
+    from mock_fal.models.catalog import Model
+    from mock_fal.pictures.recipe import Source
+    from mock_fal.scenario.output import Output
+
+# The log lines of an endpoint that is only known by an output of the user's own.
+STUB_STEPS: Final = 1
 
 
 class OutcomeOptions(Protocol):
@@ -31,6 +39,10 @@ class OutcomeOptions(Protocol):
     def cancel(self) -> str: ...
     @property
     def nsfw(self) -> bool: ...
+    @property
+    def output(self) -> Output | None: ...
+    @property
+    def billed(self) -> float | None: ...
     @property
     def error(self) -> str: ...
     @property
@@ -52,6 +64,8 @@ class RunResult(NamedTuple):
     steps: int
     partials: tuple[JSON, ...]
     files: list[MediaFile]
+    # What the user should know about an output of their own.
+    warning: str = ""
 
 
 def run_model(
@@ -60,53 +74,123 @@ def run_model(
     directive: OutcomeOptions,
     ids: Ids,
     run_duration: float,
-    load_picture: Callable[[str], Source | None],
+    load_file: Callable[[str, str], Source | Probe | None],
     *,
     streamed: bool,
+    model: Model | None,
+    now: float = 0.0,
 ) -> RunResult:
-    """The result of a run of `run_duration` seconds; `load_picture` reads the pictures that the input refers to."""
+    """The result of a run of `run_duration` seconds. `load_file` reads the files that the input names.
+
+    `model` is None for a path that the app does not have.
+    """
     if directive.error:
-        return RunResult(_failure(directive), 0, (), [])
+        return RunResult(failure(directive), 0, (), [])
+    if directive.output is not None:
+        return _stubbed(endpoint, body, directive, directive.output, ids, run_duration, load_file, model)
+    if model is None:
+        # fal: the runner responds with this text and bills nothing (fal SDK).
+        not_found = {"detail": f"Path /{endpoint.path} not found"}
+        return RunResult(RunnerResponse(404, not_found, billable_units=0), 0, (), [])
+    from mock_fal.models.engine import (
+        run,  # imports pydantic, which takes longer than the rest of the startup
+    )
+
     files: list[MediaFile] = []
-    add_picture = _picture_adder(ids, files)
-    job = Job(body, ids.seed_for, add_picture, run_duration, directive.nsfw, load_picture, streamed)
-    response, steps, partials = catalog.runner(endpoint)(job)
+    add_file = file_adder(ids, files)
+    job = Job(body, ids.seed_for, add_file, run_duration, directive.nsfw, load_file, streamed, now)
+    response, steps, partials = run(model, job)
+    if directive.billed is not None and response.status < 400:
+        response = replace(response, billable_units=directive.billed)
     return RunResult(response, steps, partials, files)
 
 
-def _failure(directive: OutcomeOptions) -> Outcome:
+def _stubbed(
+    endpoint: EndpointId,
+    body: bytes,
+    directive: OutcomeOptions,
+    output: Output,
+    ids: Ids,
+    run_duration: float,
+    load_file: Callable[[str, str], Source | Probe | None],
+    model: Model | None,
+) -> RunResult:
+    """The result with an output of the user's own. A known model rejects an invalid input, and sets the price."""
+    from mock_fal.models import stubs
+
+    files: list[MediaFile] = []
+    if model is None:
+        rejection, steps, units = stubs.rejection(body), STUB_STEPS, None
+    else:
+        rejection, steps, units = stubs.checked(model, body, run_duration, load_file)
+    if rejection is not None:
+        return RunResult(rejection, 0, (), [])
+    response, warning = stubs.stubbed(
+        output,
+        str(endpoint),
+        body,
+        model,
+        units=units if directive.billed is None else directive.billed,
+        derive_seed=ids.seed_for,
+        add_file=file_adder(ids, files),
+    )
+    return RunResult(response, steps, (), files, warning)
+
+
+def failure(directive: OutcomeOptions) -> Outcome:
     """The error that a directive injects."""
     if directive.error in MODEL_ERRORS:
         ctx = {**dict(MODEL_ERRORS[directive.error].ctx), **dict(directive.ctx)}
         return model_error(
-            directive.error, loc=directive.loc, ctx=ctx, msg=directive.msg, retry=directive.retry
+            directive.error,
+            loc=directive.loc,
+            ctx=ctx,
+            msg=directive.msg,
+            retry=directive.retry,
+            billable_units=(directive.billed or 0) if MODEL_ERRORS[directive.error].status < 500 else 0,
         )
     return RequestFailure(
         directive.error, msg=directive.msg, retry=directive.retry, retry_after_s=directive.retry_after
     )
 
 
-def _picture_adder(ids: Ids, files: list[MediaFile]) -> Callable[[Recipe, bool], MediaFile]:
-    """A function that names a picture and appends it to `files`, unless it is inline."""
+def file_adder(ids: Ids, files: list[MediaFile]) -> Callable[[MediaRecipe, bool], MediaFile]:
+    """A function that names a file and appends it to `files`, unless it is inline."""
 
-    def add_picture(recipe: Recipe, inline: bool) -> MediaFile:
-        content = (
-            f"{recipe.endpoint} {recipe.seed} {recipe.width}x{recipe.height} {recipe.blank} {recipe.prompt}"
-        )
-        folder, name = ids.file_name(content)
+    def add_file(recipe: MediaRecipe, inline: bool) -> MediaFile:
+        folder, name = ids.file_name(_content(recipe))
         # fal: flux results are named `{nanoid}.jpg` or `.png`, with nothing after the nanoid (live, 2026).
-        picture = MediaFile(recipe, f"/files/b/{folder}/{name}.{_EXTENSIONS[recipe.format]}", inline)
+        file = MediaFile(recipe, f"/files/b/{folder}/{name}.{recipe.extension}", inline)
         if not inline:
-            files.append(picture)
-        return picture
+            files.append(file)
+        return file
 
-    return add_picture
+    return add_file
+
+
+def _content(recipe: MediaRecipe) -> str:
+    """What the name of a file is derived from: what the input asks for, not the format."""
+    match recipe:
+        case Recipe():
+            size = f"{recipe.width}x{recipe.height}"
+            return f"{recipe.endpoint} {recipe.seed} {size} {recipe.blank} {recipe.prompt}"
+        case Video():
+            return f"video {recipe.duration_s:g} {recipe.fps:g} {recipe.sound} {_content(recipe.picture)}"
+        case Sound():
+            return f"sound {recipe.style} {recipe.seed} {recipe.duration_s:g} {recipe.text}"
+        case Model3D():
+            return f"model {recipe.seed} {recipe.text}"
+        case Document():
+            size = f"{recipe.width}x{recipe.height}"
+            return f"{recipe.format} {recipe.seed} {size} {recipe.duration_s:g} {recipe.text} {recipe.data}"
+        case OwnFile():
+            return f"own {recipe.digest}"
 
 
 class _NoOptions:
     """The default options, without importing the directive parser."""
 
-    queue = run = position = logs = msg = retry = retry_after = None
+    queue = run = position = logs = output = billed = msg = retry = retry_after = None
     cancel = error = ""
     nsfw = False
     loc: tuple[str | int, ...] = ()

@@ -1,7 +1,7 @@
 """Validating a request body, with the error responses of FastAPI and pydantic.
 
 fal: runners are FastAPI apps with pydantic v2 (fal SDK; a flux/schnell 422 seen live in late 2025). The error items
-here are identical to those of a FastAPI 0.115 app with the same models (checked by tests/models/test_catalog.py).
+here are identical to those of a FastAPI 0.115 app with the same models (checked by tests/models/test_input_schema.py).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from mock_fal.errors import JSON
-from mock_fal.requests.outcome import RunnerResponse, is_deeper, rejected
+from mock_fal.errors import JSON, is_deeper
+from mock_fal.requests.outcome import RunnerResponse, rejected
 
 # An error repeats its input, unless that has more levels: Python can parse more levels than it can serialise.
 MAX_DEPTH: Final = 100

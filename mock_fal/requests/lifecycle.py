@@ -9,24 +9,37 @@ A request only moves forward:
 
 fal has these three states only; a failed or cancelled request is completed too
 (fal's Queue API documentation, 2026; see tests/requests/test_lifecycle.py).
+
+A queued request may have several attempts: fal tries again after some failures (`requests/retries.py`). They are parts
+of its time in the state running, with a wait between them.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import overload
+from typing import NamedTuple, overload
+
+from mock_fal.requests.progress import line
+
+
+class FailedRun(NamedTuple):
+    """A run after which fal tries again: its duration, and the wait before the next one, in seconds."""
+
+    duration: float
+    gap: float
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A submitted request: moments in Unix seconds, durations in seconds.
 
-    `number` is the order of submission. A low-priority request waits behind every normal one.
+    `number` is the order of submission. A low-priority request waits behind every normal one. `run_duration` is that of
+    the last attempt.
     """
 
     number: int
@@ -41,6 +54,13 @@ class Submission:
     position: int = 0
     # Whether the client of a direct request disconnected; `cancelled_at` is the moment.
     client_disconnected: bool = False
+    # The runs before the last one.
+    failed: tuple[FailedRun, ...] = ()
+
+    @property
+    def duration(self) -> float:
+        """The seconds from the start of the first attempt to the end of the last one."""
+        return sum(run.duration + run.gap for run in self.failed) + self.run_duration
 
     @property
     def ready_at(self) -> float:
@@ -58,11 +78,20 @@ class Ending(Enum):
     DISCONNECTED = "the client of a direct request disconnected"
 
 
+class Span(NamedTuple):
+    """When one of several attempts starts and ends. `run_duration` is that of a full run."""
+
+    starts_at: float
+    ends_at: float
+    run_duration: float
+
+
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """When a request starts and ends. `starts_at` is infinite for one that never starts.
 
-    `run_duration` is the duration of a full run, also for one that was stopped.
+    `run_duration` is the duration of a full run, also for one that was stopped. `retried` has the attempts of a request
+    that may have more than one; those that are not made are missing.
     """
 
     queued_at: float
@@ -70,10 +99,26 @@ class Schedule:
     ends_at: float
     run_duration: float
     ending: Ending = Ending.RESPONDED
+    retried: tuple[Span, ...] = ()
 
     @property
     def leaves_queue_at(self) -> float:
         return min(self.starts_at, self.ends_at)
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The attempts that are made; none for a request that never starts."""
+        if self.retried or self.starts_at == math.inf:
+            return self.retried
+        return (Span(self.starts_at, self.ends_at, self.run_duration),)
+
+    @property
+    def inference_s(self) -> float | None:
+        """The seconds of the last attempt; None if no runner starts, or if none has succeeded by the deadline."""
+        if self.starts_at == math.inf or self.ending in (Ending.TIMED_OUT, Ending.CANCELLED):
+            return None
+        # assumption: the inference time of a request with several attempts is that of the last one.
+        return self.ends_at - (self.retried[-1].starts_at if self.retried else self.starts_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +164,44 @@ def schedule(submission: Submission, starts_at: float) -> Schedule:
         return Schedule(
             submission.queued_at, math.inf, submission.cancelled_at, submission.run_duration, ending
         )
-    ends_at = starts_at + submission.run_duration
+    if submission.failed:
+        return _retried(submission, starts_at, deadline)
+    ends_at, ending = _end(submission, starts_at, submission.run_duration)
+    return Schedule(submission.queued_at, starts_at, ends_at, submission.run_duration, ending)
+
+
+def _end(submission: Submission, starts_at: float, run_duration: float) -> tuple[float, Ending]:
+    """When and how one attempt ends."""
+    ends_at = starts_at + run_duration
     if submission.honours_cancel and submission.cancelled_at < ends_at:
         ending = Ending.DISCONNECTED if submission.client_disconnected else Ending.STOPPED
-        return Schedule(
-            submission.queued_at, starts_at, submission.cancelled_at, submission.run_duration, ending
-        )
-    return Schedule(submission.queued_at, starts_at, ends_at, submission.run_duration)
+        return submission.cancelled_at, ending
+    return ends_at, Ending.RESPONDED
+
+
+def _retried(submission: Submission, first_at: float, deadline: float) -> Schedule:
+    """The schedule of a request with several attempts.
+
+    No attempt starts after the deadline or after a cancellation.
+    """
+    spans: list[Span] = []
+    starts_at = first_at
+    for duration, gap in (*submission.failed, FailedRun(submission.run_duration, math.inf)):
+        ends_at, ending = _end(submission, starts_at, duration)
+        spans.append(Span(starts_at, ends_at, duration))
+        if ending is not Ending.RESPONDED or gap == math.inf:
+            break
+        starts_at = ends_at + gap
+        # fal: the deadline counts failed attempts too, and after it none is made (fal's documentation of retries and
+        # of common parameters, 2026).
+        # assumption: a request whose attempt fails after the deadline or a cancellation ends with that attempt.
+        if deadline < starts_at and deadline <= submission.cancelled_at:
+            ends_at, ending = max(deadline, ends_at), Ending.TIMED_OUT
+            break
+        if submission.cancelled_at < starts_at:
+            ends_at, ending = max(submission.cancelled_at, ends_at), Ending.CANCELLED
+            break
+    return Schedule(submission.queued_at, first_at, ends_at, submission.run_duration, ending, tuple(spans))
 
 
 def plan(
@@ -183,8 +259,7 @@ def next_offset_change(submission: Submission, now: float) -> float:
 def status(schedule: Schedule, now: float, ahead: int = 0) -> Status:
     """The status at `now`, with `ahead` requests ahead in the queue. A request never moves back."""
     if now >= schedule.ends_at:
-        started = schedule.starts_at < math.inf
-        return Completed(schedule.ends_at - schedule.starts_at if started else None, schedule.ending)
+        return Completed(schedule.inference_s, schedule.ending)
     if now >= schedule.starts_at:
         return Running()
     return Queued(ahead)
@@ -192,11 +267,15 @@ def status(schedule: Schedule, now: float, ahead: int = 0) -> Status:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogLines(Sequence[LogLine]):
-    """The first `logged` lines of a run, one for each of its `steps`. A line is made when it is read."""
+    """The first `logged` lines of a run, one for each of its `steps`. A line is made when it is read.
+
+    `kind` is the kind of model, such as `video`.
+    """
 
     schedule: Schedule
     steps: int
     logged: int
+    kind: str = "image"
 
     def __len__(self) -> int:
         return self.logged
@@ -216,23 +295,42 @@ class LogLines(Sequence[LogLine]):
 
     def _line(self, step: int) -> LogLine:
         at = _logged_at(self.schedule, step, self.steps)
-        return LogLine(_progress(step, self.steps, at - self.schedule.starts_at), at)
+        return LogLine(line(self.kind, step, self.steps, at - self.schedule.starts_at), at)
 
 
-def logs(schedule: Schedule, steps: int, now: float) -> LogLines:
-    """The lines logged by `now`: one for each inference step. Lines are never removed."""
-    return LogLines(schedule, steps, _logged(schedule, steps, now))
+def logs(
+    schedule: Schedule, steps: int, now: float, kind: str = "image", earlier: Sequence[int] = ()
+) -> Sequence[LogLine]:
+    """The lines logged by `now`: one for each step. Lines are never removed.
+
+    `earlier` are the numbers of steps of the attempts before the last one.
+    """
+    if not schedule.retried:
+        return LogLines(schedule, steps, _logged(schedule, steps, now), kind)
+    return [
+        line
+        for part, number in _parts(schedule, steps, earlier)
+        for line in LogLines(part, number, _logged(part, number, now), kind)
+    ]
 
 
-def next_change(schedule: Schedule, steps: int, now: float) -> float:
-    """When status or logs change next, after `now`; infinite for a completed request."""
+def _parts(schedule: Schedule, steps: int, earlier: Sequence[int]) -> Iterator[tuple[Schedule, int]]:
+    """Each attempt as a schedule of its own, with its number of steps."""
+    for span, number in zip(schedule.spans, (*earlier, steps), strict=False):  # not all attempts may be made
+        yield Schedule(schedule.queued_at, span.starts_at, span.ends_at, span.run_duration), number
+
+
+def next_change(schedule: Schedule, steps: int, now: float, earlier: Sequence[int] = ()) -> float:
+    """When status or logs change next, after `now`; infinite for a completed request. See `logs` for `earlier`."""
     if now >= schedule.ends_at:
         return math.inf
     if now < schedule.leaves_queue_at:
         return schedule.leaves_queue_at
-    logged = _logged(schedule, steps, now)
-    next_line = _logged_at(schedule, logged + 1, steps) if logged < steps else math.inf
-    return min(next_line, schedule.ends_at)
+    for part, number in _parts(schedule, steps, earlier):
+        logged = _logged(part, number, now)
+        if logged < number and (next_line := _logged_at(part, logged + 1, number)) <= part.ends_at:
+            return min(next_line, schedule.ends_at)
+    return schedule.ends_at
 
 
 def part_sent_at(schedule: Schedule, number: int, parts: int) -> float:
@@ -257,17 +355,3 @@ def _logged(schedule: Schedule, steps: int, now: float) -> int:
 def _logged_at(schedule: Schedule, step: int, steps: int) -> float:
     # Divide first: the quotient is exactly 1 for the last step, which must not be logged after the end.
     return schedule.starts_at + schedule.run_duration * (step / steps)
-
-
-def _progress(step: int, steps: int, elapsed_s: float) -> str:
-    """A line in the format of the progress bars of diffusion pipelines."""
-    # assumption: flux has logs, and they have this format.
-    filled = 10 * step // steps
-    rate = step / elapsed_s if elapsed_s > 0 else 0.0
-    bar = "█" * filled + " " * (10 - filled)
-    return f"{100 * step // steps:3d}%|{bar}| {step}/{steps} [{_minutes(elapsed_s)}, {rate:5.2f}it/s]"
-
-
-def _minutes(elapsed_s: float) -> str:
-    minutes, seconds = divmod(int(elapsed_s), 60)
-    return f"{minutes:02d}:{seconds:02d}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, RequestErrorKind
-from mock_fal.pictures.recipe import Recipe
+from mock_fal.media.recipe import MediaRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,26 @@ class MediaFile:
     `path` is the path on the media host; `inline` selects a data URI instead.
     """
 
-    recipe: Recipe
+    recipe: MediaRecipe
     path: str
     inline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSize:
+    """The size of a file in bytes, in place of the number, which is known once the file is rendered."""
+
+    file: MediaFile
+
+
+class Deferred(ABC):
+    """A part of a result body that is computed when the body is written, because it is large."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def json(self) -> JSON:
+        """The part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +90,7 @@ Outcome = RunnerResponse | RequestFailure
 
 
 def media_files(body: JSON) -> Iterator[MediaFile]:
-    """The pictures in a response body, in order."""
+    """The files in a response body, in order."""
     if isinstance(body, MediaFile):
         yield body
     elif isinstance(body, dict | list):
@@ -80,31 +98,37 @@ def media_files(body: JSON) -> Iterator[MediaFile]:
             yield from media_files(part)
 
 
-def media_urls(media: str, inline: Mapping[MediaFile, str]) -> Callable[[Any], str]:
-    """A function for `json.dumps(default=…)` that writes a picture as its URL below `media` or as its data URI."""
+def media_sizes(body: JSON) -> Iterator[MediaSize]:
+    """The sizes of files in a response body, in order."""
+    if isinstance(body, MediaSize):
+        yield body
+    elif isinstance(body, dict | list):
+        for part in body.values() if isinstance(body, dict) else body:
+            yield from media_sizes(part)
 
-    def url(value: Any) -> str:
+
+def needs_rendering(body: JSON) -> bool:
+    """Whether a response body has data URIs or sizes, for which files must be rendered before it is written."""
+    return any(file.inline for file in media_files(body)) or any(True for _ in media_sizes(body))
+
+
+# What is known of files once they are rendered: data URIs, and sizes in bytes.
+Rendered = Mapping[MediaFile | MediaSize, str | int]
+
+
+def media_urls(media: str, rendered: Rendered) -> Callable[[Any], JSON]:
+    """A function for `json.dumps(default=…)` that writes a file as its URL below `media` or as its data URI."""
+
+    def url(value: Any) -> JSON:
+        if isinstance(value, Deferred):
+            return value.json()
+        if isinstance(value, MediaSize):
+            return rendered[value]
         if not isinstance(value, MediaFile):
             raise TypeError(f"{value!r} is not JSON")
-        return inline[value] if value.inline else media + value.path
+        return rendered[value] if value.inline else media + value.path
 
     return url
-
-
-def is_deeper(document: JSON, levels: int) -> bool:
-    """Whether lists and objects are nested more than `levels` deep."""
-    layer = [document]
-    for _ in range(levels):
-        layer = [part for value in layer for part in _parts(value)]
-        if not layer:
-            return False
-    return True
-
-
-def _parts(value: JSON) -> Iterable[JSON]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def rejected(items: list[JSON]) -> RunnerResponse:
@@ -121,6 +145,7 @@ def model_error(
     ctx: Mapping[str, JSON] | None = None,
     msg: str | None = None,
     retry: bool | None = None,
+    billable_units: float = 0,
 ) -> RunnerResponse:
     """A documented model error, with the keys in fal's order: `loc, msg, type, url, ctx, input`."""
     kind = MODEL_ERRORS[error_type]
@@ -135,4 +160,6 @@ def model_error(
         item["ctx"] = dict(ctx or kind.ctx)
     item["input"] = seen
     needs_retry = kind.retryable if retry is None else retry
-    return RunnerResponse(kind.status, {"detail": [item]}, billable_units=0, needs_retry=needs_retry)
+    return RunnerResponse(
+        kind.status, {"detail": [item]}, billable_units=billable_units, needs_retry=needs_retry
+    )

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 UNPLANNED: Final = Schedule(0.0, math.inf, math.inf, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """An attempt after which fal tries again: its id, its outcome, and the number of steps that it logs."""
+
+    id: str
+    outcome: Outcome
+    steps: int
+
+
 @dataclass(slots=True, eq=False)
 class ModelRequest:
     """A request to a model, queued or direct: its submission, its schedule and its outcome.
@@ -33,7 +42,7 @@ class ModelRequest:
     tenant: str
     submission: Submission
     outcome: Outcome
-    # The number of inference steps; the runner logs one line for each.
+    # The number of steps for which the runner logs a line.
     steps: int
     schedule: Schedule = UNPLANNED
     files: list[MediaFile] = field(default_factory=list)
@@ -45,12 +54,40 @@ class ModelRequest:
     partials: tuple[JSON, ...] = ()
     # Directives and rules that apply to this request.
     directives: RequestDirectives | None = None
+    # What the user should know about an output of their own.
+    warning: str = ""
+    # The kind of model, such as `video`, for the log lines.
+    kind: str = "image"
     # The bytes that the store has counted for it.
     counted_bytes: int = 0
+    # The attempts before the last one, and the id of the last one if there are any.
+    earlier: tuple[FailedAttempt, ...] = ()
+    last_id: str = ""
 
     @property
     def app_id(self) -> str:
         return self.endpoint.app_id
+
+    @property
+    def gateway_id(self) -> str:
+        """The id of the last attempt that is made; that of the first one is the request's."""
+        made = len(self.schedule.retried)
+        return self.id if made < 2 else [*(attempt.id for attempt in self.earlier), self.last_id][made - 1]
+
+    @property
+    def earlier_steps(self) -> tuple[int, ...]:
+        """The numbers of steps of the attempts before the last one."""
+        return tuple(attempt.steps for attempt in self.earlier) if self.earlier else ()
+
+    @property
+    def is_stubbed(self) -> bool:
+        """Whether the output was given by the user."""
+        return self.directives is not None and self.directives.last.outcome.output is not None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether its runner was stopped by a cancellation."""
+        return self.schedule.ending in (Ending.STOPPED, Ending.DISCONNECTED)
 
     @property
     def failure(self) -> RequestFailure | None:

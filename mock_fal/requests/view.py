@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mock_fal.requests.lifecycle import (
@@ -32,25 +32,27 @@ class View(NamedTuple):
         return isinstance(self.status, Completed)
 
 
-def view(request: ModelRequest, queue: AppQueue, now: float, *, with_logs: bool = True) -> View:
-    """The state of a request of `queue` at `now`."""
+def view(
+    request: ModelRequest, queue: Callable[[ModelRequest], AppQueue], now: float, *, with_logs: bool = True
+) -> View:
+    """The state of a request at `now`; `queue` finds its queue, which counts only while it waits."""
     schedule = request.schedule
     ahead = 0
     if now < schedule.leaves_queue_at:
-        ahead = queue.ahead(request, now)
+        ahead = queue(request).ahead(request, now)
         if request.submission.position:
             ahead += position_offset(request.submission, now)
     return View(
         request,
         status(schedule, now, ahead),
-        logs(schedule, request.steps, now) if with_logs else [],
+        logs(schedule, request.steps, now, request.kind, request.earlier_steps) if with_logs else [],
         request.failure if now >= schedule.ends_at else None,
     )
 
 
 def next_change_at(request: ModelRequest, queue: AppQueue, now: float) -> float:
     """The next moment after `now` at which the view may change: a stage, a log line or a queue position."""
-    moment = next_change(request.schedule, request.steps, now)
+    moment = next_change(request.schedule, request.steps, now, request.earlier_steps)
     if now < request.schedule.leaves_queue_at:
         moment = min(moment, queue.next_departure(now), next_offset_change(request.submission, now))
     return moment

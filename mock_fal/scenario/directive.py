@@ -1,9 +1,10 @@
 """A directive: the options of one injected outcome or fault. One grammar for prompts, headers, rules and files.
 
     conditions   endpoint= prompt= key= nth= after= times= operation=
-    outcome      queue= run= position= logs= nsfw cancel= error= (msg= loc= ctx.NAME= retry=) webhook=
-    response     status= (detail= body=) ingress= account= result= file= token=
+    outcome      queue= run= position= logs= nsfw cancel= output= billed= error= (msg= loc= ctx.NAME= retry=) webhook=
+    response     status= (detail= body=) ingress= account= (reason= reads=) result= file= token=
                  header.NAME= retry_after= merge= set_null= json= throttle= connection=
+    webhook      status= payload= late=, with operation=webhook
 
 Options of the outcome apply to a request when it is submitted. Options of the response apply to one HTTP response:
 that to the POST, unless `operation=` names another.
@@ -17,7 +18,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
-from mock_fal.errors import JSON, REQUEST_ERRORS, InjectedFault, ScenarioError
+from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, InjectedFault, ScenarioError, is_deeper
 from mock_fal.scenario.options import (
     CONCURRENCY_ERROR,
     DIRECT_OPERATIONS,
@@ -28,13 +29,15 @@ from mock_fal.scenario.options import (
     format_ctx,
     suggestion,
 )
+from mock_fal.scenario.output import Output, output_of
 from mock_fal.scenario.syntax import (
+    MAX_DEPTH,
     MAX_OPTIONS,
+    MAX_RULE_TEXT,
     MAX_TEXT,
     Option,
     cut,
     format_option,
-    is_deeper,
     read_options,
     shown,
 )
@@ -59,6 +62,8 @@ class Directive(NamedTuple):
     logs: int | None = None
     nsfw: bool = False
     cancel: str = ""
+    output: Output | None = None
+    billed: float | None = None
     error: str = ""
     msg: str | None = None
     loc: tuple[str | int, ...] = ()
@@ -71,6 +76,8 @@ class Directive(NamedTuple):
     body: str | None = None
     ingress: int | None = None
     account: str = ""
+    reason: str = ""
+    reads: str = ""
     result: str = ""
     file: str = ""
     token: str = ""
@@ -79,6 +86,8 @@ class Directive(NamedTuple):
     merge: JSON = None
     set_null: tuple[str | int, ...] = ()
     json: str = ""
+    payload: str | None = None
+    late: float | None = None
     throttle: int | None = None
     connection: str = ""
 
@@ -120,7 +129,8 @@ class Directive(NamedTuple):
         if self.operation:
             return frozenset({self.operation})
         replacements = self._in_group(OptionGroup.REPLACEMENT)
-        return OPTIONS[replacements[0]].operations if replacements else self._default_operations
+        operations = OPTIONS[replacements[0]].operations if replacements else self._default_operations
+        return operations - _READS if self.reads == "allowed" else operations
 
     @property
     def _default_operations(self) -> frozenset[str]:
@@ -144,11 +154,21 @@ class Directive(NamedTuple):
         """The directive as text; `parse_directive` makes an equal one of it."""
         return " ".join(format_option(name, value) for name, value in _option_texts(self))
 
+    @property
+    def shown(self) -> str:
+        """The directive as text for a person: values beyond MAX_TEXT are cut."""
+        return " ".join(
+            format_option(name, value if value is None or len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…")
+            for name, value in _option_texts(self)
+        )
+
     def _in_group(self, group: OptionGroup) -> list[str]:
         return [name for name in self.option_names if OPTIONS[name].group is group]
 
 
 _NONE: Final[frozenset[str]] = frozenset()
+# What a locked account can read in one of two reported behaviours.
+_READS: Final = frozenset({"status", "result"})
 _ERROR_DETAILS: Final = [name for name, spec in OPTIONS.items() if spec.group is OptionGroup.ERROR_DETAIL]
 
 NO_DIRECTIVE: Final = Directive()
@@ -187,10 +207,18 @@ def _parsed_short(text: str) -> Directive:
 
 
 def parse_rule(text: str, keywords: Mapping[str, JSON]) -> Directive:
-    """Parse a directive from text and from options as keywords. Raises ScenarioError."""
+    """Parse a directive from text and from options as keywords. Raises ScenarioError.
+
+    The keyword `output` may be a callable, and may hold `File` objects.
+    """
     if not keywords:
         return parse_directive(text)
-    return directive_of([*read_options(text)[0], *options_of(keywords)])
+    if "output" not in keywords:
+        return directive_of([*read_options(text)[0], *options_of(keywords)], MAX_RULE_TEXT)
+    output = output_of(keywords["output"])
+    others = {name: value for name, value in keywords.items() if name != "output"}
+    options = [*read_options(text)[0], *options_of(others)]
+    return directive_of(options, MAX_RULE_TEXT, output=output)
 
 
 def options_of(members: Mapping[str, JSON], where: Callable[[str], str] = lambda name: "") -> list[Option]:
@@ -218,7 +246,7 @@ _ALIASES: Final = {"headers": "header"}
 
 
 def _member(name: str, value: JSON, where: str) -> Option:
-    if is_deeper(value):
+    if is_deeper(value, MAX_DEPTH):
         raise _error(where, f"{shown(name)}: lists and objects are nested too deeply")
     try:
         return Option(name, _text(name, value), where)
@@ -228,6 +256,14 @@ def _member(name: str, value: JSON, where: str) -> Option:
 
 def _text(name: str, value: JSON) -> str:
     """A member's value as in the text grammar."""
+    if name == "payload":
+        return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
+    if name == "output":
+        return (
+            value.text
+            if isinstance(value, Output)
+            else json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+        )
     if name in ("loc", "set_null") and isinstance(value, list | tuple):
         return ".".join(map(str, value))
     if isinstance(value, str):
@@ -237,11 +273,15 @@ def _text(name: str, value: JSON) -> str:
     return json.dumps(value, separators=(",", ":"), default=str)
 
 
-def directive_of(options: Sequence[Option]) -> Directive:
-    """The directive with these options. Raises ScenarioError with the position of the wrong one."""
-    length = _check_size(options)
-    values: dict[str, JSON] = {}
-    where: dict[str, str] = {}
+def directive_of(
+    options: Sequence[Option], max_text: int = MAX_TEXT, output: Output | None = None
+) -> Directive:
+    """The directive with these options, and with `output` if it is given. Raises ScenarioError with the position of
+    the wrong one. `max_text` is in characters.
+    """
+    length = _check_size(options, max_text)
+    values: dict[str, JSON] = {} if output is None else {"output": output}
+    where: dict[str, str] = {} if output is None else {"output": ""}
     members: dict[str, dict[str, JSON]] = {}  # of the options in NAMED_OPTIONS
     for option in options:
         name, dot, inner = option.name.partition(".")
@@ -266,8 +306,8 @@ def directive_of(options: Sequence[Option]) -> Directive:
     directive = Directive(**values)
     _check(directive, where)
     # Printing doubles quotes and escapes letters; a directive that is printed must be readable again.
-    if (length + 4 * len(options)) * _MAX_GROWTH > MAX_TEXT and len(str(directive)) > MAX_TEXT:
-        raise _error(options[0].where, f"more than {MAX_TEXT} characters when it is printed")
+    if (length + 4 * len(options)) * _MAX_GROWTH > max_text and len(str(directive)) > max_text:
+        raise _error(options[0].where, f"more than {max_text} characters when it is printed")
     return directive
 
 
@@ -275,15 +315,15 @@ def directive_of(options: Sequence[Option]) -> Directive:
 _MAX_GROWTH: Final = 12
 
 
-def _check_size(options: Sequence[Option]) -> int:
+def _check_size(options: Sequence[Option], max_text: int) -> int:
     """The characters of the options. Raises ScenarioError for too many options or characters."""
     length = 0
     for number, option in enumerate(options):
         length += len(option.name) + len(option.value or "")
         if number >= MAX_OPTIONS:
             raise _error(option.where, f"more than {MAX_OPTIONS} options")
-        if length > MAX_TEXT:
-            raise _error(option.where, f"more than {MAX_TEXT} characters")
+        if length > max_text:
+            raise _error(option.where, f"more than {max_text} characters")
     return length
 
 
@@ -330,11 +370,23 @@ def _check(directive: Directive, where: Mapping[str, str]) -> None:
             refuse(name, "describes an error, but error=TYPE is missing")
         if name in ("loc", "ctx") and directive.error in REQUEST_ERRORS:
             refuse(name, f"{directive.error} is a request error, which has no {name}")
+    if directive.billed and directive.error:
+        kind = MODEL_ERRORS.get(directive.error) or REQUEST_ERRORS[directive.error]
+        if directive.error in REQUEST_ERRORS or kind.status >= 500:
+            refuse(
+                "billed", f"{directive.error} is HTTP {kind.status} without a result, which fal never bills"
+            )
     for name in directive._in_group(OptionGroup.REPLACEMENT_BODY):
         if directive.status is None:
             refuse(name, "describes a response, but status=CODE is missing")
+    for name in directive._in_group(OptionGroup.LOCK_DETAIL):
+        if directive.account != "locked":
+            refuse(name, "describes a lock, but account=locked is missing")
     if directive.detail is not None and directive.body is not None:
         refuse("body", "can't be combined with detail")
+    for name in ("payload", "late"):
+        if getattr(directive, name) is not None and directive.operation != "webhook":
+            refuse(name, "acts on webhooks, but operation=webhook is missing")
     _check_replacements(directive, refuse)
     if directive.operation:
         _check_operation(directive, refuse)
@@ -360,7 +412,18 @@ def _check_replacements(directive: Directive, refuse: Callable[[str, str], None]
         refuse(names[1], f"can't be combined with {names[0]}: both replace the response")
 
 
+# The options that act on a webhook.
+_OF_WEBHOOKS: Final = frozenset({"status", "payload", "late"})
+
+
 def _check_operation(directive: Directive, refuse: Callable[[str, str], None]) -> None:
+    if directive.operation == "webhook":
+        groups = (OptionGroup.REPLACEMENT, OptionGroup.REPLACEMENT_BODY, OptionGroup.MODIFICATION)
+        for name in [name for group in groups for name in directive._in_group(group)]:
+            if name not in _OF_WEBHOOKS:
+                refuse(
+                    "operation", f"{name}= does not apply to webhooks; expected status=, payload= or late="
+                )
     if directive.operation == "submit" and directive.error == CONCURRENCY_ERROR:
         refuse(
             "error",
@@ -378,11 +441,19 @@ def _check_operation(directive: Directive, refuse: Callable[[str, str], None]) -
         outcome = directive._in_group(OptionGroup.OUTCOME)
         if outcome:
             refuse(
-                "operation", f"{outcome[0]}= applies to submit, run or stream, not to {directive.operation}"
+                "operation",
+                f"{outcome[0]}= applies to submit, run, stream or realtime, not to {directive.operation}",
             )
     for name in ("merge", "set_null", "json"):
         if directive.operation == "download" and getattr(directive, name):
             refuse(name, "a downloaded file is not JSON")
+    if directive.operation == "handshake" and not directive.replaces_response:
+        for name in directive._in_group(OptionGroup.MODIFICATION):
+            refuse(
+                name,
+                "an accepted handshake has no response to change; expected operation=realtime for its messages, "
+                "or status=CODE to reject it",
+            )
 
 
 def _option_texts(directive: Directive) -> Iterable[tuple[str, str | None]]:

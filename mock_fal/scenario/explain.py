@@ -11,19 +11,24 @@ from typing import Final
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
 from mock_fal.scenario.directive import Directive, parse_directive
 from mock_fal.scenario.options import CONCURRENCY_ERROR, NAMED_OPTIONS, OPERATIONS, OPTIONS
+from mock_fal.scenario.output import Output
 from mock_fal.scenario.rule_file import read_json
 from mock_fal.scenario.rules import DIRECTIVE_START, directives_in
+from mock_fal.scenario.syntax import cut
 
 _OPERATION_NAMES: Final = {
     "submit": "submission to the queue",
     "run": "direct request",
     "stream": "stream request",
+    "realtime": "realtime input",
+    "handshake": "WebSocket handshake",
     "status": "status poll",
     "result": "result request",
     "cancel": "cancellation",
     "upload": "upload",
     "token": "token request",
     "download": "file download",
+    "webhook": "webhook",
 }
 
 
@@ -105,4 +110,6 @@ def _shown(value: JSON) -> str:
         return ".".join(map(str, value))
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, Output):
+        return cut(value.text)
     return value if isinstance(value, str) else json.dumps(value)

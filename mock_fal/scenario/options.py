@@ -9,15 +9,19 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Final, NamedTuple
 
-from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS
+from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError, is_deeper
+from mock_fal.scenario.output import Output, output_of
 from mock_fal.scenario.patterns import check_expression, check_glob
-from mock_fal.scenario.syntax import MAX_DEPTH, is_deeper, shown
+from mock_fal.scenario.syntax import MAX_DEPTH, shown
 
 # The operations that start a request. Options about the outcome act there.
-SUBMIT_OPERATIONS: Final = frozenset({"submit", "run", "stream"})
+SUBMIT_OPERATIONS: Final = frozenset({"submit", "run", "stream", "realtime"})
 # Those of them whose response is the result. A queued request waits at the concurrency limit instead.
-DIRECT_OPERATIONS: Final = frozenset({"run", "stream"})
-OPERATIONS: Final = ("submit", "run", "stream", "status", "result", "cancel", "upload", "token", "download")
+DIRECT_OPERATIONS: Final = frozenset({"run", "stream", "realtime"})
+OPERATIONS: Final = (
+    *("submit", "run", "stream", "realtime", "handshake"),
+    *("status", "result", "cancel", "upload", "token", "download", "webhook"),
+)
 
 # The one request error that only direct requests receive.
 CONCURRENCY_ERROR: Final = "concurrent_requests_limit"
@@ -28,9 +32,26 @@ MAX_SPAN_S: Final = 100_000.0
 # Every poll with logs returns all lines: 1,000 take about 10 ms. Real runs log one line for each of up to 50 steps.
 MAX_LOGS: Final = 1_000
 
+# fal: the reasons of a locked account (fal SDK 1.83.0, `lock_reason`), and one more of live 403s (2026).
+LOCK_REASONS: Final = {
+    "admin_lock": "Admin lock. Please contact hello@fal.ai.",
+    "exhausted_balance": "Exhausted balance. Top up your balance at fal.ai/dashboard/billing",
+    "no_payment_method": "Please add a payment method at fal.ai/dashboard/billing",
+    "archived": "This account has been archived. Please contact hello@fal.ai.",
+    "unknown": "Unknown. Please contact hello@fal.ai.",
+    "budget_exceeded": "User budget is exceeded. Adjust it at fal.ai/dashboard/billing",
+    "top_up": "TOP_UP.",
+}
+
+# Billable units of one request: far above any real one.
+MAX_UNITS: Final = 1e9
+
 # Characters of a name that may be a misspelled one: several times the longest endpoint. difflib takes a time
 # proportional to the product of both lengths.
 _MAX_MISSPELLED: Final = 100
+
+# Names that an error message lists: more than there are options and error types.
+_MAX_LISTED: Final = 100
 
 # Characters of a number: more than any float has.
 _MAX_NUMBER: Final = 32
@@ -48,6 +69,7 @@ class OptionGroup(Enum):
     OUTCOME = "the outcome of the request"
     ERROR_DETAIL = "the details of an error"
     REPLACEMENT = "a response that replaces the real one"
+    LOCK_DETAIL = "the details of a lock"
     REPLACEMENT_BODY = "the body of a replacement response"
     MODIFICATION = "a change to the response"
 
@@ -72,12 +94,14 @@ class OptionSpec(NamedTuple):
 
 
 def suggestion(text: str, known: Iterable[str]) -> str:
-    """The end of an error message: the closest known name, or all of them."""
+    """The end of an error message: the closest known name, or all of them if there are not too many."""
     from difflib import get_close_matches  # needed for errors only
 
     names = list(known)
     close = get_close_matches(text, names, 1) if len(text) <= _MAX_MISSPELLED else []
-    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(names)}"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; expected one of {', '.join(names)}" if len(names) <= _MAX_LISTED else ""
 
 
 def parse_json(text: str) -> JSON:
@@ -86,7 +110,7 @@ def parse_json(text: str) -> JSON:
         value = json.loads(text, parse_constant=_reject_constant, parse_float=_finite)
     except RecursionError:
         raise ValueError("too deep") from None
-    if is_deeper(value):
+    if is_deeper(value, MAX_DEPTH):
         raise ValueError("too deep")
     return value
 
@@ -216,6 +240,35 @@ def _merge_patch(text: str) -> JSON:
     return patch
 
 
+def _output(text: str) -> Output:
+    try:
+        value = parse_json(text)
+    except ValueError:
+        raise ValueError(f'{shown(text)}, expected JSON, as in output={{"text":"hello"}}') from None
+    try:
+        return output_of(value)
+    except ScenarioError as error:
+        raise ValueError(str(error).removeprefix("output: ")) from None
+
+
+def _payload(text: str) -> str:
+    try:
+        parse_json(text)
+    except ValueError:
+        raise ValueError(f'{shown(text)}, expected JSON, as in payload={{"a":1}} or payload=null') from None
+    return text
+
+
+def _units(text: str) -> float:
+    try:
+        units = float(text) if len(text) <= _MAX_NUMBER else math.nan
+    except ValueError:
+        units = math.nan
+    if not 0 <= units <= MAX_UNITS:
+        raise ValueError(f"{shown(text)}, expected a number from 0 to {MAX_UNITS:g}")
+    return units
+
+
 def _bool(text: str) -> bool:
     return _choice("true", "false")(text) == "true"
 
@@ -223,7 +276,8 @@ def _bool(text: str) -> bool:
 _CONDITION, _OUTCOME = OptionGroup.CONDITION, OptionGroup.OUTCOME
 _ERROR_DETAIL, _MODIFICATION = OptionGroup.ERROR_DETAIL, OptionGroup.MODIFICATION
 _REPLACEMENT, _REPLACEMENT_BODY = OptionGroup.REPLACEMENT, OptionGroup.REPLACEMENT_BODY
-_ALL_WITH_KEY: Final = frozenset(OPERATIONS) - {"download"}
+_ALL_WITH_KEY: Final = frozenset(OPERATIONS) - {"download", "webhook"}
+_WEBHOOK: Final = frozenset({"webhook"})
 _NOT_EXECUTED: Final = "and the operation is not executed"
 
 # In the order in which a directive is printed.
@@ -256,6 +310,8 @@ OPTIONS: Final[dict[str, OptionSpec]] = {
         _choice("honoured", "ignored"),
         "A cancellation of the running request is {}.",
     ),
+    "output": OptionSpec(_OUTCOME, "JSON", _output, "The output of the model is {}."),
+    "billed": OptionSpec(_OUTCOME, "UNITS", _units, "The result is billed as {} units, also a model error."),
     "error": OptionSpec(_OUTCOME, "TYPE", _error_type, "The result is the error {}."),
     "msg": OptionSpec(_ERROR_DETAIL, "TEXT", str, "The error message is {}."),
     "loc": OptionSpec(_ERROR_DETAIL, "a.b", _path, "The error is about the field {}."),
@@ -285,6 +341,15 @@ OPTIONS: Final[dict[str, OptionSpec]] = {
         f"The account is {{}}: HTTP 403, or 401 for unknown, {_NOT_EXECUTED}.",
         _ALL_WITH_KEY,
     ),
+    "reason": OptionSpec(
+        OptionGroup.LOCK_DETAIL, "REASON", _choice(*LOCK_REASONS), "The reason of the lock is {}."
+    ),
+    "reads": OptionSpec(
+        OptionGroup.LOCK_DETAIL,
+        "allowed|refused",
+        _choice("allowed", "refused"),
+        "While the account is locked, reading status and result is {}.",
+    ),
     "result": OptionSpec(
         _REPLACEMENT,
         "expired",
@@ -303,8 +368,8 @@ OPTIONS: Final[dict[str, OptionSpec]] = {
         _REPLACEMENT,
         "expired",
         _choice("expired"),
-        "The CDN token of an upload is {}: HTTP 401.",
-        frozenset({"upload"}),
+        "The token is {}: the CDN token of an upload (HTTP 401), and that of a realtime connection (Unauthorized).",
+        frozenset({"upload", "handshake"}),
     ),
     "header": OptionSpec(_MODIFICATION, "VALUE", _header_value, "The response has the header {}."),
     "retry_after": OptionSpec(
@@ -323,6 +388,8 @@ OPTIONS: Final[dict[str, OptionSpec]] = {
         _choice("malformed", "truncated", "empty"),
         "The response's body is {}.",
     ),
+    "payload": OptionSpec(_MODIFICATION, "JSON|null", _payload, "The webhook's payload is {}.", _WEBHOOK),
+    "late": OptionSpec(_MODIFICATION, "SECONDS", _seconds, "The webhook is sent {} s later.", _WEBHOOK),
     "throttle": OptionSpec(
         _MODIFICATION, "BYTES_PER_SECOND", _integer(1), "The response's body is sent at {} bytes per second."
     ),

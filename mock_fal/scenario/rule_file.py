@@ -15,13 +15,17 @@ from json import JSONDecodeError, JSONDecoder, loads
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from mock_fal.errors import JSON, ScenarioError, SettingsError
+from mock_fal.errors import JSON, ScenarioError, SettingsError, is_deeper
+from mock_fal.regular_file import read_regular_file
 from mock_fal.scenario.directive import Directive, directive_of, options_of
 from mock_fal.scenario.rules import MAX_RULES
-from mock_fal.scenario.syntax import MAX_DEPTH, Option, is_deeper, read_options, shown
+from mock_fal.scenario.syntax import MAX_DEPTH, MAX_RULE_TEXT, Option, read_options, shown
 
-# Bytes of a rule file, and of a body of /_mock/scenario: 1,000 for each of MAX_RULES rules.
-MAX_FILE: Final = 1_000_000
+# Bytes of a rule file, and of a body of /_mock/scenario: the longest rule, and 1,000 for each of the others.
+MAX_FILE: Final = MAX_RULE_TEXT + 1_000_000
+
+# The same in YAML, which is read at a megabyte per second.
+MAX_YAML: Final = 1_000_000
 
 # Characters of a number in YAML; int() and float() are slow for more, and int() refuses thousands.
 _MAX_NUMBER: Final = 64
@@ -43,7 +47,7 @@ class Item(NamedTuple):
 def read_file(path: str) -> list[Directive]:
     """The rules of a file. Raises SettingsError if it can't be read, ScenarioError if its content is wrong."""
     try:
-        text = _file_text(Path(path))
+        text = read_regular_file(Path(path), MAX_FILE).decode()
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"--scenario: can't read {path}: {getattr(error, 'strerror', None) or error}"
@@ -53,17 +57,6 @@ def read_file(path: str) -> list[Directive]:
         return reader(text)
     except ScenarioError as error:
         raise ScenarioError(f"{path}: {error}") from None
-
-
-def _file_text(path: Path) -> str:
-    if not path.is_file():
-        # A FIFO would block, and a device may never end.
-        raise ValueError("not a regular file" if path.exists() else "No such file or directory")
-    with path.open("rb") as file:
-        data = file.read(MAX_FILE + 1)
-    if len(data) > MAX_FILE:
-        raise ValueError(f"larger than {MAX_FILE} bytes")
-    return data.decode()
 
 
 def read_json(text: str) -> list[Directive]:
@@ -78,7 +71,7 @@ def read_yaml(text: str) -> list[Directive]:
 
 def json_rules(text: str) -> Iterator[Directive]:
     """The rules in a JSON document, each read when it is taken. Raises ScenarioError."""
-    _check_length(text)
+    _check_length(text, MAX_FILE)
     try:
         yield from _rules(_json_items(text))
     except JSONDecodeError as error:
@@ -97,7 +90,7 @@ def yaml_rules(text: str) -> Iterator[Directive]:
         raise ScenarioError(
             "YAML needs PyYAML: pip install 'mock-fal[yaml]', or write the rules in JSON"
         ) from None
-    _check_length(text)
+    _check_length(text, MAX_YAML)
     try:
         yield from _rules(_yaml_items(yaml, text))
     except yaml.YAMLError as error:
@@ -106,9 +99,9 @@ def yaml_rules(text: str) -> Iterator[Directive]:
         raise ScenarioError(f"{where}invalid YAML: {getattr(error, 'problem', None) or error}") from None
 
 
-def _check_length(text: str) -> None:
-    if len(text) > MAX_FILE:
-        raise ScenarioError(f"the rules have {len(text)} characters, expected at most {MAX_FILE}")
+def _check_length(text: str, limit: int) -> None:
+    if len(text) > limit:
+        raise ScenarioError(f"the rules have {len(text)} characters, expected at most {limit}")
 
 
 def _rules(items: Iterator[Item]) -> Iterator[Directive]:
@@ -116,7 +109,7 @@ def _rules(items: Iterator[Item]) -> Iterator[Directive]:
         if number > MAX_RULES:
             raise ScenarioError(f"{item.where}: more than {MAX_RULES} rules")
         try:
-            directive = directive_of(_options(item))
+            directive = directive_of(_options(item), MAX_RULE_TEXT)
         except ScenarioError as error:
             raise ScenarioError(f"rule {number}, {error}") from None
         yield directive

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Final, NamedTuple
 
+from mock_fal.endpoint import NAMESPACES
 from mock_fal.errors import JSON, ScenarioError
 from mock_fal.scenario.directive import (
     NO_DIRECTIVE,
@@ -30,13 +31,21 @@ from mock_fal.scenario.patterns import (
     program_size,
     searched_part,
 )
-from mock_fal.scenario.syntax import MAX_OPTIONS, MAX_TEXT, column, cut, read_options, shown
+from mock_fal.scenario.syntax import (
+    MAX_OPTIONS,
+    MAX_RULE_TEXT,
+    MAX_TEXT,
+    column,
+    cut,
+    read_options,
+    shown,
+)
 
 # More rules than a person writes; every call is matched against each of them.
 MAX_RULES: Final = 1000
 
-# Characters of all rules of an account, or of the global ones: 1,000 for each rule.
-MAX_RULES_TEXT: Final = 1_000_000
+# Characters of all rules of an account, or of the global ones: four of the longest.
+MAX_RULES_TEXT: Final = 4 * MAX_RULE_TEXT
 
 # Instructions of the regular expressions of all rules; one for a phrase has 20. See MAX_PROGRAM.
 MAX_RULES_PROGRAM: Final = 10_000
@@ -45,8 +54,11 @@ MAX_RULES_PROGRAM: Final = 10_000
 MAX_COUNTED: Final = 10_000
 MAX_COUNTED_TEXT: Final = 1_000_000
 
-# The bytes of a rule in memory without its text: a directive has 31 fields.
+# The bytes of a rule in memory without its text: a directive has 33 fields.
 RULE_BYTES: Final = 900
+
+# How an endpoint that is not known comes to exist.
+_WAYS_ON: Final = "; an app of your own exists with an output (respond, output=), --models or --guess-models"
 
 # Texts in one input that begin like a directive, mistyped ones and prose included.
 MAX_DIRECTIVES: Final = 32
@@ -112,25 +124,35 @@ class Rule:
             and (not directive.prompt or matches_expression(directive.prompt, call.prompt))
         )
 
-    @property
-    def applies(self) -> bool:
-        """Whether it applies to the next matching call, by `nth`, `after` and `times`."""
-        directive, number = self.directive, self.seen + 1
+    def applies(self, before: Choice | None = None) -> bool:
+        """Whether it applies to the next matching call, by `nth`, `after` and `times`.
+
+        `before` is the choice of the call before, if that is not counted yet.
+        """
+        directive, number, used = self.directive, self.seen + 1, self.used
+        while before is not None:
+            number += self in before.matched
+            used += self in before.used
+            before = before.before
         return (
             directive.nth in (None, number)
             and number > (directive.after or 0)
-            and (directive.times is None or self.used < directive.times)
+            and (directive.times is None or used < directive.times)
         )
 
 
 @dataclass(slots=True)
 class Choice:
-    """The directives that apply to a call. `count` records their use; it isn't called for a refused call."""
+    """The directives that apply to a call. `count` records their use; it isn't called for a refused call.
+
+    `before` is the choice of the attempt before this one, at the same request.
+    """
 
     call: Call
     directives: list[Directive] = field(default_factory=list)
     matched: list[Rule] = field(default_factory=list)
     used: list[Rule] = field(default_factory=list)
+    before: Choice | None = None
 
     def count(self) -> None:
         """Count the call, which was accepted."""
@@ -157,8 +179,8 @@ class Choice:
         )
 
     def __str__(self) -> str:
-        """The directives about the outcome, as text."""
-        return "; ".join(map(str, self._outcome_directives))
+        """The directives about the outcome, as text for a person."""
+        return "; ".join(directive.shown for directive in self._outcome_directives)
 
     @property
     def _outcome_directives(self) -> list[Directive]:
@@ -181,6 +203,7 @@ class Scenario:
         # Replaced, never changed: the server reads it in another thread.
         self._rules: list[Rule] = []
         self._rules_text = 0
+        self._outputs_bytes = 0
         self._counted: dict[str, Rule] = {}
         self._counted_text = 0
 
@@ -192,8 +215,10 @@ class Scenario:
     def kept_bytes(self) -> int:
         """The bytes of the rules and of the counted directives in memory."""
         # The text is there twice: in the options, and as the key of a counted directive.
-        return 2 * (self._rules_text + self._counted_text) + RULE_BYTES * (
-            len(self._rules) + len(self._counted)
+        return (
+            2 * (self._rules_text + self._counted_text)
+            + self._outputs_bytes
+            + RULE_BYTES * (len(self._rules) + len(self._counted))
         )
 
     @property
@@ -210,6 +235,21 @@ class Scenario:
         Raises ScenarioError for a rule that can't be parsed, or whose endpoint does not exist.
         """
         self.replace([parse_rule(text, options)], keep=True)
+
+    def respond(
+        self, endpoint: str, output: Any, *, times: int | None = None, billed: float | None = None
+    ) -> None:
+        """Give an output of your own for an endpoint, or for those that match a pattern such as `me/*`.
+
+        `output` is JSON that may hold `File` objects, or a callable that gets the input and returns such JSON. It may
+        be given for endpoints that fal doesn't have. `times` limits it to the next calls; `billed` sets their billable
+        units. Later outputs take precedence. Raises ScenarioError for an output that is not JSON or too large.
+
+            respond("fal-ai/whisper", {"text": "hello"})
+            respond("me/my-app", lambda input: {"echo": input})
+        """
+        options = {"times": times, "billed": billed}
+        self.add(endpoint=endpoint, output=output, **options)
 
     def replace(self, directives: Iterable[Directive], *, keep: bool = False) -> None:
         """Replace all rules, the first one having precedence; with `keep`, add them before the existing ones."""
@@ -242,6 +282,7 @@ class Scenario:
                 f"expected at most {MAX_RULES_PROGRAM}"
             )
         self._rules_text = text
+        self._outputs_bytes = outputs_bytes(rules)
         self._rules = rules
         if any(rule.directive.affects_response for rule in added):
             self._on_response_rule()
@@ -249,14 +290,31 @@ class Scenario:
     def check(self, directive: Directive) -> None:
         """Raises ScenarioError if the directive's endpoint matches none that exists."""
         pattern = directive.endpoint
+        if directive.output is not None or self.is_about_stub(pattern):
+            return  # an output makes an endpoint exist
+        if pattern.partition("/")[0] in NAMESPACES:
+            return  # every workflow exists
         if pattern and self._endpoints and not any(matches_glob(pattern, name) for name in self._endpoints):
-            hint = suggestion(pattern, self._endpoints)
+            hint = suggestion(pattern, self._endpoints) or _WAYS_ON
             raise ScenarioError(f"endpoint: {shown(pattern)} matches no endpoint of this mock-fal{hint}")
+
+    def has_output(self, endpoint: str) -> bool:
+        """Whether a rule gives an output for an endpoint, whatever its other conditions are."""
+        return any(
+            rule.directive.output is not None
+            and (not rule.directive.endpoint or matches_glob(rule.directive.endpoint, endpoint))
+            for rule in self._rules
+        )
+
+    def is_about_stub(self, pattern: str) -> bool:
+        """Whether a pattern of endpoints overlaps with that of a rule with an output."""
+        stubs = [rule.directive.endpoint for rule in self._rules if rule.directive.output is not None]
+        return any(matches_glob(pattern, stub) or matches_glob(stub, pattern) for stub in stubs if stub)
 
     def clear(self) -> None:
         """Remove all rules and the counts of directives."""
         self._rules = []
-        self._rules_text = 0
+        self._rules_text = self._outputs_bytes = 0
         self._counted.clear()
         self._counted_text = 0
 
@@ -266,7 +324,7 @@ class Scenario:
         for rule in self._rules:
             if rule.matches(choice.call):
                 choice.matched.append(rule)
-                if rule.applies and not found:
+                if rule.applies(choice.before) and not found:
                     choice.used.append(rule)
                     choice.directives.append(rule.directive)
                     found = True
@@ -277,7 +335,7 @@ class Scenario:
         rule = self._counted_rule(directive) if directive.is_counted else Rule(directive)
         if rule.matches(choice.call):
             choice.matched.append(rule)
-            if rule.applies:
+            if rule.applies(choice.before):
                 choice.used.append(rule)
                 choice.directives.append(directive)
 
@@ -293,14 +351,28 @@ class Scenario:
         return self._counted[text]
 
 
-def choose(call: Call, own: Scenario, common: Scenario, directives: Iterable[Directive]) -> Choice:
-    """The rule that applies to a call, the account's own or else a global one, and the call's own directives."""
-    choice = Choice(call)
+def choose(
+    call: Call,
+    own: Scenario,
+    common: Scenario,
+    directives: Iterable[Directive],
+    before: Choice | None = None,
+) -> Choice:
+    """The rule that applies to a call, the account's own or else a global one, and the call's own directives.
+
+    `before` is the choice of the attempt before, at the same request.
+    """
+    choice = Choice(call, before=before)
     if not own.choose(choice):
         common.choose(choice)
     for directive in directives:
         own.choose_directive(choice, directive)
     return choice
+
+
+def outputs_bytes(rules: Iterable[Rule]) -> int:
+    """The bytes of the outputs of rules in memory."""
+    return sum(rule.directive.output.kept_bytes for rule in rules if rule.directive.output is not None)
 
 
 def _too_many_rules() -> ScenarioError:
@@ -311,11 +383,28 @@ class RequestDirectives(NamedTuple):
     """The directives and rules of a submitted request.
 
     `directives` came with it, `prompt` serves rules about its later operations, `choice` is of its submission.
+    `retries` are those of the attempts after the first one.
     """
 
     directives: tuple[Directive, ...]
     prompt: str
     choice: Choice
+    retries: tuple[Choice, ...] = ()
+
+    @property
+    def last(self) -> Choice:
+        """The choice of the last attempt."""
+        return self.retries[-1] if self.retries else self.choice
+
+    @property
+    def failed(self) -> tuple[Choice, ...]:
+        """The choices of the attempts before the last one."""
+        return (self.choice, *self.retries)[:-1] if self.retries else ()
+
+    def count_attempts(self) -> None:
+        """Count the submission, which was accepted, and the attempts at it."""
+        for choice in (self.choice, *self.retries):
+            choice.count()
 
 
 def directives_in(document: JSON) -> list[Directive]:

@@ -11,14 +11,17 @@ a text is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from json import JSONDecoder
 from typing import Final, NamedTuple
 
 from mock_fal.errors import JSON, ScenarioError
 
-# Characters of a rule, or of all directives of one input: a recorded response fits in `body=`.
+# Characters of a directive as text, or of all directives of one input.
 MAX_TEXT: Final = 32_768
+
+# Characters of a rule whose options are members of an object or keywords: a recorded response fits in `body`, a
+# long transcript or a picture in `output`.
+MAX_RULE_TEXT: Final = 4 << 20
 
 # Options of a rule, or of all directives of one input: twice the number of kinds, for `header.NAME` and `ctx.NAME`.
 # A value that begins like JSON is read up to the end of the text: at most MAX_OPTIONS * MAX_TEXT characters, 20 ms.
@@ -86,16 +89,6 @@ def read_options(
         if text[at : min(at + 1, end)] == "=":
             value, at = _value(text, at + 1, end, bracketed)
         options.append(Option(name, value, column(begin)))
-
-
-def is_deeper(value: JSON, levels: int = MAX_DEPTH) -> bool:
-    """Whether lists and objects are nested more than `levels` deep."""
-    layer = [value]
-    for _ in range(levels + 1):
-        layer = [part for outer in layer if isinstance(outer, dict | list | tuple) for part in _parts(outer)]
-        if not layer:
-            return False
-    return True
 
 
 def shown(value: JSON) -> str:
@@ -172,10 +165,6 @@ _decoder: Final = JSONDecoder()
 
 def _too_long(at: int) -> ScenarioError:
     return ScenarioError(f"{column(at)}: more than {MAX_TEXT} characters")
-
-
-def _parts(value: JSON) -> Iterable[JSON]:
-    return value.values() if isinstance(value, dict) else value
 
 
 def _end(pattern: str, text: str, at: int, end: int) -> int:

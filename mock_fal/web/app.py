@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mock_fal.accounts.secrets import own_secret, shown_query
+from mock_fal.accounts.secrets import shown_query
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError, InjectedFault
 from mock_fal.hosts import (
     EMULATED_HOSTS,
+    KV_HOSTS,
     MEDIA_HOSTS,
     PLATFORM_HOSTS,
     QUEUE_HOSTS,
@@ -26,14 +27,15 @@ from mock_fal.hosts import (
     WS_HOSTS,
     belongs_to_fal,
 )
-from mock_fal.journal.exchanges import Exchange, Journal, hide_secret, pack_headers
+from mock_fal.journal.exchanges import Exchange, Journal, pack_headers
+from mock_fal.requests.outcome import RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.terminal import logger
 from mock_fal.web import wire
 from mock_fal.web.http_request import ClientDisconnected, HttpRequest
 from mock_fal.web.isolation import restricted, sandboxed
-from mock_fal.web.pictures import Pictures
 from mock_fal.web.queue import Queue
+from mock_fal.web.renderer import Renderer
 
 if TYPE_CHECKING:
     from mock_fal.cassettes.cassette import Forward
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from mock_fal.web.sockets.dispatch import Sockets
 
 _HTTP_REQUEST: Final = "mock_fal.http_request"
+_MODEL_HOSTS: Final = QUEUE_HOSTS | RUN_HOSTS | WS_HOSTS
 
 
 class Host(Protocol):
@@ -60,14 +63,14 @@ class Host(Protocol):
 class App:
     """The ASGI application."""
 
-    def __init__(self, emulator: Emulator, pictures: Pictures, open_gateway: OpenGateway) -> None:
+    def __init__(self, emulator: Emulator, renderer: Renderer, open_gateway: OpenGateway) -> None:
         self._emulator = emulator
-        self._pictures = pictures
+        self._renderer = renderer
         self._open_gateway = open_gateway
         self._started_at = steady_time()
         # While recording the proxy adds no key: whoever reaches it could spend money.
         self._proxy_key = "" if emulator.settings.record else emulator.settings.own_key
-        self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, Queue(emulator, pictures))
+        self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, Queue(emulator, renderer))
         self._player = _player(emulator)
 
     # Base URL of result files with --local-media-urls: an address that browsers on this machine can reach.
@@ -78,10 +81,7 @@ class App:
             await self._websocket(scope, receive, send)
             return
         http_request = scope[_HTTP_REQUEST] = HttpRequest(
-            scope,
-            local_media=self.local_media,
-            proxy_key=self._proxy_key,
-            memory=self._emulator.store.memory,
+            scope, self.local_media, self._proxy_key, self._emulator.store.memory
         )
         try:
             if not http_request.host and not http_request.by_proxy:
@@ -118,7 +118,7 @@ class App:
 
     def close(self) -> None:
         """Stop all worker threads. The next request starts new ones."""
-        self._pictures.close()
+        self._renderer.close()
         if "_media" in self.__dict__:
             self._media.close()
 
@@ -130,7 +130,7 @@ class App:
         elif name in RUN_HOSTS:
             from mock_fal.web.run import Run
 
-            self._hosts |= dict.fromkeys(RUN_HOSTS, Run(self._emulator, self._pictures))
+            self._hosts |= dict.fromkeys(RUN_HOSTS, Run(self._emulator, self._renderer))
         elif name in REST_HOSTS:
             from mock_fal.web.rest import Rest
 
@@ -139,21 +139,25 @@ class App:
             from mock_fal.web.platform.api import Platform
 
             self._hosts |= dict.fromkeys(PLATFORM_HOSTS, Platform(self._emulator))
+        elif name in KV_HOSTS:
+            from mock_fal.web.kv import KeyValues
+
+            self._hosts |= dict.fromkeys(KV_HOSTS, KeyValues(self._emulator))
         elif name in SITE_HOSTS:
             from mock_fal.web.platform.site import Site
 
-            self._hosts |= dict.fromkeys(SITE_HOSTS, Site())
+            self._hosts |= dict.fromkeys(SITE_HOSTS, Site(self._emulator))
         elif name in WS_HOSTS:
             from mock_fal.web.sockets.ws_run import WsRun
 
-            self._hosts |= dict.fromkeys(WS_HOSTS, WsRun(self._emulator, self._pictures))
+            self._hosts |= dict.fromkeys(WS_HOSTS, WsRun(self._emulator, self._renderer))
         return self._hosts.get(name)
 
     @cached_property
     def _media(self) -> Media:
         from mock_fal.web.media import Media
 
-        return Media(self._emulator, self._pictures)
+        return Media(self._emulator, self._renderer)
 
     @cached_property
     def _faults(self) -> Faults:
@@ -171,7 +175,7 @@ class App:
     def _sockets(self) -> Sockets:
         from mock_fal.web.sockets.dispatch import Sockets
 
-        return Sockets(self._emulator, self._pictures)
+        return Sockets(self._emulator, self._renderer)
 
     @cached_property
     def _cross_origin(self) -> ASGIApp:
@@ -199,23 +203,26 @@ class App:
             request: ModelRequest | None,
             received_at: float,
         ) -> Exchange:
-            return self._record(http_request, response, request, scope, received_at)
+            exchange = self._record(http_request, response, request, scope, received_at)
+            self._name_unknown(exchange, http_request, request)
+            return exchange
 
         with suppress(asyncio.CancelledError):
             if self._player is not None and self._player.websocket_refusal:
-                await close_with_reason(Socket(receive, send), self._player.websocket_refusal)
+                await close_with_reason(Socket(scope, receive, send), self._player.websocket_refusal)
                 return
-            await self._sockets.serve(http_request, Socket(receive, send), record)
+            await self._sockets.serve(http_request, Socket(scope, receive, send), record)
 
     async def _response(self, scope: Scope, receive: Receive, send: Send) -> None:
         http_request: HttpRequest = scope[_HTTP_REQUEST]
         received_at = steady_time()
+        store = self._emulator.store
         host = self._hosts.get(http_request.host) or self._host(http_request.host)
         request: ModelRequest | None = None
         response: wire.AnyResponse
         fault: Directive | None = None
         try:
-            if self._emulator.store.has_faults:
+            if store.has_faults:
                 fault = self._faults.directive_for(http_request)
             if host is None:
                 response = _not_emulated(http_request)
@@ -234,15 +241,16 @@ class App:
             path = self._emulator.keys.secrets.text(http_request.path)
             logger.exception("mock-fal: internal error at %s %s", http_request.method, path)
             response = wire.reply(500, {"detail": "Internal Server Error"})
-        faults = self._faults if self._emulator.store.has_faults else None
+        faults = self._faults if store.has_faults else None
         if faults:
             response, fault = faults.apply(fault, http_request, response, request)
         exchange = self._record(http_request, response, request, scope, received_at)
         if fault:
-            exchange.directive = str(fault)
-            self._emulator.store.exchanges.update_size(exchange)
+            exchange.directive = fault.shown
+            store.exchanges.update_size(exchange)
         if self._player is not None:
             exchange.playback = getattr(http_request, "playback", "")
+        self._name_unknown(exchange, http_request, request)
         try:
             if faults:
                 await faults.send(fault, response, scope, receive, send)
@@ -260,14 +268,15 @@ class App:
         received_at: float,
     ) -> Exchange:
         emulator = self._emulator
+        secrets = emulator.keys.secrets
         exchange = Exchange(  # positional arguments: keyword arguments double the cost of this call
             emulator.clock.now(),
             request.tenant if request else http_request.account or http_request.named_account,
             http_request.method,
             http_request.host,
             http_request.path,
-            shown_query(http_request.query) if http_request.query else "",
-            pack_headers(emulator.keys.secrets.headers(http_request.raw_headers)),
+            shown_query(http_request.query),
+            secrets.head(pack_headers(http_request.raw_headers)),
             http_request.body,
             response.status_code,
             pack_headers(response.raw_headers),
@@ -282,6 +291,8 @@ class App:
         )
         if request is not None and request.directives is not None:
             exchange.directive = str(request.directives.choice)
+            exchange.is_stubbed = request.is_stubbed
+            exchange.warning = request.warning
         if isinstance(response, wire.Reply):
             exchange.response_body = response.body
         elif http_request.host in MEDIA_HOSTS:
@@ -290,10 +301,23 @@ class App:
             response.body_iterator = _recorded(response.body_iterator, exchange, emulator.store.exchanges)
         else:
             exchange.response_body = bytes(response.body)
-        if secret := own_secret(http_request.authorization):
-            hide_secret(exchange, secret)
-        emulator.record(exchange)
+        emulator.record(exchange, http_request.authorization)
         return exchange
+
+    def _name_unknown(
+        self, exchange: Exchange, http_request: HttpRequest, request: ModelRequest | None
+    ) -> None:
+        """Note an endpoint that is not emulated: the 404 of the emulator, not one of the live service."""
+        if exchange.method not in ("POST", "WS") or exchange.host not in _MODEL_HOSTS:
+            return
+        outcome = request.outcome if request else None
+        status = outcome.status if isinstance(outcome, RunnerResponse) else exchange.status
+        if status != 404 or exchange.is_stubbed or exchange.playback not in ("", "no cassette"):
+            return
+        hint = self._emulator.unknown_endpoint(http_request.endpoint)
+        if hint:
+            exchange.unknown_endpoint = hint
+            self._emulator.store.exchanges.update_size(exchange)
 
 
 def _player(emulator: Emulator) -> Recording | Replay | None:

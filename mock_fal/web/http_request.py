@@ -63,7 +63,7 @@ class HttpRequest:
     playback: str
 
     def __init__(
-        self, scope: Scope, *, local_media: str = "", proxy_key: str = "", memory: Memory | None = None
+        self, scope: Scope, local_media: str = "", proxy_key: str = "", memory: Memory | None = None
     ) -> None:
         # The scope itself is not kept: it refers to this object, and the cycle would burden the garbage collector.
         self.raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
@@ -83,16 +83,16 @@ class HttpRequest:
         if self.by_proxy:
             self.host, self.path, self.query = _target(self.raw_headers)
             self.by_name = False
+            self.links = _links(scope["scheme"], host_header, self.host, local_media)
             # fal: the proxy adds its own key if the client sends none (@fal-ai/server-proxy 1.2.1).
             if proxy_key and not self.headers.get(b"authorization"):
                 self.headers[b"authorization"] = f"Key {proxy_key}".encode("latin-1")
         else:
-            name = host_header.partition(":")[0]
-            address = _address if len(name) + len(path) <= _MAX_CACHED_CHARS else _address.__wrapped__
-            self.host, self.path = address(name, path)
-            self.by_name = self.host == name != ""
-        links = _links if len(host_header) <= _MAX_CACHED_CHARS else _links.__wrapped__
-        self.links = links(scope["scheme"], host_header, self.host, local_media)
+            is_short = len(host_header) + len(path) <= _MAX_CACHED_CHARS
+            address = _address if is_short else _address.__wrapped__
+            self.host, self.path, self.by_name, self.links = address(
+                scope["scheme"], host_header, path, local_media
+            )
 
     def header(self, name: bytes) -> str:
         """A header's value, or an empty string. `name` is in lower case."""
@@ -200,7 +200,14 @@ _MAX_CACHED_CHARS: Final = 256
 
 
 @lru_cache(maxsize=4096)
-def _address(name: str, path: str) -> tuple[str, str]:
+def _address(scheme: str, host_header: str, path: str, local_media: str) -> tuple[str, str, bool, Links]:
+    """The host of fal, the path on that host, whether the Host header names it, and the links for such a request."""
+    name = host_header.partition(":")[0]
+    host, path = _host_and_path(name, path)
+    return host, path, host == name != "", _links(scheme, host_header, host, local_media)
+
+
+def _host_and_path(name: str, path: str) -> tuple[str, str]:
     """The host of fal, named by the Host header or by the first path segment, and the path on that host."""
     first, _, rest = path[1:].partition("/")
     if name in EMULATED_HOSTS:
@@ -243,7 +250,6 @@ def _params(query: str) -> Mapping[str, str]:
     return dict(parse_qsl(query, keep_blank_values=True))
 
 
-@lru_cache(maxsize=256)
 def _links(scheme: str, host_header: str, host: str, local_media: str) -> Links:
     """The links for a request to `host`: by name if the Host header is that host, else by path."""
     name, colon, port = host_header.partition(":")

@@ -84,10 +84,12 @@ def restricted(send: Send) -> Send:
 
 
 def _sandboxed(status: int, headers: RawHeaders) -> RawHeaders:
-    # Nearly all responses are statuses, with these headers only: nothing has to be removed.
-    if len(headers) == 3 and headers[1] == _JSON:
-        (first, _), _, (last, _) = headers
-        if first == b"content-length" and last.startswith(b"x-fal-"):
+    # Nearly all responses are statuses and results, with these headers only: nothing has to be removed.
+    if len(headers) > 1 and headers[1] == _JSON and headers[0][0] == b"content-length":
+        for name, _ in headers[2:]:
+            if not name.startswith(b"x-fal-"):
+                break
+        else:
             return [*headers, *_SANDBOX]
     content_types: list[bytes] = []
     kept: RawHeaders = []

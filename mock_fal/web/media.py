@@ -1,4 +1,4 @@
-"""v3b.fal.media: uploads, result files and downloads. A picture is rendered when it is first downloaded."""
+"""v3b.fal.media: uploads, result files and downloads. A file of a result is rendered when it is first downloaded."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.files.blobs import read
 from mock_fal.files.file_store import Upload
-from mock_fal.pictures.recipe import Recipe
+from mock_fal.media.recipe import MediaRecipe, OwnFile, texts
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.download import not_modified, select_range
 from mock_fal.web.http_request import HttpRequest, Receive
-from mock_fal.web.pictures import Pictures
+from mock_fal.web.renderer import Renderer
 from mock_fal.web.stream import while_connected
 from mock_fal.web.uploads import Uploads
 
@@ -33,20 +33,25 @@ _CORS: Final = [
     (b"access-control-max-age", b"86400"),
 ]
 
-# assumption: the CDN serves ranges and ETags, and lets clients cache files for a year.
-_HEADERS: Final = {"accept-ranges": "bytes", "cache-control": "public, max-age=31536000, immutable"}
+# fal: the cache-control of results, 60 days (live, 2026-09). assumption: uploads have it too.
+# assumption: the CDN serves ranges and ETags.
+_HEADERS: Final = {"accept-ranges": "bytes", "cache-control": "public, max-age=5184000, immutable"}
 _NOT_CACHED: Final = "private, no-cache"
 
 # Smaller files are read on the event loop, larger ones in a thread.
 _INLINE_READ_BYTES: Final = 128 << 10
 
+# A result up to this size is sent as one body; a longer one, such as a sound of minutes, in pieces.
+_WHOLE_BYTES: Final = 4 << 20
+_PIECE_BYTES: Final = 1 << 20
+
 
 class Media:
     """The media host."""
 
-    def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
+    def __init__(self, emulator: Emulator, renderer: Renderer) -> None:
         self._emulator = emulator
-        self._pictures = pictures
+        self._renderer = renderer
         self._uploads = Uploads(emulator)
 
     async def respond(
@@ -83,19 +88,24 @@ class Media:
             headers["cache-control"] = _NOT_CACHED
         if isinstance(file, Upload):
             return self._upload(http_request, file, headers)
-        return await self._picture(http_request, receive, file.picture.recipe, headers)
+        return await self._result(http_request, receive, file.file.recipe, headers)
 
-    async def _picture(
-        self, http_request: HttpRequest, receive: Receive, recipe: Recipe, headers: dict[str, str]
+    async def _result(
+        self, http_request: HttpRequest, receive: Receive, recipe: MediaRecipe, headers: dict[str, str]
     ) -> wire.AnyResponse:
-        headers["etag"] = (_etag if len(recipe.prompt) <= _MAX_CACHED_PROMPT else _etag.__wrapped__)(recipe)
+        headers["etag"] = _etag(recipe)
         if (response := not_modified(http_request, headers)) is not None:
             return response
-        data = self._pictures.cached(recipe)
+        data = self._renderer.cached(recipe)
         if data is None:
-            data = await while_connected(receive, self._pictures.render(recipe))
+            data = await while_connected(receive, self._renderer.render(recipe))
         status, byte_range, headers = select_range(http_request, headers, len(data))
-        return Response(data[byte_range.start : byte_range.stop], status, headers, recipe.content_type)
+        headers["content-type"] = recipe.content_type
+        if http_request.method == "HEAD" or not byte_range:
+            return Response(status_code=status, headers=headers)
+        if len(byte_range) <= _INLINE_READ_BYTES or len(byte_range) == len(data) <= _WHOLE_BYTES:
+            return Response(data[byte_range.start : byte_range.stop], status, headers)
+        return StreamingResponse(_slices(data, byte_range), status, headers)
 
     def _upload(self, http_request: HttpRequest, upload: Upload, headers: dict[str, str]) -> wire.AnyResponse:
         headers["etag"] = f'"{upload.etag}"'
@@ -118,10 +128,23 @@ class Media:
             yield chunk
 
 
-# Recipes with longer prompts are not cached, so that the cache is bounded.
-_MAX_CACHED_PROMPT: Final = 2000
+async def _slices(data: bytes, byte_range: range) -> AsyncIterator[bytes]:
+    """Bytes of a file, in pieces."""
+    for start in range(byte_range.start, byte_range.stop, _PIECE_BYTES):
+        yield data[start : min(start + _PIECE_BYTES, byte_range.stop)]
+
+
+# Recipes with longer texts are not cached, so that the cache is bounded.
+_MAX_CACHED_TEXT: Final = 2000
+
+
+def _etag(recipe: MediaRecipe) -> str:
+    if isinstance(recipe, OwnFile):
+        return f'"{recipe.digest[:32]}"'
+    is_short = sum(map(len, texts(recipe))) <= _MAX_CACHED_TEXT
+    return (_recipe_etag if is_short else _recipe_etag.__wrapped__)(recipe)
 
 
 @lru_cache(maxsize=1024)
-def _etag(recipe: Recipe) -> str:
+def _recipe_etag(recipe: MediaRecipe) -> str:
     return f'"{sha256(repr(recipe).encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'

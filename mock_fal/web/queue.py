@@ -8,15 +8,17 @@ from typing import Final
 
 from starlette.responses import Response, StreamingResponse
 
+from mock_fal.accounts.permissions import RUN
 from mock_fal.emulator import Emulator
 from mock_fal.endpoint import NAMESPACES
 from mock_fal.errors import AuthenticationRequired, FalError, StillInProgress
 from mock_fal.requests.lifecycle import Status
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
+from mock_fal.web.answers import answered
 from mock_fal.web.http_request import HttpRequest, Receive
-from mock_fal.web.pictures import Pictures
-from mock_fal.web.stream import data_uris
+from mock_fal.web.renderer import Renderer
+from mock_fal.web.stream import result_response
 from mock_fal.web.submit_options import read_input, submit_options
 
 # fal: a comment every 15 seconds keeps a status stream open (fal's Queue API documentation, 2026).
@@ -28,9 +30,9 @@ KEEP_ALIVE: Final = b": ping\n\n"
 class Queue:
     """The queue host."""
 
-    def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
+    def __init__(self, emulator: Emulator, renderer: Renderer) -> None:
         self._emulator = emulator
-        self._pictures = pictures
+        self._renderer = renderer
 
     async def respond(
         self, http_request: HttpRequest, receive: Receive
@@ -44,7 +46,8 @@ class Queue:
             allowed = "GET,HEAD" if method == "GET" else method
             return wire.method_not_allowed(allowed, self._header_id(request_id)), None
         try:
-            tenant = self._emulator.keys.account(http_request.authorization, app_id)
+            needs = "" if method == "GET" else RUN
+            tenant = self._emulator.keys.account(http_request.authorization, app_id, needs)
             request = self._emulator.find(app_id, request_id, tenant)
         except FalError as error:
             return wire.error(error, self._header_id(request_id), as_status=as_status), None
@@ -59,15 +62,18 @@ class Queue:
         if http_request.method != "POST":
             return wire.method_not_allowed("POST", self._emulator.new_request_id("")), None
         emulator = self._emulator
-        tenant = emulator.keys.account(http_request.authorization, endpoint.app_id)
+        tenant = emulator.keys.account(http_request.authorization, endpoint.app_id, RUN)
         if tenant is None:
             raise AuthenticationRequired(endpoint.app_id)
         body = await http_request.read(receive, emulator.settings.max_body)
-        body, sources = await read_input(emulator, self._pictures, body, tenant)
-        request = emulator.submit(
-            endpoint, body, tenant, submit_options(http_request, emulator.keys), sources
+        body, contents = await read_input(emulator, self._renderer, endpoint, body, tenant)
+        submitted_options = submit_options(http_request, emulator.keys)
+        request = await answered(
+            lambda options: emulator.submit(endpoint, body, tenant, options, contents), submitted_options
         )
-        return wire.submitted(emulator.read(request, with_logs=False), http_request.links), request
+        with_webhook = submitted_options.webhook is not None
+        submitted = emulator.submitted(request)
+        return wire.submitted(submitted, http_request.links, with_webhook=with_webhook), request
 
     def _header_id(self, request_id: str) -> str:
         """The id from the URL if it is valid in a header, else a new id."""
@@ -100,8 +106,7 @@ class Queue:
             outcome = self._emulator.result(request)
         except StillInProgress as error:
             return wire.still_in_progress(error, request, http_request.links)
-        inline = await data_uris(self._pictures, outcome, receive)
-        return wire.result(outcome, request, http_request.links, inline)
+        return await result_response(self._renderer, outcome, request, http_request.links, receive)
 
     async def _cancel(
         self, http_request: HttpRequest, request: ModelRequest, receive: Receive

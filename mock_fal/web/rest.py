@@ -1,13 +1,14 @@
-"""rest.fal.ai: upload URLs, tokens, file access lists, and the public keys for webhook signatures."""
+"""rest.fal.ai: upload URLs, tokens, file access lists, accounts, and the public keys for webhook signatures."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from mock_fal.billing.usage import balance_usd
 from mock_fal.emulator import Emulator
 from mock_fal.requests.queue import ModelRequest
-from mock_fal.web import wire, wire_storage, wire_tokens
+from mock_fal.web import wire, wire_account, wire_storage, wire_tokens
 from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.uploads import key_account
 
@@ -85,6 +86,26 @@ class Rest:
         path = wire_storage.path_of(http_request)
         return wire_storage.acl_reply(self._storage.acl(path, owner, new_acl))
 
+    async def _balance(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
+        # fal: a number of US dollars as plain text (live, 2026-07 and 2026-08, several reports).
+        account = await self._admit(http_request, receive)
+        return wire.text(200, str(balance_usd(self._emulator.charges(account))))
+
+    async def _user_details(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
+        account = await self._admit(http_request, receive)
+        return wire.reply(200, wire_account.user_details(account, self._lock_reason(account)))
+
+    async def _current_user(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
+        account = await self._admit(http_request, receive)
+        return wire.reply(200, wire_account.current_user(account, self._lock_reason(account)))
+
+    def _lock_reason(self, account: str) -> str | None:
+        """Why rules lock an account for submissions; None if none does."""
+        engine = self._emulator.scenario_engine
+        response = engine.choice_for("submit", key=account).response
+        locked = response is not None and response.account == "locked"
+        return (response.reason or "exhausted_balance") if locked and response else None
+
     async def _keys(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         # fal: no key is needed to read the keys (live, 2026-07).
         return wire.reply(200, self._emulator.signer.jwks)
@@ -106,5 +127,8 @@ _ROUTES: Final[dict[str, dict[str, Handler]]] = {
     "tokens": {"POST": Rest._app_token},
     "tokens/realtime": {"POST": Rest._realtime_token},
     "storage/files/acl": {"GET": Rest._acl, "PUT": Rest._set_acl},
+    "billing/user_balance": {"GET": Rest._balance},
+    "billing/user_details": {"GET": Rest._user_details},
+    "users/current": {"GET": Rest._current_user},
     ".well-known/jwks.json": {"GET": Rest._keys},
 }

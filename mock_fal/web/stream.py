@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from mock_fal.emulator import Emulator
-from mock_fal.requests.outcome import MediaFile, Outcome, RunnerResponse
+from mock_fal.requests.outcome import Outcome, Rendered, RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import ClientDisconnected, Links, Receive
-from mock_fal.web.pictures import Pictures
+from mock_fal.web.renderer import Renderer
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ async def wait_for_start(emulator: Emulator, request: ModelRequest) -> bool:
 
 
 async def events(
-    emulator: Emulator, pictures: Pictures, request: ModelRequest, links: Links
+    emulator: Emulator, renderer: Renderer, request: ModelRequest, links: Links
 ) -> AsyncIterator[bytes]:
     """The body of each event as JSON: the partial outputs, then the result as a plain run returns it.
 
@@ -37,11 +37,12 @@ async def events(
         # assumption: the stream of a stopped request ends without a further event.
         if due > request.schedule.ends_at:
             return
-        yield wire.partial(partial, links, await pictures.inline_data_uris(partial))
+        yield wire.partial(partial, links, await renderer.rendered_in(partial))
     await wait_for_end(emulator, request)
     outcome = emulator.result(request)
     if isinstance(outcome, RunnerResponse) and outcome.status < 400:
-        yield wire.partial(outcome.body, links, await pictures.data_uris(outcome))
+        body = wire.workflow_output(outcome.body) if request.endpoint.is_workflow else outcome.body
+        yield wire.partial(body, links, await renderer.rendered(outcome))
 
 
 async def wait_for_end(emulator: Emulator, request: ModelRequest, *, by: float = math.inf) -> None:
@@ -67,11 +68,22 @@ async def _watch(emulator: Emulator, request: ModelRequest, receive: Receive) ->
     emulator.abandon(request)
 
 
-async def data_uris(pictures: Pictures, outcome: Outcome, receive: Receive) -> dict[MediaFile, str]:
+async def data_uris(renderer: Renderer, outcome: Outcome, receive: Receive) -> Rendered:
     """The pictures that a result contains as data URIs. Raises ClientDisconnected."""
     if not isinstance(outcome, RunnerResponse) or not outcome.inline:
         return {}
-    return await while_connected(receive, pictures.data_uris(outcome))
+    return await while_connected(receive, renderer.rendered(outcome))
+
+
+async def result_response(
+    renderer: Renderer, outcome: Outcome, request: ModelRequest, links: Links, receive: Receive
+) -> wire.Reply:
+    """The response with a result, written in a thread if it has data URIs or embeddings. Raises ClientDisconnected."""
+    inline = await data_uris(renderer, outcome, receive)
+    if not isinstance(outcome, RunnerResponse) or not outcome.inline:
+        return wire.result(outcome, request, links, inline)
+    writing = renderer.in_thread(wire.result, outcome, request, links, inline)
+    return await while_connected(receive, writing)
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

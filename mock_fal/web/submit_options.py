@@ -1,9 +1,10 @@
-"""Submissions: their queue and file settings in headers and query, and the pictures that their input names."""
+"""Submissions: their queue and file settings in headers and query, and the files that their input names."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,12 +17,12 @@ from mock_fal.web.stream import while_connected
 
 if TYPE_CHECKING:
     from mock_fal.accounts.keys import Keys
-    from mock_fal.files.inputs import Sources
+    from mock_fal.endpoint import EndpointId
+    from mock_fal.files.inputs import Content, Contents, Media
     from mock_fal.files.long_input import DataUri
-    from mock_fal.pictures.recipe import Source
-    from mock_fal.web.pictures import Pictures
+    from mock_fal.web.renderer import Renderer
 
-# Pictures on other hosts that cost no thread; after as many, other requests get a turn.
+# Renderer on other hosts that cost no thread; after as many, other requests get a turn.
 _SLICE: Final = 200
 
 
@@ -49,72 +50,96 @@ def submit_options(
 
 
 class Input(NamedTuple):
-    """An input that the emulator can run without waiting: a short body, and the pictures that it names."""
+    """An input that the emulator can run without waiting: a short body, and what is in the files that it names."""
 
     body: bytes
-    sources: Sources
+    contents: Contents
 
 
 async def read_input(
-    emulator: Emulator, pictures: Pictures, body: bytes, tenant: str, receive: Receive | None = None
+    emulator: Emulator,
+    renderer: Renderer,
+    endpoint: EndpointId,
+    body: bytes,
+    tenant: str,
+    receive: Receive | None = None,
 ) -> Input:
-    """The input of a submission. Its pictures are read in threads, and fetched if that is allowed.
+    """The input of a submission. The files that it names are read in threads, and fetched if that is allowed.
 
     Raises InputTooLong; with `receive`, ClientDisconnected, as soon as the client closes the connection.
     """
-    if len(body) <= LONG_BYTES and not _may_name_pictures(body):
+    if len(body) <= LONG_BYTES and not _may_name_files(body):
         return Input(body, {})
-    reading = _read(emulator, pictures, body, tenant)
+    reading = _read(emulator, renderer, endpoint, body, tenant)
     return await (while_connected(receive, reading) if receive else reading)
 
 
-async def _read(emulator: Emulator, pictures: Pictures, body: bytes, tenant: str) -> Input:
+async def _read(
+    emulator: Emulator, renderer: Renderer, endpoint: EndpointId, body: bytes, tenant: str
+) -> Input:
     uris: dict[str, DataUri] = {}
     if len(body) > LONG_BYTES:
-        body, uris = await pictures.in_thread(shortened, body)
-        if not _may_name_pictures(body):
+        body, uris = await renderer.in_thread(shortened, body)
+        if not _may_name_files(body):
             return Input(body, {})
-    return Input(body, await _sources(emulator, pictures, _document(body), tenant, uris))
+    return Input(body, await _contents(emulator, renderer, endpoint, _document(body), tenant, uris))
 
 
-def _may_name_pictures(body: bytes) -> bool:
-    # JSON may escape any letter of `image_url` as \u00xx.
-    return b"image_url" in body or rb"\u00" in body
+def _may_name_files(body: bytes) -> bool:
+    """Whether an input may hold a URL. JSON may escape any letter of it as \\u00xx."""
+    return _URL.search(body) is not None
 
 
-async def _sources(
-    emulator: Emulator, pictures: Pictures, document: JSON, tenant: str, uris: dict[str, DataUri]
-) -> Sources:
-    from mock_fal.files.inputs import urls
+_URL: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?:|[Dd][Aa][Tt][Aa]:|\\u00")
 
-    sources: dict[str, Source | UnusableFile | None] = {}
-    for number, url in enumerate(urls(document), 1):
-        if url in sources:
+
+async def _contents(
+    emulator: Emulator,
+    renderer: Renderer,
+    endpoint: EndpointId,
+    document: JSON,
+    tenant: str,
+    uris: dict[str, DataUri],
+) -> Contents:
+    contents: dict[tuple[str, Media], Content | UnusableFile | None] = {}
+    for number, file in enumerate(emulator.named_files(endpoint, document), 1):
+        key = file.url, file.media
+        if key in contents:
             continue
         try:
-            sources[url] = await _source(emulator, pictures, url, tenant, uris)
+            contents[key] = await _content(emulator, renderer, file.url, file.media, tenant, uris)
         except UnusableFile as error:
-            sources[url] = error
+            contents[key] = error
             break  # a runner reads no further either
         if number % _SLICE == 0:
             await asyncio.sleep(0)
-    return sources
+    return contents
 
 
-async def _source(
-    emulator: Emulator, pictures: Pictures, url: str, tenant: str, uris: dict[str, DataUri]
-) -> Source | None:
-    from mock_fal.files.inputs import External
+async def _content(
+    emulator: Emulator, renderer: Renderer, url: str, media: Media, tenant: str, uris: dict[str, DataUri]
+) -> Content | None:
+    from mock_fal.files.inputs import MAX_BYTES, External
+    from mock_fal.media.probe import Probe
 
-    file = emulator.input_files.open(url, tenant, uris)
+    file = emulator.input_files.open(url, tenant, uris, media)
+    if isinstance(file, Probe):
+        return file
     if not isinstance(file, External):
-        return await pictures.source(emulator.input_files, file)
+        return await renderer.content(emulator.input_files, file, media)
     if emulator.fetch is None:
+        file.check()
+        return None
+    # Archives and weights may have gigabytes, and nothing in the result depends on what is in them.
+    if media == "other":
         return None
     data = await emulator.fetch(url)
     if data is None:
         raise UnusableFile("file_download_error")
-    return await pictures.source(emulator.input_files, lambda: data)
+    if len(data) > MAX_BYTES:
+        # deviation: a video or sound of another host is limited to the size of a picture.
+        raise UnusableFile("file_too_large", max_size=MAX_BYTES)
+    return await renderer.content(emulator.input_files, lambda: data, media)
 
 
 def _document(body: bytes) -> JSON:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from mock_fal.accounts.permissions import RUN
 from mock_fal.emulator import Emulator
 from mock_fal.errors import AuthenticationRequired, HeaderRequired, InvalidKey, InvalidToken
 from mock_fal.files.file_name import BINARY
@@ -169,7 +170,7 @@ Handler = Callable[[HttpRequest, Receive], Awaitable[wire.AnyResponse]]
 def key_account(emulator: Emulator, http_request: HttpRequest) -> str:
     """The account of a request's key. Raises HeaderRequired, InvalidKey or InvalidBearer."""
     try:
-        owner = emulator.keys.account(http_request.authorization, "")
+        owner = emulator.keys.account(http_request.authorization, "", RUN)
     except AuthenticationRequired:
         # assumption: a value that is not `id:secret` gets the response for an invalid key.
         raise InvalidKey from None

@@ -28,7 +28,7 @@ from mock_fal.errors import (
 )
 from mock_fal.journal.exchanges import RawHeaders
 from mock_fal.requests.lifecycle import Completed, LogLine, Queued, Running
-from mock_fal.requests.outcome import MediaFile, Outcome, RequestFailure, media_urls
+from mock_fal.requests.outcome import Outcome, Rendered, RequestFailure, media_urls
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.requests.view import View
 from mock_fal.web.http_request import HttpRequest, Links
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mock_fal.webhooks.payload import Webhook
 
 REQUEST_ID: Final = "x-fal-request-id"
+_REQUEST_ID: Final = REQUEST_ID.encode()
 
 # fal: uploads to the CDN read the second, `storage/upload/initiate` the first (fal_client 1.0.3 sends both,
 # @fal-ai/client 1.10.1 the second only, everywhere).
@@ -47,6 +48,8 @@ _MAX_DIGITS: Final = 18
 
 # fal: the gateway's own error pages are text (live, 2026-10).
 _TEXT: Final = b"text/plain; charset=utf-8"
+
+_JSON: Final = (b"content-type", b"application/json")
 
 _COMPACT: Final[Any] = {"separators": (",", ":")}
 _compact: Final = json.JSONEncoder(**_COMPACT, ensure_ascii=False).encode
@@ -78,6 +81,17 @@ AnyResponse = Reply | Response
 def reply(status: int, body: JSON, headers: Mapping[str, str] | None = None) -> Reply:
     """A JSON response."""
     return _reply(status, encode(body), headers or {})
+
+
+def text(status: int, body: str) -> Reply:
+    """A response with plain text."""
+    return _reply(status, body.encode("utf-8", "replace"), {}, b"text/plain; charset=utf-8")
+
+
+def listed(name: str, items: Sequence[bytes], document: JSON) -> Reply:
+    """A response with a long list: `document` with the encoded `items` in its empty list `name`."""
+    before, after = encode({**document, name: []}).split(b"[]")
+    return _reply(200, b"%b[%b]%b" % (before, b",".join(items), after), {})
 
 
 def _reply(
@@ -120,6 +134,8 @@ def submit_options(http_request: HttpRequest) -> SubmitOptions:
         max_queue_length=_max_queue_length(params.get("fal_max_queue_length")),
         webhook=_webhook(params.get("fal_webhook"), http_request),
         directive=http_request.header(b"x-mock-fal"),
+        # fal: these three values (fal's documentation of reliability, 2026).
+        no_retry=headers.get(b"x-fal-no-retry") in (b"1", b"true", b"yes"),
     )
 
 
@@ -134,7 +150,13 @@ def direct_submit_options(http_request: HttpRequest) -> SubmitOptions:
 
 
 _OPTION_HEADERS: Final = frozenset(
-    {b"x-fal-queue-priority", b"x-fal-request-start-timeout", b"x-fal-request-timeout", b"x-mock-fal"}
+    {
+        b"x-fal-queue-priority",
+        b"x-fal-no-retry",
+        b"x-fal-request-start-timeout",
+        b"x-fal-request-timeout",
+        b"x-mock-fal",
+    }
 )
 _NO_OPTIONS: Final = SubmitOptions()
 
@@ -175,9 +197,14 @@ def _max_queue_length(text: str | None) -> int | None:
 # -- responses
 
 
-def submitted(view: View, links: Links) -> Reply:
+def submitted(view: View, links: Links, *, with_webhook: bool = False) -> Reply:
     """The response to a submission: the status, with the URLs of the request."""
-    return _reply(200, _status(view, links, logs=None), {REQUEST_ID: view.request.id})
+    body = _status(view, links, logs=None)
+    if with_webhook:
+        # fal: the id of the attempt that is made, in the webhook documentation only (2026).
+        # assumption: answers to submissions without a webhook don't have it; it was never seen live.
+        body = body[:-1] + b',"gateway_request_id":"%b"}' % view.request.id.encode()
+    return _reply(200, body, {REQUEST_ID: view.request.id})
 
 
 def status(view: View, links: Links, *, with_logs: bool) -> Reply:
@@ -185,7 +212,10 @@ def status(view: View, links: Links, *, with_logs: bool) -> Reply:
     # fal: the code tells the state (fal's documentation, 2026; live, 2026-05).
     code = 200 if isinstance(view.status, Completed) else 202
     logs = view.logs if with_logs else None
-    return _reply(code, _status(view, links, logs), {REQUEST_ID: view.request.id})
+    body = _status(view, links, logs)
+    return Reply(
+        code, body, [(b"content-length", b"%d" % len(body)), _JSON, (_REQUEST_ID, view.request.id.encode())]
+    )
 
 
 def status_event(view: View, links: Links, logs: Sequence[LogLine] | None) -> bytes:
@@ -209,12 +239,17 @@ def stream_headers(request: ModelRequest) -> dict[str, str]:
     }
 
 
-def partial(body: JSON, links: Links, inline: Mapping[MediaFile, str]) -> bytes:
+def workflow_output(body: JSON) -> JSON:
+    """The last event of the stream of a workflow. fal: its two members (workflow documentation, 2026)."""
+    return {"type": "output", "output": body}
+
+
+def partial(body: JSON, links: Links, inline: Rendered) -> bytes:
     """The output of a runner: a result, or a partial one."""
     return encode(body, media_urls(links.media, inline))
 
 
-def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Mapping[MediaFile, str]) -> Reply:
+def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Rendered) -> Reply:
     """The result of a request: the runner's response, or the gateway's error."""
     if isinstance(outcome, RequestFailure):
         return request_failure(outcome, request.id)
@@ -302,16 +337,16 @@ def _status(view: View, links: Links, logs: Sequence[LogLine] | None) -> bytes:
 def _state(view: View) -> tuple[str, str]:
     """The name of a state, and the JSON members that follow from it."""
     match view.status:
-        case Queued(position):
-            return "IN_QUEUE", f'"metrics":{{}},"queue_position":{position}'
-        case Running():
-            return "IN_PROGRESS", '"metrics":{}'
         case Completed(inference_s):
             if view.failure is None:
                 return "COMPLETED", f'"metrics":{{"inference_time":{inference_s}}}'
             # fal: infrastructure failures appear in the status, a model's own error does not (live, 2026-07).
             error, error_type = _compact(view.failure.detail), view.failure.error_type
             return "COMPLETED", f'"metrics":{{}},"error":{error},"error_type":"{error_type}"'
+        case Running():
+            return "IN_PROGRESS", '"metrics":{}'
+        case Queued(position):
+            return "IN_QUEUE", f'"metrics":{{}},"queue_position":{position}'
         case _:
             assert_never(view.status)
 

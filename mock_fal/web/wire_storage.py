@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from mock_fal.accounts.acl import Acl, Decision, ObjectLifecycle
+from mock_fal.accounts.acl import NO_PREFERENCE, Acl, Decision, ObjectLifecycle
 from mock_fal.accounts.signed_tokens import LINK_S, TOKEN_S
 from mock_fal.clock import date
 from mock_fal.emulator import SubmitOptions
@@ -65,13 +65,19 @@ def file_name(http_request: HttpRequest) -> str:
 
 def object_lifecycle(http_request: HttpRequest) -> ObjectLifecycle:
     """The lifetime and access list of a file. Raises BadUpload."""
-    text = next((http_request.headers[name] for name in LIFECYCLE if name in http_request.headers), b"{}")
+    text = next((http_request.headers[name] for name in LIFECYCLE if name in http_request.headers), None)
+    if text is None:
+        return NO_PREFERENCE
     try:
-        lifecycle = _object(json.loads(text), "the object lifecycle")
+        return lifecycle(_object(json.loads(text), "the object lifecycle"))
     except (ValueError, RecursionError):
         raise BadUpload("the object lifecycle is no JSON", 422) from None
-    lifetime_s = _seconds(lifecycle, "expiration_duration_seconds", math.inf)
-    return ObjectLifecycle(lifetime_s, acl(_object(lifecycle.get("initial_acl") or {}, "initial_acl")))
+
+
+def lifecycle(document: Mapping[str, JSON]) -> ObjectLifecycle:
+    """A lifetime and an access list as JSON. Raises BadUpload."""
+    lifetime_s = _seconds(document, "expiration_duration_seconds", math.inf)
+    return ObjectLifecycle(lifetime_s, acl(_object(document.get("initial_acl") or {}, "initial_acl")))
 
 
 def with_object_lifecycle(options: SubmitOptions, http_request: HttpRequest) -> SubmitOptions:
@@ -172,8 +178,13 @@ def part(number: int, etag: str) -> Reply:
 
 def acl_reply(acl: Acl) -> Reply:
     """The access list of a file."""
+    return reply(200, acl_document(acl))
+
+
+def acl_document(acl: Acl) -> dict[str, JSON]:
+    """An access list as JSON."""
     rules = [{"user": user, "decision": decision.value} for user, decision in acl.rules]
-    return reply(200, {"default": acl.default.value, "rules": rules})
+    return {"default": acl.default.value, "rules": rules}
 
 
 def signed(path: str, identity: str, links: Links) -> Reply:

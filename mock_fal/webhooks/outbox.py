@@ -11,11 +11,11 @@ from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Any, Final
 
-from mock_fal.errors import QueueFull
+from mock_fal.errors import MockFalError, QueueFull
 from mock_fal.journal.memory import DELIVERY_BYTES
 from mock_fal.requests.lifecycle import Ending
 from mock_fal.requests.queue import ModelRequest
-from mock_fal.webhooks.payload import Webhook
+from mock_fal.webhooks.payload import NO_CHANGES, Changes, Webhook
 from mock_fal.webhooks.retry_policy import AttemptResult, RetryPolicy, attempt_times, classify
 
 # How long an out-of-order webhook waits for a later one at most, in seconds at fal's own pace.
@@ -65,6 +65,10 @@ class Delivery:
     fault: str = ""
     # When a later webhook was sent before this one.
     overtaken_at: float = math.inf
+    # What a directive with `operation=webhook` says.
+    changes: Changes = NO_CHANGES
+    # When it is sent again, because the user asked for it.
+    resend_at: float = math.inf
     # The bytes of its body that are counted in the memory budget.
     counted_bytes: int = 0
 
@@ -93,7 +97,9 @@ class Delivery:
 
     @property
     def state(self) -> DeliveryState:
-        """Waiting, delivered or failed. A finished delivery never changes its state."""
+        """Waiting, delivered or failed. A finished delivery changes its state only if it is sent again."""
+        if self.resend_at < math.inf:
+            return DeliveryState.WAITING
         last = self.attempts[-1] if self.attempts else None
         if last is not None and last.status is not None:
             result = classify(last.status)
@@ -106,11 +112,13 @@ class Delivery:
     @property
     def next_at(self) -> float:
         """When the next attempt is due if none was successful: at the request's end, then by the retry policy."""
+        if self.resend_at < math.inf:
+            return self.resend_at
         if self.fault == "drop" or (self.attempts and self.attempts[-1].final):
             return math.inf
         if self._needs_duplicate:
             return self.attempts[-1].at
-        first = self.request.schedule.ends_at
+        first = self.request.schedule.ends_at + self.changes.late_s
         if self.fault == "out_of_order":
             first = max(first, min(self.overtaken_at, first + MAX_HOLD_S / self.policy.pace))
         times = attempt_times(first, self.policy, len(self.body))
@@ -126,6 +134,10 @@ class Delivery:
             for attempt in self.attempts
         ]
         return delivered[-1:] == [True] and delivered.count(True) == 1
+
+
+class WebhookWaiting(MockFalError):
+    """A webhook that can't be sent again yet, or no longer."""
 
 
 class Outbox:
@@ -174,9 +186,24 @@ class Outbox:
         """Remove the delivery of a request that is no longer stored."""
         self._all.pop(request_id, None)
 
-    def add(self, request: ModelRequest, webhook: Webhook) -> None:
+    def resend(self, delivery: Delivery, now: float, body: bytes = b"") -> None:
+        """Send a finished delivery again, or with a body of the user's own, and retry it like a new one.
+
+        Raises WebhookWaiting for one that is not finished.
+        """
+        if delivery.state is DeliveryState.WAITING or self._all.get(delivery.request_id) is not delivery:
+            raise WebhookWaiting(f"the webhook of {delivery.request_id} is not finished, or no longer stored")
+        delivery.body = body or delivery.body
+        delivery.resend_at = now
+        self.requeue(delivery)
+
+    def find(self, request_id: str) -> Delivery | None:
+        """The delivery of a request; None if there is none."""
+        return self._all.get(request_id)
+
+    def add(self, request: ModelRequest, webhook: Webhook, changes: Changes = NO_CHANGES) -> None:
         """Add a delivery for a request that has its schedule."""
-        delivery = Delivery(request, webhook, self._policy)
+        delivery = Delivery(request, webhook, self._policy, changes=changes)
         if request.directives is not None:
             delivery.fault = request.directives.choice.outcome.webhook
         if delivery.fault == "out_of_order":
@@ -220,6 +247,7 @@ class Outbox:
     def record(self, delivery: Delivery, attempt: Attempt) -> None:
         """Record an attempt; unless the delivery is finished, it becomes due again."""
         delivery.attempts.append(attempt)
+        delivery.resend_at = math.inf
         if self._held:
             self._release(delivery, attempt.at)
         if delivery.state is not DeliveryState.WAITING:

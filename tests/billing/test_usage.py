@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mock_fal.billing.prices import PRICES, Price, price
+from mock_fal.billing.prices import Price
 from mock_fal.billing.usage import Charge, Ledger, Usage, UsageItem, usage
 from mock_fal.clock import ManualClock
 from mock_fal.emulator import Emulator
 from mock_fal.endpoint import EndpointId
-from mock_fal.models.catalog import FAMILIES
+from mock_fal.errors import InvalidDirective
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.settings import Settings
 
@@ -172,14 +172,38 @@ def test_a_ledger_keeps_the_charges_of_many_keys() -> None:
     assert len(list(ledger)) == 10
 
 
-@pytest.mark.parametrize("endpoint", PRICES)
-def test_every_price_is_of_a_known_endpoint(endpoint: str) -> None:
-    assert endpoint in FAMILIES
+def test_requests_whose_price_is_not_known_are_counted_apart() -> None:
+    charges = [
+        Charge("ana", "me/my-app", 0.0, 3, 0),
+        Charge("ana", SCHNELL, 0.0, 1, 1),
+        Charge("ana", "a/b", 0.0, 1, 0),
+    ]
+    total = usage(charges)
+    assert (total.cost, total.unpriced) == (0.003, 4)
+    assert total.items[1:] == (("a/b", 1, 0, None, None, None), ("me/my-app", 3, 0, None, None, None))
 
 
-def test_an_endpoint_without_a_price_is_billed_by_second() -> None:
-    assert price("fal-ai/unheard-of").unit == "compute seconds"
+def test_a_removed_request_without_a_price_stays_counted() -> None:
+    ledger = Ledger()
+    ledger.add(Charge("ana", "me/my-app", 0.0, 1, 0))
+    ledger.add(Charge("ana", "me/my-app", 1.0, 1, 0))
+    assert usage(ledger).unpriced == 2
 
 
 def test_a_cost_in_billionths_is_an_integer() -> None:
     assert Price(0.00111, "compute seconds").nano_usd(0.8) == 888_000
+
+
+def test_a_model_error_is_billed_if_a_directive_says_so() -> None:
+    world = World()
+    world.complete(
+        b'{"prompt": "[mock: error=content_policy_violation]"}',
+        b'{"prompt": "[mock: error=content_policy_violation billed=2]"}',
+    )
+    assert world.usage().items == ((SCHNELL, 1, 2, "megapixels", 0.003, 0.006),)
+
+
+@pytest.mark.parametrize("error_type", ["internal_server_error", "generation_timeout", "runner_disconnected"])
+def test_a_failure_of_fal_can_not_be_billed(error_type: str) -> None:
+    with pytest.raises(InvalidDirective, match=f"billed: {error_type} is HTTP 50"):
+        World().submit(b'{"prompt": "[mock: error=%s billed=1]"}' % error_type.encode())

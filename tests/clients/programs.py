@@ -46,6 +46,12 @@ class Node:
         return json.loads(done.stdout.splitlines()[-1]) if json_output else done.stdout
 
 
+def client_python(name: str = "current") -> str:
+    """The Python in which a program of tests/clients/python runs: `current`, or `older` for older packages."""
+    python = Path(sys.prefix) / "clients" / name / "bin/python"
+    return str(python) if python.exists() else missing(f"{python} is not there: `make tools` installs it")
+
+
 def run_program(
     command: list[str],
     *,

@@ -54,6 +54,18 @@ def test_the_queue_functions(node: Node, mock_fal: Account) -> None:
     assert (output["result"]["requestId"], output["result"]["data"]["prompt"]) == (request_id, "a cat")
 
 
+def test_a_submission_that_ends_at_once_is_in_queue(node: Node, mock_fal: Account) -> None:
+    output = node("fal.mjs", "submitAtOnce")
+    assert output["submitted"]["status"] == "IN_QUEUE"
+    assert output["result"]["requestId"] == output["submitted"]["request_id"]
+
+
+def test_a_submission_is_never_completed_at_any_speed(newest_node: Node) -> None:
+    flags = ("--speed", "10", "--queue-duration", "0", "--run-duration", "0")
+    done = mock_fal_run([str(newest_node.binary), str(FOLDER / "fal.mjs"), "submitAtOnce"], *flags)
+    assert json.loads(done.stdout)["submitted"]["status"] == "IN_QUEUE", done.stderr
+
+
 def test_submit_sends_its_options(newest_node: Node, mock_fal: Account) -> None:
     newest_node("fal.mjs", "options")
     assert mock_fal.requests[0].query == "fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2Fhook"
@@ -244,29 +256,3 @@ def test_another_server_is_left_alone(
         name: (status, body["target"], body["headers"]["host"]) for name, (status, body) in output.items()
     }
     assert requests == dict.fromkeys(TRANSPORTS, (200, "/mine", f"localhost:{port}"))
-
-
-# -- Vercel's AI SDK
-
-
-def test_the_ai_sdk_makes_pictures(node: Node, mock_fal: Account) -> None:
-    """One call for each picture, and a GET request without a key for each file."""
-    output = node("ai.mjs", "image")
-    assert [kind for kind, _ in output["files"]] == ["image/jpeg", "image/jpeg"]
-    assert output["warnings"] == []
-    assert mock_fal.requests[0].json["image_size"] == {"width": 512, "height": 512}
-    (first, *_) = output["metadata"]["images"]
-    assert first == {"width": 512, "height": 512, "contentType": "image/jpeg", "nsfw": False}
-
-
-def test_the_ai_sdk_raises_the_error_of_an_invalid_input(newest_node: Node, mock_fal: Account) -> None:
-    output = newest_node("ai.mjs", "invalid")
-    wrong = "body.num_inference_steps: Input should be less than or equal to 12"
-    assert (output["name"], output["statusCode"], output["message"]) == ("AI_APICallError", 422, wrong)
-
-
-def test_the_ai_sdk_polls_for_the_result(node: Node, mock_fal: Account) -> None:
-    """It continues only for the exact text of a request that is still in progress."""
-    output = node("ai.mjs", "video")
-    assert calls(mock_fal) == [("POST", "", 200), ("GET", "", 400), ("GET", "", 400), ("GET", "", 200)]
-    assert output == {"name": "FAL_VIDEO_GENERATION_ERROR", "message": "No video URL in response"}

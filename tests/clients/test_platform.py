@@ -7,6 +7,7 @@ from typing import Any
 
 import fal_client
 import httpx
+import pytest
 from openapi_spec_validator import validate
 
 from mock_fal import Account
@@ -41,3 +42,34 @@ def test_a_model_is_listed_and_its_document_is_at_its_published_url(mock_fal: Ac
     published = httpx.get("https://fal.ai/api/openapi/queue/openapi.json", params={"endpoint_id": SCHNELL})
     assert published.json() == model["openapi"]
     validate(published.json())
+
+
+def test_a_created_key_may_do_what_its_scope_says(mock_fal: Account) -> None:
+    admin = {"authorization": f"Key {os.environ['FAL_KEY']}"}
+
+    def run(scope: str) -> Any:
+        key = httpx.post(f"{API}/keys", headers=admin, json={"alias": "CI", "scope": scope}).json()["key"]
+        client = fal_client.SyncClient(key=key)
+        with client._client:  # it has no method to close its connections
+            return client.run(SCHNELL, {"prompt": "a cat"})
+
+    assert run("API")["images"]
+    with pytest.raises(fal_client.FalClientHTTPError, match="Insufficient permissions"):
+        run("READONLY")
+
+
+def test_a_saved_workflow_runs_with_the_client(mock_fal: Account) -> None:
+    node = {"type": "run", "app": SCHNELL, "input": {"prompt": "$input.prompt"}}
+    contents = {"nodes": {"node_1": node}, "output": {"images": "$node_1.images"}}
+    admin = {"authorization": f"Key {os.environ['FAL_KEY']}"}
+    body = {"name": "posters", "title": "Posters", "contents": contents}
+    saved = httpx.post(f"{API}/workflows", headers=admin, json=body).json()["workflow"]
+    endpoint = f"workflows/{saved['user_nickname']}/{saved['name']}"
+    result = fal_client.subscribe(endpoint, {"prompt": "a cat"})
+    assert httpx.get(result["images"][0]["url"]).status_code == 200
+
+
+def test_the_client_gets_the_error_of_fal_for_a_file_on_this_machine(mock_fal: Account) -> None:
+    body = {"prompt": "a cat", "image_urls": ["http://localhost:3000/a.png"]}
+    with pytest.raises(fal_client.FalClientHTTPError, match="Failed to download the file"):
+        fal_client.subscribe("fal-ai/flux-2/edit", body)

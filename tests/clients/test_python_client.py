@@ -122,6 +122,13 @@ def test_a_request_is_followed_from_the_queue_to_its_result(mock_fal: Account) -
     assert handle.get(interval=AT_ONCE)["prompt"] == "a cat"
 
 
+def test_a_submission_that_ends_at_once_is_in_queue(mock_fal: Account) -> None:
+    handle = fal_client.submit(SCHNELL, {"prompt": "[mock: queue=0 run=0]"})
+    assert json.loads(mock_fal.requests[0].response_body)["status"] == "IN_QUEUE"
+    assert handle.status() == Completed(logs=None, metrics={"inference_time": 0.0})
+    assert handle.get(interval=AT_ONCE)["seed"]
+
+
 def test_logs_are_included_on_request(mock_fal: Account) -> None:
     handle = fal_client.submit(SCHNELL, CAT)
     queued, running, done = handle.iter_events(with_logs=True, interval=AT_ONCE)

@@ -14,7 +14,7 @@ import httpx
 import msgpack  # type: ignore[import-untyped]  # it brings no types
 import pytest
 from fal_client.client import RealtimeError
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
 from mock_fal import Account
@@ -117,7 +117,67 @@ print("all")
     assert (done.returncode, done.stdout) == (0, "all\n"), done.stderr
 
 
+@pytest.mark.parametrize("kind", ["reset", "reset_after_headers"])
+def test_python_raises_for_a_socket_that_breaks(mock_fal: Account, kind: str) -> None:
+    mock_fal.scenario.add(f"connection={kind} operation=realtime nth=2")
+    with fal_client.realtime(LCM) as connection:
+        connection.send(CAT)
+        assert connection.recv() is not None
+        connection.send(CAT)
+        with pytest.raises(RealtimeError, match="CONNECTION_CLOSED: no close frame received or sent"):
+            connection.recv()
+    assert mock_fal.requests[-1].status == (0 if kind == "reset" else 200)
+
+
+def test_python_raises_for_a_handshake_that_is_reset(mock_fal: Account) -> None:
+    mock_fal.scenario.add("connection=reset operation=handshake times=1")
+    with pytest.raises((OSError, InvalidMessage)), fal_client.realtime(LCM):
+        raise AssertionError("it connected")
+    with fal_client.realtime(LCM) as connection:
+        connection.send(CAT)
+        assert connection.recv() is not None
+
+
+def test_python_gets_a_result_that_is_throttled(mock_fal: Account) -> None:
+    mock_fal.scenario.add("throttle=4000 operation=realtime")
+    with fal_client.realtime(LCM) as connection:
+        connection.send(CAT)
+        result = connection.recv()
+        assert result is not None and result["images"][0]["content"].startswith(b"\xff\xd8")
+
+
+def test_python_gets_the_error_of_a_token_that_has_expired(mock_fal: Account) -> None:
+    mock_fal.scenario.add("token=expired times=1")
+    with fal_client.realtime(LCM) as connection:
+        assert connection.recv() == {
+            "status": "error",
+            "error": "Unauthorized",
+        }  # fal_client 1.0.3 returns it
+        with pytest.raises(RealtimeError, match="1008.*Unauthorized"):
+            connection.recv()
+    assert [exchange.status for exchange in mock_fal.requests] == [200, 401]
+    with fal_client.realtime(LCM) as connection:
+        connection.send(CAT)
+        assert connection.recv() is not None
+
+
 # -- JavaScript
+
+
+def test_javascript_hears_of_a_socket_that_breaks(node: Node, mock_fal: Account) -> None:
+    mock_fal.scenario.add("connection=reset operation=realtime times=1")
+    output = node("realtime.mjs", "again")
+    assert output["errors"][-1]["status"] == 1006  # no close frame
+    assert [result["seed"] for result in output["results"]] == [1]
+
+
+def test_javascript_gets_a_new_token_when_it_has_expired(node: Node, mock_fal: Account) -> None:
+    mock_fal.scenario.add("token=expired times=1")
+    output = node("realtime.mjs", "again")
+    assert output["errors"] == [
+        {"message": "Error closing the connection: Unauthorized", "status": 1008, "body": None}
+    ]
+    assert [result["seed"] for result in output["results"]] == [1]
 
 
 def test_javascript_gets_results_in_order(node: Node, mock_fal: Account) -> None:

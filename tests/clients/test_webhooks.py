@@ -15,6 +15,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 
 from mock_fal import Account, DeliveryState, ManualClock, MockFal, WebhookReceiver
+from mock_fal.webhooks.payload import NOT_SERIALIZABLE
 from mock_fal.webhooks.receiver import Received
 from tests.clients.programs import Node
 
@@ -177,3 +178,62 @@ def test_two_thousand_webhooks_reach_a_receiver_that_fails_a_third_of_the_time(
     assert bodies.keys() == ids
     assert {len(different) for different in bodies.values()} == {1}
     assert all(genuine(webhook, jwks) for webhook in received)
+
+
+def test_a_retried_request_has_the_id_of_its_last_attempt(
+    mock_fal: Account, mock_fal_webhooks: WebhookReceiver
+) -> None:
+    cat = {"prompt": "a cat [mock: error=runner_disconnected times=1]"}
+    handle = fal_client.submit(SCHNELL, cat, webhook_url=mock_fal_webhooks.url)
+    webhook = mock_fal_webhooks.wait_for(1)[0].json
+    first, second = mock_fal.attempts(handle.request_id)
+    assert (webhook["request_id"], webhook["gateway_request_id"]) == (handle.request_id, second.id)
+    assert (first.id, first.status, second.status) == (handle.request_id, 503, 200)
+    assert handle.get() == webhook["payload"]
+
+
+@pytest.mark.parametrize(
+    ("directive", "changed"),
+    [
+        ("status=500", {"status": "ERROR", "error": "Invalid status code: 500"}),
+        ('payload={"a":1}', {"status": "OK", "payload": {"a": 1}}),
+        ("payload=null", {"status": "OK", "payload": None, "payload_error": NOT_SERIALIZABLE}),
+    ],
+)
+def test_a_directive_changes_the_webhook_alone(
+    mock_fal: Account, mock_fal_webhooks: WebhookReceiver, directive: str, changed: dict[str, object]
+) -> None:
+    cat = {"prompt": f"a cat [mock: operation=webhook {directive}]"}
+    handle = fal_client.submit(SCHNELL, cat, webhook_url=mock_fal_webhooks.url)
+    [received] = mock_fal_webhooks.wait_for(1)
+    assert received.verified
+    assert {name: received.json.get(name) for name in changed} == changed
+    assert handle.get()["images"]
+
+
+def test_a_webhook_can_be_late(mock_fal: Account, mock_fal_webhooks: WebhookReceiver) -> None:
+    handle = fal_client.submit(
+        SCHNELL, {"prompt": "a cat [mock: operation=webhook late=600]"}, webhook_url=mock_fal_webhooks.url
+    )
+    handle.get()
+    mock_fal_webhooks.wait_for(1)
+    [delivery] = mock_fal.wait_for_deliveries()
+    assert delivery.attempts[0].at >= delivery.request.schedule.ends_at + 600
+
+
+def test_the_404_of_an_app_comes_without_its_payload(
+    mock_fal: Account, mock_fal_webhooks: WebhookReceiver
+) -> None:
+    fal_client.submit("fal-ai/flux/nope", CAT, webhook_url=mock_fal_webhooks.url)
+    webhook = mock_fal_webhooks.wait_for(1)[0].json
+    assert (webhook["status"], webhook["error"]) == ("ERROR", "Invalid status code: 404")
+    assert (webhook["payload"], webhook["payload_error"]) == (None, NOT_SERIALIZABLE)
+
+
+def test_a_finished_webhook_is_sent_again(mock_fal: Account, mock_fal_webhooks: WebhookReceiver) -> None:
+    fal_client.submit(SCHNELL, CAT, webhook_url=mock_fal_webhooks.url)
+    mock_fal_webhooks.wait_for(1)
+    [delivery] = mock_fal.wait_for_deliveries()
+    mock_fal.resend_webhook(delivery)
+    first, second = mock_fal_webhooks.wait_for(2)
+    assert first.body == second.body and second.verified

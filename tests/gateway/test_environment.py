@@ -66,6 +66,12 @@ def test_a_real_key_is_replaced(name: str) -> None:
     assert variables({name: "real:secret"})[name] == "mock:key"
 
 
+@pytest.mark.parametrize("name", ["FAL_API_KEY", "FAL_AI_API_KEY"])
+def test_a_name_for_keys_that_the_user_does_not_have_is_not_set(name: str) -> None:
+    assert name not in variables()
+    assert variables({"FAL_KEY": "real:secret"})["FAL_KEY"] == "mock:key"
+
+
 def test_variables_that_bypass_the_gateway_are_unset() -> None:
     _, unset = environment(
         base={},

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 from PIL import Image
 
 from mock_fal import MockFal
+from mock_fal.media import recipe
 
 KONTEXT = "fal-ai/flux-pro/kontext"
 
@@ -57,7 +59,7 @@ def edited(fal: MockFal, host: ThreadingHTTPServer, path: str, host_name: str = 
 def source(fal: MockFal) -> Any:
     """The source picture of the latest request."""
     (*_, request) = fal._emulator.store.requests.values()
-    return request.files[0].recipe.source if request.files else request.outcome
+    return recipe.source(request.files[0].recipe) if request.files else request.outcome
 
 
 def test_a_file_of_another_host_is_fetched_with_allow_egress(host: ThreadingHTTPServer) -> None:
@@ -76,5 +78,8 @@ def test_a_missing_file_is_a_model_error(host: ThreadingHTTPServer) -> None:
 
 def test_without_allow_egress_nothing_is_fetched(host: ThreadingHTTPServer) -> None:
     with MockFal(clock="auto-advance") as fal:
-        edited(fal, host, "/dog.png")
+        with pytest.raises(HTTPError) as rejection:  # fal can't reach it either
+            edited(fal, host, "/dog.png")
+        rejection.value.close()
+        assert rejection.value.code == 422
         assert host.requested_paths == []  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from mock_fal.gateway import webhook_sender as delivery
 from mock_fal.gateway.lookup import Lookups
 from mock_fal.gateway.post import Target
 from mock_fal.gateway.webhook_sender import PER_RECEIVER, BlockedTarget, WebhookSender
-from mock_fal.requests.outcome import MediaFile, Outcome, RunnerResponse, media_files
+from mock_fal.requests.outcome import Outcome, Rendered, RunnerResponse, media_files
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.settings import Settings
 from mock_fal.webhooks.outbox import Delivery, DeliveryState, Outbox
@@ -71,7 +71,7 @@ async def read(reader: asyncio.StreamReader) -> ReceivedWebhook:
     return ReceivedWebhook(line, headers, await reader.readexactly(int(dict(headers)["content-length"])))
 
 
-async def inline_pictures(outcome: Outcome) -> dict[MediaFile, str]:
+async def inline_pictures(outcome: Outcome) -> Rendered:
     assert isinstance(outcome, RunnerResponse)
     return {picture: "data:,cat" for picture in media_files(outcome.body) if picture.inline}
 
@@ -84,15 +84,15 @@ class Fal:
         self.clock = AutoAdvanceClock() if auto_advance else ManualClock()
         durations: dict[str, object] = {"queue_duration": 2.0, "run_duration": 8.0, "webhook_retries": "real"}
         self.emulator = Emulator(Settings(**(durations | settings)), self.clock)  # type: ignore[arg-type]
-        self.data_uris: Callable[[Outcome], Awaitable[dict[MediaFile, str]]] = inline_pictures
-        self.sender = WebhookSender(self.emulator, lambda outcome: self.data_uris(outcome))
+        self.rendered: Callable[[Outcome], Awaitable[Rendered]] = inline_pictures
+        self.sender = WebhookSender(self.emulator, lambda outcome: self.rendered(outcome))
         self.emulator.outbox.notify = self.sender.notify
 
     def set_timeout(self, seconds: float) -> None:
         """Set the timeout of receivers, in seconds of real time. Before the first request only."""
         policy = replace(POLICIES["real"], first_timeout_s=seconds, timeout_s=seconds)
         self.emulator.outbox = outbox = Outbox(policy=policy, retention=100)
-        self.sender = WebhookSender(self.emulator, lambda outcome: self.data_uris(outcome))
+        self.sender = WebhookSender(self.emulator, lambda outcome: self.rendered(outcome))
         outbox.notify = self.sender.notify
 
     def submit(self, url: str, **body: object) -> Delivery:
@@ -349,10 +349,10 @@ def test_only_the_status_of_the_response_counts(fal: Fal, receiver: Receiver, ta
 
 
 def test_an_internal_error_is_logged(fal: Fal, receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
-    async def fail(outcome: Outcome) -> dict[MediaFile, str]:
+    async def fail(outcome: Outcome) -> Rendered:
         raise KeyError("no ink")
 
-    fal.data_uris = fail
+    fal.rendered = fail
     delivery = fal.submit(receiver.url)
     fal.advance(10)
     assert (delivery.state, delivery.attempts[0].error) == (DeliveryState.FAILED, "KeyError('no ink')")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -166,3 +167,24 @@ def test_hosts_that_are_not_emulated_are_counted_as_other() -> None:
     for host in ("a.fal.run", "b.fal.run"):
         journal.append(Exchange(EPOCH, "alice", "GET", host, "/", "", b"", b"", 501, b""))
     assert journal.totals() == {ExchangeKind("other", "other", 501): 2}
+
+
+def test_equal_polls_share_their_response_and_are_counted_alike() -> None:
+    journal, head = Journal(10), b"authorization:Key alice:***"
+    for _ in range(3):
+        poll = replace(exchange(), request_head=head, request_body=b"", response_body=b"x" * 1000)
+        poll.response_body = bytes(bytearray(poll.response_body))
+        journal.append(poll, "Key alice:0123456789abcdef")
+    first, second, third = journal
+    assert first.response_body is second.response_body is third.response_body
+    assert first.counted_bytes == second.counted_bytes == third.counted_bytes
+    assert journal.body_bytes == 3000
+
+
+def test_the_secret_is_hidden_again_when_another_key_has_the_same_shown_head() -> None:
+    journal = Journal(10)
+    for secret in ("0123456789abcdef", "fedcba9876543210", "0123456789abcdef"):
+        head = bytes(bytearray(b"authorization:Key alice:***"))
+        body = b"fedcba9876543210 0123456789abcdef"
+        journal.append(replace(exchange(), request_head=head, response_body=body), f"Key alice:{secret}")
+        assert secret.encode() not in list(journal)[-1].response_body

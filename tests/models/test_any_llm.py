@@ -9,16 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_fal.models.any_llm import MAX_EVENTS, run
-from mock_fal.models.catalog import Job, RunnerOutput
+from mock_fal.models import engine
+from mock_fal.models.job import Job, RunnerOutput
+from mock_fal.models.text import MAX_EVENTS
 from mock_fal.requests.outcome import MediaFile
+from tests.models.runs import model
 
 
 def run_any_llm(*, streamed: bool = False, **arguments: Any) -> RunnerOutput:
     body = json.dumps({"prompt": "Tell me a joke", **arguments}).encode()
-    return run(
-        Job(body, lambda seed_input: 0, lambda recipe, inline: MediaFile(recipe, ""), 1.0, streamed=streamed)
+    job = Job(
+        body, lambda seed_input: 0, lambda recipe, inline: MediaFile(recipe, ""), 1.0, streamed=streamed
     )
+    return engine.run(model("fal-ai/any-llm"), job)
 
 
 def output_of(**arguments: Any) -> dict[str, Any]:

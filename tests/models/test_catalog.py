@@ -1,105 +1,75 @@
+"""The catalogue: endpoints from the data file, from files of the user, and guessed."""
+
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from mock_fal.clock import ManualClock
+from mock_fal.emulator import Emulator
 from mock_fal.endpoint import EndpointId
-from mock_fal.errors import JSON
-from mock_fal.models import catalog, validation
-from mock_fal.models.catalog import FAMILIES, REALTIME, STREAMING, Job, RunnerOutput
-from mock_fal.pictures.recipe import Recipe
-from mock_fal.requests.outcome import MediaFile, media_files
-from tests.strategies import bodies, documents, inputs
+from mock_fal.errors import SettingsError
+from mock_fal.models import catalog as catalog_module
+from mock_fal.models.catalog import MAX_GUESSED, Catalog, relaxed
+from mock_fal.models.classify import CATEGORIES
+from mock_fal.models.input_schema import input_adapter
+from mock_fal.models.overrides import REALTIME, STREAMING
+from mock_fal.settings import Settings
 
-# Golden files in pairs: NAME.body is the exact request body, NAME.json the exact body of the 422 response of the
-# endpoint that the folder is named after, or of flux/schnell.
-VALIDATION = Path(__file__).parent / "data" / "validation"
-REJECTIONS = sorted(VALIDATION.rglob("*.json"))
-
-SEED = 4294967295
-ENDPOINTS = ["fal-ai/flux/schnell", "fal-ai/flux/dev", "fal-ai/flux-1/schnell", "fal-ai/flux-1/dev"]
-every_endpoint = pytest.mark.parametrize("endpoint", ENDPOINTS)
+CATALOG = Catalog()
 
 
-def run(
-    body: bytes | JSON,
-    endpoint: str = "fal-ai/flux/schnell",
-    *,
-    run_duration: float = 0.5,
-    nsfw: bool = False,
-    derive_seed: Callable[[bytes], int] = lambda seed_input: SEED,
-) -> RunnerOutput:
-    """The output of an endpoint's runner for a body."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    job = Job(
-        data, derive_seed, lambda recipe, inline: MediaFile(recipe, "/a.jpg", inline), run_duration, nsfw
-    )
-    return catalog.runner(EndpointId.parse(endpoint))(job)
+def row(endpoint: str, **members: object) -> dict[str, object]:
+    return {"id": endpoint, "input": {}, "output": {"type": "object", "properties": {}}, **members}
 
 
-def recording(seed_inputs: list[bytes]) -> Callable[[bytes], int]:
-    """A `derive_seed` that always returns SEED and records its argument."""
-
-    def derive_seed(seed_input: bytes) -> int:
-        seed_inputs.append(seed_input)
-        return SEED
-
-    return derive_seed
+def file(tmp_path: Path, *rows: object) -> str:
+    path = tmp_path / "models.json"
+    path.write_text(json.dumps(rows))
+    return str(path)
 
 
-def error_items(field: str, value: JSON, endpoint: str = "fal-ai/flux/schnell") -> JSON:
-    """The error items for the prompt "a cat" and one more field."""
-    return run({"prompt": "a cat", field: value}, endpoint).response.body["detail"]
+def test_a_model_is_decoded_once() -> None:
+    model = CATALOG.find("fal-ai/flux/dev")
+    assert model is not None
+    assert (model.kind, model.category, model.source) == ("image", "text-to-image", "catalogue")
+    assert list(model.input["properties"])[:3] == ["prompt", "image_size", "num_inference_steps"]
+    assert CATALOG.find(EndpointId.parse("fal-ai/flux/dev")) is model
 
 
-def recipes(body: JSON, endpoint: str = "fal-ai/flux/schnell") -> list[Recipe]:
-    return [picture.recipe for picture in media_files(run(body, endpoint).response.body)]
+@pytest.mark.parametrize("endpoint", ["fal-ai/flux", "fal-ai/flux/dev/stream", "fal-ai/unheard-of", "", "x"])
+def test_another_id_is_not_found(endpoint: str) -> None:
+    assert CATALOG.find(endpoint) is None
 
 
-# -- endpoints
+def test_every_row_is_a_model() -> None:
+    assert len(CATALOG.ids()) == len(CATALOG.entries()) > 1_700
+    for endpoint in CATALOG.ids():
+        model = CATALOG.find(endpoint)
+        assert model is not None
+        assert (model.id, str(EndpointId.parse(endpoint))) == (endpoint, endpoint)
+        assert model.kind in {*CATEGORIES.values()}
+        assert isinstance(model.input, dict) and isinstance(model.output, dict)
+
+
+def test_ids_are_sorted_and_of_many_owners() -> None:
+    ids = CATALOG.ids()
+    assert list(ids) == sorted(ids)
+    assert len({id.partition("/")[0] for id in ids}) > 30
 
 
 @pytest.mark.parametrize(
-    "text", ["fal-ai/flux/schnell", "fal-ai/flux", "fal-ai/flux/nope", "fal-ai/flux-1/dev"]
+    "app", ["fal-ai/flux", "openrouter/router", "bria/video", "CassetteAI/music-generator"]
 )
-def test_an_app_exists_for_any_path(text: str) -> None:
-    assert catalog.has_app(EndpointId.parse(text).app_id)
+def test_an_app_exists_for_any_path(app: str) -> None:
+    assert CATALOG.has_app(app)
 
 
-@pytest.mark.parametrize(
-    "text", ["fal-ai/fluxx/schnell", "other/flux/schnell", "workflows/fal-ai/flux/schnell"]
-)
-def test_another_app_does_not_exist(text: str) -> None:
-    assert not catalog.has_app(EndpointId.parse(text).app_id)
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "path"),
-    [("fal-ai/flux/nope", "/nope"), ("fal-ai/flux/dev/x", "/dev/x"), ("fal-ai/flux", "/")],
-)
-def test_the_runner_responds_to_an_unknown_path_with_404(endpoint: str, path: str) -> None:
-    rejection = run({"prompt": "a cat"}, endpoint)
-    assert (rejection.response.status, rejection.response.body) == (404, {"detail": f"Path {path} not found"})
-    assert (rejection.response.billable_units, rejection.steps) == (0, 0)
-
-
-@pytest.mark.parametrize("family", sorted(set(FAMILIES.values())))
-def test_a_family_has_the_endpoints_of_the_catalog(family: str) -> None:
-    module = import_module(f"mock_fal.models.{family}")
-    expected = {id for id, name in FAMILIES.items() if name == family}
-    assert set(module.RUNNERS) == set(module.SCHEMAS) == expected
-
-
-def test_streaming_and_realtime_models_are_in_the_catalog() -> None:
-    assert STREAMING <= set(FAMILIES)
-    endpoints = [catalog.realtime_model(EndpointId.parse(f"{model}/realtime")) for model in REALTIME]
-    assert {str(endpoint) for endpoint in endpoints} <= set(FAMILIES)
+@pytest.mark.parametrize("app", ["fal-ai/fluxx", "other/flux", "fal-ai/flux/dev"])
+def test_another_app_does_not_exist(app: str) -> None:
+    assert not CATALOG.has_app(app)
 
 
 @pytest.mark.parametrize(
@@ -107,302 +77,182 @@ def test_streaming_and_realtime_models_are_in_the_catalog() -> None:
     [
         ("fal-ai/flux/dev/stream", "fal-ai/flux/dev"),
         ("fal-ai/any-llm/stream", "fal-ai/any-llm"),
-        ("fal-ai/flux-1/dev/stream", None),
+        ("fal-ai/maya/stream", "fal-ai/maya/stream"),
+        ("fal-ai/whisper/stream", None),
         ("fal-ai/flux/dev", None),
-        ("fal-ai/flux/stream", None),
-        ("fal-ai/flux/dev/stream/stream", None),
+        ("fal-ai/nope/stream", None),
     ],
 )
-def test_only_streaming_models_have_a_streaming_path(path: str, model: str | None) -> None:
-    streaming_model = catalog.streaming_model(EndpointId.parse(path))
-    assert streaming_model == (EndpointId.parse(model) if model else None)
-    assert catalog.has_path(EndpointId.parse(path)) is (model is not None or path in FAMILIES)
-
-
-# -- rejected inputs and their errors
-
-
-def test_the_golden_files_exist() -> None:
-    assert len(REJECTIONS) >= 60
-    assert {path.with_suffix(".body") for path in REJECTIONS} == set(VALIDATION.rglob("*.body"))
+def test_a_stream_has_the_model_in_front_of_it_or_is_one(path: str, model: str | None) -> None:
+    found = CATALOG.streaming_model(EndpointId.parse(path))
+    assert (None if found is None else str(found)) == model
 
 
 @pytest.mark.parametrize(
-    "path", REJECTIONS, ids=lambda path: str(path.relative_to(VALIDATION).with_suffix(""))
-)
-def test_an_invalid_input_gets_exactly_the_golden_response(path: Path) -> None:
-    folder = path.parent.relative_to(VALIDATION).as_posix()
-    endpoint = "fal-ai/flux/schnell" if folder == "." else folder
-    rejection = run(path.with_suffix(".body").read_bytes(), endpoint)
-    assert json.dumps(rejection.response.body) == json.dumps(json.loads(path.read_text("utf-8")))
-    assert (rejection.response.status, rejection.response.billable_units, rejection.steps) == (422, 0, 0)
-
-
-@every_endpoint
-def test_every_endpoint_requires_a_prompt(endpoint: str) -> None:
-    [item] = run({}, endpoint).response.body["detail"]
-    assert item == {"type": "missing", "loc": ["body", "prompt"], "msg": "Field required", "input": {}}
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "maximum"),
+    ("path", "model"),
     [
-        ("fal-ai/flux/schnell", 12),
-        ("fal-ai/flux/dev", 50),
-        ("fal-ai/flux-1/schnell", 12),
-        ("fal-ai/flux-1/dev", 50),
+        ("fal-ai/fast-lcm-diffusion/realtime", "fal-ai/fast-lcm-diffusion"),
+        ("fal-ai/flux-2/klein/realtime", "fal-ai/flux-2/klein/realtime"),
+        ("fal-ai/flux/dev/realtime", None),
+        ("fal-ai/fast-lcm-diffusion", None),
     ],
 )
-def test_the_number_of_steps_is_limited_by_the_schema(endpoint: str, maximum: int) -> None:
-    assert run({"prompt": "a cat", "num_inference_steps": maximum}, endpoint).steps == maximum
-    [item] = error_items("num_inference_steps", maximum + 1, endpoint)
-    assert (item["type"], item["input"], item["ctx"]) == ("less_than_equal", maximum + 1, {"le": maximum})
+def test_a_realtime_path_has_the_model_in_front_of_it_or_is_one(path: str, model: str | None) -> None:
+    found = CATALOG.realtime_model(EndpointId.parse(path))
+    assert (None if found is None else str(found)) == model
+
+
+def test_paths_of_an_app_are_its_endpoints_streams_and_sockets() -> None:
+    known = ("fal-ai/flux/dev", "fal-ai/flux/dev/stream", "fal-ai/fast-sdxl/realtime")
+    assert all(map(CATALOG.has_path, known))
+    assert not any(map(CATALOG.has_path, ("fal-ai/flux", "fal-ai/flux/dev/realtime")))
+
+
+def test_streams_sockets_and_event_names_are_those_of_the_overrides() -> None:
+    streams = {entry.id for entry in CATALOG.entries() if entry.stream}
+    sockets = {entry.id for entry in CATALOG.entries() if entry.realtime}
+    assert (streams, sockets) == (set(STREAMING), set(REALTIME))
+    model = CATALOG.find("fal-ai/any-llm")
+    assert model is not None
+    assert (model.is_streaming, model.is_realtime, model.event_name) == (True, False, "event")
+    assert "fal-ai/flux-2/klein/realtime" in CATALOG.realtime_paths()
+    assert "fal-ai/fast-sdxl/realtime" in CATALOG.realtime_paths()
+
+
+# -- unknown ids
+
+
+def test_the_closest_ids_come_first() -> None:
+    assert CATALOG.closest("fal-ai/flux/schnel")[0] == "fal-ai/flux/schnell"
+    assert len(CATALOG.closest("fal-ai/flux/schnel", 2)) == 2
+    assert CATALOG.closest("me/my-app") == []
+
+
+def test_a_hint_names_what_may_have_been_meant() -> None:
+    assert CATALOG.hint("fal-ai/wizpr").startswith("fal-ai/wizpr; did you mean fal-ai/wizper")
+    assert CATALOG.hint("me/my-app") == "me/my-app"
+    assert CATALOG.hint("a/" + "b" * 1000) == "a/" + "b" * 77 + "…"
+
+
+def test_an_unknown_id_is_guessed_if_that_is_wanted() -> None:
+    warnings: list[str] = []
+    catalog = Catalog(guess=True, warn=warnings.append)
+    model = catalog.find("acme/new/image-to-video")
+    assert model is not None
+    assert (model.kind, model.category, model.source) == ("video", "image-to-video", "guess")
+    assert "required" not in model.input
+    assert catalog.find("acme/new/image-to-video") is model
+    assert warnings == [
+        "mock-fal: acme/new/image-to-video is not known; it answers as image-to-video, like "
+        "fal-ai/pixverse/v3.5/image-to-video (--guess-models)"
+    ]
+    assert catalog.has_app("acme/new") and catalog.has_path("acme/new/x")
+    assert "acme/new/image-to-video" not in catalog.ids()
 
 
 @pytest.mark.parametrize(
-    ("message", "position", "expected"),
+    ("endpoint", "sibling"),
     [
-        (
-            "Illegal trailing comma before end of object",
-            7,
-            "Expecting property name enclosed in double quotes",
-        ),
-        ("Illegal trailing comma before end of array", 7, "Expecting value"),
-        ("Expecting value", 4, "Expecting value"),
+        ("fal-ai/wan-i2v/turbo", "fal-ai/wan-i2v"),  # called by programs, in no list of fal
+        ("fal-ai/veo3/fast/ultra", "fal-ai/veo3/fast"),  # no word names a category
+        ("fal-ai/kling-video/v9/image-to-video", "fal-ai/kling-video/"),
     ],
 )
-def test_the_error_of_a_trailing_comma_is_the_same_in_every_python(
-    message: str, position: int, expected: str
+def test_an_unknown_path_of_a_known_app_is_guessed_by_its_siblings(endpoint: str, sibling: str) -> None:
+    warnings: list[str] = []
+    model = Catalog(guess=True, warn=warnings.append).find(endpoint)
+    assert model is not None
+    assert model.kind == "video"
+    assert f", like {sibling}" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "sibling"),
+    [
+        ("fal-ai/wan-i2v-turbo", "fal-ai/wan-i2v"),  # an app of its own
+        ("fal-ai/kling-videos/v9/image-to-video", "fal-ai/kling-video/"),
+        ("acme/kling-video/v9/image-to-video", "fal-ai/pixverse/v3.5/image-to-video"),  # another owner
+        ("fal-ai/wan9/image-to-video", "fal-ai/pixverse/v3.5/image-to-video"),  # less than five characters
+    ],
+)
+def test_an_unknown_app_is_guessed_by_those_of_its_owner_that_begin_alike(
+    endpoint: str, sibling: str
 ) -> None:
-    error = json.JSONDecodeError(message, "[12 ,  ]" if position == 7 else "[12 x", 4)
-    assert validation._older_message(error) == (position, expected)
+    warnings: list[str] = []
+    model = Catalog(guess=True, warn=warnings.append).find(endpoint)
+    assert model is not None and model.kind == "video"
+    assert f", like {sibling}" in warnings[0]
 
 
-def test_the_position_of_a_json_error_counts_characters() -> None:
-    [item] = run('{"prompt": "äöü",}'.encode()).response.body["detail"]
-    assert item["loc"] == ["body", 17]
+def test_the_input_of_a_guess_has_types_and_no_limits() -> None:
+    """What an unknown endpoint accepts is not known: values beyond the limits of its sibling may be right."""
+    model = Catalog(guess=True, warn=lambda text: None).find("fal-ai/wan-i2v/turbo")
+    known = CATALOG.find("fal-ai/wan-i2v")
+    assert model is not None and known is not None
+    validate = input_adapter(model.input).validate_python
+    validate({"aspect_ratio": "7:5", "resolution": "4k", "num_frames": 100_000, "new_field": 1})
+    with pytest.raises(ValueError, match="aspect_ratio"):
+        validate({"aspect_ratio": []})
+    with pytest.raises(ValueError, match="num_frames"):
+        input_adapter(known.input).validate_python({"num_frames": 100_000})
+    assert list(model.input["properties"]) == list(known.input["properties"])
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b'{"prompt": "\xff"}', b'{"seed": ' + b"9" * 5000 + b"}", b"[" * 100_000, b'{"prompt":' * 100_000],
-    ids=["invalid Unicode", "5000 digits", "deep lists", "deep objects"],
-)
-def test_a_body_that_python_can_not_parse_is_a_bad_request(body: bytes) -> None:
-    response = run(body).response
-    assert (response.status, response.body) == (400, {"detail": "There was an error parsing the body"})
-
-
-@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
-@pytest.mark.parametrize("field", ["num_inference_steps", "seed", "guidance_scale", "num_images"])
-def test_numbers_that_json_does_not_have_are_rejected(field: str, text: str) -> None:
-    assert run(f'{{"prompt":"a cat","{field}":{text}}}'.encode()).response.status == 422
-
-
-@pytest.mark.parametrize("depth", [10, 500, 900])
-def test_a_deeply_nested_input_is_rejected_like_a_flat_one(depth: int) -> None:
-    body = b'{"prompt":' + b"[" * depth + b"]" * depth + b"}"
-    assert run(body).response.body["detail"][0]["type"] == "string_type"
-
-
-@pytest.mark.parametrize("endpoint", FAMILIES)
-@given(body=bodies())
-@settings(max_examples=50)
-def test_any_body_gets_a_response(endpoint: str, body: bytes) -> None:
-    response = run(body, endpoint).response
-    assert response.status in (200, 400, 422)
-    expected = ["detail"] if response.status != 200 else list(catalog.schema(endpoint).output.model_fields)
-    assert list(response.body) == expected
-
-
-@given(documents())
-def test_every_error_item_has_its_keys_in_order(document: JSON) -> None:
-    items = error_items("image_size", document) if not isinstance(document, dict) else []
-    assert {tuple(item) for item in items} <= {
-        ("type", "loc", "msg", "input"),
-        ("type", "loc", "msg", "input", "ctx"),
+def test_a_relaxed_schema_keeps_fields_that_are_named_like_limits() -> None:
+    schema = {
+        "properties": {"pattern": {"type": "string", "pattern": "a+", "default": {"enum": 1}}},
+        "anyOf": [{"maxLength": 3, "type": "string"}],
+        "additionalProperties": False,
+    }
+    assert relaxed(schema) == {
+        "properties": {"pattern": {"type": "string", "default": {"enum": 1}}},
+        "anyOf": [{"type": "string"}],
     }
 
 
-# -- accepted inputs
+def test_only_the_latest_guesses_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_module, "MAX_GUESSED", 2)
+    warnings: list[str] = []
+    catalog = Catalog(guess=True, warn=warnings.append)
+    for name in ("a", "b", "c", "a"):
+        catalog.find(f"acme/{name}")
+        catalog.closest(f"acme/{name}")
+    assert len(warnings) == 4
+    assert MAX_GUESSED > 2
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"prompt": ""},
-        {"num_inference_steps": "4"},
-        {"num_inference_steps": 4.0},
-        {"seed": None},
-        {"seed": 2**80},
-        {"seed": -1},
-        {"sync_mode": "yes"},
-        {"image_size": {}},
-        {"image_size": {"width": 1, "height": 14142}},
-        {"style": "oil", "num_inference_step": 99},
-        {"enable_safety_checker": False},
-    ],
-)
-def test_an_input_that_matches_the_schema_is_accepted(fields: dict[str, JSON]) -> None:
-    assert run({"prompt": "a cat"} | fields).response.status == 200
+# -- files of the user
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"prompt":"a cat"}'.encode("utf-8-sig"),
-        '{"prompt":"a cat"}'.encode("utf-16"),
-        b' \n{"prompt":"a dog","prompt":"a cat"}\n',
-    ],
-    ids=["with a byte order mark", "UTF-16", "duplicate key and white space"],
-)
-def test_any_body_that_python_parses_as_json_is_accepted(body: bytes) -> None:
-    assert run(body).response.body["prompt"] == "a cat"
+def test_a_file_is_in_front_of_the_built_in_rows(tmp_path: Path) -> None:
+    catalog = Catalog([file(tmp_path, row("fal-ai/flux/dev", title="Mine"), row("me/my-app/go"))])
+    ours, theirs = catalog.find("fal-ai/flux/dev"), catalog.find("fal-ai/flux/schnell")
+    assert ours is not None and theirs is not None
+    assert (ours.title, ours.source, theirs.source) == ("Mine", "file", "catalogue")
+    assert catalog.has_app("me/my-app") and catalog.has_path("me/my-app/go")
+    assert len(catalog.ids()) == len(CATALOG.ids()) + 1
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "steps", "acceleration"),
-    [
-        ("fal-ai/flux/schnell", 4, "none"),
-        ("fal-ai/flux/dev", 28, "none"),
-        ("fal-ai/flux-1/schnell", 4, "regular"),
-        ("fal-ai/flux-1/dev", 28, "regular"),
-    ],
-)
-def test_an_endpoint_has_its_own_defaults(endpoint: str, steps: int, acceleration: str) -> None:
-    seed_inputs: list[bytes] = []
-    cat = {"prompt": "a cat"}
-    bodies = [cat, cat | {"num_inference_steps": steps, "acceleration": acceleration}]
-    assert [run(body, endpoint, derive_seed=recording(seed_inputs)).steps for body in bodies] == [
-        steps,
-        steps,
-    ]
-    assert len(set(seed_inputs)) == 1
+def test_a_file_keeps_the_streams_that_are_known(tmp_path: Path) -> None:
+    catalog = Catalog([file(tmp_path, row("fal-ai/flux/dev"), row("me/my-app", stream=True, realtime=True))])
+    assert catalog.streaming_model("fal-ai/flux/dev/stream")
+    assert catalog.streaming_model("me/my-app/stream") and catalog.realtime_model("me/my-app/realtime")
 
 
-@pytest.mark.parametrize(
-    ("size", "width", "height"),
-    [
-        ("square_hd", 1024, 1024),
-        ("square", 512, 512),
-        ("portrait_4_3", 768, 1024),
-        ("portrait_16_9", 576, 1024),
-        ("landscape_4_3", 1024, 768),
-        ("landscape_16_9", 1024, 576),
-        ({"width": 1296, "height": 2304}, 1296, 2304),
-        ({"width": 100}, 100, 512),
-        ({}, 512, 512),
-    ],
-)
-def test_a_size_is_a_preset_or_width_and_height(size: JSON, width: int, height: int) -> None:
-    [recipe] = recipes({"prompt": "a cat", "image_size": size})
-    assert (recipe.width, recipe.height) == (width, height)
+def test_the_last_file_wins(tmp_path: Path) -> None:
+    first = file(tmp_path, row("me/my-app", title="1"))
+    second = tmp_path / "second.json"
+    second.write_text(json.dumps([row("me/my-app", title="2")]))
+    model = Catalog([first, str(second)]).find("me/my-app")
+    assert model is not None and model.title == "2"
 
 
-def test_a_lone_surrogate_is_returned_unchanged() -> None:
-    assert run(rb'{"prompt": "\ud800"}').response.body["prompt"] == "\ud800"
+def test_a_server_with_a_bad_file_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^--models .*nope\.json: No such file or directory$"):
+        Emulator(Settings(models=(str(tmp_path / "nope.json"),)), ManualClock())
 
 
-# -- outputs
-
-
-def flux_output(**body: JSON) -> dict[str, JSON]:
-    output: dict[str, JSON] = run({"prompt": "a cat"} | body).response.body
-    return output
-
-
-def test_the_output_has_fals_keys_in_fals_order() -> None:
-    assert flux_output(seed=7, image_size="square") == {
-        "images": [
-            {
-                "url": MediaFile(Recipe("fal-ai/flux/schnell", "a cat", 7, 512, 512), "/a.jpg"),
-                "width": 512,
-                "height": 512,
-                "content_type": "image/jpeg",
-            }
-        ],
-        "timings": {"inference": 0.48},
-        "seed": 7,
-        "has_nsfw_concepts": [False],
-        "prompt": "a cat",
-    }
-    assert list(flux_output()) == ["images", "timings", "seed", "has_nsfw_concepts", "prompt"]
-    assert list(flux_output()["images"][0]) == ["url", "width", "height", "content_type"]
-
-
-def test_a_seed_is_derived_only_if_none_is_given() -> None:
-    assert flux_output()["seed"] == flux_output(seed=None)["seed"] == SEED
-    assert flux_output(seed=0)["seed"] == 0
-
-
-def test_the_seed_is_derived_from_the_whole_input() -> None:
-    seed_inputs: list[bytes] = []
-    bodies: list[JSON] = [
-        {"prompt": "a cat"},
-        {"prompt": "a dog"},
-        {"prompt": "a cat", "image_size": "square"},
-        {"prompt": "a cat", "num_inference_steps": 5},
-        {"prompt": "a cat", "acceleration": "none"},  # the default: equal to the first
-    ]
-    assert [run(body, derive_seed=recording(seed_inputs)).response.status for body in bodies] == [200] * 5
-    assert len(set(seed_inputs)) == 4
-
-
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_each_image_has_its_index_and_its_nsfw_flag(number: int) -> None:
-    body = flux_output(num_images=number)
-    assert [picture.recipe.index for picture in media_files(body)] == list(range(number))
-    assert body["has_nsfw_concepts"] == [False] * number
-
-
-@pytest.mark.parametrize("format", ["jpeg", "png"])
-def test_an_image_has_the_requested_type(format: str) -> None:
-    [image] = flux_output(output_format=format)["images"]
-    assert image["content_type"] == image["url"].recipe.content_type == f"image/{format}"
-
-
-@pytest.mark.parametrize("inline", [True, False])
-def test_sync_mode_requests_inline_images(inline: bool) -> None:
-    assert [picture.inline for picture in media_files(flux_output(sync_mode=inline))] == [inline]
-
-
-@pytest.mark.parametrize(
-    ("size", "number", "units"),
-    [
-        ("square", 1, 1),
-        ({"width": 1000, "height": 1000}, 1, 1),
-        ({"width": 1001, "height": 1000}, 1, 2),
-        ("square_hd", 1, 2),
-        ("square_hd", 4, 8),
-        ({"width": 1, "height": 1}, 4, 4),
-    ],
-)
-def test_each_image_is_billed_in_whole_megapixels(size: JSON, number: int, units: int) -> None:
-    body = {"prompt": "a cat", "image_size": size, "num_images": number}
-    assert run(body).response.billable_units == units
-
-
-def test_an_nsfw_picture_is_flagged_and_black() -> None:
-    body = run({"prompt": "a cat", "num_images": 2}, nsfw=True).response.body
-    assert body["has_nsfw_concepts"] == [True, True]
-    assert [picture.recipe.blank for picture in media_files(body)] == [True, True]
-
-
-def test_without_the_safety_checker_no_picture_is_flagged() -> None:
-    body = run({"prompt": "a cat", "enable_safety_checker": False}, nsfw=True).response.body
-    assert body["has_nsfw_concepts"] == [False]
-    assert [picture.recipe.blank for picture in media_files(body)] == [False]
-
-
-@given(inputs())
-def test_the_same_input_has_the_same_response(document: JSON) -> None:
-    body = json.dumps(document).encode()
-    assert json.dumps(run(body).response.body, default=repr) == json.dumps(
-        run(body).response.body, default=repr
-    )
-
-
-@given(st.text())
-def test_the_prompt_is_returned_unchanged(prompt: str) -> None:
-    assert run({"prompt": prompt}).response.body["prompt"] == prompt
+def test_nothing_is_read_before_the_first_request() -> None:
+    emulator = Emulator(Settings(), ManualClock())
+    assert "catalog" not in vars(emulator)
+    assert "_built_in" not in vars(emulator.catalog)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.models.families import EXTERNAL_URL, FOUR, first, picture, run, size
+from tests.models.runs import EXTERNAL_URL, FOUR, first, picture, run, size
 
 I2I, REDUX = "fal-ai/flux/dev/image-to-image", "fal-ai/flux/schnell/redux"
 

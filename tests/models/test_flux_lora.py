@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.models.families import FOUR, first, run, size
+from tests.models.runs import FOUR, first, run, size
 
 LORA = "fal-ai/flux-lora"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mock_fal.requests.outcome import media_files
-from tests.models.families import FOUR, first, run, size
+from tests.models.runs import FOUR, first, run, size
 
 SDXL, I2I = "fal-ai/fast-sdxl", "fal-ai/fast-sdxl/image-to-image"
 LCM, TURBO = "fal-ai/fast-lcm-diffusion", "fal-ai/fast-turbo-diffusion"
@@ -24,7 +24,6 @@ def test_an_image_has_four_keys(endpoint: str) -> None:
         (SDXL, {}, (1024, 1024)),
         (SDXL, {"image_size": {"width": 640, "height": 480}}, (640, 480)),
         (I2I, {}, (1024, 1024)),
-        (I2I, {"image_size": None}, (320, 240)),
         (LCM, {}, (1024, 1024)),
         (TURBO, {}, (512, 512)),
     ],

@@ -12,6 +12,7 @@ from mock_fal.clock import EPOCH
 from mock_fal.requests.lifecycle import (
     Completed,
     Ending,
+    FailedRun,
     LogLine,
     Queued,
     Running,
@@ -336,3 +337,56 @@ def test_two_stages_lead_from_the_queue_to_the_end(timetable: Schedule) -> None:
 def test_a_completed_request_has_no_next_stage(later: float) -> None:
     timetable = schedule(submitted(), EPOCH + 2)
     assert next_stage(timetable, timetable.ends_at + later) == timetable.ends_at
+
+
+# -- several attempts
+
+
+def retried(*failed: tuple[float, float], **options: float) -> Schedule:
+    """The schedule of a request whose attempts fail after some seconds, each with a wait, before a run of 8 s."""
+    submission = replace(submitted(**options), failed=tuple(FailedRun(*run) for run in failed))
+    return schedule(submission, submission.ready_at)
+
+
+def test_a_request_runs_again_after_a_failed_run_and_a_wait() -> None:
+    timetable = retried((5, 1), (3, 2))
+    assert [(span.starts_at - EPOCH, span.ends_at - EPOCH) for span in timetable.spans] == [
+        (2, 7),
+        (8, 11),
+        (13, 21),
+    ]
+    assert status(timetable, EPOCH + 7.5) == Running()
+    assert status(timetable, EPOCH + 21) == Completed(8.0, Ending.RESPONDED)
+
+
+def test_a_request_with_several_attempts_has_the_logs_of_each() -> None:
+    timetable = retried((4, 1))
+    lines = logs(timetable, 2, EPOCH + 100, earlier=[4])
+    assert [line.at - EPOCH for line in lines] == [3, 4, 5, 6, 11, 15]
+    assert logs(timetable, 2, EPOCH + 6.5, earlier=[4]) == lines[:4]
+    assert next_change(timetable, 2, EPOCH + 6.5, earlier=[4]) == EPOCH + 11
+
+
+@pytest.mark.parametrize(("deadline_s", "ends_s"), [(3, 7), (7.5, 7.5), (7.75, 7.75)])
+def test_no_attempt_starts_after_the_deadline(deadline_s: float, ends_s: float) -> None:
+    timetable = retried((5, 1), start_timeout_s=deadline_s)
+    assert status(timetable, EPOCH + ends_s) == Completed(None, Ending.TIMED_OUT)
+    assert timetable.ends_at == EPOCH + ends_s
+    assert len(timetable.spans) == 1
+
+
+def test_an_attempt_exactly_at_the_deadline_is_in_time() -> None:
+    assert retried((5, 1), start_timeout_s=8).ending is Ending.RESPONDED
+
+
+@pytest.mark.parametrize(("cancelled_s", "ends_s"), [(3, 7), (7.5, 7.5)])
+def test_no_attempt_starts_after_a_cancellation(cancelled_s: float, ends_s: float) -> None:
+    timetable = retried((5, 1), cancelled_at=EPOCH + cancelled_s)
+    assert (timetable.ends_at, timetable.ending) == (EPOCH + ends_s, Ending.CANCELLED)
+
+
+def test_a_runner_that_honours_a_cancellation_stops_in_any_attempt() -> None:
+    first = retried((5, 1), cancelled_at=EPOCH + 3, honours_cancel=True)
+    second = retried((5, 1), cancelled_at=EPOCH + 9, honours_cancel=True)
+    assert (first.ends_at, first.ending) == (EPOCH + 3, Ending.STOPPED)
+    assert (second.ends_at, second.ending, second.inference_s) == (EPOCH + 9, Ending.STOPPED, 1.0)

@@ -9,7 +9,7 @@ from mock_fal.scenario.directive import Directive
 from mock_fal.scenario.explain import explain, explain_text, texts_of, with_pointer
 from tests.strategies import directives
 
-ALL_SUBMISSIONS = "Applies to: submission to the queue, direct request, stream request."
+ALL_SUBMISSIONS = "Applies to: submission to the queue, direct request, stream request, realtime input."
 
 
 @pytest.mark.parametrize("text", ["queue=2 nsfw", "a cat [mock: queue=2 nsfw]", '{"queue": 2, "nsfw": true}'])
@@ -36,7 +36,7 @@ def test_the_concurrency_error_is_explained_as_one_of_direct_requests() -> None:
         "It is a request error: the result is HTTP 429.",
         "Only direct requests receive it; queued requests wait at the limit. "
         "To refuse a submission, use status=429 retry_after=1 times=1.",
-        "Applies to: direct request, stream request.",
+        "Applies to: direct request, stream request, realtime input.",
     ]
 
 

@@ -12,6 +12,7 @@ from mock_fal.emulator import mentions_directive
 from mock_fal.errors import JSON, ScenarioError
 from mock_fal.scenario.directive import NO_DIRECTIVE, Directive, merge_outcomes, parse_directive, parse_rule
 from mock_fal.scenario.options import OPERATIONS, OPTIONS, OptionGroup
+from mock_fal.scenario.output import output_of
 from mock_fal.scenario.rules import (
     MAX_RULES,
     Call,
@@ -100,6 +101,10 @@ def test_a_wrong_quote_is_reported_with_its_column(text: str, message: str) -> N
             "error=concurrent_requests_limit retry_after=3",
             Directive(error="concurrent_requests_limit", retry_after=3),
         ),
+        (
+            'output={"text":"hello"} billed=2.5',
+            Directive(output=output_of({"text": "hello"}), billed=2.5),
+        ),
         ("status=503 detail='not now'", Directive(status=503, detail="not now")),
         (
             'operation=status times=2 status=500 body={"a": 1} header.Retry-After=5',
@@ -113,6 +118,14 @@ def test_a_wrong_quote_is_reported_with_its_column(text: str, message: str) -> N
             Directive(endpoint="fal-ai/*", prompt="^a cat", key="ana", nth=2, nsfw=True),
         ),
         ("after=3 account=locked", Directive(after=3, account="locked")),
+        (
+            "account=locked reason=archived reads=allowed",
+            Directive(account="locked", reason="archived", reads="allowed"),
+        ),
+        (
+            'operation=webhook status=500 payload={"a":1} late=5',
+            Directive(operation="webhook", status=500, payload='{"a":1}', late=5.0),
+        ),
         (
             "json=empty throttle=100 connection=reset_after_headers",
             Directive(json="empty", throttle=100, connection="reset_after_headers"),
@@ -194,7 +207,7 @@ def test_any_text_is_parsed_or_raises_scenario_error(text: str) -> None:
         ("times=2", "column 1: times: is a condition, but no option sets an outcome or a response"),
         (
             "operation=status queue=5",
-            "column 1: operation: queue= applies to submit, run or stream, not to status",
+            "column 1: operation: queue= applies to submit, run, stream or realtime, not to status",
         ),
         ("operation=status file=expired", "column 1: operation: file= applies to download, not to status"),
         ('operation=download merge={"a":1}', "column 20: merge: a downloaded file is not JSON"),
@@ -248,12 +261,12 @@ def test_the_upper_directive_takes_precedence() -> None:
 
 
 def test_each_option_applies_to_its_operations() -> None:
-    submissions = {"submit", "run", "stream"}
+    submissions = {"submit", "run", "stream", "realtime"}
     assert parse_directive("queue=1").outcome_operations == submissions
     assert parse_directive("queue=1 operation=run").outcome_operations == {"run"}
     assert parse_directive("status=503").response_operations == submissions
     assert parse_directive("status=503 operation=cancel").response_operations == {"cancel"}
-    assert parse_directive("account=locked").response_operations == set(OPERATIONS) - {"download"}
+    assert parse_directive("account=locked").response_operations == set(OPERATIONS) - {"download", "webhook"}
     assert parse_directive("result=expired").response_operations == {"result"}
     mixed = parse_directive("queue=5 status=503 operation=status")
     assert mixed.outcome_operations == submissions
@@ -264,10 +277,15 @@ def test_each_option_applies_to_its_operations() -> None:
 
 def test_the_concurrency_error_applies_to_direct_requests_only() -> None:
     limit = "error=concurrent_requests_limit"
-    assert parse_directive(limit).outcome_operations == {"run", "stream"}
+    assert parse_directive(limit).outcome_operations == {"run", "stream", "realtime"}
     assert parse_directive(f"{limit} operation=run").outcome_operations == {"run"}
-    assert parse_directive(f"{limit} times=1 header.a=b").response_operations == {"run", "stream"}
-    assert parse_directive("error=internal_error").outcome_operations == {"submit", "run", "stream"}
+    assert parse_directive(f"{limit} times=1 header.a=b").response_operations == {"run", "stream", "realtime"}
+    assert parse_directive("error=internal_error").outcome_operations == {
+        "submit",
+        "run",
+        "stream",
+        "realtime",
+    }
 
 
 # -- in an input

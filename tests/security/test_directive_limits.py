@@ -26,6 +26,8 @@ from mock_fal.requests.lifecycle import Schedule, logs, next_change
 from mock_fal.scenario import options, patterns, rule_file, rules, syntax
 from mock_fal.scenario.directive import Directive, parse_directive, parse_rule
 from mock_fal.scenario.options import MAX_LOGS, OPTIONS
+from mock_fal.scenario.output import MAX_VALUES as MAX_OUTPUT_VALUES
+from mock_fal.scenario.output import File, output_of
 from mock_fal.scenario.patterns import (
     MAX_GLOB,
     MAX_PATTERN,
@@ -35,7 +37,7 @@ from mock_fal.scenario.patterns import (
     matches_glob,
     program_size,
 )
-from mock_fal.scenario.rule_file import MAX_FILE, read_file, read_json, read_yaml
+from mock_fal.scenario.rule_file import MAX_FILE, MAX_YAML, read_file, read_json, read_yaml
 from mock_fal.scenario.rules import (
     MAX_COUNTED_TEXT,
     MAX_DIRECTIVES,
@@ -50,7 +52,14 @@ from mock_fal.scenario.rules import (
     directives_in,
     prompt_of,
 )
-from mock_fal.scenario.syntax import MAX_DEPTH, MAX_OPTIONS, MAX_TEXT, format_option, read_options
+from mock_fal.scenario.syntax import (
+    MAX_DEPTH,
+    MAX_OPTIONS,
+    MAX_RULE_TEXT,
+    MAX_TEXT,
+    format_option,
+    read_options,
+)
 from mock_fal.web.control import scenario as control
 from tests.strategies import directives
 from tests.web.conftest import OURS, QUEUE, SCHNELL, Fal, open_fal
@@ -306,14 +315,40 @@ def test_a_list_of_rules_is_counted_before_they_are_read(monkeypatch: pytest.Mon
     assert read.calls == MAX_RULES
 
 
-@pytest.mark.parametrize("read", [read_json, read_yaml])
+@pytest.mark.parametrize(("read", "limit"), [(read_json, MAX_FILE), (read_yaml, MAX_YAML)])
 def test_a_long_text_is_refused_before_it_is_parsed(
-    read: Callable[[str], list[Directive]], monkeypatch: pytest.MonkeyPatch
+    read: Callable[[str], list[Directive]], limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items = [Counter(monkeypatch, rule_file, name) for name in ("_json_items", "_yaml_items")]
-    message = failure(lambda: read(" " * (MAX_FILE + 1)))
-    assert message == f"the rules have {MAX_FILE + 1} characters, expected at most {MAX_FILE}"
+    message = failure(lambda: read(" " * (limit + 1)))
+    assert message == f"the rules have {limit + 1} characters, expected at most {limit}"
     assert [item.calls for item in items] == [0, 0]
+
+
+def test_a_member_may_be_longer_than_a_directive_as_text() -> None:
+    long = "x" * (MAX_TEXT + 1)
+    rules = [{"status": 500, "body": long}, {"endpoint": "me/app", "output": {"a": long}}]
+    body, output = read_json(json.dumps(rules))
+    assert body.body == long and output.output == output_of({"a": long})
+    assert len(str(body)) > MAX_TEXT and len(body.shown) < MAX_TEXT + 100
+    assert "more than 32768 characters" in failure(lambda: parse_directive(f"status=500 body={long}"))
+    assert "more than 32768 characters" in failure(lambda: directives_in(f'[mock: output={{"a":"{long}"}}]'))
+    assert "characters" in failure(lambda: parse_rule("", {"status": 500, "body": "x" * (MAX_RULE_TEXT + 1)}))
+
+
+def test_an_output_has_limits_of_its_own() -> None:
+    assert "characters, expected at most" in failure(lambda: output_of("x" * MAX_RULE_TEXT))
+    assert "more than 50000 values" in failure(lambda: output_of([0] * MAX_OUTPUT_VALUES))
+    assert "more than 50 files" in failure(lambda: output_of([File("image")] * 51))
+    assert "nested too deeply" in failure(lambda: output_of(nested(MAX_DEPTH + 1)))
+    assert "Circular" in failure(lambda: output_of(circular()))
+    assert "upload it" in failure(lambda: File(b"x" * MAX_RULE_TEXT))
+
+
+def circular() -> list[object]:
+    items: list[object] = []
+    items.append(items)
+    return items
 
 
 def test_positions_are_found_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,8 +361,8 @@ def test_positions_are_found_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_text_of_all_rules_has_a_limit() -> None:
     scenario = Scenario()
-    directive = parse_directive(f"status=500 body={'x' * 30_000}")
-    many = MAX_RULES_TEXT // 30_000
+    directive = parse_rule("", {"status": 500, "body": "x" * 3_000_000})
+    many = MAX_RULES_TEXT // 3_000_000
     scenario.replace([directive] * (many - 1))
     assert "characters, expected at most" in failure(lambda: scenario.replace([directive] * 5, keep=True))
     assert len(scenario.rules) == many - 1
@@ -484,10 +519,10 @@ def test_only_a_regular_file_of_limited_size_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "long").write_text(" " * (MAX_FILE + 1))
     for name, reason in (
-        (str(tmp_path / "fifo"), "not a regular file"),
-        ("/dev/zero", "not a regular file"),
-        (str(tmp_path), "not a regular file"),
-        (str(tmp_path / "long"), f"larger than {MAX_FILE} bytes"),
+        (str(tmp_path / "fifo"), "it is not a regular file"),
+        ("/dev/zero", "it is not a regular file"),
+        (str(tmp_path), "it is not a regular file"),
+        (str(tmp_path / "long"), f"it has {MAX_FILE + 1} bytes, the limit is {MAX_FILE}"),
     ):
         with pytest.raises(SettingsError) as error:
             read_file(name)
@@ -504,7 +539,7 @@ def test_the_number_of_log_lines_is_limited() -> None:
 
 def test_the_next_line_is_found_without_making_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     computed = Counter(monkeypatch, lifecycle, "_logged_at")
-    made = Counter(monkeypatch, lifecycle, "_progress")
+    made = Counter(monkeypatch, lifecycle, "line")
     timetable = Schedule(EPOCH, EPOCH, EPOCH + 100, 100)
     next_change(timetable, MAX_LOGS, EPOCH + 50)
     assert len(logs(timetable, MAX_LOGS, EPOCH + 50)) == MAX_LOGS // 2
@@ -514,7 +549,7 @@ def test_the_next_line_is_found_without_making_the_lines(monkeypatch: pytest.Mon
 
 def test_an_event_with_new_lines_makes_only_these(monkeypatch: pytest.MonkeyPatch) -> None:
     timetable = Schedule(EPOCH, EPOCH, EPOCH + 100, 100)
-    made = Counter(monkeypatch, lifecycle, "_progress")
+    made = Counter(monkeypatch, lifecycle, "line")
     assert len(logs(timetable, MAX_LOGS, EPOCH + 50)[498:]) == 2
     assert made.calls == 2
 

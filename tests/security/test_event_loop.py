@@ -26,20 +26,24 @@ from mock_fal.clock import END, AutoAdvanceClock, ManualClock, date
 from mock_fal.emulator import Emulator
 from mock_fal.errors import InputTooLong, UnusableFile
 from mock_fal.files import inputs, long_input
-from mock_fal.files.inputs import InputFiles, LocalFile
+from mock_fal.files.inputs import Content, InputFiles, LocalFile, Media
 from mock_fal.files.long_input import LONG_BYTES, MAX_TEXT_BYTES, MAX_VALUES, shortened
 from mock_fal.gateway import fetch as fetch_module
 from mock_fal.gateway import lookup
 from mock_fal.gateway.fetch import Fetcher
 from mock_fal.gateway.lookup import AT_ONCE, Lookups
 from mock_fal.journal.har import LONG_BODY
-from mock_fal.pictures import render as render_module
+from mock_fal.media import render as render_module
+from mock_fal.media.probe import Probe, probe
+from mock_fal.media.recipe import MediaRecipe, Sound, source
+from mock_fal.media.render import MediaCache
+from mock_fal.media.render import render as render_media
 from mock_fal.pictures.recipe import Recipe, Source
-from mock_fal.pictures.render import LARGE_PIXELS, PictureCache, read_source
+from mock_fal.pictures.render import LARGE_PIXELS, read_source
 from mock_fal.settings import Settings
 from mock_fal.web.control import wire as control_wire
 from mock_fal.web.http_request import ClientDisconnected
-from mock_fal.web.pictures import Pictures
+from mock_fal.web.renderer import Renderer
 from mock_fal.web.stream import while_connected
 from tests.web.conftest import OURS, QUEUE, QUEUE_S, RUN, RUN_S, Fal, Serve, open_fal
 from tests.web.test_sockets import KLEIN, Connection
@@ -124,7 +128,7 @@ def test_an_escaped_field_name_is_found_too(fal: Fal, decoders: list[str]) -> No
 def test_a_large_input_picture_is_decoded_in_the_lane_for_large_ones(
     fal: Fal, decoders: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mock_fal.web.pictures.LARGE_PIXELS", 63)
+    monkeypatch.setattr("mock_fal.web.renderer.LARGE_PIXELS", 63)
     fal.submit("a hat", endpoint=EDIT, image_url=uri(png()))
     assert [name.rpartition("_")[0] for name in decoders] == ["mock-fal-large"]
 
@@ -139,8 +143,8 @@ def test_two_requests_with_one_picture_decode_it_once(fal: Fal, decoders: list[s
 def test_simultaneous_requests_share_one_decoding(fal: Fal, decoders: list[str]) -> None:
     emulator, file = fal.emulator, png()
 
-    async def both() -> list[Source]:
-        sources = (fal.pictures.source(emulator.input_files, lambda: file) for _ in range(2))
+    async def both() -> list[Content]:
+        sources = (fal.renderer.content(emulator.input_files, lambda: file, "image") for _ in range(2))
         return list(await asyncio.gather(*sources))
 
     first, second = fal.wait_for(both())
@@ -182,6 +186,42 @@ def test_a_runner_reads_no_picture_after_the_first_that_is_unusable(fal: Fal, de
     assert decoders == []
 
 
+# -- videos and sounds in inputs
+
+
+@pytest.fixture
+def probing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the threads that look into videos and sounds."""
+    threads: list[str] = []
+
+    def recorded(data: bytes) -> Probe | None:
+        threads.append(threading.current_thread().name)
+        return probe(data)
+
+    monkeypatch.setattr(inputs, "probe", recorded)
+    return threads
+
+
+def sound_uri(text: str) -> str:
+    return "data:audio/wav;base64," + b64encode(render_media(Sound(text, 1))).decode()
+
+
+def test_a_sound_in_an_input_is_read_in_a_thread(fal: Fal, probing: list[str]) -> None:
+    handles = [
+        fal.completed(endpoint="fal-ai/whisper", audio_url=sound_uri(text)) for text in ("a", "a", "b")
+    ]
+    assert [name.rpartition("_")[0] for name in probing] == ["mock-fal-input"] * 3
+    fal.advance(60)
+    assert {handle.result().status_code for handle in handles} == {200}
+
+
+def test_a_sound_that_is_none_is_refused(fal: Fal, probing: list[str]) -> None:
+    handle = fal.completed(endpoint="fal-ai/whisper", audio_url="data:audio/wav;base64,AAAA")
+    (error,) = handle.result().json()["detail"]
+    assert (error["type"], error["loc"]) == ("unsupported_audio_format", ["body", "audio_url"])
+    assert [name.rpartition("_")[0] for name in probing] == ["mock-fal-input"]
+
+
 # -- long inputs
 
 
@@ -189,9 +229,9 @@ def test_a_long_data_uri_is_taken_out_of_the_input(fal: Fal) -> None:
     picture = noisy_png(2 * LONG_BYTES)
     handle = fal.completed("a hat", endpoint=EDIT, image_url=uri(picture))
     request = fal.emulator.store.requests[handle.id]
-    source = request.files[0].recipe.source
-    assert source is not None
-    assert source.digest == sha256(picture).hexdigest()
+    shown = source(request.files[0].recipe)
+    assert shown is not None
+    assert shown.digest == sha256(picture).hexdigest()
     assert json.loads(fal.journal[0].request_body)["image_url"] == uri(picture)
 
 
@@ -320,14 +360,14 @@ def test_a_body_in_many_parts_is_joined_without_a_copy(fal: Fal) -> None:
 
 
 class Renders:
-    """Pictures whose rendering waits until the test ends it."""
+    """Renderer whose rendering waits until the test ends it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.started: list[str] = []
         self.may_end = threading.Event()
         self._changed = threading.Condition()
         monkeypatch.setattr(render_module, "render", self._render)
-        self.pictures = Pictures(PictureCache())
+        self.renderer = Renderer(MediaCache())
 
     def _render(self, recipe: Recipe) -> bytes:
         with self._changed:
@@ -347,7 +387,7 @@ def renders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Renders]:
     renders = Renders(monkeypatch)
     yield renders
     renders.may_end.set()
-    renders.pictures.close()
+    renders.renderer.close()
 
 
 def large(number: int) -> Recipe:
@@ -356,9 +396,9 @@ def large(number: int) -> Recipe:
 
 def test_a_small_picture_does_not_wait_for_large_ones(renders: Renders) -> None:
     async def story() -> bytes:
-        tasks = [asyncio.create_task(renders.pictures.render(large(number))) for number in range(4)]
+        tasks = [asyncio.create_task(renders.renderer.render(large(number))) for number in range(4)]
         await asyncio.to_thread(renders.wait_for, 2)
-        small = await renders.pictures.render(SMALL)
+        small = await renders.renderer.render(SMALL)
         renders.may_end.set()
         await asyncio.gather(*tasks)
         return small
@@ -369,7 +409,7 @@ def test_a_small_picture_does_not_wait_for_large_ones(renders: Renders) -> None:
 
 def test_a_render_whose_callers_have_left_never_starts(renders: Renders) -> None:
     async def story() -> None:
-        tasks = [asyncio.create_task(renders.pictures.render(large(number))) for number in range(5)]
+        tasks = [asyncio.create_task(renders.renderer.render(large(number))) for number in range(5)]
         await asyncio.to_thread(renders.wait_for, 2)
         for task in tasks[:4]:
             task.cancel()
@@ -383,9 +423,9 @@ def test_a_render_whose_callers_have_left_never_starts(renders: Renders) -> None
 
 def test_a_render_goes_on_while_one_caller_is_left(renders: Renders) -> None:
     async def story() -> list[bytes]:
-        busy = [asyncio.create_task(renders.pictures.render(large(number))) for number in range(2)]
+        busy = [asyncio.create_task(renders.renderer.render(large(number))) for number in range(2)]
         await asyncio.to_thread(renders.wait_for, 2)
-        leaving, staying = (asyncio.create_task(renders.pictures.render(large(2))) for _ in range(2))
+        leaving, staying = (asyncio.create_task(renders.renderer.render(large(2))) for _ in range(2))
         await asyncio.sleep(0)
         leaving.cancel()
         await asyncio.wait([leaving])
@@ -398,11 +438,11 @@ def test_a_render_goes_on_while_one_caller_is_left(renders: Renders) -> None:
 
 def test_a_picture_can_be_asked_for_again_after_its_caller_has_left(renders: Renders) -> None:
     async def story() -> bytes:
-        first = asyncio.create_task(renders.pictures.render(large(0)))
+        first = asyncio.create_task(renders.renderer.render(large(0)))
         await asyncio.to_thread(renders.wait_for, 1)
         first.cancel()
         await asyncio.wait([first])
-        again = asyncio.create_task(renders.pictures.render(large(0)))
+        again = asyncio.create_task(renders.renderer.render(large(0)))
         await asyncio.sleep(0)
         renders.may_end.set()
         return await again
@@ -430,32 +470,32 @@ def test_a_client_that_disconnects_leaves_the_pictures_in_its_result(fal: Fal) -
 def test_a_client_that_disconnects_leaves_the_pictures_in_its_input(fal: Fal) -> None:
     left: list[str] = []
 
-    async def never(files: InputFiles, file: LocalFile) -> Source:
+    async def never(files: InputFiles, file: LocalFile, media: Media) -> Content:
         try:
             await asyncio.Event().wait()
         finally:
-            left.append("source")
+            left.append("content")
         raise AssertionError
 
-    fal.pictures.source = never  # type: ignore[method-assign]
+    fal.renderer.content = never  # type: ignore[method-assign]
     body = json.dumps({"prompt": "a hat", "image_url": uri(png())}).encode()
     call = fal.start_request("POST", f"{RUN}/{EDIT}", body=body)
     call.disconnect()
-    assert (call.is_over, left, len(fal.emulator.store.requests)) == (True, ["source"], 0)
+    assert (call.is_over, left, len(fal.emulator.store.requests)) == (True, ["content"], 0)
 
 
 def watch_renders(fal: Fal) -> list[str]:
     """Replaces rendering by a wait without an end; the list of waits that were cancelled."""
     cancelled: list[str] = []
 
-    async def never(recipe: Recipe) -> bytes:
+    async def never(recipe: MediaRecipe) -> bytes:
         try:
             await asyncio.Event().wait()
         finally:
             cancelled.append("render")
         raise AssertionError
 
-    fal.pictures.render = never  # type: ignore[method-assign]
+    fal.renderer.render = never  # type: ignore[method-assign]
     return cancelled
 
 
@@ -560,8 +600,9 @@ def test_every_moment_has_a_date(moment: float) -> None:
 def test_nothing_fails_at_the_end_of_the_clock(serve: Serve, clock: str) -> None:
     fal = serve(clock=clock, run_duration=1e9)
     early = fal.submit()
-    seconds = END - fal.clock.now()
     path = f"{OURS}/_mock/clock/advance"
+    while (seconds := END - fal.clock.now()) > 1e9:
+        assert fal.request("POST", path, json={"seconds": 1e9}).status_code == 200
     assert fal.request("POST", path, json={"seconds": seconds + 1}).status_code == 422
     assert fal.request("POST", path, json={"seconds": seconds}).status_code == 200
     late = fal.submit("[mock: run=1000]")

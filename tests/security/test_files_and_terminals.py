@@ -159,7 +159,7 @@ def test_any_text_is_a_cassette_or_a_settings_error(text: str) -> None:
 
 
 def test_the_depth_of_a_cassette_is_bounded() -> None:
-    deep = changed(json=None)[:-1] + ', "more": ' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}"
+    deep = changed(json=None)[:-1] + ', "more": ' + "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1) + "}"
     with pytest.raises(SettingsError, match="nested more than"):
         parse_cassette(deep, "a.json")
 

@@ -25,8 +25,8 @@ from mock_fal.errors import AuthenticationRequired, DiskFull, MemoryFull, QueueF
 from mock_fal.files.file_store import FileStore
 from mock_fal.journal.exchanges import Exchange, Journal
 from mock_fal.journal.memory import PARSED_RATIO, Memory, Ranking, document_bytes
+from mock_fal.media.render import MediaCache
 from mock_fal.pictures.recipe import Recipe
-from mock_fal.pictures.render import PictureCache
 from mock_fal.requests.lifecycle import Submission
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.settings import Settings
@@ -388,16 +388,16 @@ def test_a_ledger_of_many_keys_is_bounded_and_keeps_the_sum() -> None:
 
 
 def test_a_picture_in_the_cache_counts_with_its_prompt() -> None:
-    cache = PictureCache(max_bytes=100_000)
+    cache = MediaCache(max_bytes=100_000)
     for number in range(10):
         recipe = Recipe("fal-ai/flux/schnell", f"{number}" + "x" * 40_000, 1, 8, 8)
         cache.render(recipe)
-    assert len(cache._pictures) == 2
+    assert len(cache._files) == 2
 
 
 CACHES: list[tuple[Any, Callable[[str], Any]]] = [
     (http_request._address, lambda text: request("/queue.fal.run/" + text).host),
-    (http_request._links, lambda text: request("/", host=text).links),
+    (http_request._address, lambda text: request("/", host=text).links),
     (http_request._endpoint, lambda text: request("/fal.run/a/b/" + text).endpoint),
     (http_request._params, lambda text: request("/fal.run/a/b", query=text).params),
     (queue._match_route, lambda text: queue.match_route(f"/a/b/requests/{text}")),

@@ -625,7 +625,7 @@ def test_offline_a_test_process_can_not_leave(suite: pytest.Pytester) -> None:
 def test_no_environment_has_the_live_key(online: MockFal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOCK_FAL_LIVE_KEY", LIVE_KEY)
     monkeypatch.setenv("FAL_KEY", "real:key")
-    assert "MOCK_FAL_LIVE_KEY" in UNSET
+    assert {"MOCK_FAL_LIVE_KEY", "MOCK_FAL_CONTROL_TOKEN"} <= {*UNSET}
     for environ in (online.child_environment(os.environ), check_environment(online.url)):
         assert LIVE_KEY not in environ.values()
         assert environ["FAL_KEY"] == "mock:fal"
@@ -665,7 +665,9 @@ def test_a_check_does_not_give_its_server_the_live_key(monkeypatch: pytest.Monke
     from mock_fal_contracts import target
 
     monkeypatch.setenv("MOCK_FAL_LIVE_KEY", LIVE_KEY)
-    assert target._without_live_key(os.environ).keys() == os.environ.keys() - {"MOCK_FAL_LIVE_KEY"}
+    monkeypatch.setenv("MOCK_FAL_CONTROL_TOKEN", "a-token")
+    secrets = {"MOCK_FAL_LIVE_KEY", "MOCK_FAL_CONTROL_TOKEN"}
+    assert target._without_secrets(os.environ).keys() == os.environ.keys() - secrets
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,12 @@ import pytest
 
 from mock_fal.clock import AutoAdvanceClock, Clock, ManualClock, SystemClock
 from mock_fal.emulator import Emulator
-from mock_fal.files.inputs import InputFiles, LocalFile
+from mock_fal.files.inputs import Content, InputFiles, LocalFile, Media
 from mock_fal.journal.exchanges import Exchange
-from mock_fal.pictures.recipe import Source
-from mock_fal.pictures.render import PictureCache
+from mock_fal.media.render import MediaCache
 from mock_fal.settings import Settings
 from mock_fal.web.app import App
-from mock_fal.web.pictures import Pictures
+from mock_fal.web.renderer import Renderer
 
 T = TypeVar("T")
 
@@ -52,15 +51,15 @@ _CLOCKS: dict[str, Callable[[], Clock]] = {
 _TURNS = 40
 
 
-class WatchedPictures(Pictures):
-    """Counts the input pictures that threads are reading: a task that waits for them is not idle."""
+class WatchedRenderer(Renderer):
+    """Counts the input files that threads are reading: a task that waits for them is not idle."""
 
     reading = 0
 
-    async def source(self, files: InputFiles, file: LocalFile) -> Source:
+    async def content(self, files: InputFiles, file: LocalFile, media: Media) -> Content:
         self.reading += 1
         try:
-            return await super().source(files, file)
+            return await super().content(files, file, media)
         finally:
             self.reading -= 1
 
@@ -72,8 +71,8 @@ class Fal:
         self._runner = runner
         self.clock = _CLOCKS[settings.clock]()
         self.emulator = Emulator(settings, self.clock)
-        self.pictures = WatchedPictures(PictureCache())
-        self.app = App(self.emulator, self.pictures, self._exports)
+        self.renderer = WatchedRenderer(MediaCache())
+        self.app = App(self.emulator, self.renderer, self._exports)
         self._transport = httpx.ASGITransport(self.app)
         self._client = httpx.AsyncClient(
             transport=self._transport, trust_env=False, headers={"user-agent": "test"}
@@ -140,7 +139,7 @@ class Fal:
 
         async def turns() -> None:
             turn = 0
-            while turn < _TURNS or self.pictures.reading:
+            while turn < _TURNS or self.renderer.reading:
                 turn += 1
                 await asyncio.sleep(0)
 

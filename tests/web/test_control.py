@@ -28,7 +28,18 @@ def test_health_returns_the_version_and_the_time(fal: Fal) -> None:
     assert response.status_code == 200
     health = response.json()
     assert 0 <= health.pop("uptime_s") < 60
-    assert health == {"status": "ok", "version": mock_fal.__version__, "clock": "manual", "now": EPOCH + 1.5}
+    assert health == {
+        "status": "ok",
+        "version": mock_fal.__version__,
+        "clock": "manual",
+        "now": EPOCH + 1.5,
+        "any_key": True,
+    }
+
+
+def test_health_says_if_keys_are_limited(serve: Serve) -> None:
+    fal = serve(key=("alice:secret",))
+    assert fal.request("GET", f"{OURS}/_mock/health", key=None).json()["any_key"] is False
 
 
 # -- requests
@@ -66,6 +77,10 @@ def test_requests_contain_the_request_and_the_response(fal: Fal) -> None:
         "request_id": handle.id,
         "state": "queued",
         "directive": None,
+        "attempts": [],
+        "warning": None,
+        "tags": {},
+        "unknown_endpoint": None,
         "playback": None,
         "input": {"prompt": "a cat"},
         "output": handle.response.json(),
@@ -146,12 +161,23 @@ def test_requests_are_filtered_by_request_id(fal: Fal) -> None:
     assert [exchange["id"] for exchange in listed(fal, f"?request_id={handle.id}")] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    ("tag", "ids"), [("team", [1, 2]), ("team=red", [1]), ("team=", []), ("run=4=2", [2]), ("fal.x", [])]
+)
+def test_requests_are_filtered_by_tag(fal: Fal, tag: str, ids: list[int]) -> None:
+    fal.submit(headers={"x-fal-tags": "team = red, fal.x=1"})
+    fal.submit(headers={"x-fal-tags": "team=blue,run=4=2"})
+    fal.submit(headers={"x-fal-tags": "no tag"})
+    assert [exchange["id"] for exchange in listed(fal, f"?tag={tag}")] == ids
+    assert listed(fal)[0]["tags"] == {"team": "red"}
+
+
 def test_the_state_is_the_current_one(fal: Fal) -> None:
     fal.submit("[mock: queue=100]")
     fal.submit("[mock: run=100]")
     fal.submit("a cat")
     fal.submit("[mock: error=content_policy_violation]")
-    fal.submit("[mock: error=runner_disconnected]")
+    fal.submit("[mock: error=runner_disconnected]", headers={"x-fal-no-retry": "1"})
     fal.submit().cancel()
     fal.request("POST", f"{QUEUE}/fal-ai/fluxx")
     fal.advance(QUEUE_S + RUN_S)
@@ -385,6 +411,19 @@ def samples(fal: Fal) -> dict[str, float]:
     }
 
 
+def test_usage_is_the_cost_of_one_key_or_of_all(fal: Fal) -> None:
+    fal.completed(endpoint=SCHNELL)
+    fal.completed(endpoint=SCHNELL, key="bob:secret")
+    every, alice, nobody = (
+        fal.request("GET", f"{OURS}/_mock/usage{query}", key=None).json()
+        for query in ("", "?key=alice", "?key=carol")
+    )
+    assert [usage["items"][0]["requests"] for usage in (every, alice)] == [2, 1]
+    assert alice["items"][0]["endpoint"] == SCHNELL
+    assert every["cost"] == 2 * alice["cost"] > 0
+    assert nobody == {"cost": 0, "currency": "USD", "unpriced": 0, "items": []}
+
+
 def test_metrics_count_what_happened(fal: Fal) -> None:
     handle = fal.completed(query="?fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2Fhook")
     handle.result()
@@ -423,7 +462,8 @@ def test_counters_never_decrease(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("DELETE", "requests"), ("GET", "deliveries"), ("GET", "files")]
+    ("method", "path"),
+    [("DELETE", "requests"), ("GET", "deliveries"), ("GET", "files"), ("GET", "usage")],
 )
 def test_a_misspelled_parameter_does_not_select_all_keys(fal: Fal, method: str, path: str) -> None:
     handle = fal.submit()

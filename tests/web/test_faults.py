@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mock_fal import MockFal
 from mock_fal.scenario.directive import Directive
-from mock_fal.scenario.options import SUBMIT_OPERATIONS
+from mock_fal.scenario.options import LOCK_REASONS, SUBMIT_OPERATIONS
 from mock_fal.web.faults.responses import merge_patch
 from tests.strategies import directives
 from tests.web.conftest import MEDIA, QUEUE, RUN, SCHNELL, Fal, Serve
@@ -361,4 +361,29 @@ def test_the_submitting_operations_are_distinguished(fal: Fal) -> None:
         fal.request("POST", f"{base_url}/{SCHNELL}{path}", body=b'{"prompt":"a"}') for base_url, path in paths
     ]
     assert [response.status_code for response in responses] == [501, 502, 503]
-    assert len(SUBMIT_OPERATIONS) == 3
+    assert SUBMIT_OPERATIONS == {"submit", "run", "stream", "realtime"}
+
+
+# -- locked accounts
+
+
+@pytest.mark.parametrize("reason", LOCK_REASONS)
+def test_a_lock_states_its_reason(fal: Fal, reason: str) -> None:
+    fal.emulator.store.tenant("alice").scenario.add(account="locked", reason=reason)
+    response = fal.request("POST", f"{QUEUE}/{SCHNELL}", body=b"{}")
+    assert (response.status_code, response.json()) == (
+        403,
+        {"detail": f"User is locked. Reason: {LOCK_REASONS[reason]}"},
+    )
+
+
+def test_a_locked_account_can_read_what_was_submitted_if_a_directive_says_so(fal: Fal) -> None:
+    handle = fal.completed()
+    scenario = fal.emulator.store.tenant("alice").scenario
+    scenario.add("account=locked reads=allowed")
+    upload = fal.request("POST", f"{REST}/storage/upload/initiate", body=b"{}")
+    submission = fal.request("POST", f"{QUEUE}/{SCHNELL}", body=b"{}")
+    assert [handle.status().status_code, handle.result().status_code] == [200, 200]
+    assert [submission.status_code, upload.status_code, handle.cancel().status_code] == [403, 403, 403]
+    scenario.add("account=locked reads=refused")
+    assert [handle.status().status_code, handle.result().status_code] == [403, 403]

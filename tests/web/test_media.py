@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import threading
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from mock_fal.media.recipe import Document, DocumentFormat, MediaRecipe, Model3D, OwnFile, Sound, Video
+from mock_fal.media.render import MediaCache, render
 from mock_fal.pictures.recipe import Recipe
-from mock_fal.pictures.render import PictureCache
 from tests.web.conftest import MEDIA, OURS, QUEUE_S, RUN_S, Fal, open_fal
 
 CORS = {
@@ -72,13 +75,13 @@ def test_a_picture_is_rendered_once_and_in_a_separate_thread(
     fal: Fal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: list[threading.Thread] = []
-    render = PictureCache.render
+    rendered = MediaCache.render
 
-    def recorded(picture_cache: PictureCache, recipe: Recipe) -> bytes:
+    def recorded(media_cache: MediaCache, recipe: MediaRecipe) -> bytes:
         threads.append(threading.current_thread())
-        return render(picture_cache, recipe)
+        return rendered(media_cache, recipe)
 
-    monkeypatch.setattr(PictureCache, "render", recorded)
+    monkeypatch.setattr(MediaCache, "render", recorded)
     url = fal.picture()
     fal.request("GET", url)
     fal.request("GET", url)
@@ -87,7 +90,7 @@ def test_a_picture_is_rendered_once_and_in_a_separate_thread(
 
 
 def test_a_picture_is_not_rendered_before_its_download(fal: Fal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PictureCache, "render", None)
+    monkeypatch.setattr(MediaCache, "render", None)
     url = fal.picture()
     assert fal.request("GET", url, headers={"if-none-match": "*"}).status_code == 304
 
@@ -109,7 +112,7 @@ def test_head_returns_the_headers_of_get(fal: Fal) -> None:
 
 def test_a_picture_has_cache_and_cors_headers(fal: Fal) -> None:
     headers = fal.request("GET", fal.picture(), headers={"origin": "http://localhost:3000"}).headers
-    assert headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert headers["cache-control"] == "public, max-age=5184000, immutable"
     assert headers["accept-ranges"] == "bytes"
     assert {name: value for name, value in headers.multi_items() if name in CORS} == CORS
     assert len([name for name in headers if name.startswith("access-control-")]) == 4
@@ -145,6 +148,82 @@ def test_a_preflight_request_is_accepted(fal: Fal, headers: dict[str, str]) -> N
     response = fal.request("OPTIONS", UNKNOWN_FILE, key=None, headers=headers)
     assert (response.status_code, response.content) == (204, b"")
     assert CORS.items() <= dict(response.headers).items()
+
+
+# -- other files
+
+
+CAT = Recipe("fal-ai/wan", "a cat", seed=7, width=64, height=48)
+
+
+def stored(fal: Fal, recipe: MediaRecipe) -> str:
+    """The URL of a result with this file."""
+    url = fal.picture()
+    result = fal.emulator.store.files[url.removeprefix(MEDIA)]
+    result.file = replace(result.file, recipe=recipe)
+    return url
+
+
+@pytest.mark.parametrize(
+    ("recipe", "content_type"),
+    [
+        (replace(CAT, format="avif"), "image/avif"),
+        (replace(CAT, format="gif"), "image/gif"),
+        (Video(CAT, 1), "video/mp4"),
+        (Video(CAT, 1, format="webm"), "video/webm"),
+        (Video(CAT, 1, format="gif"), "image/gif"),
+        (Sound("a cat", 1, format="mp3"), "audio/mpeg"),
+        (Model3D("a cat"), "model/gltf-binary"),
+        (Document("vtt", "a cat", duration_s=1), "text/vtt"),
+        (Document("txt", "a cat"), "text/plain; charset=utf-8"),
+        (OwnFile(b"mine", "digest", "application/x-mine", "mine"), "application/x-mine"),
+    ],
+)
+def test_a_file_of_any_kind_is_served_with_its_type(fal: Fal, recipe: MediaRecipe, content_type: str) -> None:
+    url = stored(fal, recipe)
+    head, get = (fal.request(method, url, key=None) for method in ("HEAD", "GET"))
+    assert get.status_code == 200
+    assert get.headers["content-type"] == content_type
+    assert get.content == render(recipe)
+    assert head.headers == get.headers and head.content == b""
+    assert fal.request("GET", url, headers={"if-none-match": get.headers["etag"]}).status_code == 304
+
+
+def test_two_files_of_users_have_different_etags(fal: Fal) -> None:
+    own = [OwnFile(data, sha256(data).hexdigest(), "text/plain", "txt") for data in (b"one", b"two")]
+    first, second = (fal.request("GET", stored(fal, recipe)).headers["etag"] for recipe in own)
+    assert first != second
+
+
+def test_a_browser_seeks_in_a_video(fal: Fal) -> None:
+    recipe = Video(CAT, 2)
+    url, data = stored(fal, recipe), render(recipe)
+    whole = fal.request("GET", url, headers={"range": "bytes=0-"})
+    assert (whole.status_code, whole.content) == (206, data)
+    assert whole.headers["content-range"] == f"bytes 0-{len(data) - 1}/{len(data)}"
+    end = fal.request("GET", url, headers={"range": "bytes=-100", "if-range": whole.headers["etag"]})
+    assert (end.status_code, end.content) == (206, data[-100:])
+
+
+def test_a_long_sound_is_sent_in_pieces(fal: Fal) -> None:
+    recipe = Sound("a cat", 60)
+    url, data = stored(fal, recipe), render(recipe)
+    assert len(data) > 4 << 20
+    response = fal.request("GET", url)
+    assert (response.content, response.headers["content-length"]) == (data, str(len(data)))
+    part = fal.request("GET", url, headers={"range": "bytes=1000000-4999999"})
+    assert (part.status_code, part.content) == (206, data[1_000_000:5_000_000])
+
+
+@pytest.mark.parametrize("format", ["svg", "json", "zip"])
+def test_a_drawing_that_may_hold_scripts_is_saved_on_our_own_address(
+    fal: Fal, format: DocumentFormat
+) -> None:
+    url = stored(fal, Document(format, "<script>alert(1)</script>", width=64, height=48))
+    response = fal.request("GET", url.replace(MEDIA, f"{OURS}/v3b.fal.media"))
+    assert response.headers["content-security-policy"] == "sandbox"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert (response.headers.get("content-disposition") == "attachment") == (format != "json")
 
 
 # -- conditional requests

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from mock_fal.errors import MODEL_ERRORS, REQUEST_ERRORS
 from mock_fal.scenario.options import CONCURRENCY_ERROR
+from mock_fal.webhooks.outbox import Attempt
 from mock_fal.webhooks.payload import webhook_body
 from mock_fal.webhooks.signature import webhook_headers
 from tests.specs import Operation, spec
@@ -51,6 +53,23 @@ def a_file(fal: Fal, *, in_parts: bool = False, full: bool = False) -> dict[str,
     return values
 
 
+def some_logs(fal: Fal) -> dict[str, Any]:
+    """The parameters of log lines that were logged: a stream of them ends."""
+    done = {"request_id": a_completed_request(fal)["request_id"]}
+    end = datetime.fromtimestamp(fal.clock.now(), UTC).isoformat()
+    return {**done, "start": "2020-01-01", "end": end, "search": "", "level": "trace"}
+
+
+def a_workflow(fal: Fal) -> dict[str, Any]:
+    """The parameters of a saved workflow."""
+    name = f"posters-{len(fal.journal)}"
+    node = {"type": "run", "app": "fal-ai/flux/dev"}
+    contents = {"nodes": {"n": node}, "output": {"images": "$n.images"}}
+    body = {"name": name, "title": "Posters", "contents": contents}
+    Witness(fal).request("platform.createWorkflow", 201, body=body)
+    return {"user": "alice", "name": name}
+
+
 def a_session(fal: Fal) -> dict[str, Any]:
     """The parameters of a multipart upload with a token."""
     begun = Witness(fal).request("media.beginMultipart").json()
@@ -68,6 +87,8 @@ PREPARED: dict[str, Callable[[Fal], dict[str, Any]]] = {
         lambda fal: a_file(fal, full=True),
     ),
     "platform.deletePayloads": a_completed_request,
+    "platform.getWorkflow": lambda fal: a_workflow(fal),
+    "platform.streamLogs": lambda fal: some_logs(fal),
     "media.putFile": a_file,
     **dict.fromkeys(["media.putPart", "media.completeParts"], lambda fal: a_file(fal, in_parts=True)),
     **dict.fromkeys(["media.putMultipartPart", "media.completeMultipart"], a_session),
@@ -85,7 +106,7 @@ def prepared(name: str, fal: Fal) -> dict[str, Any]:
 
 # -- every operation, with the examples in the documents
 
-SERVED = ["queue", "run", "rest", "media", "platform", "control"]
+SERVED = ["queue", "run", "openai", "rest", "media", "platform", "control"]
 OPERATIONS = [operation for name in SERVED for operation in spec(name).operations]
 EXAMPLES = [
     pytest.param(operation, body, id=f"{operation}-{title}")
@@ -93,7 +114,7 @@ EXAMPLES = [
     for title, _, body in operation.examples()
 ]
 # The status if it is not a success, because the example parameters do not belong together.
-EXPECTED = {"queue.result": 400}
+EXPECTED = {"queue.result": 400, "control.resendWebhook": 409}
 
 
 @pytest.mark.parametrize(("operation", "body"), EXAMPLES)
@@ -254,7 +275,7 @@ def over_the_concurrency_limit(witness: Witness) -> None:
 
 def with_a_too_large_body(witness: Witness) -> None:
     for operation in OPERATIONS:
-        if "413" in operation.responses and operation.spec.name in ("queue", "run"):
+        if "413" in operation.responses and operation.spec.name in ("queue", "run", "openai"):
             witness.request(str(operation), 413, body=b" " * 200)
         if "413" in operation.responses and operation.spec.name == "rest":
             witness.request(
@@ -358,6 +379,27 @@ def on_the_platform(witness: Witness) -> None:
     witness.request("platform.estimatePricing", 404, body=unknown)
     witness.request("platform.getBilling", 400, {"expand": "nothing"})
     witness.request("platform.deletePayloads", 400, {"request_id": "one"})
+    witness.request("platform.createWorkflow", 201)
+    witness.request("platform.getWorkflow", 200, a_workflow(witness.fal))
+    for name in ("createWorkflow", "createKey", "setStorageSettings", "listLogs", "streamLogs"):
+        witness.request(f"platform.{name}", 400, body=b"{")
+    for name in ("listAppRequests", "getServerlessAnalytics"):
+        witness.request(f"platform.{name}", 400, {"endpoint_id": ""})
+    witness.request("platform.getFocusReport", 400, {"source": "guess"})
+    witness.request("platform.getWorkflow", 404, {"user": "nobody"})
+    for name in ("searchRequests", "listWorkflows", "listApps", "getServerlessUsage", "getOrganizationUsage"):
+        witness.request(f"platform.{name}", 200)
+    for name in ("listKeys", "getMetrics", "getFocusReport", "getStorageSettings"):
+        witness.request(f"platform.{name}", 200)
+    for name in ("setStorageSettings", "listLogs", "listAppRequests", "getServerlessAnalytics"):
+        witness.request(f"platform.{name}", 200)
+    witness.request("platform.streamLogs", 200, some_logs(witness.fal))
+    witness.request("platform.deleteKey", 204)
+    witness.request("platform.listModelsOfWebsite", 200)
+    key = witness.request("platform.createKey", 201, body={"alias": "a", "scope": ["compute:instances:read"]})
+    for operation in spec("platform").operations:
+        if "403" in operation.responses:
+            witness.request(str(operation), 403, key=key.json()["key"])
     witness.request("platform.deletePayloads", 404, UNKNOWN)
     for name in ("getQueueSize", "flushQueue"):
         witness.request(f"platform.{name}", 404, {"name": "nope"})
@@ -386,6 +428,7 @@ def on_the_control_api(witness: Witness) -> None:
             "archiveRequests",
             "listDeliveries",
             "listFiles",
+            "readUsage",
             "metrics",
             "webUi",
         ):
@@ -393,12 +436,24 @@ def on_the_control_api(witness: Witness) -> None:
     witness.request("control.listRequests", 200, {"format": "har"})
     for name in ("listRequests", "archiveRequests"):
         witness.request(f"control.{name}", 422, {"status": "good"})
-    for name in ("deleteRequests", "listDeliveries", "listFiles", "listRules", "clearRules"):
+    for name in ("deleteRequests", "listDeliveries", "listFiles", "readUsage", "listRules", "clearRules"):
         witness.request(f"control.{name}", 422, query="?kee=alice")
     witness.request("control.advanceClock", 422, body={"seconds": -1})
     witness.request("control.getDocument", 404, {"name": "nope"})
     for name in ("addRules", "replaceRules"):
         witness.request(f"control.{name}", 422, body=["nonsense"])
+
+
+def with_webhooks_of_the_control_api(witness: Witness) -> None:
+    sent = {"url": "http://127.0.0.1:9000/", "endpoint": "me/app", "output": {"text": "hello"}}
+    request_id = witness.request("control.sendWebhook", 202, body=sent).json()["request_id"]
+    witness.request("control.sendWebhook", 422, body={**sent, "endpoint": "app"})
+    witness.request("control.resendWebhook", 409, body={"request_id": request_id})
+    outbox = witness.fal.emulator.outbox
+    [delivery] = outbox.due(witness.fal.clock.now())
+    outbox.record(delivery, Attempt(witness.fal.clock.now(), 0.0, 200))
+    witness.request("control.resendWebhook", 202, body={"request_id": request_id, "body": {"own": 1}})
+    witness.request("control.resendWebhook", 422, body={"request": request_id})
 
 
 def with_the_system_clock(witness: Witness) -> None:
@@ -467,6 +522,20 @@ def with_a_token_for_another_app(witness: Witness) -> None:
         witness.request(str(operation), 403, {"fal_jwt_token": other}, key=None)
 
 
+def on_the_openai_plane(witness: Witness) -> None:
+    for operation in spec("openai").operations:
+        name = str(operation)
+        witness.request(name, 400, body=b"{")
+        for kind in ("content_policy_violation", "internal_server_error", "runner_disconnected"):
+            witness.request(
+                name,
+                MODEL_ERRORS[kind].status if kind in MODEL_ERRORS else 503,
+                headers={"x-mock-fal": f"error={kind}"},
+            )
+        witness.request(name, 504, headers={"x-mock-fal": "error=request_timeout"})
+        witness.request(name, 429, headers={"x-mock-fal": f"error={CONCURRENCY_ERROR}"})
+
+
 def with_the_examples(witness: Witness) -> None:
     for operation in OPERATIONS:
         witness.request(str(operation), values=prepared(str(operation), witness.fal))
@@ -524,8 +593,10 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (with_ranges_and_conditions, {}),
     (on_the_platform, {"clock": "manual"}),
     (on_the_control_api, {"clock": "manual"}),
+    (with_webhooks_of_the_control_api, {}),
     (with_the_system_clock, {"clock": "system"}),
     (with_a_token_for_another_app, {}),
+    (on_the_openai_plane, {}),
     (with_a_locked_account, {}),
     (by_an_ingress, {}),
 ]
@@ -547,7 +618,6 @@ def test_the_responses_of_a_scenario_match_the_documents(
 
 # Responses that do not occur here, and why.
 NOT_TESTED = {
-    r"platform\.\w+ 403": "every key has all permissions",
     r"(rest\.initiate\w+|media\.beginMultipart) 507": "needs 50,000 files",
     r"queue\.result 429": "queued requests wait at the limit",
     r"platform\.\w+ 429": "mock-fal has no such limit",
@@ -556,7 +626,7 @@ NOT_TESTED = {
 
 
 @pytest.mark.parametrize(
-    "prompt", ["a cat", 5, "[mock: error=runner_disconnected]", "[mock: error=image_too_small]"]
+    "prompt", ["a cat", 5, "[mock: error=runner_disconnected retry=false]", "[mock: error=image_too_small]"]
 )
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_a_webhook_matches_the_document(fal: Fal, prompt: object, attempt: int) -> None:

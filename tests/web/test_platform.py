@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mock_fal.billing.prices import PRICES
 from mock_fal.models import openapi
-from mock_fal.models.catalog import FAMILIES
+from mock_fal.models.catalog import Catalog
 from mock_fal.web.platform.api import _ROUTES
 from tests.web.conftest import DEV, MEDIA, OURS, QUEUE_S, RUN, RUN_S, SCHNELL, Fal, Serve, open_fal
 
 API = "https://api.fal.ai/v1"
+IDS = list(Catalog().ids())
 TOO_MANY_IDS = ",".join(f"a/{number}" for number in range(51))
 UNKNOWN_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -76,12 +78,24 @@ def test_an_unknown_key_is_rejected(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "keys"), ("POST", "models"), ("GET", "workflows"), ("GET", "")]
+    ("method", "path", "reason"),
+    [
+        ("POST", "models", ""),
+        ("GET", "", ""),
+        ("GET", "assets", ": it keeps no library of assets"),
+        ("POST", "assets/collections", ": it keeps no library of assets"),
+        ("GET", "compute/instances", ": it rents out no machines"),
+        ("GET", "serverless/files/list", ": it runs no apps of yours"),
+        ("GET", "organization/teams", ": it has no other teams"),
+        ("GET", "account/model-access-controls", ": it blocks no models"),
+    ],
 )
-def test_an_operation_that_is_not_emulated_gets_a_501(fal: Fal, method: str, path: str) -> None:
+def test_an_operation_that_is_not_emulated_gets_a_501_with_the_reason(
+    fal: Fal, method: str, path: str, reason: str
+) -> None:
     status, kind, message = error_of(fal.request(method, f"{API}/{path}"))
     assert (status, kind) == (501, "not_implemented")
-    assert f"{method} https://api.fal.ai/v1/{path}" in message
+    assert f"{method} https://api.fal.ai/v1/{path}{reason}" in message
 
 
 def test_the_platform_api_is_available_by_path_too(fal: Fal) -> None:
@@ -96,11 +110,11 @@ def test_platform_requests_are_recorded(fal: Fal) -> None:
 # -- models
 
 
-def test_all_models_are_listed(fal: Fal) -> None:
+def test_models_are_listed_in_pages(fal: Fal) -> None:
     listed = get(fal, "models", key=None)
     assert list(listed) == ["models", "next_cursor", "has_more"]
-    assert [model["endpoint_id"] for model in listed["models"]] == list(FAMILIES)
-    assert (listed["next_cursor"], listed["has_more"]) == (None, False)
+    assert [model["endpoint_id"] for model in listed["models"]] == IDS[:50]
+    assert (listed["next_cursor"], listed["has_more"]) == ("Mg==", True)
 
 
 def test_a_model_has_the_fields_of_the_specification(fal: Fal) -> None:
@@ -142,15 +156,15 @@ def test_pages_are_consecutive(fal: Fal) -> None:
     endpoints: list[str] = []
     cursor, more = "", True
     while more:
-        part = get(fal, f"models?limit=4{cursor}")
+        part = get(fal, f"models?limit=100{cursor}")
         endpoints += [model["endpoint_id"] for model in part["models"]]
         cursor, more = f"&cursor={part['next_cursor']}", part["has_more"]
-    assert endpoints == list(FAMILIES)
+    assert endpoints == IDS
 
 
 def test_a_cursor_is_a_page_number_in_base64(fal: Fal) -> None:
     assert get(fal, "models?limit=1")["next_cursor"] == "Mg=="
-    assert get(fal, "models?limit=1&cursor=Mg==")["models"][0]["endpoint_id"] == list(FAMILIES)[1]
+    assert get(fal, "models?limit=1&cursor=Mg==")["models"][0]["endpoint_id"] == IDS[1]
 
 
 def test_models_are_searched_by_text_category_and_status(fal: Fal) -> None:
@@ -159,13 +173,15 @@ def test_models_are_searched_by_text_category_and_status(fal: Fal) -> None:
 
     assert search("q=SCHNELL+turbo&category=image-to-image") == ["fal-ai/flux/schnell/redux"]
     assert search("q=unheard-of") == []
-    assert search("status=active") == list(FAMILIES)
+    assert search("status=active") == IDS[:50]
     assert search("status=deprecated") == []
 
 
 def test_models_contain_their_openapi_documents_on_request(fal: Fal) -> None:
     [model] = get(fal, f"models?endpoint_id={DEV}&expand=openapi-3.0,enterprise_status")["models"]
-    assert model["openapi"] == openapi.document(DEV)
+    found = Catalog().find(DEV)
+    assert found is not None
+    assert model["openapi"] == openapi.document(found)
     assert model["enterprise_status"] == "ready"
 
 
@@ -206,10 +222,17 @@ def test_a_price_is_that_of_the_table(fal: Fal) -> None:
     }
 
 
-def test_every_model_has_a_price(fal: Fal) -> None:
-    for endpoint in FAMILIES:
+def test_every_price_of_the_table_is_that_of_a_model(fal: Fal) -> None:
+    for endpoint in sorted(set(PRICES) & set(Catalog().ids())):
         [price] = get(fal, f"models/pricing?endpoint_id={endpoint}")["prices"]
         assert price["unit_price"] > 0
+
+
+@pytest.mark.parametrize("endpoints", ["fal-ai/whisper", f"{SCHNELL},fal-ai/whisper"])
+def test_a_price_that_is_not_known_is_not_found(fal: Fal, endpoints: str) -> None:
+    status, kind, message = error_of(fal.request("GET", f"{API}/models/pricing?endpoint_id={endpoints}"))
+    assert (status, kind) == (404, "not_found")
+    assert "mock-fal does not know the price of fal-ai/whisper" in message
 
 
 def test_a_price_needs_an_existing_endpoint(fal: Fal) -> None:
@@ -444,7 +467,7 @@ def metrics(fal: Fal, *names: str) -> dict[str, Any]:
 
 def test_requests_are_counted_by_outcome(fal: Fal) -> None:
     for prompt in ("a", "b", "c [mock: error=runner_disconnected]", "d [mock: error=request_timeout]"):
-        fal.completed(prompt)
+        fal.completed(prompt, headers={"x-fal-no-retry": "1"})
     fal.completed(num_images=9)
     names = ["request_count", "success_count", "user_error_count", "error_count"]
     names += ["connection_error_count", "timeout_error_count", "runtime_error_count", "cold_boot_count"]
@@ -538,7 +561,7 @@ def test_a_direct_request_is_listed_too(fal: Fal) -> None:
 def test_requests_are_filtered_by_outcome(fal: Fal) -> None:
     good = fal.completed()
     rejected = fal.completed(num_images=9)
-    failed = fal.completed("a [mock: error=runner_disconnected]")
+    failed = fal.completed("a [mock: error=runner_disconnected retry=false]")
     cancelled = fal.submit()
     cancelled.cancel()
     for status, expected in {
@@ -742,6 +765,145 @@ def test_meta_lists_the_ip_ranges_of_webhooks(fal: Fal) -> None:
     assert get(fal, "meta", key=None) == {"webhook_ip_ranges": ["127.0.0.1/32", "::1/128"]}
 
 
+# -- storage settings
+
+
+def put_settings(fal: Fal, body: bytes, **headers: str) -> httpx.Response:
+    sent = {"content-type": "application/json", **headers}
+    return fal.request("PUT", f"{API}/storage/settings", body=body, headers=sent)
+
+
+def test_storage_settings_are_replaced_as_a_whole(fal: Fal) -> None:
+    nothing = {"expiration_duration_seconds": None, "initial_acl": None}
+    assert get(fal, "storage/settings") == nothing
+    acl = {"default": "forbid", "rules": [{"user": "bob", "decision": "allow"}]}
+    whole = {"expiration_duration_seconds": 60, "initial_acl": acl}
+    assert put_settings(fal, json.dumps(whole).encode()).json() == whole
+    assert get(fal, "storage/settings") == whole
+    assert get(fal, "storage/settings", key="bob:secret") == nothing
+    assert put_settings(fal, b'{"expiration_duration_seconds": 5}').json() == {
+        **nothing,
+        **{"expiration_duration_seconds": 5},
+    }
+    assert put_settings(fal, b"{}").json() == nothing
+
+
+def test_storage_settings_apply_to_results_and_uploads_without_a_preference(fal: Fal) -> None:
+    put_settings(fal, b'{"expiration_duration_seconds": 60, "initial_acl": {"default": "forbid"}}')
+    initiate = "https://rest.fal.ai/storage/upload/initiate"
+    urls = fal.request("POST", initiate, body=b"{}").json()
+    fal.request("PUT", urls["upload_url"], key=None, body=b"hello")
+    own = {"x-fal-object-lifecycle-preference": "{}"}
+    public = fal.picture(headers=own)
+    for url in (fal.picture(), urls["file_url"]):
+        assert fal.request("GET", url, key=None).status_code == 403
+        signed = post(fal, f"storage/files/sign?url={url}", {}).json()["signed_url"]
+        assert fal.request("GET", signed, key=None).status_code == 200
+    assert fal.request("GET", public, key=None).status_code == 200
+    fal.advance(61)
+    assert fal.request("GET", urls["file_url"], key=None).status_code == 404
+    assert fal.request("GET", public, key=None).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "named"),
+    [
+        (b"", "application/json", "the body is ''"),
+        (b"{", "application/json", "the body is '{'"),
+        (b"{}", "text/plain", "Content-Type is 'text/plain'"),
+        (b'{"expiration_duration_seconds": 1.5}', "application/json", "expiration_duration_seconds is 1.5"),
+        (b'{"expiration_duration_seconds": 0}', "application/json", "expiration_duration_seconds is 0"),
+        (b'{"initial_acl": {"default": "maybe"}}', "application/json", "default is 'maybe'"),
+    ],
+)
+def test_invalid_storage_settings_are_rejected_and_change_nothing(
+    fal: Fal, body: bytes, content_type: str, named: str
+) -> None:
+    put_settings(fal, b'{"expiration_duration_seconds": 60}')
+    status, kind, message = error_of(put_settings(fal, body, **{"content-type": content_type}))
+    assert (status, kind) == (400, "validation_error")
+    assert named in message
+    assert get(fal, "storage/settings")["expiration_duration_seconds"] == 60
+
+
+def test_a_reset_forgets_storage_settings(fal: Fal) -> None:
+    put_settings(fal, b'{"expiration_duration_seconds": 60}')
+    fal.emulator.reset("bob")
+    assert get(fal, "storage/settings")["expiration_duration_seconds"] == 60
+    fal.emulator.reset("alice")
+    assert get(fal, "storage/settings")["expiration_duration_seconds"] is None
+
+
+# -- search
+
+
+def found(fal: Fal, query: str = "") -> list[dict[str, Any]]:
+    results: list[dict[str, Any]] = get(fal, f"models/requests/search?{query}")["results"]
+    return results
+
+
+def test_a_search_without_a_query_lists_completed_requests_latest_first(fal: Fal) -> None:
+    first, second = fal.completed(), fal.completed(endpoint=DEV)
+    fal.submit()
+    results = found(fal)
+    assert [item["request_id"] for item in results] == [second.id, first.id]
+    assert set(results[0]) == {
+        *("request_id", "endpoint_id", "started_at", "sent_at", "ended_at", "status_code", "duration")
+    }
+    assert [item["request_id"] for item in found(fal, f"endpoint_id={DEV}")] == [second.id]
+    assert get(fal, "models/requests/search", key="bob:secret")["results"] == []
+
+
+def test_a_search_finds_the_requests_whose_input_is_most_like_a_text(fal: Fal) -> None:
+    dog, cat, red = fal.completed("a dog"), fal.completed("a cat"), fal.completed("a red cat at sunset")
+    results = found(fal, "query=Red+cat")
+    assert [(item["request_id"], item["similarity"]) for item in results] == [(red.id, 1.0), (cat.id, 0.5)]
+    assert dog.id not in [item["request_id"] for item in results]
+    assert [item["request_id"] for item in found(fal, "query=red+cat&min_similarity=0.6")] == [red.id]
+
+
+def test_a_search_by_a_picture_finds_the_request_that_made_it(fal: Fal) -> None:
+    fal.completed("a dog")
+    like = fal.completed("one cat")
+    made = fal.completed("a cat")
+    url = made.result().json()["images"][0]["url"]
+    results = found(fal, f"image_url={url}")
+    assert [item["request_id"] for item in results][:2] == [made.id, like.id]
+    assert results[0]["similarity"] == 1.0
+    assert found(fal, "video_url=https://a.example/a.mp4") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "number"), [("only_api_requests=true", 1), ("exclude_api_requests=true", 0)]
+)
+def test_every_request_was_made_with_a_key(fal: Fal, query: str, number: int) -> None:
+    fal.completed()
+    assert len(found(fal, query)) == number
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "query=a&image_url=b",
+        "min_similarity=2",
+        "min_similarity=x",
+        "exclude_api_requests=true&only_api_requests=true",
+        "only_api_requests=1",
+    ],
+)
+def test_an_invalid_search_is_rejected(fal: Fal, query: str) -> None:
+    error = error_of(fal.request("GET", f"{API}/models/requests/search?{query}"))
+    assert error[:2] == (400, "validation_error")
+
+
+def test_tags_are_listed_and_found(fal: Fal) -> None:
+    tagged = fal.completed("a dog", headers={"x-fal-tags": "team=red,fal.x=1,Bad=2"})
+    plain = fal.completed("a cat")
+    assert [item.get("tags") for item in items(fal)] == [None, {"team": "red"}]
+    assert [item["request_id"] for item in found(fal, "query=red")] == [tagged.id]
+    assert plain.id not in [item["request_id"] for item in found(fal, "query=team")]
+
+
 # -- properties
 
 NAMES = ["limit", "cursor", "endpoint_id", "q", "category", "status", "expand", "start", "end", "timezone"]
@@ -765,6 +927,8 @@ BODIES = [b"", b"{}", b'{"default": "hide", "rules": [1]}', b'{"expiration_secon
 )
 def test_no_request_causes_a_server_error(route: tuple[str, str], query: dict[str, str], body: bytes) -> None:
     method, path = route
+    if path.endswith("/stream"):
+        query = {**query, "end": "2020-01-01"}  # else it never ends
     with open_fal() as fal:
         fal.completed()
         response = fal.request(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from mock_fal.errors import MODEL_ERRORS, REQUEST_ERRORS
 from mock_fal.scenario.options import CONCURRENCY_ERROR
-from tests.web.conftest import DEV, QUEUE, QUEUE_S, RUN_S, SCHNELL, Fal, Handle, Serve
+from tests.web.conftest import DEV, OURS, QUEUE, QUEUE_S, RUN_S, SCHNELL, Fal, Handle, Serve
 
 UNKNOWN_ID = "019f6b1b-49c3-7163-9866-2d7bdfec2232"
 TEXT = "text/plain; charset=utf-8"
@@ -47,6 +50,17 @@ def test_a_submission_that_starts_at_once_is_in_progress(serve: Serve) -> None:
     assert handle.response.text == (f'{{"status":"IN_PROGRESS",{urls(handle)},"logs":null,"metrics":{{}}}}')
 
 
+@pytest.mark.parametrize("clock", ["manual", "auto-advance", "system"])
+def test_the_response_to_a_submission_that_ends_at_once_is_in_queue(serve: Serve, clock: str) -> None:
+    """Clients that read a status in it would not poll, nor fetch the result."""
+    handle = serve(queue_duration=0.0, run_duration=0.0, clock=clock).submit()
+    assert handle.response.text == (
+        f'{{"status":"IN_QUEUE",{urls(handle)},"logs":null,"metrics":{{}},"queue_position":0}}'
+    )
+    assert handle.status().json()["status"] == "COMPLETED"
+    assert handle.result().status_code == 200
+
+
 def test_a_submission_returns_its_queue_position(fal: Fal) -> None:
     assert [fal.submit().response.json()["queue_position"] for _ in range(3)] == [0, 1, 2]
 
@@ -71,11 +85,6 @@ def test_the_error_for_an_unknown_app_names_its_alias_only(fal: Fal) -> None:
     assert response.status_code == 404
     assert response.text == r'{"detail":"Application \"h3-max\" not found"}'
     assert response.headers["x-fal-request-id"]
-
-
-def test_an_app_in_a_namespace_is_not_found(fal: Fal) -> None:
-    response = fal.request("POST", f"{QUEUE}/workflows/fal-ai/flux", body=b"{}")
-    assert (response.status_code, response.text) == (404, r'{"detail":"Application \"flux\" not found"}')
 
 
 def test_an_unknown_path_in_a_known_app_is_rejected_by_the_runner(fal: Fal) -> None:
@@ -305,7 +314,7 @@ def test_the_status_does_not_show_a_model_error(fal: Fal) -> None:
 
 
 def test_the_status_shows_an_infrastructure_failure(fal: Fal) -> None:
-    handle = fal.completed("a cat [mock: error=runner_disconnected]")
+    handle = fal.completed("a cat [mock: error=runner_disconnected]", headers={"x-fal-no-retry": "1"})
     status = handle.status()
     assert status.status_code == 200
     assert status.text == (
@@ -452,7 +461,7 @@ def test_a_lone_surrogate_is_returned_escaped(fal: Fal) -> None:
 @pytest.mark.parametrize("error_type", MODEL_ERRORS)
 def test_a_model_error_has_its_own_status_and_body(fal: Fal, error_type: str) -> None:
     kind = MODEL_ERRORS[error_type]
-    result = fal.completed(f"a cat [mock: error={error_type}]").result()
+    result = fal.completed(f"a cat [mock: error={error_type}]", headers={"x-fal-no-retry": "1"}).result()
     (item,) = result.json()["detail"]
     assert result.status_code == kind.status
     assert list(item) == ["loc", "msg", "type", "url", *(["ctx"] if kind.ctx else []), "input"]
@@ -475,7 +484,7 @@ def test_the_body_of_a_content_policy_violation_is_exact(fal: Fal) -> None:
 @pytest.mark.parametrize("error_type", sorted(set(REQUEST_ERRORS) - {CONCURRENCY_ERROR}))
 def test_the_gateway_responds_if_the_runner_fails(fal: Fal, error_type: str) -> None:
     kind = REQUEST_ERRORS[error_type]
-    handle = fal.completed(f"a cat [mock: error={error_type}]")
+    handle = fal.completed(f"a cat [mock: error={error_type}]", headers={"x-fal-no-retry": "1"})
     result = handle.result()
     assert result.status_code == kind.status
     assert result.text == f'{{"detail":"{kind.detail}","error_type":"{error_type}"}}'
@@ -874,3 +883,137 @@ def test_a_stream_outlives_a_reset(fal: Fal) -> None:
     fal.emulator.reset()
     fal.advance(QUEUE_S + RUN_S)
     assert watcher.events()[-1]["status"] == "COMPLETED"
+
+
+# -- automatic retries
+
+
+def attempts_at(fal: Fal, handle: Handle) -> list[dict[str, Any]]:
+    """The attempts at a request, as the control API lists them."""
+    listed = fal.request("GET", f"{OURS}/_mock/requests?operation=submit&request_id={handle.id}").json()
+    found: list[dict[str, Any]] = listed["requests"][0]["attempts"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "error_type",
+    ["runner_disconnected", "runner_scheduling_failure", "request_timeout", "generation_timeout"],
+)
+def test_a_failed_attempt_is_followed_by_another(fal: Fal, error_type: str) -> None:
+    handle = fal.submit(f"a cat [mock: error={error_type} run=8 times=1]")
+    fal.advance(QUEUE_S + RUN_S + QUEUE_S / 8)
+    assert handle.status().json()["status"] == "IN_PROGRESS"
+    fal.advance(RUN_S)
+    assert handle.status().json()["status"] == "COMPLETED"
+    assert handle.result().status_code == 200
+    assert handle.result().headers["x-fal-request-id"] == handle.id
+    first, second = attempts_at(fal, handle)
+    assert (first["id"], first["error_type"], second["status"]) == (handle.id, error_type, 200)
+    assert second["id"] != handle.id
+
+
+@pytest.mark.parametrize(
+    "error_type", ["runner_server_error", "runner_incomplete_response", "image_too_small"]
+)
+def test_other_failures_are_final(fal: Fal, error_type: str) -> None:
+    handle = fal.completed(f"a cat [mock: error={error_type} times=1]")
+    assert handle.result().status_code >= 400
+    assert len(attempts_at(fal, handle)) == 1
+
+
+def test_both_attempts_are_in_the_logs(fal: Fal) -> None:
+    handle = fal.submit("a cat [mock: error=runner_disconnected logs=3 times=1]")
+    fal.advance(100)
+    assert len(handle.status("?logs=1").json()["logs"]) == 3 + 4
+
+
+def test_a_rule_fails_an_attempt_and_not_the_request(fal: Fal) -> None:
+    fal.request("POST", f"{OURS}/_mock/scenario", body=b'"error=runner_disconnected times=2"')
+    first, second = fal.submit(), fal.submit()
+    fal.advance(100)
+    assert [first.result().status_code, second.result().status_code] == [200, 200]
+    assert [len(attempts_at(fal, handle)) for handle in (first, second)] == [3, 1]
+
+
+def test_there_are_at_most_ten_attempts(fal: Fal) -> None:
+    handle = fal.submit("a cat [mock: error=runner_disconnected]")
+    fal.advance(1000)
+    result = handle.result()
+    assert (result.status_code, result.headers["x-fal-error-type"]) == (503, "runner_disconnected")
+    assert [attempt["status"] for attempt in attempts_at(fal, handle)] == [503] * 10
+
+
+def test_the_attempts_can_be_limited(serve: Serve) -> None:
+    fal = serve(request_attempts=1)
+    handle = fal.completed("a cat [mock: error=runner_disconnected times=1]")
+    assert handle.result().status_code == 503
+
+
+@pytest.mark.parametrize("value", ["1", "true", "yes"])
+def test_a_client_can_refuse_retries(fal: Fal, value: str) -> None:
+    handle = fal.completed(
+        "a cat [mock: error=runner_disconnected times=1]", headers={"x-fal-no-retry": value}
+    )
+    assert handle.result().status_code == 503
+
+
+@pytest.mark.parametrize("value", ["0", "no", ""])
+def test_other_values_refuse_nothing(fal: Fal, value: str) -> None:
+    handle = fal.submit("[mock: error=runner_disconnected times=1]", headers={"x-fal-no-retry": value})
+    fal.advance(100)
+    assert handle.result().status_code == 200
+
+
+def test_a_runner_can_refuse_and_request_retries(fal: Fal) -> None:
+    final = fal.submit("a cat [mock: error=runner_disconnected retry=false times=1]")
+    repeated = fal.submit("a cat [mock: error=runner_server_error retry=true times=1]")
+    fal.advance(100)
+    assert [final.result().status_code, repeated.result().status_code] == [503, 200]
+
+
+def test_no_attempt_starts_after_the_start_deadline(fal: Fal) -> None:
+    handle = fal.submit(
+        "a cat [mock: error=runner_disconnected times=1]", headers={"x-fal-request-start-timeout": "5"}
+    )
+    fal.advance(QUEUE_S + RUN_S)
+    result = handle.result()
+    assert (result.status_code, result.headers["x-fal-request-timeout-type"]) == (504, "user")
+    assert [attempt["status"] for attempt in attempts_at(fal, handle)] == [503]
+
+
+def test_a_direct_request_is_never_tried_again(fal: Fal) -> None:
+    response = fal.run("a cat [mock: error=runner_disconnected times=1]")
+    assert (response.status_code, response.headers["x-fal-needs-retry"]) == (503, "1")
+
+
+def test_a_refused_submission_counts_no_attempt(serve: Serve) -> None:
+    fal = serve(retention=1)
+    prompt = "a cat [mock: error=runner_disconnected times=2]"
+    fal.submit("[mock: queue=5]")
+    body = json.dumps({"prompt": prompt}).encode()
+    assert fal.request("POST", f"{QUEUE}/{SCHNELL}", body=body).status_code == 429
+    fal.advance(20)
+    handle = fal.submit(prompt)
+    fal.advance(100)
+    assert len(attempts_at(fal, handle)) == 3
+
+
+def test_the_answer_to_a_submission_with_a_webhook_names_the_attempt(fal: Fal) -> None:
+    plain, hooked = fal.submit(), fal.submit(query="?fal_webhook=http://127.0.0.1:9/")
+    assert "gateway_request_id" not in plain.response.json()
+    assert hooked.response.json()["gateway_request_id"] == hooked.id
+
+
+@pytest.mark.parametrize("address", ["http://localhost:3000", "http://192.168.0.7", "http://minio:9000"])
+def test_a_file_that_fal_can_not_reach_fails_as_on_fal(fal: Fal, address: str) -> None:
+    fields = {"image_urls": [f"{address}/a.png"]}
+    handle = fal.completed(endpoint="fal-ai/flux-2/edit", **fields)
+    [item] = handle.result().json()["detail"]
+    assert (handle.result().status_code, item["type"]) == (422, "file_download_error")
+    assert item["loc"] == ["body", "image_urls"]
+
+
+def test_a_file_at_the_address_of_mock_fal_is_within_reach(fal: Fal) -> None:
+    path = fal.picture().removeprefix("https://")
+    handle = fal.completed(endpoint="fal-ai/flux-2/edit", image_urls=[f"{OURS}/{path}"])
+    assert handle.result().status_code == 200

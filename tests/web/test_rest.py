@@ -13,6 +13,7 @@ from mock_fal.errors import InvalidAppToken, WrongAppToken
 from tests.web.conftest import ANA, BOB, EVE, Fal, Serve, send
 
 REST = "https://rest.fal.ai"
+ALPHA = "https://rest.alpha.fal.ai"
 INITIATE = f"{REST}/storage/upload/initiate?storage_type=fal-cdn-v3"
 TOKEN = f"{REST}/storage/auth/token?storage_type=fal-cdn-v3"
 CAT = {"content_type": "image/png", "file_name": "cat.png"}
@@ -295,3 +296,49 @@ def test_an_invalid_token_request_is_rejected_with_the_reason(fal: Fal, body: ob
 
 def test_tokens_are_requested_by_post_only(fal: Fal) -> None:
     assert send(fal, "GET", TOKENS, ANA).status_code == 405
+
+
+# -- the account
+
+
+def test_the_balance_is_a_plain_number(fal: Fal) -> None:
+    fal.completed(key="ana:secret")
+    balance = send(fal, "GET", f"{ALPHA}/billing/user_balance", ANA)
+    assert (balance.status_code, balance.text) == (200, "99.997")
+    assert balance.headers["content-type"] == "text/plain; charset=utf-8"
+    assert send(fal, "GET", f"{REST}/billing/user_balance", BOB).text == "100.0"
+
+
+@pytest.mark.parametrize("path", ["billing/user_balance", "billing/user_details", "users/current"])
+def test_accounts_are_read_with_a_key(fal: Fal, path: str) -> None:
+    assert send(fal, "GET", f"{ALPHA}/{path}").status_code == 401
+    assert send(fal, "GET", f"{ALPHA}/{path}", {"authorization": "Key ana"}).status_code == 401
+    assert send(fal, "POST", f"{ALPHA}/{path}", ANA).status_code == 405
+
+
+def test_the_current_user_is_the_account_of_the_key(fal: Fal) -> None:
+    assert send(fal, "GET", f"{ALPHA}/users/current", ANA).json() == {
+        "full_name": "ana",
+        "nickname": "ana",
+        "user_id": "ana",
+        "is_personal": True,
+        "is_locked": False,
+        "lock_reason": None,
+        "is_paying": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("account=locked", "Exhausted balance. Top up your balance at fal.ai/dashboard/billing"),
+        ("account=locked reason=admin_lock", "Admin lock. Please contact hello@fal.ai."),
+        ("account=locked key=bob", None),
+        ("account=forbidden", None),
+    ],
+)
+def test_a_lock_and_its_reason_can_be_read(fal: Fal, rule: str, text: str | None) -> None:
+    fal.emulator.scenario.add(rule)
+    for path in ("users/current", "billing/user_details"):
+        seen = send(fal, "GET", f"{ALPHA}/{path}", ANA).json()
+        assert (seen["is_locked"], seen["lock_reason"]) == (text is not None, text)

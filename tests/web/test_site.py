@@ -10,7 +10,7 @@ import pytest
 from openapi_schema_validator import OAS30ReadValidator, OAS30WriteValidator
 from openapi_spec_validator import validate
 
-from mock_fal.models.catalog import FAMILIES
+from mock_fal.models.catalog import Catalog
 from mock_fal.models.descriptions import MODELS
 from tests.web.conftest import OURS, SCHNELL, Fal
 
@@ -32,25 +32,15 @@ def schemas(fal: Fal, endpoint: str = SCHNELL) -> dict[str, Any]:
     return dict(document(fal, endpoint)["components"]["schemas"])
 
 
-@pytest.mark.parametrize("endpoint", FAMILIES)
+@pytest.mark.parametrize("endpoint", MODELS)
 def test_every_document_is_valid_openapi(fal: Fal, endpoint: str) -> None:
     validate(document(fal, endpoint))
-
-
-@pytest.mark.parametrize("endpoint", FAMILIES)
-def test_every_model_has_a_description(endpoint: str) -> None:
-    assert MODELS[endpoint].description
-
-
-@pytest.mark.parametrize("endpoint", MODELS)
-def test_every_description_is_of_a_model(endpoint: str) -> None:
-    assert endpoint in FAMILIES
 
 
 def test_the_document_has_the_published_order(fal: Fal) -> None:
     root = document(fal)
     assert list(root) == ["openapi", "info", "components", "paths", "servers", "security"]
-    assert list(root["info"]) == ["title", "version", "description", "x-fal-metadata"]
+    assert list(root["info"]) == ["title", "version", "description", "x-fal-metadata", "x-mock-fal"]
     assert list(root["components"]["schemas"]) == [
         "QueueStatus",
         "FluxSchnellInput",
@@ -123,7 +113,7 @@ def test_an_invalid_input_does_not_fit_the_schema(fal: Fal, bad: dict[str, objec
 
 
 # Realtime models accept no plain requests.
-@pytest.mark.parametrize("endpoint", [name for name in FAMILIES if not name.endswith("/realtime")])
+@pytest.mark.parametrize("endpoint", [name for name in MODELS if not name.endswith("/realtime")])
 def test_every_output_fits_its_schema(fal: Fal, endpoint: str) -> None:
     values = {"prompt": "a cat", "image_url": PICTURE, "image_urls": [PICTURE]}
     [name] = [name for name in schemas(fal, endpoint) if name.endswith("Input")]
@@ -170,3 +160,81 @@ def test_the_site_is_available_by_path_too(fal: Fal) -> None:
 
 def test_an_endpoint_path_is_not_the_site(fal: Fal) -> None:
     assert fal.request("GET", f"{OURS}/fal-ai/flux/schnell").status_code == 404
+
+
+def test_a_model_has_a_page_of_text(fal: Fal) -> None:
+    response = fal.request("GET", f"https://fal.ai/models/{SCHNELL}/llms.txt", key=None)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "- **Endpoint**: `https://fal.run/fal-ai/flux/schnell`\n" in response.text
+
+
+def test_the_text_of_the_site_lists_all_models(fal: Fal) -> None:
+    text = fal.request("GET", "https://fal.ai/llms.txt", key=None).text
+    assert f"`{SCHNELL}`" in text
+    assert text.count("\n- ") == len(Catalog().ids())
+
+
+def test_an_unknown_model_has_no_page(fal: Fal) -> None:
+    assert fal.request("GET", "https://fal.ai/models/a/b/llms.txt", key=None).status_code == 404
+
+
+# -- the list of models
+
+
+def listing(fal: Fal, query: str = "") -> dict[str, Any]:
+    response = fal.request("GET", f"https://fal.ai/api/models?{query}", key=None)
+    assert response.status_code == 200
+    return dict(response.json())
+
+
+def test_the_list_has_pages_of_40_and_page_0_is_empty(fal: Fal) -> None:
+    first = listing(fal)
+    assert (first["page"], first["size"], len(first["items"])) == (1, 40, 40)
+    assert first["pages"] == -(-first["total"] // 40)
+    assert listing(fal, "page=2")["items"][0] not in first["items"]
+    assert listing(fal, "page=0")["items"] == listing(fal, "page=99999")["items"] == []
+
+
+def test_the_list_is_searched_by_keywords_and_categories(fal: Fal) -> None:
+    found = [item["id"] for item in listing(fal, "keywords=flux+schnell&total=200")["items"]]
+    assert SCHNELL in found
+    assert all("flux" in endpoint and "schnell" in endpoint for endpoint in found)
+    categories = {item["category"] for item in listing(fal, "categories=text-to-speech")["items"]}
+    assert categories == {"text-to-speech"}
+
+
+@pytest.mark.parametrize(
+    ("query", "size"), [("total=3", 3), ("total=0", 1), ("total=9999", 200), ("total=x", 40)]
+)
+def test_the_size_of_a_page_has_limits(fal: Fal, query: str, size: int) -> None:
+    assert len(listing(fal, query)["items"]) == size
+
+
+def test_a_model_of_the_list_has_the_members_that_programs_read(fal: Fal) -> None:
+    root = listing(fal, "keywords=flux+schnell&total=200")
+    assert list(root) == ["items", "page", "pages", "total", "size"]
+    [item] = [item for item in root["items"] if item["id"] == SCHNELL]
+    assert item == {
+        "id": SCHNELL,
+        "modelId": SCHNELL,
+        "title": "FLUX.1 [schnell]",
+        "category": "text-to-image",
+        "tags": ["turbo"],
+        "shortDescription": "Pictures from text in one to four steps.",
+        "thumbnailUrl": item["thumbnailUrl"],
+        "modelUrl": "https://fal.run/fal-ai/flux/schnell",
+        "licenseType": "commercial",
+        "date": "2024-08-01T00:00:00.000Z",
+        "group": {"key": "flux-1", "label": "FLUX.1"},
+        "status": "active",
+        "deprecated": False,
+        "removed": False,
+        "pricingInfoOverride": None,
+        "streamUrl": "https://fal.run/fal-ai/flux/schnell/stream",
+    }
+
+
+def test_categories_of_the_list_are_repeated(fal: Fal) -> None:
+    query = "categories=text-to-speech&categories=training&total=200"
+    assert {item["category"] for item in listing(fal, query)["items"]} == {"text-to-speech", "training"}

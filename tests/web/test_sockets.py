@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import httpx
 import msgpack  # type: ignore[import-untyped]  # it brings no types
 import pytest
+from websockets.exceptions import ConnectionClosedError, InvalidMessage
+from websockets.sync.client import ClientConnection, connect
 
+from mock_fal import MockFal
 from mock_fal.web.sockets.realtime import Realtime
 from tests.web.conftest import NONE, RUN_S, Fal, Serve, scope
 
@@ -61,6 +65,11 @@ class Connection:
         self._fal.wait_for(asyncio.wait_for(self._task, PATIENCE_S))
 
     @property
+    def events(self) -> list[dict[str, Any]]:
+        """The ASGI events, the first of which accepts the handshake."""
+        return list(self._sent)
+
+    @property
     def frames(self) -> list[Any]:
         """The received messages: decoded from msgpack or JSON; other binary messages as bytes."""
         return [_decoded(event) for event in self._sent if event["type"] == "websocket.send"]
@@ -68,14 +77,15 @@ class Connection:
     def wait_for_frames(self, number: int) -> list[Any]:
         """Wait until `number` messages have been received."""
 
-        async def received() -> None:
-            async with asyncio.timeout(PATIENCE_S):
-                while len(self.frames) < number:
-                    self._changed.clear()
-                    await self._changed.wait()
-
-        self._fal.wait_for(received())
+        self._fal.wait_for(self.received(number))
         return self.frames
+
+    async def received(self, number: int) -> None:
+        """Return when `number` messages have been received, which may be unreadable."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len([event for event in self._sent if event["type"] == "websocket.send"]) < number:
+                self._changed.clear()
+                await self._changed.wait()
 
     @property
     def accepted(self) -> bool:
@@ -283,13 +293,196 @@ def test_an_invalid_directive_is_an_error(fal: Fal) -> None:
     assert fal.journal[0].status == 400
 
 
-@pytest.mark.parametrize("directive", ["status=429", "connection=hang", "error=internal_error"])
+@pytest.mark.parametrize("directive", ["status=429", "account=locked", "error=internal_error"])
 def test_a_directive_that_replaces_the_response_ends_the_session(fal: Fal, directive: str) -> None:
     connection = Connection(fal, LCM)
     connection.send({"prompt": f"[mock: {directive}]"})
     fal.advance(RUN_S)
     assert connection.wait_for_frames(1)[0]["type"] == "x-fal-error"
     assert fal.journal[0].status >= 400
+
+
+@pytest.mark.parametrize("directive", ["status=503", "connection=hang"])
+def test_a_rule_for_realtime_inputs_leaves_direct_requests_alone(auto_advance: Fal, directive: str) -> None:
+    auto_advance.emulator.scenario.add(f"{directive} operation=realtime")
+    assert auto_advance.run().status_code == 200
+    connection = Connection(auto_advance, LCM)
+    connection.send(CAT)
+    assert [frame["type"] for frame in connection.frames] == ["x-fal-error"] * (
+        directive != "connection=hang"
+    )
+    assert auto_advance.journal[-1].directive == f"operation=realtime {directive}"
+
+
+def test_a_rule_for_direct_requests_leaves_realtime_inputs_alone(auto_advance: Fal) -> None:
+    auto_advance.emulator.scenario.add("status=503 operation=run")
+    connection = Connection(auto_advance, LCM)
+    connection.send(CAT)
+    assert connection.wait_for_frames(2)[0]["seed"] == 7
+
+
+def test_a_hanging_session_answers_nothing_and_has_no_timeout(fal: Fal) -> None:
+    connection = Connection(fal, LCM)
+    connection.send({"prompt": "[mock: connection=hang times=1]"})
+    connection.send(CAT)
+    fal.advance(600)
+    assert (connection.frames, connection.closed) == ([], None)
+    [exchange] = fal.journal
+    assert (exchange.method, exchange.status, exchange.directive) == ("WS", 0, "times=1 connection=hang")
+    connection.disconnect()
+
+
+@pytest.mark.parametrize("url", [LCM, SCHNELL])
+def test_a_result_is_throttled_by_the_emulated_clock(fal: Fal, url: str) -> None:
+    connection = Connection(fal, url)
+    connection.send({**CAT, "prompt": "[mock: throttle=800 run=0]"}, msgpack_encoded=url == LCM)
+    fal.advance(0.125)
+    fal.wait_for(asyncio.sleep(0.2))  # the picture is rendered in a thread
+    fal.advance(0.125)
+    parts = [event for event in connection.events if "more" in event]
+    assert [(len(part["bytes"]), part["more"]) for part in parts] == [(100, True)] * len(parts) != []
+    for _ in range(200):
+        fal.advance(0.125)
+    parts = [event for event in connection.events if "more" in event]
+    assert [part["more"] for part in parts] == [True] * (len(parts) - 1) + [False]
+    message = b"".join(part["bytes"] for part in parts)
+    assert (msgpack.unpackb if url == LCM else json.loads)(message)["seed"] == 7
+
+
+def test_a_result_is_patched(auto_advance: Fal) -> None:
+    connection = Connection(auto_advance, LCM)
+    connection.send({**CAT, "prompt": '[mock: merge={"new":1,"timings":null} set_null=images.0.width]'})
+    result, _ = connection.wait_for_frames(2)
+    assert (result["new"], "timings" in result, result["images"][0]["width"]) == (1, False, None)
+    assert result["images"][0]["content"].startswith(b"\xff\xd8")
+
+
+@pytest.mark.parametrize("kind", ["malformed", "truncated", "empty"])
+def test_a_result_is_corrupted(auto_advance: Fal, kind: str) -> None:
+    connection = Connection(auto_advance, LCM)
+    connection.send({**CAT, "prompt": f"[mock: json={kind}]"})
+    auto_advance.wait_for(connection.received(2))
+    message = connection.events[1]["bytes"]
+    with pytest.raises((ValueError, msgpack.UnpackException)):
+        msgpack.unpackb(message)
+    assert (message == b"") is (kind == "empty")
+
+
+# -- realtime: the handshake
+
+
+@pytest.mark.parametrize(
+    ("directive", "status"),
+    [("status=503", 503), ("account=locked", 403), ("account=unknown", 401), ("ingress=502", 502)],
+)
+@pytest.mark.parametrize("url", [LCM, SCHNELL])
+def test_a_directive_rejects_a_handshake(fal: Fal, url: str, directive: str, status: int) -> None:
+    fal.emulator.store.tenant("alice").scenario.add(f"{directive} operation=handshake times=1")
+    assert Connection(fal, url).rejection.status_code == status
+    [exchange] = fal.journal
+    assert (exchange.status, exchange.directive) == (status, f"times=1 operation=handshake {directive}")
+    assert Connection(fal, url).accepted
+
+
+def test_a_handshake_hangs(fal: Fal) -> None:
+    fal.emulator.scenario.add("connection=hang operation=handshake")
+    connection = Connection(fal, LCM)
+    fal.advance(600)
+    assert connection.events == []
+    connection.disconnect()
+
+
+def test_a_directive_lets_a_realtime_token_expire(fal: Fal) -> None:
+    """The account is that of the token; a connection with a key is left alone, and not counted."""
+    url = f"{LCM}?fal_jwt_token={token(fal, 'fast-lcm-diffusion')}"
+    fal.emulator.store.tenant("alice").scenario.add("token=expired times=1")
+    assert Connection(fal, LCM).closed is None
+    connection = Connection(fal, url, key=None)
+    assert (connection.frames, connection.closed) == (
+        [{"status": "error", "error": "Unauthorized"}],
+        (1008, "Unauthorized"),
+    )
+    assert (fal.journal[-1].status, fal.journal[-1].directive) == (401, "times=1 token=expired")
+    assert Connection(fal, url, key=None).closed is None
+
+
+def test_a_token_of_another_account_does_not_expire(fal: Fal) -> None:
+    fal.emulator.store.tenant("alice").scenario.add("token=expired")
+    tokens = [token(fal, "fast-lcm-diffusion", key="bob:secret"), "made.up.one"]
+    good, bad = (Connection(fal, f"{LCM}?fal_jwt_token={text}", key=None) for text in tokens)
+    assert (good.closed, bad.closed) == (None, (1008, "Unauthorized"))
+    assert {exchange.directive for exchange in fal.journal} == {""}
+
+
+def test_a_token_for_http_over_websocket_expires_too(fal: Fal) -> None:
+    fal.emulator.scenario.add("token=expired")
+    assert (
+        Connection(fal, f"{SCHNELL}?fal_jwt_token={token(fal, 'flux')}", key=None).rejection.status_code
+        == 401
+    )
+
+
+# -- connections, with real sockets
+
+
+def connect_to(server: MockFal, url: str) -> AbstractContextManager[ClientConnection]:
+    address = url.replace("wss://", f"{server.url.replace('http', 'ws')}/")
+    return connect(address, additional_headers={"authorization": "Key a:b"}, proxy=None)
+
+
+@contextmanager
+def sent(server: MockFal, url: str, directive: str) -> Iterator[ClientConnection]:
+    """A connection on which an input has been sent."""
+    with connect_to(server, url) as connection:
+        message = {**CAT, "prompt": f"[mock: {directive}]"}
+        connection.send(msgpack.packb(message) if url == LCM else json.dumps(message))
+        yield connection
+
+
+@pytest.mark.parametrize("url", [LCM, SCHNELL])
+def test_a_reset_breaks_the_socket_without_a_close_frame(url: str) -> None:
+    with MockFal(clock="auto-advance") as server, sent(server, url, "connection=reset") as connection:
+        with pytest.raises(ConnectionClosedError) as error:
+            connection.recv(PATIENCE_S)
+        assert (error.value.rcvd, type(error.value.__cause__)) == (None, ConnectionResetError)
+        (exchange,) = server.requests
+        assert (exchange.status, exchange.directive) == (0, "connection=reset")
+
+
+@pytest.mark.parametrize("url", [LCM, SCHNELL])
+def test_a_socket_breaks_after_the_request_has_run(url: str) -> None:
+    directive = "connection=reset_after_headers"
+    with MockFal(clock="auto-advance") as server, sent(server, url, directive) as connection:
+        if url == SCHNELL:
+            assert json.loads(connection.recv(PATIENCE_S))["type"] == "start"
+        with pytest.raises(ConnectionClosedError) as error:
+            connection.recv(PATIENCE_S)
+        assert error.value.rcvd is None
+        (exchange,) = server.requests
+        assert (exchange.status, exchange.directive) == (200, directive)
+
+
+@pytest.mark.parametrize("url", [LCM, SCHNELL])
+def test_a_reset_breaks_the_handshake(url: str) -> None:
+    with MockFal(clock="auto-advance") as server:
+        server.scenario.add("connection=reset operation=handshake")
+        with pytest.raises((ConnectionResetError, InvalidMessage)), connect_to(server, url):
+            pass
+
+
+def test_a_throttled_result_arrives_in_fragments() -> None:
+    with MockFal(clock="auto-advance") as server, sent(server, LCM, "throttle=8000") as connection:
+        fragments = list(connection.recv_streaming(decode=False))
+        assert len(fragments) > 1
+        assert msgpack.unpackb(b"".join(fragments))["seed"] == 7
+        assert json.loads(connection.recv(PATIENCE_S))["action"] == "timings"
+
+
+@pytest.mark.parametrize("url", [LCM, SCHNELL])
+def test_a_hanging_socket_does_not_delay_stopping(url: str) -> None:
+    with MockFal(clock="auto-advance") as server, sent(server, url, "connection=hang") as connection:
+        with pytest.raises(TimeoutError):
+            connection.recv(0.05)
 
 
 def test_a_disconnect_ends_the_running_input(fal: Fal) -> None:
@@ -378,9 +571,8 @@ def test_the_response_for_a_path_without_a_websocket_names_those_with_one(fal: F
     response = Connection(fal, f"wss://fal.run{path}").rejection
     assert response.status_code == 404
     detail = response.json()["detail"]
-    assert detail.startswith(
-        f"mock-fal: no WebSocket at {path}; expected one of fal-ai/fast-lcm-diffusion/realtime, "
-    )
+    assert detail.startswith(f"mock-fal: no WebSocket at {path}; expected one of ")
+    assert "fal-ai/fast-lcm-diffusion/realtime" in detail
 
 
 @pytest.mark.parametrize("value", ["0", "61", "-1", "x", "", "1" * 5000])
@@ -533,8 +725,17 @@ def test_directives_apply_to_the_frames(auto_advance: Fal) -> None:
 def test_a_directive_leaves_a_message_without_a_response(auto_advance: Fal) -> None:
     connection = Connection(auto_advance, SCHNELL)
     connection.send({"prompt": "[mock: connection=hang]"}, msgpack_encoded=False)
+    connection.send({"prompt": "a cat"}, msgpack_encoded=False)
     auto_advance.run_until_idle()
-    assert (connection.frames, connection.closed) == ([], (1011, "mock-fal: no response (injected fault)"))
+    assert (connection.frames, connection.closed) == ([], None)
+    connection.disconnect()
+
+
+def test_without_a_transport_a_reset_is_an_exception(auto_advance: Fal) -> None:
+    connection = Connection(auto_advance, SCHNELL)
+    connection.send({"prompt": "[mock: connection=reset]"}, msgpack_encoded=False)
+    with pytest.raises(ConnectionResetError):
+        connection.disconnect()
 
 
 # -- addresses

@@ -199,8 +199,8 @@ def test_a_stream_that_is_cancelled_ends_without_a_result(fal: Fal, events: int)
 
 
 def test_a_model_without_a_stream_has_no_such_path(auto_advance: Fal) -> None:
-    response = start_stream(auto_advance, f"{RUN}/fal-ai/flux-1/dev/stream").response()
-    assert (response.status_code, response.text) == (404, '{"detail":"Path /dev/stream not found"}')
+    response = start_stream(auto_advance, f"{RUN}/fal-ai/flux-pro/kontext/stream").response()
+    assert (response.status_code, response.text) == (404, '{"detail":"Path /kontext/stream not found"}')
     assert response.headers["content-type"] == "application/json"
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
 import mock_fal
 from mock_fal.clock import EPOCH
-from mock_fal.web.control.web_ui import MAX_BODY_CHARS, MAX_EXCHANGES, MAX_PICTURES
+from mock_fal.media.recipe import Document, MediaRecipe, Model3D, OwnFile, Sound, Video
+from mock_fal.pictures.recipe import Recipe
+from mock_fal.web.control.web_ui import MAX_BODY_CHARS, MAX_EXCHANGES, MAX_FILES
 from mock_fal.webhooks.outbox import Attempt
 from tests.web.conftest import OURS, QUEUE, SCHNELL, Fal
 
@@ -24,7 +27,7 @@ def page(fal: Fal, query: str = "") -> str:
 
 def test_an_empty_page_states_that_there_are_no_requests(fal: Fal) -> None:
     text = page(fal)
-    assert "No pictures yet." in text
+    assert "No files yet." in text
     assert "No requests yet." in text
     assert "No webhooks yet." in text
     assert f"Version {mock_fal.__version__}." in text
@@ -99,6 +102,26 @@ def test_the_page_shows_completed_pictures_by_path(fal: Fal) -> None:
     assert fal.request("GET", OURS + path).headers["content-type"] == "image/jpeg"
 
 
+CAT = Recipe("fal-ai/wan", "a cat", seed=7, width=64, height=48)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "shown"),
+    [
+        (Video(CAT, 1), '<video src="{path}" title="fal-ai/flux/schnell · seed 7 · a cat" controls loop'),
+        (Sound("a cat", 1), '<audio src="{path}" controls preload="none"></audio>fal-ai/flux/schnell'),
+        (Document("svg", "a cat", width=64, height=48), '<img src="{path}" alt="fal-ai/flux/schnell'),
+        (Model3D("a cat"), '<a href="{path}" download>'),
+        (OwnFile(b"x", "digest", "text/plain", "txt"), '<div title="fal-ai/flux/schnell · ">'),
+    ],
+)
+def test_files_are_shown_by_their_kind(fal: Fal, recipe: MediaRecipe, shown: str) -> None:
+    handle = fal.completed("a cat")
+    (file,) = fal.emulator.store.requests[handle.id].files
+    fal.emulator.store.requests[handle.id].files[0] = replace(file, recipe=recipe)
+    assert shown.format(path=f"/v3b.fal.media{file.path}") in page(fal)
+
+
 @pytest.mark.parametrize(
     "prompt", ["<script>alert(1)</script>", "\"><img src=x onerror='alert(1)'>", "&lt;b&gt;"]
 )
@@ -124,11 +147,11 @@ def test_lone_surrogates_are_replaced(fal: Fal) -> None:
     assert "a ? cat" in page(fal)
 
 
-def test_requests_without_result_files_have_no_pictures(fal: Fal) -> None:
+def test_requests_without_files_show_none(fal: Fal) -> None:
     fal.completed(num_images=9)
     fal.completed("[mock: error=internal_server_error]")
     fal.completed(sync_mode=True)
-    assert "No pictures yet." in page(fal)
+    assert "No files yet." in page(fal)
 
 
 def test_the_page_has_a_limited_size(fal: Fal) -> None:
@@ -137,7 +160,7 @@ def test_the_page_has_a_limited_size(fal: Fal) -> None:
         fal.request("GET", f"{QUEUE}/x/{'y' * 500}")
         fal.request("GET", f"{QUEUE}/x/y")
     text = page(fal)
-    assert text.count("<img") == MAX_PICTURES
+    assert text.count("<img") == MAX_FILES
     assert text.count("<details>") == MAX_EXCHANGES
     assert "y" * 201 not in text
 

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mock_fal.emulator import Emulator
-from mock_fal.web.control import clock, journal, scenario, spec
+from mock_fal.web.control import clock, journal, scenario, spec, webhooks
 from mock_fal.web.control.access import guarded
 from mock_fal.web.control.web_ui import page
 from mock_fal.web.control.wire import ControlError, emulator, error_response
@@ -42,7 +42,10 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/_mock/requests": {"GET": journal.requests, "DELETE": journal.reset},
     "/_mock/requests.har": {"GET": journal.archive},
     "/_mock/deliveries": {"GET": journal.deliveries},
+    "/_mock/webhooks": {"POST": webhooks.send},
+    "/_mock/webhooks/resend": {"POST": webhooks.resend},
     "/_mock/files": {"GET": journal.files},
+    "/_mock/usage": {"GET": journal.usage},
     "/_mock/metrics": {"GET": journal.metrics},
     "/_mock/clock": {"GET": clock.clock},
     "/_mock/clock/advance": {"POST": clock.advance},

@@ -24,6 +24,7 @@ async def health(request: Request) -> Response:
             "uptime_s": steady_time() - request.app.state.started_at,
             "clock": settings.clock,
             "now": now,
+            "any_key": not settings.key,
         }
     )
 

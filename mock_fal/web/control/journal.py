@@ -13,14 +13,13 @@ from starlette.responses import Response
 from mock_fal.accounts.secrets import header_text
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
-from mock_fal.errors import InputTooLong
+from mock_fal.errors import InputTooLong, is_deeper
 from mock_fal.files.long_input import shortened
 from mock_fal.journal.exchanges import OPERATIONS, Exchange, RawHeaders
 from mock_fal.journal.har import EMPTY, LONG_BODY, body_text, entry, response_size
-from mock_fal.requests.outcome import is_deeper
 from mock_fal.requests.state import State, state
 from mock_fal.scenario.patterns import MAX_GLOB, matches_glob
-from mock_fal.web.control.wire import ControlError, emulator, listed, query, slices
+from mock_fal.web.control.wire import ControlError, emulator, listed, query, response, slices
 
 if TYPE_CHECKING:
     from mock_fal.files.listing import StoredFile
@@ -44,6 +43,7 @@ _FILTERS: Final[Mapping[str, Filter]] = {
     "host": lambda emulator, exchange, value: exchange.host == value.lower(),
     "status": lambda emulator, exchange, value: _matches_status(exchange.status, value),
     "request_id": lambda emulator, exchange, value: exchange.request_id == value,
+    "tag": lambda emulator, exchange, value: _has_tag(exchange.tags, value),
     "since": lambda emulator, exchange, value: exchange.number > int(value),
 }
 _OPTIONS: Final = ("limit", "format")
@@ -81,6 +81,14 @@ async def files(request: Request) -> Response:
     stored = files(mock.store, mock.storage, mock.clock.now())
     selected = [file async for file in slices(stored, _CHECKED) if key in (None, file.owner)]
     return listed(request, {"files": []}, selected, _file)
+
+
+async def usage(request: Request) -> Response:
+    from mock_fal.billing.usage import usage
+
+    used = usage(emulator(request).charges(query(request, "key").get("key")))
+    document = {"cost": used.cost, "currency": used.currency, "unpriced": used.unpriced}
+    return response({**document, "items": [item._asdict() for item in used.items]})
 
 
 async def metrics(request: Request) -> Response:
@@ -136,6 +144,12 @@ def _matches_status(status: int, pattern: str) -> bool:
     return str(status)[0] == pattern[0] if pattern.endswith("xx") else str(status) == pattern
 
 
+def _has_tag(tags: Mapping[str, str], wanted: str) -> bool:
+    """Whether a tag `key`, or `key=value`, is among those of an exchange."""
+    key, equals, value = wanted.partition("=")
+    return key in tags and (not equals or tags[key] == value)
+
+
 def _state(emulator: Emulator, exchange: Exchange) -> str | None:
     """The current state of the request that an exchange is about; None if it is unknown or was forgotten."""
     request = emulator.store.requests.get(exchange.request_id or "")
@@ -170,6 +184,10 @@ def _exchange(emulator: Emulator, exchange: Exchange) -> dict[str, Any]:
         "request_id": exchange.request_id,
         "state": _state(emulator, exchange),
         "directive": exchange.directive or None,
+        "attempts": _attempts(emulator, exchange),
+        "warning": exchange.warning or None,
+        "unknown_endpoint": exchange.unknown_endpoint or None,
+        "tags": exchange.tags,
         "playback": exchange.playback or None,
         "request": _message(
             exchange.request_headers,
@@ -180,6 +198,11 @@ def _exchange(emulator: Emulator, exchange: Exchange) -> dict[str, Any]:
         "input": _read(exchange.request_body),
         "output": _read(exchange.response_body),
     }
+
+
+def _attempts(emulator: Emulator, exchange: Exchange) -> list[dict[str, Any]] | None:
+    """The attempts at the request that was submitted by an exchange; None for other exchanges."""
+    return [item._asdict() for item in emulator.attempts(exchange)] if exchange.is_submission else None
 
 
 def _message(headers: RawHeaders, body: bytes, size: int) -> dict[str, Any]:

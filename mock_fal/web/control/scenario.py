@@ -10,19 +10,20 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mock_fal.errors import ScenarioError
+from mock_fal.errors import JSON, ScenarioError
 from mock_fal.scenario.rule_file import MAX_FILE, json_rules, yaml_rules
 from mock_fal.scenario.rules import Rule, Scenario
-from mock_fal.web.control.wire import ControlError, emulator, query, response
+from mock_fal.web.control.wire import ControlError, emulator, listed, query
 
 
 async def show(request: Request) -> Response:
     """The rules, each with how often it matched a call and how often it was used."""
-    rules = _scenario(request).rules
-    hide = emulator(request).keys.secrets.text
-    return response(
-        {"rules": [{"rule": hide(str(rule)), "matched": rule.seen, "used": rule.used} for rule in rules]}
-    )
+    return listed(request, {"rules": []}, _scenario(request).rules, _shape)
+
+
+def _shape(rule: Rule) -> dict[str, JSON]:
+    # A value may have megabytes: the long ones are cut.
+    return {"rule": rule.directive.shown, "matched": rule.seen, "used": rule.used}
 
 
 async def replace(request: Request) -> Response:
@@ -43,8 +44,12 @@ async def clear(request: Request) -> Response:
 
 async def _change(request: Request, *, keep: bool) -> Response:
     try:
-        scenario = _scenario(request)
-        scenario.install(await _read(request, scenario), keep=keep)
+        rules = await _read(request, _scenario(request))
+        key = query(request, "key").get("key")
+        if key is None:
+            emulator(request).scenario.install(rules, keep=keep)
+        else:
+            emulator(request).store.install_rules(key, rules, keep=keep)
     except ScenarioError as error:
         raise ControlError(422, str(error)) from None
     return await show(request)
@@ -69,6 +74,8 @@ async def _read(request: Request, scenario: Scenario) -> list[Rule]:
     if "yaml" in request.headers.get("content-type", ""):
         await asyncio.to_thread(_import_yaml)
         directives = yaml_rules(text)
+    if len(text) > _LONG:
+        return await asyncio.to_thread(lambda: [scenario.rule(directive) for directive in directives])
     rules: list[Rule] = []
     for directive in directives:
         rules.append(scenario.rule(directive))
@@ -79,6 +86,9 @@ async def _read(request: Request, scenario: Scenario) -> list[Rule]:
 
 # Rules that are read at once, in about two milliseconds; then requests of other clients are answered.
 _SLICE: Final = 10
+
+# Characters of rules from which on they are read in a thread: a single rule may be long.
+_LONG: Final = 65_536
 
 
 def _import_yaml() -> None:

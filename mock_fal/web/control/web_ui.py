@@ -1,4 +1,4 @@
-"""Web UI: an HTML page with requests, responses, webhooks and pictures."""
+"""Web UI: an HTML page with requests, responses, webhooks and files of results."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from mock_fal.emulator import Emulator
 from mock_fal.hosts import RESULT_HOST
 from mock_fal.journal.exchanges import Exchange, RawHeaders
 from mock_fal.journal.har import response_size
+from mock_fal.media.recipe import OwnFile
+from mock_fal.models.catalog import WAYS_ON
+from mock_fal.requests.outcome import MediaFile
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web.control.wire import slices
 
@@ -31,7 +34,7 @@ T = TypeVar("T", "Exchange", "Delivery")
 # How many items the page shows at most, and how many characters of each body.
 MAX_EXCHANGES: Final = 100
 MAX_DELIVERIES: Final = 50
-MAX_PICTURES: Final = 12
+MAX_FILES: Final = 12
 MAX_KEYS: Final = 20
 MAX_BODY_CHARS: Final = 4000
 
@@ -42,7 +45,7 @@ _SLICE: Final = 10
 async def page(emulator: Emulator, key: str | None = None) -> Response:
     """The page for one key or for all keys, written in slices, so that other requests don't wait.
 
-    It loads nothing but pictures, and reloads itself while no item is open.
+    It loads nothing but files of results, and reloads itself while no item is open and nothing plays.
     """
     exchanges = _latest(emulator.store.exchanges.latest(len(emulator.store.exchanges)), key, MAX_EXCHANGES)
     deliveries = _latest(reversed(emulator.deliveries), key, MAX_DELIVERIES)
@@ -50,9 +53,9 @@ async def page(emulator: Emulator, key: str | None = None) -> Response:
         version=mock_fal.__version__,
         keys=_keys(emulator, key),
         har=escape(f"/_mock/requests.har{_query(key)}"),
-        pictures="".join(islice(_pictures(emulator, key), MAX_PICTURES)) or "<p>No pictures yet.</p>",
+        files="".join(islice(_files(emulator, key), MAX_FILES)) or "<p>No files yet.</p>",
         exchanges="".join(
-            [_exchange(emulator.shown(exchange)) async for exchange in slices(exchanges, _SLICE)]
+            [_exchange(emulator, emulator.shown(exchange)) async for exchange in slices(exchanges, _SLICE)]
         )
         or "<p>No requests yet.</p>",
         deliveries="".join([_delivery(delivery) async for delivery in slices(deliveries, _SLICE)])
@@ -85,20 +88,31 @@ def _keys(emulator: Emulator, chosen: str | None) -> str:
     return " ".join(links)
 
 
-def _pictures(emulator: Emulator, key: str | None) -> Iterator[str]:
+def _files(emulator: Emulator, key: str | None) -> Iterator[str]:
     for request in reversed(emulator.store.requests.values()):
         if key in (None, request.tenant) and emulator.is_done(request):
-            yield from (_picture(request, index) for index in range(len(request.files)))
+            yield from (_file(request, file) for file in request.files)
 
 
-def _picture(request: ModelRequest, index: int) -> str:
-    file = request.files[index]
-    text = escape(f"{request.endpoint} · seed {file.recipe.seed} · {file.recipe.prompt}"[:160])
+def _file(request: ModelRequest, file: MediaFile) -> str:
+    """A file of a result: shown, as a player, or as a link that saves it."""
+    recipe = file.recipe
+    seed = "" if isinstance(recipe, OwnFile) else f" · seed {recipe.seed}"
+    text = escape(f"{request.endpoint}{seed} · {recipe.text}"[:160])
     url = escape(f"/{RESULT_HOST}{file.path}")
-    return f'<a href="{url}" title="{text}"><img src="{url}" alt="{text}" loading="lazy"></a>'
+    match recipe.content_type.partition("/")[0]:
+        case "image":
+            return f'<a href="{url}" title="{text}"><img src="{url}" alt="{text}" loading="lazy"></a>'
+        case "video":
+            return f'<video src="{url}" title="{text}" controls loop preload="metadata"></video>'
+        case "audio":
+            return f'<div title="{text}"><audio src="{url}" controls preload="none"></audio>{text}</div>'
+        case _:
+            name = escape(file.path.rpartition("/")[2])
+            return f'<div title="{text}"><a href="{url}" download>{name}</a><br>{text}</div>'
 
 
-def _exchange(exchange: Exchange) -> str:
+def _exchange(emulator: Emulator, exchange: Exchange) -> str:
     kind = "bad" if exchange.status >= 400 else "good"
     cells = _cells(_time(exchange.at), exchange.tenant, exchange.method, exchange.url[:200])
     request_html = _message(
@@ -109,8 +123,28 @@ def _exchange(exchange: Exchange) -> str:
     )
     return (
         f'<details><summary>{cells}<span class="{kind}">{exchange.status}</span></summary>'
+        f"{_unknown(exchange)}{_tries(emulator, exchange)}"
         f"<div class=messages>{request_html}{response_html}</div></details>\n"
     )
+
+
+def _unknown(exchange: Exchange) -> str:
+    """That the endpoint is not emulated, and what to do: fal's own 404 does not say so."""
+    hint = exchange.unknown_endpoint
+    return f"<p>Not emulated: {escape(hint)}. You can {escape(WAYS_ON)}.</p>" if hint else ""
+
+
+def _tries(emulator: Emulator, exchange: Exchange) -> str:
+    """The attempts at a submitted request, if there were several."""
+    attempts = emulator.attempts(exchange) if exchange.is_submission else []
+    if len(attempts) < 2:
+        return ""
+    lines = [
+        f"attempt {number}  {_time(attempt.starts_at)}  {attempt.status or 'running'}  "
+        f"{attempt.error_type or ''}  {attempt.id}"
+        for number, attempt in enumerate(attempts, 1)
+    ]
+    return f"<pre>{escape(chr(10).join(lines))}</pre>"
 
 
 def _message(title: str, headers: RawHeaders, body: bytes, size: int) -> str:
@@ -158,14 +192,15 @@ def _time(at: float) -> str:
     return date(at).strftime("%H:%M:%S.%f")[:-3]
 
 
-# Reloads the page every two seconds, unless an item is open or text is selected.
+# Reloads the page every two seconds, unless an item is open, a file plays or text is selected.
 _SCRIPT: Final = """
 setInterval(() => {
-  if (!document.querySelector("details[open]") && !getSelection().toString()) location.reload();
+  const playing = [...document.querySelectorAll("video, audio")].some(player => !player.paused);
+  if (!playing && !document.querySelector("details[open]") && !getSelection().toString()) location.reload();
 }, 2000);
 """
 _POLICY: Final = (
-    "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; "
     f"script-src 'sha256-{b64encode(sha256(_SCRIPT.encode()).digest()).decode()}'"
 )
@@ -185,8 +220,11 @@ h3 {{ margin: .5rem 0 0; font-size: inherit; }}
 code {{ background: #8882; padding: .1em .3em; border-radius: .2em; }}
 nav a {{ margin-right: .8rem; }}
 nav a[aria-current] {{ font-weight: bold; color: inherit; text-decoration: none; }}
-.pictures {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .6rem; }}
-.pictures img {{ width: 100%; aspect-ratio: 4/3; object-fit: contain; border-radius: .4rem; display: block; }}
+.files {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .6rem; }}
+.files img, .files video {{ width: 100%; aspect-ratio: 4/3; object-fit: contain; display: block; }}
+.files img, .files video {{ border-radius: .4rem; }}
+.files audio {{ width: 100%; }}
+.files div {{ overflow: hidden; overflow-wrap: anywhere; font-size: .8rem; max-height: 9rem; }}
 details {{ min-width: 45rem; border-bottom: 1px solid #8884; font: 13px/1.5 ui-monospace, monospace; }}
 summary {{ display: grid; grid-template-columns: 1rem 7rem 9rem 4.5rem 1fr 6rem; gap: .8rem; padding: .2rem 0; }}
 summary {{ cursor: pointer; }}
@@ -210,8 +248,8 @@ pre {{ background: #8881; padding: .6rem; border-radius: .4rem; white-space: pre
 <p>Version {version}. fal's hosts are at <code>/queue.fal.run/…</code> and <code>/fal.run/…</code>;
 unmodified programs are run with <code>mock-fal run -- CMD</code>.</p>
 <nav>{keys}</nav>
-<h2>Pictures</h2>
-<div class="pictures">{pictures}</div>
+<h2>Files</h2>
+<div class="files">{files}</div>
 <h2>Requests</h2>
 <p>Time (UTC), key, method, URL, status; open a request to see headers and bodies. Download all requests as an
 <a href="{har}">HTTP Archive (HAR)</a> for browser developer tools.</p>

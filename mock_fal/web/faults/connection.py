@@ -1,10 +1,11 @@
-"""Connection faults: throttled bodies, hanging, reset and aborted connections."""
+"""Connection faults: throttled bodies and messages, hanging, reset and aborted connections."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import struct
+from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.types import Message, Receive, Scope, Send
@@ -39,29 +40,42 @@ def headers_only(send: Send) -> Send:
     return headers
 
 
+class Throttle:
+    """Small pieces of bodies or messages, `bytes_per_s` per second of the emulated clock."""
+
+    def __init__(self, bytes_per_s: int, clock: Clock) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._clock = clock
+        self._due = clock.now()
+
+    async def pieces(self, data: bytes) -> AsyncIterator[tuple[bytes, bool]]:
+        """Each piece when it is due, and whether it is the last one. No data is one piece."""
+        size = max(1, self._bytes_per_s // _PIECES_PER_S)
+        for at in range(0, max(1, len(data)), size):
+            piece = data[at : at + size]
+            self._due = max(self._due, self._clock.now()) + len(piece) / self._bytes_per_s
+            while self._clock.now() < self._due:
+                await self._clock.wait_until(self._due)
+            yield piece, at + size >= len(data)
+
+
 def throttled(send: Send, bytes_per_s: int, clock: Clock) -> Send:
-    """A send function that sends bodies in small pieces, `bytes_per_s` per second of the emulated clock."""
-    size = max(1, bytes_per_s // _PIECES_PER_S)
-    due = clock.now()
+    """A send function that sends bodies in small pieces."""
+    throttle = Throttle(bytes_per_s, clock)
 
     async def piecewise(message: Message) -> None:
-        nonlocal due
-        body: bytes = message.get("body", b"")
-        for at in range(0, len(body), size):
-            piece = body[at : at + size]
-            due = max(due, clock.now()) + len(piece) / bytes_per_s
-            while clock.now() < due:
-                await clock.wait_until(due)
-            more = message.get("more_body", False) or at + size < len(body)
-            await send({"type": "http.response.body", "body": piece, "more_body": more})
-        if not body:
+        if not message.get("body"):
             await send(message)
+            return
+        async for piece, is_last in throttle.pieces(message["body"]):
+            more = message.get("more_body", False) or not is_last
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
 
     return piecewise
 
 
 async def abort_connection(scope: Scope, receive: Receive, *, reset: bool = False) -> None:
-    """Close the connection in the middle of a response; with `reset`, by a TCP reset."""
+    """Close the connection in the middle of a response or a WebSocket; with `reset`, by a TCP reset."""
     transport = scope.get("state", {}).get(TRANSPORT)
     if transport is None:
         raise ConnectionResetError("injected fault")  # no transport: the application is called directly
@@ -74,6 +88,6 @@ async def abort_connection(scope: Scope, receive: Receive, *, reset: bool = Fals
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
-    """Return when the client has closed the connection."""
-    while (await receive())["type"] != "http.disconnect":
+    """Return when the client has closed the connection. Messages of a WebSocket are discarded."""
+    while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
         pass

@@ -29,6 +29,15 @@ from mock_fal.web.run import STRICT_TRANSPORT
 _OPERATIONS: Final = {"": "result", "status": "status", "status/stream": "status", "cancel": "cancel"}
 
 
+# The query parameter with the token of a realtime connection.
+_TOKEN: Final = "fal_jwt_token"
+
+
+def _has_token(http_request: HttpRequest) -> bool:
+    """Whether a request has a token in place of a key: that of a WebSocket is in the query."""
+    return _TOKEN in http_request.params if http_request.method == "WS" else http_request.bearer is not None
+
+
 class _Target(NamedTuple):
     """The operation of an HTTP request, its account, and the endpoint or request that it is about."""
 
@@ -59,7 +68,7 @@ class Faults:
         directive = choice.response
         if directive is not None and directive.result and not (request and self._emulator.is_done(request)):
             return None  # a result that does not exist yet can't have expired
-        if directive is not None and directive.token and http_request.bearer is None:
+        if directive is not None and directive.token and not _has_token(http_request):
             return None
         choice.count()
         if directive is not None and directive.replaces_response:
@@ -124,6 +133,9 @@ class Faults:
     def _target(self, http_request: HttpRequest) -> _Target | None:
         host, method, path = http_request.host, http_request.method, http_request.path.strip("/")
         key = http_request.named_account
+        if method == "WS":  # the handshake
+            key = http_request.account = key or self._token_account(http_request)
+            return _Target("handshake", key, str(http_request.endpoint or ""))
         if host in QUEUE_HOSTS and (route := match_route(http_request.path)) is not None:
             app_id, request_id, (allowed, _, _) = route
             if method != allowed:
@@ -145,6 +157,14 @@ class Faults:
         if host in MEDIA_HOSTS and method in ("PUT", "POST"):
             return _Target("upload", self._owner(http_request))
         return None
+
+    def _token_account(self, http_request: HttpRequest) -> str:
+        """The account of a token in the query; empty if there is none, or if it is not valid."""
+        endpoint, token = http_request.endpoint, http_request.params.get(_TOKEN)
+        if endpoint is not None and token is not None:
+            with suppress(FalError):
+                return self._emulator.tokens.account(token, endpoint.app, self._emulator.clock.now())
+        return ""
 
     def _owner(self, http_request: HttpRequest) -> str:
         """The account that owns the uploaded or downloaded file; empty if it is unknown."""

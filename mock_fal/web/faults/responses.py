@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 
 from mock_fal.errors import JSON, FileMissing, InvalidKey, InvalidToken, RequestNotFound
 from mock_fal.scenario.directive import Directive, reason_phrase
-from mock_fal.scenario.options import parse_json
+from mock_fal.scenario.options import LOCK_REASONS, parse_json
 from mock_fal.web import wire
 
 # fal: the two status codes and the first text were seen live many times (2025-26).
@@ -44,6 +44,8 @@ def replacement_response(directive: Directive, request_id: str) -> wire.Reply:
         return _page(directive.ingress, _ingress_page(directive.ingress), b"text/html", {})
     if directive.account:
         code, detail = _ACCOUNTS[directive.account]
+        if directive.reason:
+            detail = f"User is locked. Reason: {LOCK_REASONS[directive.reason]}"
         return wire.reply(code, {"detail": detail}, headers)
     if directive.result:
         return wire.error(RequestNotFound(), request_id)
@@ -130,9 +132,7 @@ async def _events(parts: AsyncIterable[Any], directive: Directive) -> AsyncItera
 def _modified(body: bytes, directive: Directive) -> bytes:
     if directive.merge or directive.set_null:
         try:
-            body = wire.encode(
-                _set_null(merge_patch(json.loads(body), directive.merge or {}), directive.set_null)
-            )
+            body = wire.encode(modified(json.loads(body), directive))
         except (ValueError, RecursionError):
             pass  # a body that is not JSON can't be patched
     match directive.json:
@@ -143,6 +143,11 @@ def _modified(body: bytes, directive: Directive) -> bytes:
         case "empty":
             return b""
     return body
+
+
+def modified(document: JSON, directive: Directive) -> JSON:
+    """A document with the changes of `merge=` and `set_null=`."""
+    return _set_null(merge_patch(document, directive.merge or {}), directive.set_null)
 
 
 def _set_null(target: JSON, path: tuple[str | int, ...]) -> JSON:

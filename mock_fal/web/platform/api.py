@@ -1,9 +1,10 @@
-"""api.fal.ai: the Platform API for models, prices, usage, requests and files."""
+"""api.fal.ai: the Platform API for models, prices, usage, requests, workflows, keys and files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
+from inspect import isawaitable
 from typing import Final
 
 from starlette.responses import Response
@@ -13,7 +14,17 @@ from mock_fal.errors import JSON, AuthenticationRequired, FalError, InvalidBeare
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest, Receive
-from mock_fal.web.platform import account, analytics, models, requests, usage
+from mock_fal.web.platform import (
+    account,
+    analytics,
+    keys,
+    models,
+    organization,
+    requests,
+    serverless,
+    usage,
+    workflows,
+)
 from mock_fal.web.platform.wire import PlatformError, error_response
 
 _MAX_BODY: Final = 1 << 20
@@ -38,23 +49,25 @@ class Platform:
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """The HTTP response; never about a request to a model."""
         try:
-            handler, names = _route(http_request)
-            http_request.account = self._account(http_request, optional=handler in _PUBLIC)
+            handler, permission, names = _route(http_request)
+            http_request.account = self._account(http_request, permission)
             await http_request.read(receive, _MAX_BODY)
             body = self._once(handler, http_request, names)
+            if isawaitable(body):  # a long list, which is written in slices
+                body = await body
         except (PlatformError, FalError) as error:
             return error_response(error), None
         if body is None:
             return Response(status_code=204), None
-        return (body if isinstance(body, wire.Reply) else wire.reply(200, body)), None
+        return (body if isinstance(body, wire.Reply | Response) else wire.reply(200, body)), None
 
-    def _account(self, http_request: HttpRequest, *, optional: bool) -> str:
-        # deviation: every key has all permissions; fal has keys without permission for billing or deletion.
+    def _account(self, http_request: HttpRequest, permission: str) -> str:
+        # deviation: the keys that were not created here have all permissions.
         try:
-            account = self._emulator.keys.account(http_request.authorization, "")
+            account = self._emulator.keys.account(http_request.authorization, "", permission)
         except (AuthenticationRequired, InvalidKey, InvalidBearer):
             account = None
-        if account is None and (http_request.authorization is not None or not optional):
+        if account is None and (http_request.authorization is not None or permission != _PUBLIC):
             # fal: seen live without a key (2026-10). assumption: an invalid key gets the same response.
             raise PlatformError(401, "authorization_error", "API key authentication required")
         return account or ""
@@ -76,39 +89,69 @@ class Platform:
         return self._responses[name][1]
 
 
-# (method, path below /v1 with {} for a parameter) -> handler.
-_ROUTES: Final[dict[tuple[str, str], Handler]] = {
-    ("GET", "models"): models.models,
-    ("GET", "models/pricing"): models.pricing,
-    ("POST", "models/pricing/estimate"): models.estimate,
-    ("GET", "models/usage"): usage.usage_of,
-    ("GET", "models/billing-events"): usage.billing_events,
-    ("GET", "models/analytics"): analytics.analytics,
-    ("GET", "models/requests/by-endpoint"): requests.by_endpoint,
-    ("DELETE", "models/requests/{}/payloads"): requests.delete_payloads,
-    ("GET", "serverless/apps/{}/{}/queue"): requests.queue_size,
-    ("DELETE", "serverless/apps/{}/{}/queue"): requests.flush_queue,
-    ("GET", "account/billing"): account.billing,
-    ("GET", "storage/files/acl"): account.acl,
-    ("PUT", "storage/files/acl"): account.set_acl,
-    ("POST", "storage/files/sign"): account.sign,
-    ("GET", "meta"): account.meta,
+# fal: these need no key (Platform API specification, 2026-08).
+_PUBLIC: Final = ""
+
+# (method, path below /v1 with {} for a parameter) -> handler, and the permission that it needs.
+_ROUTES: Final[dict[tuple[str, str], tuple[Handler, str]]] = {
+    ("GET", "models"): (models.models, _PUBLIC),
+    ("GET", "models/pricing"): (models.pricing, "models:read"),
+    ("POST", "models/pricing/estimate"): (models.estimate, "models:read"),
+    ("GET", "models/usage"): (usage.usage_of, "billing:usage:read"),
+    ("GET", "models/billing-events"): (usage.billing_events, "billing:usage:read"),
+    ("GET", "models/analytics"): (analytics.analytics, "requests:read"),
+    ("GET", "models/requests/by-endpoint"): (requests.by_endpoint, "requests:read"),
+    ("GET", "models/requests/search"): (requests.search, "requests:read"),
+    ("DELETE", "models/requests/{}/payloads"): (requests.delete_payloads, "requests:delete"),
+    ("GET", "workflows"): (workflows.workflows, "workflows:read"),
+    ("POST", "workflows"): (workflows.create, "workflows:write"),
+    ("GET", "workflows/{}/{}"): (workflows.workflow, "workflows:read"),
+    ("GET", "keys"): (keys.keys, "auth:keys:read"),
+    ("POST", "keys"): (keys.create, "auth:keys:write"),
+    ("DELETE", "keys/{}"): (keys.delete, "auth:keys:write"),
+    ("GET", "serverless/apps"): (serverless.apps, "serverless:apps:read"),
+    ("GET", "serverless/apps/{}/{}/queue"): (requests.queue_size, "serverless:queues:read"),
+    ("DELETE", "serverless/apps/{}/{}/queue"): (requests.flush_queue, "serverless:queues:write"),
+    ("GET", "serverless/usage"): (serverless.usage, "billing:usage:read"),
+    ("GET", "serverless/metrics"): (serverless.metrics, "serverless:apps:read"),
+    ("GET", "serverless/analytics"): (analytics.analytics, "serverless:apps:read"),
+    ("GET", "serverless/requests/by-endpoint"): (requests.by_owned_endpoint, "serverless:apps:read"),
+    ("POST", "serverless/logs/history"): (serverless.logs_history, "serverless:logs:read"),
+    ("POST", "serverless/logs/stream"): (serverless.logs_stream, "serverless:logs:read"),
+    ("GET", "organization/usage"): (organization.usage, "organization:read"),
+    ("GET", "account/billing"): (account.billing, "billing:account:read"),
+    ("GET", "account/focus"): (organization.focus, "billing:account:read"),
+    ("GET", "storage/settings"): (account.storage_settings, "account:settings:read"),
+    ("PUT", "storage/settings"): (account.set_storage_settings, "account:settings:write"),
+    ("GET", "storage/files/acl"): (account.acl, "assets:read"),
+    ("PUT", "storage/files/acl"): (account.set_acl, "assets:write"),
+    ("POST", "storage/files/sign"): (account.sign, "assets:write"),
+    ("GET", "meta"): (account.meta, _PUBLIC),
 }
 
-# fal: these need no key (Platform API specification, 2026-08).
-_PUBLIC: Final[set[Handler]] = {models.models, account.meta}
+# Beginning of a path of fal below /v1 -> why mock-fal does not answer it.
+_NOT_EMULATED: Final = {
+    "assets": "it keeps no library of assets; the files of results are at the URLs in the results",
+    "compute": "it rents out no machines",
+    "serverless/files": "it runs no apps of yours, and keeps no files for them",
+    "organization": "it has no other teams; organization/usage is emulated",
+    "account/model-access-controls": "it blocks no models; a rule of a test can: mock_fal.fail(ENDPOINT, ...)",
+}
 
 
-def _route(http_request: HttpRequest) -> tuple[Handler, list[str]]:
-    """The handler of a request, and the parameters in its path."""
+def _route(http_request: HttpRequest) -> tuple[Handler, str, list[str]]:
+    """The handler of a request, the permission that it needs, and the parameters in its path."""
     version, *segments = http_request.segments
-    for (method, path), handler in _ROUTES.items():
+    for (method, path), (handler, permission) in _ROUTES.items():
         pattern = path.split("/")
         if version != "v1" or method != http_request.method or len(pattern) != len(segments):
             continue
         pairs = list(zip(pattern, segments, strict=True))
         if all(part in ("{}", segment) for part, segment in pairs):
-            return handler, [segment for part, segment in pairs if part == "{}"]
+            return handler, permission, [segment for part, segment in pairs if part == "{}"]
     # deviation: operations that are not emulated respond with 501.
     message = f"mock-fal does not emulate {http_request.method} https://api.fal.ai{http_request.path}"
-    raise PlatformError(501, "not_implemented", message)
+    path = "/".join(segments)
+    reasons = (why for start, why in _NOT_EMULATED.items() if path == start or path.startswith(f"{start}/"))
+    reason = next(reasons, "") if version == "v1" else ""
+    raise PlatformError(501, "not_implemented", f"{message}: {reason}" if reason else message)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
 from datetime import timedelta
 from typing import Final
+from urllib.parse import urlsplit
 
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON
-from mock_fal.models import catalog
+from mock_fal.journal.exchanges import Exchange
 from mock_fal.requests.outcome import RunnerResponse, media_urls
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire, wire_storage
@@ -23,12 +25,30 @@ _SINGLE_REQUEST_PERIOD: Final = timedelta(days=90)
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
+# What a search may look for, one at a time.
+_SOUGHT: Final = ("query", "image_url", "video_url")
+_WORD: Final = re.compile(r"\w+")
+# Longer inputs are not searched: parsing one takes the event loop.
+_MAX_SEARCHED: Final = 64 << 10
+# The requests that are compared before others get a turn: about a millisecond, or one long input.
+_SLICE: Final = 20
+
 # Status filter -> first digit of the status code.
 _STATUSES: Final = {"success": 2, "user_error": 4, "error": 5}
 
 
 def by_endpoint(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /models/requests/by-endpoint`: completed requests of some endpoints, latest or longest first."""
+    return _by_endpoint(emulator, http_request, ("payloads",))
+
+
+def by_owned_endpoint(emulator: Emulator, http_request: HttpRequest) -> JSON:
+    """`GET /serverless/requests/by-endpoint`: the same for the apps of an account, with the billed units on request."""
+    # deviation: apps belong to no account: an account sees its own requests to them, and no others'.
+    return _by_endpoint(emulator, http_request, ("payloads", "billing"))
+
+
+def _by_endpoint(emulator: Emulator, http_request: HttpRequest, expandable: tuple[str, ...]) -> JSON:
     query = Query(http_request)
     page = query.page(default=50, most=100, strict=True)
     endpoints = query.ids("endpoint_id", required=True)
@@ -37,7 +57,7 @@ def by_endpoint(emulator: Emulator, http_request: HttpRequest) -> JSON:
         _check_uuid(request_id)
     status = query.choice("status", ("", *_STATUSES), "")
     sort_by = query.choice("sort_by", ("ended_at", "duration"), "ended_at")
-    payloads = "payloads" in query.listed("expand", ("payloads",))
+    expand = query.listed("expand", expandable)
     now = emulator.clock.now()
     since, until = query.period(now, back=_PERIOD if request_id is None else _SINGLE_REQUEST_PERIOD)
     matching = [
@@ -53,12 +73,128 @@ def by_endpoint(emulator: Emulator, http_request: HttpRequest) -> JSON:
     sort_key = _duration_s if sort_by == "duration" else _ended_at
     matching.sort(key=lambda request: (sort_key(request), request.submission.number), reverse=True)
     body = paged("items", matching, page)
-    inputs = _inputs(emulator, http_request) if payloads else {}
+    sent = _submissions(emulator, http_request.account)
     body["items"] = [
-        _item(emulator, request) | (_payloads(request, inputs, http_request) if payloads else {})
+        _item(emulator, request)
+        | _tags(sent.get(request.id))
+        | (_payloads(request, sent, http_request) if "payloads" in expand else {})
+        | ({"billable_units": _units(request)} if "billing" in expand else {})
         for request in body["items"]
     ]
     return {"items": body.pop("items"), **body}
+
+
+async def search(emulator: Emulator, http_request: HttpRequest) -> JSON:
+    """`GET /models/requests/search`: completed requests, latest first, or those most like a text or a file."""
+    query = Query(http_request)
+    page = query.page(default=50, most=100)
+    sought = {name: text for name in _SOUGHT if (text := query.text(name))}
+    if len(sought) > 1:
+        raise Invalid(" and ".join(sought), len(sought), "one of query, image_url and video_url")
+    endpoints = query.ids("endpoint_id")
+    least = _share(query.text("min_similarity"))
+    hidden, only = (
+        query.choice(name, ("true", "false"), "false") == "true"
+        for name in ("exclude_api_requests", "only_api_requests")
+    )
+    if hidden and only:
+        raise Invalid("exclude_api_requests", "true", "only one of it and only_api_requests")
+    # Every request here was made with a key.
+    now = emulator.clock.now()
+    found = [
+        request
+        for request in ([] if hidden else emulator.store.requests.values())
+        if request.tenant == http_request.account
+        and request.schedule.ends_at <= now
+        and (not endpoints or str(request.endpoint) in endpoints)
+    ]
+    found.sort(key=lambda request: request.submission.number, reverse=True)
+    sent = _submissions(emulator, http_request.account)
+    if sought:
+        [(name, text)] = sought.items()
+        alike = _Alike(emulator, sent, name, text)
+        ranked = []
+        for number, request in enumerate(found, 1):
+            ranked.append((alike.similarity(request), request))
+            if number % _SLICE == 0:
+                await asyncio.sleep(0)
+        ranked = [item for item in ranked if item[0] > 0 and item[0] >= least]
+        ranked.sort(key=lambda item: -item[0])
+    else:
+        ranked = [(math.nan, request) for request in found]
+    body = paged("results", ranked, page)
+    results = [
+        _item(emulator, request)
+        | ({} if math.isnan(similarity) else {"similarity": similarity})
+        | _tags(sent.get(request.id))
+        for similarity, request in body["results"]
+    ]
+    return {"results": results, "next_cursor": body["next_cursor"], "has_more": body["has_more"]}
+
+
+class _Alike:
+    """How like a text or a file the requests of an account are, from 0 to 1."""
+
+    # deviation: fal compares embeddings of pictures. Here it is the share of the words of a query that the input or the
+    # tags have; a file is like the request that made it, and the others by the words of that request.
+
+    def __init__(self, emulator: Emulator, sent: dict[str, Exchange], name: str, text: str) -> None:
+        self._sent = sent
+        self._origin = ""
+        words = text
+        if name != "query":
+            path = urlsplit(text).path
+            at = path.find("/files/")
+            file = emulator.store.files.get(path[at:]) if at >= 0 else None
+            words = ""
+            if file is not None and file.request.id in sent:
+                self._origin = file.request.id
+                words = _words_of(sent[file.request.id])
+        self._words = set(_WORD.findall(words.lower()))
+
+    def similarity(self, request: ModelRequest) -> float:
+        if request.id == self._origin:
+            return 1.0
+        if request.id not in self._sent or not self._words or request.payloads_deleted:
+            return 0.0
+        words = set(_WORD.findall(_words_of(self._sent[request.id]).lower()))
+        return round(len(self._words & words) / len(self._words), 4)
+
+
+def _words_of(exchange: Exchange) -> str:
+    """The texts of an input, and the tags."""
+    tags = " ".join(f"{key} {value}" for key, value in exchange.tags.items())
+    if len(exchange.request_body) > _MAX_SEARCHED:
+        return tags
+    document = exchange.input
+    values = document.values() if isinstance(document, dict) else ()
+    return " ".join([*(value for value in values if isinstance(value, str)), tags])
+
+
+def _share(text: str | None) -> float:
+    try:
+        share = float(text) if text is not None else 0.0
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise Invalid("min_similarity", text, "a number of 0 to 1")
+    return share
+
+
+def _tags(exchange: Exchange | None) -> dict[str, JSON]:
+    """The tags of a request, if it has any."""
+    # assumption: fal lists them too; its documentation only says that it stores them with the request.
+    tags = exchange.tags if exchange is not None else {}
+    return {"tags": tags} if tags else {}
+
+
+def _submissions(emulator: Emulator, account: str) -> dict[str, Exchange]:
+    """Request id -> how it was submitted, for the requests in the journal."""
+    return {
+        exchange.request_id: exchange
+        for exchange in emulator.store.exchanges
+        if exchange.request_id and exchange.method == "POST" and exchange.tenant == account
+    }
 
 
 def delete_payloads(emulator: Emulator, http_request: HttpRequest, request_id: str) -> JSON:
@@ -86,7 +222,7 @@ def flush_queue(emulator: Emulator, http_request: HttpRequest, owner: str, name:
 
 def _queued(emulator: Emulator, account: str, app_id: str) -> list[ModelRequest]:
     # deviation: apps belong to no account, and each key has a separate queue for each app.
-    if not catalog.has_app(app_id):
+    if not emulator.catalog.has_app(app_id):
         raise NotFound(f"no app {app_id}")
     now = emulator.clock.now()
     return [
@@ -125,21 +261,17 @@ def _item(emulator: Emulator, request: ModelRequest) -> dict[str, JSON]:
     }
 
 
-def _inputs(emulator: Emulator, http_request: HttpRequest) -> dict[str, bytes]:
-    """Request id -> submitted body, for the requests in the journal."""
-    return {
-        exchange.request_id: exchange.request_body
-        for exchange in emulator.store.exchanges
-        if exchange.request_id and exchange.method == "POST" and exchange.tenant == http_request.account
-    }
+def _units(request: ModelRequest) -> float | None:
+    outcome = request.outcome
+    return outcome.billable_units if isinstance(outcome, RunnerResponse) else None
 
 
-def _payloads(request: ModelRequest, inputs: dict[str, bytes], http_request: HttpRequest) -> dict[str, JSON]:
+def _payloads(request: ModelRequest, sent: dict[str, Exchange], http_request: HttpRequest) -> dict[str, JSON]:
     if request.payloads_deleted:
         return {}
     payloads: dict[str, JSON] = {}
-    if request.id in inputs:
-        payloads["json_input"] = _read(inputs[request.id])
+    if request.id in sent:
+        payloads["json_input"] = _read(sent[request.id].request_body)
     outcome = request.outcome
     # fal: with sync_mode the output is not kept (the models' published schemas, 2026).
     if isinstance(outcome, RunnerResponse) and not outcome.inline:

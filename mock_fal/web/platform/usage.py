@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from mock_fal.billing.prices import CURRENCY, price
+from mock_fal.billing.prices import CURRENCY, NANO, Price, price
 from mock_fal.billing.usage import Charge, charge, usage
 from mock_fal.clock import date
 from mock_fal.emulator import Emulator
@@ -22,7 +22,7 @@ _MAX_PAGE: Final = 10_000
 _MAX_PERIOD: Final = timedelta(days=90)
 
 _DAY: Final = timedelta(days=1)
-_AUTH: Final = ("auth_method", "auth_method_structured")
+AUTH: Final = ("auth_method", "auth_method_structured")
 
 # fal: the default timeframe is the first one whose limit exceeds the period (specification, 2026-08).
 _TIMEFRAMES: Final = {
@@ -38,7 +38,7 @@ def usage_of(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /models/usage`: usage as a time series, a summary, or both."""
     query = Query(http_request)
     page = query.page(default=_MAX_PAGE, most=_MAX_PAGE)
-    expand = query.listed("expand", ("time_series", "summary", *_AUTH)) or ["time_series"]
+    expand = query.listed("expand", ("time_series", "summary", *AUTH)) or ["time_series"]
     buckets = Buckets(query, emulator.clock.now())
     endpoints = query.ids("endpoint_id")
     is_selected = _selects(http_request.account, query)
@@ -49,7 +49,9 @@ def usage_of(emulator: Emulator, http_request: HttpRequest) -> JSON:
     ]
 
     def rows(charges: Iterable[Charge]) -> list[JSON]:
-        return [_row(item) | _auth(http_request.account, expand) for item in usage(charges).items]
+        # deviation: the usage and the billing events are those of endpoints whose price is known.
+        items = [item for item in usage(charges).items if item.cost is not None]
+        return [_row(item) | auth(http_request.account, expand) for item in items]
 
     return time_series(buckets.grouped(charges, lambda charge: charge.at), charges, rows, expand, page)
 
@@ -58,7 +60,7 @@ def billing_events(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /models/billing-events`: the cost of each request, latest first."""
     query = Query(http_request)
     page = query.page(default=50, most=_MAX_PAGE)
-    expand = query.listed("expand", _AUTH)
+    expand = query.listed("expand", AUTH)
     now = emulator.clock.now()
     since, until = query.period(now, back=_DAY)
     if until - since > _MAX_PERIOD:
@@ -67,11 +69,12 @@ def billing_events(emulator: Emulator, http_request: HttpRequest) -> JSON:
     is_selected = _selects(http_request.account, query)
     # deviation: requests that were removed because of `retention` are in the usage, but have no billing events.
     events = [
-        (request, cost)
+        (request, cost, rate)
         for request in emulator.store.requests.values()
         if is_selected
         and request.tenant == http_request.account
         and (cost := charge(request, now)) is not None
+        and (rate := price(cost.endpoint)) is not None
         and since.timestamp() <= cost.at < until.timestamp()
         and (not endpoints or cost.endpoint in endpoints)
         and (not requests or request.id in requests)
@@ -80,7 +83,7 @@ def billing_events(emulator: Emulator, http_request: HttpRequest) -> JSON:
     # fal: a cursor of billing events is a timestamp in base64 (specification's example, 2026-08).
     # deviation: the cursor of billing events is a page number, as in other lists; clients treat it as opaque.
     return paged(
-        "billing_events", [_event(*event) | _auth(http_request.account, expand) for event in events], page
+        "billing_events", [_event(*event) | auth(http_request.account, expand) for event in events], page
     )
 
 
@@ -168,23 +171,24 @@ def _row(item: Any) -> dict[str, JSON]:
     }
 
 
-def _event(request: ModelRequest, charge: Charge) -> dict[str, JSON]:
-    cost = charge.nano_usd / 1e9
+def _event(request: ModelRequest, charge: Charge, rate: Price) -> dict[str, JSON]:
+    nano_usd = rate.nano_usd(charge.units)
+    cost = nano_usd / NANO
     return {
         "request_id": request.id,
         "endpoint_id": charge.endpoint,
         "timestamp": timestamp(charge.at),
         "output_units": charge.units,
-        "unit_price": price(charge.endpoint).unit_price,
+        "unit_price": rate.unit_price,
         "percent_discount": None,
         "cost_subtotal": cost,
         "cost_discount": 0,
         "cost_total": cost,
-        "cost_estimate_nano_usd": charge.nano_usd,
+        "cost_estimate_nano_usd": nano_usd,
     }
 
 
-def _auth(account: str, expand: list[str]) -> dict[str, JSON]:
+def auth(account: str, expand: list[str]) -> dict[str, JSON]:
     return {
         name: value
         for name, value in (

@@ -116,12 +116,16 @@ class Query:
 
     def page(self, *, default: int, most: int, strict: bool = False) -> Page:
         """The requested page of a list. A limit above `most` is lowered to it, or rejected if `strict`."""
+        return Page(_page_number(self.text("cursor")), self.limit(default=default, most=most, strict=strict))
+
+    def limit(self, *, default: int, most: int, strict: bool = False) -> int:
+        """The number of items on a page."""
         value = self.text("limit")
         limit = default if value is None else _whole(value)
         if limit is None or limit < 1 or (strict and limit > most):
             upper = f" to {most}" if strict else " or more"
             raise Invalid("limit", value, f"a whole number of 1{upper}")
-        return Page(_page_number(self.text("cursor")), min(limit, most))
+        return min(limit, most)
 
     def moment(self, name: str, zone: tzinfo = UTC) -> datetime | None:
         """A time, or a date that means its first moment. Without an offset it is in `zone`."""

@@ -11,16 +11,27 @@ from typing import Final
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator, SubmitOptions
 from mock_fal.endpoint import EndpointId
-from mock_fal.errors import ApplicationNotFound, FalError, InvalidAppToken, MemoryFull, WrongAppToken
-from mock_fal.models import catalog
+from mock_fal.errors import (
+    ApplicationNotFound,
+    FalError,
+    InjectedFault,
+    InvalidAppToken,
+    MemoryFull,
+    WrongAppToken,
+)
 from mock_fal.requests.outcome import RequestFailure, RunnerResponse, media_files
 from mock_fal.requests.queue import ModelRequest
+from mock_fal.scenario.directive import Directive
 from mock_fal.web import wire
+from mock_fal.web.answers import answered
+from mock_fal.web.faults.connection import Throttle
+from mock_fal.web.faults.injection import Faults
+from mock_fal.web.faults.responses import modified
 from mock_fal.web.http_request import HttpRequest
-from mock_fal.web.pictures import Pictures
+from mock_fal.web.renderer import Renderer
 from mock_fal.web.run import Run
 from mock_fal.web.sockets import wire as frames
-from mock_fal.web.sockets.socket import POLICY_VIOLATION, Record, Socket, first_completed
+from mock_fal.web.sockets.socket import POLICY_VIOLATION, ConnectionFault, Record, Socket, first_completed
 from mock_fal.web.sockets.wire import InputFailed
 from mock_fal.web.stream import wait_for_end
 from mock_fal.web.submit_options import read_input, submit_options
@@ -32,10 +43,10 @@ IDLE_S: Final = 30.0
 class Realtime:
     """The realtime WebSockets of fal.run."""
 
-    def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
+    def __init__(self, emulator: Emulator, renderer: Renderer) -> None:
         self._emulator = emulator
-        self._pictures = pictures
-        self._run = Run(emulator, pictures)
+        self._renderer = renderer
+        self._run = Run(emulator, renderer)
 
     async def serve(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
         """Serve one connection, from the handshake to the end."""
@@ -47,23 +58,25 @@ class Realtime:
             account = self._run.account(http_request, endpoint)
         except (InvalidAppToken, WrongAppToken) as error:
             record(http_request, wire.error(error, self._emulator.new_request_id("")), None, steady_time())
-            await _reject_token(socket, error)
+            await reject_token(socket, error)
             return
-        if not catalog.has_app(endpoint.app_id):
+        stubbed = self._emulator.stubbed_model(endpoint, "realtime", account)
+        catalog = self._emulator.catalog
+        if not catalog.has_app(endpoint.app_id) and stubbed is None:
             raise ApplicationNotFound(endpoint.app)
-        model = catalog.realtime_model(endpoint)
+        model = catalog.realtime_model(endpoint) or stubbed
         if model is None:
             await self._reject_path(http_request, socket, record)
             return
         buffering = frames.buffering(http_request.params)
         options = submit_options(http_request, queued=False)
         await socket.accept()
-        session = _Session(self._emulator, self._pictures, http_request, socket, record)
+        session = _Session(self._emulator, self._renderer, http_request, socket, record)
         await session.run(model, account, options, buffering)
 
     async def _reject_path(self, http_request: HttpRequest, socket: Socket, record: Record) -> None:
         # assumption: the response for a path without a WebSocket.
-        known = ", ".join(sorted(f"{model}/realtime" for model in catalog.REALTIME))
+        known = ", ".join(sorted(self._emulator.catalog.realtime_paths()))
         response = wire.reply(
             404, {"detail": f"mock-fal: no WebSocket at {http_request.path}; expected one of {known}"}
         )
@@ -71,7 +84,7 @@ class Realtime:
         await socket.reject(response)
 
 
-async def _reject_token(socket: Socket, error: FalError) -> None:
+async def reject_token(socket: Socket, error: FalError) -> None:
     """Close the connection of a client with a bad token."""
     # fal: a token for another app closes the socket with this reason (live, 2026).
     # assumption: the close code, and that an invalid token closes the socket too.
@@ -87,13 +100,13 @@ class _Session:
     def __init__(
         self,
         emulator: Emulator,
-        pictures: Pictures,
+        renderer: Renderer,
         http_request: HttpRequest,
         socket: Socket,
         record: Record,
     ) -> None:
         self._emulator = emulator
-        self._pictures = pictures
+        self._renderer = renderer
         self._handshake = http_request
         self._socket = socket
         self._record = record
@@ -172,8 +185,16 @@ class _Session:
     async def _respond(self, model: EndpointId, body: bytes, account: str, options: SubmitOptions) -> None:
         emulator, received_at, started_at = self._emulator, steady_time(), self._emulator.clock.now()
         try:
-            short_body, sources = await read_input(emulator, self._pictures, body, account)
-            request = emulator.run(model, short_body, account, options, sources)
+            short_body, contents = await read_input(emulator, self._renderer, model, body, account)
+            request = await answered(
+                lambda options: emulator.run(
+                    model, short_body, account, options, contents, operation="realtime"
+                ),
+                options,
+            )
+        except InjectedFault as fault:
+            self._inject(fault, body, received_at)
+            raise InputFailed(fault.detail) from None
         except FalError as error:
             self._write_journal(body, wire.error(error, emulator.new_request_id("")), None, received_at)
             raise InputFailed(error.detail) from None
@@ -191,18 +212,51 @@ class _Session:
                 body, wire.result(outcome, request, self._handshake.links, {}), request, received_at
             )
             raise InputFailed(frames.reason(outcome))
+        directive = request.directives.choice.response if request.directives else None
         files = {
-            picture: await self._pictures.render(picture.recipe) for picture in media_files(outcome.body)
+            picture: await self._renderer.render(picture.recipe) for picture in media_files(outcome.body)
         }
         result = frames.with_bytes(outcome.body, files, json.loads(short_body))
-        self._write_journal(body, frames.journal_response(result), request, received_at)
-        await self._socket.send(frames.encode_result(result))
+        if directive is not None:
+            result = modified(result, directive)
+        self._write_journal(body, frames.journal_response(result), request, received_at, directive)
+        await self._send_result(frames.encode_result(result), directive)
         await self._socket.send(frames.timings(emulator.clock.now() - started_at))
 
+    async def _send_result(self, message: bytes, directive: Directive | None) -> None:
+        """Send a result with the changes of a directive. Raises ConnectionFault in place of sending it."""
+        if directive is None:
+            await self._socket.send(message)
+            return
+        if directive.connection:
+            raise ConnectionFault(directive.connection)
+        message = frames.corrupted(message, directive.json)
+        if directive.throttle is None:
+            await self._socket.send(message)
+        else:
+            await self._socket.send_slowly(message, Throttle(directive.throttle, self._emulator.clock))
+
+    def _inject(self, fault: InjectedFault, body: bytes, received_at: float) -> None:
+        """Write the response of a directive to the journal. Raises ConnectionFault if there is none."""
+        directive = fault.directive
+        response = Faults(self._emulator).replacement(directive, self._handshake)
+        self._write_journal(body, response, None, received_at, directive)
+        if directive.connection:
+            raise ConnectionFault(directive.connection)
+
     def _write_journal(
-        self, body: bytes, response: wire.AnyResponse, request: ModelRequest | None, received_at: float
+        self,
+        body: bytes,
+        response: wire.AnyResponse,
+        request: ModelRequest | None,
+        received_at: float,
+        directive: Directive | None = None,
     ) -> None:
         """Write an input and its result to the journal, both in JSON."""
         http_request = copy(self._handshake)
         http_request.body = body
-        self._record(http_request, response, request, received_at).sent_at = steady_time()
+        exchange = self._record(http_request, response, request, received_at)
+        exchange.sent_at = steady_time()
+        if directive is not None:
+            exchange.directive = directive.shown
+            self._emulator.store.exchanges.update_size(exchange)

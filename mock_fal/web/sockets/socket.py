@@ -7,11 +7,12 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
+from mock_fal.web.faults.connection import Throttle, abort_connection, wait_for_disconnect
 from mock_fal.web.http_request import ClientDisconnected, HttpRequest
 
 # Close codes of RFC 6455.
@@ -35,10 +36,19 @@ class Record(Protocol):
     ) -> Exchange: ...
 
 
+class ConnectionFault(Exception):
+    """An injected fault of the connection, which ends its use: `kind` is a value of the option `connection`."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
 class Socket:
     """The server's side of a connection. All methods raise ClientDisconnected once the client has closed it."""
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
         self._receive = receive
         self._send = send
         self.accepted = False
@@ -69,6 +79,19 @@ class Socket:
         """Send a binary message (bytes) or a text message (string)."""
         name = "text" if isinstance(message, str) else "bytes"
         await self._send_event({"type": "websocket.send", name: message})
+
+    async def send_slowly(self, message: bytes, throttle: Throttle) -> None:
+        """Send a binary message in fragments (RFC 6455, 5.4), each when it is due."""
+        async for fragment, is_last in throttle.pieces(message):
+            # `more` is not ASGI: the server sends a message in fragments only for it (port.py).
+            await self._send_event({"type": "websocket.send", "bytes": fragment, "more": not is_last})
+
+    async def fail(self, kind: str) -> None:
+        """Leave the connection without an answer until the client closes it, or break it without a close frame."""
+        if kind == "hang":
+            await wait_for_disconnect(self._receive)
+        else:
+            await abort_connection(self._scope, self._receive, reset=kind == "reset")
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Send a close frame. A reason that is too long is cut."""

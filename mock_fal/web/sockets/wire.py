@@ -77,7 +77,9 @@ def with_bytes(body: JSON, files: Mapping[MediaFile, bytes], arguments: Mapping[
     result = _with_bytes(body, files)
     # fal: a `request_id` in the input is returned (@fal-ai/client 1.10.1, `WithRequestId`).
     # assumption: every model returns it.
-    return {**result, "request_id": arguments["request_id"]} if "request_id" in arguments else result
+    if not isinstance(result, dict) or "request_id" not in arguments:
+        return result  # an output of the user's own may be any JSON
+    return {**result, "request_id": arguments["request_id"]}
 
 
 def encode_result(result: JSON) -> bytes:
@@ -87,6 +89,18 @@ def encode_result(result: JSON) -> bytes:
     except (ValueError, OverflowError) as error:
         raise InputFailed(str(error)) from None
     return data
+
+
+def corrupted(message: bytes, kind: str) -> bytes:
+    """A result as the directive `json=` says: `malformed`, `truncated` or `empty`; unchanged without one."""
+    match kind:
+        case "malformed":
+            return b"\xc1" + message  # the one byte that msgpack never uses
+        case "truncated":
+            return message[: len(message) // 2]
+        case "empty":
+            return b""
+    return message
 
 
 def journal_response(result: JSON) -> wire.Reply:
@@ -132,7 +146,7 @@ def _with_bytes(body: JSON, files: Mapping[MediaFile, bytes]) -> JSON:
         return body
     picture = body.get("url") or body.get("content")
     if isinstance(picture, MediaFile):
-        return {"content": files[picture], **{name: body[name] for name in _METADATA}}
+        return {"content": files[picture], **{name: body[name] for name in _METADATA if name in body}}
     return {name: _with_bytes(part, files) for name, part in body.items()}
 
 

@@ -12,16 +12,16 @@ from starlette.responses import StreamingResponse
 from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
 from mock_fal.errors import ApplicationNotFound, InjectedFault
-from mock_fal.models import catalog
 from mock_fal.requests.queue import ModelRequest
+from mock_fal.scenario.directive import Directive
 from mock_fal.web import wire
+from mock_fal.web.faults.connection import Throttle
 from mock_fal.web.faults.injection import Faults
-from mock_fal.web.faults.responses import NO_RESPONSE
 from mock_fal.web.http_request import ClientDisconnected, HttpRequest, Receive
-from mock_fal.web.pictures import Pictures
+from mock_fal.web.renderer import Renderer
 from mock_fal.web.run import Run
 from mock_fal.web.sockets import wire as frames
-from mock_fal.web.sockets.socket import INTERNAL_ERROR, Record, Socket
+from mock_fal.web.sockets.socket import ConnectionFault, Record, Socket
 
 # The number of messages that are read ahead; more of them wait in the network.
 _READ_AHEAD: Final = 64
@@ -30,9 +30,9 @@ _READ_AHEAD: Final = 64
 class WsRun:
     """The host ws.fal.run."""
 
-    def __init__(self, emulator: Emulator, pictures: Pictures) -> None:
+    def __init__(self, emulator: Emulator, renderer: Renderer) -> None:
         self._emulator = emulator
-        self._run = Run(emulator, pictures)
+        self._run = Run(emulator, renderer)
         self._faults = Faults(emulator)
 
     async def respond(
@@ -49,8 +49,12 @@ class WsRun:
         if endpoint is None:
             await socket.reject(wire.page_not_found(self._emulator.new_request_id("")))
             return
-        self._run.account(http_request, endpoint)
-        if not catalog.has_app(endpoint.app_id):
+        account, emulator = self._run.account(http_request, endpoint), self._emulator
+        if not (
+            emulator.catalog.has_app(endpoint.app_id)
+            or emulator.is_stubbed(endpoint, account)
+            or emulator.stubbed_model(endpoint, "stream", account)
+        ):
             raise ApplicationNotFound(endpoint.app)
         await socket.accept()
         messages: asyncio.Queue[bytes | str | None] = asyncio.Queue(_READ_AHEAD)
@@ -73,20 +77,27 @@ class WsRun:
         post = copy(http_request)
         post.method = "POST"
         received_at, started_at = steady_time(), self._emulator.clock.now()
-        response, request = await self._response(post, _receive_once(message, disconnected))
+        response, request, directive = await self._response(post, _receive_once(message, disconnected))
         exchange = record(post, response, request, received_at)
-        if response.status_code == NO_RESPONSE:
-            await socket.close(INTERNAL_ERROR, "mock-fal: no response (injected fault)")
-            raise ClientDisconnected
+        if directive is not None:
+            exchange.directive = directive.shown
+            self._emulator.store.exchanges.update_size(exchange)
+            if directive.connection in ("reset", "hang"):
+                raise ConnectionFault(directive.connection)
         request_id = self._request_id(response)
         abandoning = asyncio.create_task(_abandon(response, disconnected))
         first_byte_s = None
         try:
             await socket.send(frames.start(response, request_id))
+            if directive is not None and directive.connection:
+                raise ConnectionFault(directive.connection)
+            throttle = None
+            if directive is not None and directive.throttle is not None:
+                throttle = Throttle(directive.throttle, self._emulator.clock)
             async for part in _parts(response):
                 if first_byte_s is None:
                     first_byte_s = self._emulator.clock.now() - started_at
-                await socket.send(part)
+                await (socket.send(part) if throttle is None else socket.send_slowly(part, throttle))
             if disconnected.is_set():
                 raise ClientDisconnected
             await socket.send(frames.end(response, request_id, first_byte_s or 0.0))
@@ -96,15 +107,16 @@ class WsRun:
 
     async def _response(
         self, http_request: HttpRequest, receive: Receive
-    ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        """The response of fal.run, or that of an injected fault."""
+    ) -> tuple[wire.AnyResponse, ModelRequest | None, Directive | None]:
+        """The response of fal.run, or that of an injected fault, and the directive that applies."""
         try:
             response, request = await self._run.respond(http_request, receive)
         except InjectedFault as fault:
-            return self._faults.replacement(fault.directive, http_request), None
+            return self._faults.replacement(fault.directive, http_request), None, fault.directive
+        directive = None
         if self._emulator.store.has_faults:
-            response, _ = self._faults.apply(None, http_request, response, request)
-        return response, request
+            response, directive = self._faults.apply(None, http_request, response, request)
+        return response, request, directive
 
     def _request_id(self, response: wire.AnyResponse) -> str:
         request_id = dict(response.raw_headers).get(wire.REQUEST_ID.encode())

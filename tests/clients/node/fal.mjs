@@ -17,6 +17,14 @@ const cases = {
     return { submitted, early, running, done, result: await fal.queue.result(SCHNELL, { requestId }) }
   },
 
+  // Programs that read the status of a submission: `COMPLETED` would end their loop before it began.
+  async submitAtOnce() {
+    const submitted = await fal.queue.submit(SCHNELL, { input: { prompt: '[mock: queue=0 run=0]' } })
+    const { request_id: requestId } = submitted
+    await fal.queue.subscribeToStatus(SCHNELL, { requestId, ...atOnce })
+    return { submitted, result: await fal.queue.result(SCHNELL, { requestId }) }
+  },
+
   options: () => fal.queue.submit(SCHNELL, {
     input: cat, webhookUrl: 'http://127.0.0.1:9/hook', priority: 'low', hint: 'warm', startTimeout: 30,
   }),

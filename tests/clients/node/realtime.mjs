@@ -12,18 +12,21 @@ const cases = {
   results: () => session([cat, { prompt: 'a dog', seed: 2 }]),
   invalid: () => session([{ seed: 1 }]),
   wrongToken: () => session([cat], { tokenProvider: () => createToken('', { allowed_apps: ['flux'] }) }),
+  // An application sends its input again when it hears of an error.
+  again: () => session([cat], { again: true }),
   provided: () => session([cat], {
     tokenProvider: async (app) => (await createToken('realtime', { allowed_apps: [app], duration: 120 })).token,
     maxBuffering: 2,
   }),
 }
 
-function session(inputs, options) {
+function session(inputs, { again = false, ...options } = {}) {
   return new Promise((resolve) => {
     const results = []
+    const errors = []
     const end = (error = null) => {
       connection.close()
-      resolve({ results, error })
+      resolve({ results, error, errors })
     }
     const connection = fal.realtime.connect(LCM, {
       throttleInterval: 0,
@@ -33,7 +36,11 @@ function session(inputs, options) {
         if (results.length === inputs.length) end()
         else connection.send(inputs[results.length])
       },
-      onError: ({ message, status, body = null }) => end({ message, status, body }),
+      onError({ message, status, body = null }) {
+        errors.push({ message, status, body })
+        if (again && errors.length < 5) setTimeout(() => connection.send(inputs[0]), 50)
+        else end(errors.at(-1))
+      },
     })
     connection.send(inputs[0])
   })

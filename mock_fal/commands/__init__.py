@@ -1,0 +1,1 @@
+"""Commands of `mock-fal` that need no server."""

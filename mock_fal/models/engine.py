@@ -1,0 +1,144 @@
+"""Running a model of the catalogue: validate the input, read the files that it names, build the output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from mock_fal.billing.prices import price, units, video_tokens
+from mock_fal.errors import JSON, UnusableFile
+from mock_fal.media.probe import Probe
+from mock_fal.models.catalog import Model
+from mock_fal.models.input_schema import FileReference, as_plain, input_adapter, input_files
+from mock_fal.models.job import Job, RunnerOutput
+from mock_fal.models.output import output
+from mock_fal.models.plan import InputFile, Plan, plan
+from mock_fal.models.text import reply
+from mock_fal.models.validation import Rejected, load
+from mock_fal.pictures.recipe import Recipe, Source
+from mock_fal.requests.outcome import MediaFile, RunnerResponse, media_files, model_error
+
+# The maximum number of characters of a URL that an error repeats: a data URI may have any length.
+# assumption: the live service may repeat all of it.
+MAX_REPEATED_URL: Final = 1000
+
+# The maximum number of previews in a stream, and the length of their longer side in pixels.
+MAX_PREVIEWS: Final = 4
+PREVIEW_SIDE: Final = 1024
+
+# The endpoints with requests and responses in OpenAI's form, which fal's documents leave open.
+OPENAI: Final = "openrouter/router/openai/v1/"
+
+# What the media of a file field is called by default, for each kind of model.
+_MEDIA: Final[dict[str, Any]] = {"video": "video", "audio": "audio", "speech": "audio", "transcript": "audio"}
+
+
+def run(model: Model, job: Job) -> RunnerOutput:
+    """The output of one run."""
+    if model.id.startswith(OPENAI):
+        from mock_fal.models.openai import plane  # rarely used
+
+        return plane.run(model.id.removeprefix(OPENAI), job)
+    try:
+        fields = as_plain(load(job.body, input_adapter(model.input)))
+    except Rejected as rejection:
+        return RunnerOutput(rejection.response)
+    files = []
+    for reference in named_files(model, fields):
+        try:
+            content = job.load_file(reference.url, reference.media)
+        except UnusableFile as error:
+            seen, loc = reference.url[:MAX_REPEATED_URL], ("body", *reference.loc)
+            return RunnerOutput(model_error(error.error_type, seen, loc=loc, ctx=error.ctx))
+        files.append(InputFile(reference.loc, reference.media, content))
+    planned = plan(model, fields, files, _seed(fields, files, job), nsfw=job.nsfw)
+    body, inline = output(planned, job)
+    billable = _units(planned, job.run_duration)
+    response = RunnerResponse(200, body, billable_units=billable, inline=inline)
+    return RunnerOutput(response, planned.steps, _partials(planned, body) if job.streamed else ())
+
+
+def named_files(model: Model, document: JSON) -> Iterator[FileReference]:
+    """The files that an input names, in the order in which they are read."""
+    if model.id.startswith(OPENAI):
+        from mock_fal.models.openai import plane  # rarely used
+
+        return plane.named_files(model.id.removeprefix(OPENAI), document)
+    return input_files(model.input, document, _MEDIA.get(model.kind, "image"))
+
+
+def _seed(fields: Mapping[str, Any], files: list[InputFile], job: Job) -> int:
+    seed = fields.get("seed")
+    if isinstance(seed, int) and not isinstance(seed, bool):
+        return seed
+    # The seed is derived from the content of the input files, since each upload of a file has another URL. The
+    # JavaScript client sends a new request_id with each realtime frame; the result must not depend on it.
+    named = {file.loc[0] for file in files if isinstance(file.content, Source | Probe)}
+    others = {name: value for name, value in fields.items() if name not in named and name != "request_id"}
+    contents = [file.content for file in files]
+    return job.derive_seed(repr((others, contents)).encode("utf-8", "surrogatepass"))
+
+
+def _units(planned: Plan, run_duration: float) -> int | float | None:
+    """The billable units, in the unit of the endpoint's price; None if that is not known."""
+    rate = price(planned.model.id)
+    (width, height), seconds = planned.size, planned.quantity * planned.duration_s
+    is_stated = rate is not None and rate.unit == "dollars"
+    return units(
+        rate,
+        images=planned.quantity,
+        width=width,
+        height=height,
+        seconds=seconds,
+        characters=len(planned.prompt),
+        tokens=video_tokens(width, height, planned.fps, seconds),
+        run_duration=run_duration,
+        dollars=reply(planned.model.id, planned.fields).usage.cost if is_stated else 0.0,
+        fields=planned.fields,
+    )
+
+
+# -- partial results
+
+
+def _partials(planned: Plan, body: JSON) -> tuple[JSON, ...]:
+    """The partial results of a stream: growing texts, or pictures with less noise in each event."""
+    if not isinstance(body, dict):
+        return ()
+    if isinstance(body.get("output"), str) and planned.model.kind == "text":
+        # fal: each event contains the text so far; `partial` is true in all events but the last (live).
+        # assumption: the usage is in the last event only.
+        known = {"partial": True, "usage": None}
+        known = {name: value for name, value in known.items() if name in body}
+        texts = reply(planned.model.id, planned.fields).growing()
+        return tuple({**body, "output": text, **known} for text in texts)
+    if planned.model.kind == "image" and isinstance(body.get("images"), list):
+        return _previews(planned, body)
+    return ()
+
+
+def _previews(planned: Plan, body: dict[str, JSON]) -> tuple[JSON, ...]:
+    # assumption: each event is a complete output with pictures of at most 1,024 pixels, and there are at most four.
+    count = min(planned.steps - 1, MAX_PREVIEWS)
+    return tuple(
+        {**body, "images": [_preview(image, 100 - 100 * number // (count + 1)) for image in body["images"]]}
+        | ({"timings": {}} if "timings" in body else {})
+        for number in range(1, count + 1)
+    )
+
+
+def _preview(image: JSON, noise: int) -> JSON:
+    """An image of the output with a picture that has noise over it, as a data URI."""
+    file = next(media_files(image), None)
+    if file is None or not isinstance(file.recipe, Recipe):
+        return image
+    recipe = file.recipe
+    longest = max(recipe.width, recipe.height, PREVIEW_SIDE)
+    width, height = (max(1, side * PREVIEW_SIDE // longest) for side in (recipe.width, recipe.height))
+    preview = MediaFile(replace(recipe, width=width, height=height, noise=noise), "", inline=True)
+    sizes = {"width": width, "height": height}
+    return {
+        key: preview if isinstance(value, MediaFile) else sizes.get(key, value) if value is not None else None
+        for key, value in image.items()
+    }
