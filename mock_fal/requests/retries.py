@@ -43,6 +43,7 @@ def gap(number: int, queue_duration: float) -> float:
     [1.0, 2.0, 4.0, 8.0, 8.0]
     """
     # assumption: the gaps; documented is a backoff without numbers.
+    # assumption: during a gap the status stays IN_PROGRESS, and the next attempt waits for no other request.
     return float(min(_FIRST_GAP * 2 ** (number - 1), 1) * queue_duration)
 
 

@@ -88,7 +88,8 @@ def with_object_lifecycle(options: SubmitOptions, http_request: HttpRequest) -> 
 
 def acl(body: Mapping[str, JSON]) -> Acl:
     """The access list in a body. Raises BadUpload."""
-    rules = body.get("rules") or []
+    rules = body.get("rules")
+    rules = [] if rules is None else rules
     if not isinstance(rules, list):
         raise BadUpload(f"rules is {rules!r}, expected a list", 422)
     objects = [_object(rule, "a rule") for rule in rules]
