@@ -8,9 +8,9 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import fields, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -129,8 +129,7 @@ class MockFal:
 
         return child_environment(base, *self.environment(base, key))
 
-    @contextmanager
-    def guard(self, variables: Mapping[str, str]) -> Iterator[None]:
+    def guard(self, variables: Mapping[str, str]) -> AbstractContextManager[object]:
         """Redirect or block the connections of this process as those of a child process with these variables.
 
         The server's own threads are left alone: with `record` or `allow_egress` they connect to other machines.
@@ -139,11 +138,7 @@ class MockFal:
 
         guard = Guard.read(variables, exempt_threads=_THREAD, opened_before=True)
         assert guard is not None, "these are not the variables of environment()"
-        guard.install()
-        try:
-            yield
-        finally:
-            guard.uninstall()
+        return guard
 
     @property
     def requests(self) -> list[Exchange]:

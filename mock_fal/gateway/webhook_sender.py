@@ -47,13 +47,13 @@ class BlockedTarget(MockFalError):
 class WebhookSender:
     """Delivers the webhooks of the emulator's outbox. `notify` may be called in the event loop only.
 
-    `data_uris` renders the pictures that a payload contains as data URIs.
+    `rendered` gives the data URIs and the sizes of files that a payload contains.
     """
 
-    def __init__(self, emulator: Emulator, data_uris: Callable[[Outcome], Awaitable[Rendered]]) -> None:
+    def __init__(self, emulator: Emulator, rendered: Callable[[Outcome], Awaitable[Rendered]]) -> None:
         self._emulator = emulator
         self._outbox = emulator.outbox
-        self._data_uris = data_uris
+        self._rendered = rendered
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduler: asyncio.Task[None] | None = None
         self._next_at = math.inf
@@ -170,7 +170,7 @@ class WebhookSender:
         request = delivery.request
         if not delivery.body:
             outcome = request.result
-            inline = await self._data_uris(outcome)
+            inline = await self._rendered(outcome)
             media, changes = delivery.webhook.media, delivery.changes
             delivery.body = webhook_body(request.id, outcome, media, inline, request.gateway_id, changes)
         attempt = len(delivery.attempts) + 1

@@ -383,18 +383,10 @@ def hide_secret(exchange: Exchange, secret: str) -> None:
 
 def _hide_text(exchange: Exchange, text: str) -> None:
     data = text.encode("utf-8", "replace")
-    if text in exchange.path:
-        exchange.path = exchange.path.replace(text, HIDDEN)
-    if text in exchange.query:
-        exchange.query = exchange.query.replace(text, HIDDEN)
-    if data in exchange.request_head:
-        exchange.request_head = exchange.request_head.replace(data, HIDDEN_BYTES)
-    if data in exchange.request_body:
-        exchange.request_body = exchange.request_body.replace(data, HIDDEN_BYTES)
-    if data in exchange.response_head:
-        exchange.response_head = exchange.response_head.replace(data, HIDDEN_BYTES)
-    if data in exchange.response_body:
-        exchange.response_body = exchange.response_body.replace(data, HIDDEN_BYTES)
+    exchange.path = exchange.path.replace(text, HIDDEN)
+    exchange.query = exchange.query.replace(text, HIDDEN)
+    for name in _BYTES:
+        setattr(exchange, name, getattr(exchange, name).replace(data, HIDDEN_BYTES))
 
 
 def hide_keys(exchange: Exchange, secrets: Secrets) -> Exchange:

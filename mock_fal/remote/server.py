@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mock_fal.account import Account
@@ -72,19 +72,14 @@ class RemoteServer:
 
         return child_environment(base, *self.environment(base, key))
 
-    @contextmanager
-    def guard(self, variables: Mapping[str, str]) -> Iterator[None]:
+    def guard(self, variables: Mapping[str, str]) -> AbstractContextManager[object]:
         """Redirect or block the connections of this process; see `MockFal.guard`."""
         from mock_fal.gateway.preload.mock_fal_preload import Guard
 
         # What was opened before leads to the same server: this process was started with its environment.
         guard = Guard.read(variables)
         assert guard is not None, "these are not the variables of environment()"
-        guard.install()
-        try:
-            yield
-        finally:
-            guard.uninstall()
+        return guard
 
     @property
     def requests(self) -> list[Exchange]:

@@ -157,14 +157,23 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text) if len(text) <= _MAX_NUMBER else math.nan
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds <= MAX_SPAN_S:
-        raise ValueError(f"{shown(text)}, expected seconds from 0 to {MAX_SPAN_S:g}")
-    return seconds
+def _amount(most: float, expected: str) -> Callable[[str], float]:
+    """A reader of numbers from 0 to `most`; `expected` is what an error calls them."""
+
+    def read(text: str) -> float:
+        try:
+            amount = float(text) if len(text) <= _MAX_NUMBER else math.nan
+        except ValueError:
+            amount = math.nan
+        if not 0 <= amount <= most:
+            raise ValueError(f"{shown(text)}, expected {expected} from 0 to {most:g}")
+        return amount
+
+    return read
+
+
+_seconds: Final = _amount(MAX_SPAN_S, "seconds")
+_units: Final = _amount(MAX_UNITS, "a number")
 
 
 def _integer(low: int, high: int = 10**9) -> Callable[[str], int]:
@@ -257,16 +266,6 @@ def _payload(text: str) -> str:
     except ValueError:
         raise ValueError(f'{shown(text)}, expected JSON, as in payload={{"a":1}} or payload=null') from None
     return text
-
-
-def _units(text: str) -> float:
-    try:
-        units = float(text) if len(text) <= _MAX_NUMBER else math.nan
-    except ValueError:
-        units = math.nan
-    if not 0 <= units <= MAX_UNITS:
-        raise ValueError(f"{shown(text)}, expected a number from 0 to {MAX_UNITS:g}")
-    return units
 
 
 def _bool(text: str) -> bool:

@@ -68,8 +68,8 @@ async def _watch(emulator: Emulator, request: ModelRequest, receive: Receive) ->
     emulator.abandon(request)
 
 
-async def data_uris(renderer: Renderer, outcome: Outcome, receive: Receive) -> Rendered:
-    """The pictures that a result contains as data URIs. Raises ClientDisconnected."""
+async def rendered(renderer: Renderer, outcome: Outcome, receive: Receive) -> Rendered:
+    """The data URIs and the sizes of files that a result contains. Raises ClientDisconnected."""
     if not isinstance(outcome, RunnerResponse) or not outcome.inline:
         return {}
     return await while_connected(receive, renderer.rendered(outcome))
@@ -79,7 +79,7 @@ async def result_response(
     renderer: Renderer, outcome: Outcome, request: ModelRequest, links: Links, receive: Receive
 ) -> wire.Reply:
     """The response with a result, written in a thread if it has data URIs or embeddings. Raises ClientDisconnected."""
-    inline = await data_uris(renderer, outcome, receive)
+    inline = await rendered(renderer, outcome, receive)
     if not isinstance(outcome, RunnerResponse) or not outcome.inline:
         return wire.result(outcome, request, links, inline)
     writing = renderer.in_thread(wire.result, outcome, request, links, inline)

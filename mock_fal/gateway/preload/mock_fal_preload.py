@@ -115,6 +115,13 @@ class Guard:
 
     # -- installing
 
+    def __enter__(self) -> Guard:
+        self.install()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.uninstall()
+
     def install(self) -> None:
         """Patch the modules that are loaded, and the others when they are imported."""
         self.active = True

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from mock_fal.errors import JSON
-from mock_fal.models.input_schema import Media
+from mock_fal.models.job import Media
 from mock_fal.models.json_sample import Unsatisfiable, sample
 from mock_fal.models.openai.fields import Fields
 from mock_fal.models.openai.problem import Problem, missing, wrong_value
@@ -164,6 +164,28 @@ def _arguments(tool: Tool) -> str:
     except Unsatisfiable as error:
         reason = f"Invalid schema for function '{tool.name}': {error}"
         raise Problem(reason, param=tool.path, code="invalid_function_parameters") from None
+
+
+def read_sampling(request: Fields, conversation: Conversation) -> None:
+    """The options that both APIs share. Raises Problem."""
+    request.number("temperature", 0, 2)
+    request.number("top_p", 0, 1)
+    conversation.parallel = request.get("parallel_tool_calls") is not False
+
+
+def read_format(form: Fields, schema_of: Callable[[Fields], JSON]) -> JSON:
+    """The schema of an answer: None for text, True for any object, else `schema_of(form)`. Raises Problem."""
+    match form.text("type"):
+        case "text":
+            return None
+        case "json_object":
+            return True
+        case "json_schema":
+            return schema_of(form)
+        case other:
+            raise wrong_value(
+                f"{form.path}type", f"{other[:60]!r}, expected 'text', 'json_object' or 'json_schema'"
+            )
 
 
 def read_tool(function: Fields) -> Tool:

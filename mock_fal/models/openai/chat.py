@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mock_fal.errors import JSON
-from mock_fal.models.input_schema import Media
+from mock_fal.models.job import Media
 from mock_fal.models.openai.answer import (
     MAX_MESSAGES,
     MAX_PARTS,
@@ -15,6 +15,8 @@ from mock_fal.models.openai.answer import (
     Conversation,
     answer,
     read_choice,
+    read_format,
+    read_sampling,
     read_tool,
 )
 from mock_fal.models.openai.fields import Fields
@@ -96,14 +98,12 @@ def _read_part(part: Fields, asked: Conversation) -> str | None:
 
 
 def _read_options(request: Fields, asked: Conversation) -> None:
-    request.number("temperature", 0, 2)
-    request.number("top_p", 0, 1)
+    read_sampling(request, asked)
     limit = request.whole("max_tokens", 1)
     newer_limit = request.whole("max_completion_tokens", 1)
     asked.max_tokens = newer_limit if newer_limit is not None else limit
     asked.stops = _stops(request)
     asked.reasoning = request.get("reasoning") is not None or request.get("reasoning_effort") is not None
-    asked.parallel = request.get("parallel_tool_calls") is not False
     for tool in request.objects("tools", MAX_TOOLS):
         function = tool.object("function")
         if tool.get("type") != "function" or function is None:
@@ -114,7 +114,7 @@ def _read_options(request: Fields, asked: Conversation) -> None:
     asked.choice = read_choice(choice, named if isinstance(named, dict) else None, asked.tools)
     form = request.object("response_format")
     if form is not None:
-        asked.schema, asked.schema_path = _schema(form), "response_format"
+        asked.schema, asked.schema_path = read_format(form, _named_schema), "response_format"
 
 
 def _stops(request: Fields) -> list[str]:
@@ -128,22 +128,12 @@ def _stops(request: Fields) -> list[str]:
     return stop
 
 
-def _schema(form: Fields) -> JSON:
-    match form.text("type"):
-        case "text":
-            return None
-        case "json_object":
-            return True
-        case "json_schema":
-            named = form.object("json_schema")
-            if named is None:
-                raise missing(f"{form.path}json_schema")
-            schema = named.object("schema")
-            return True if schema is None else schema.values
-        case other:
-            raise wrong_value(
-                f"{form.path}type", f"{other[:60]!r}, expected 'text', 'json_object' or 'json_schema'"
-            )
+def _named_schema(form: Fields) -> JSON:
+    named = form.object("json_schema")
+    if named is None:
+        raise missing(f"{form.path}json_schema")
+    schema = named.object("schema")
+    return True if schema is None else schema.values
 
 
 def choices(request: Fields) -> int:

@@ -13,6 +13,8 @@ from mock_fal.models.openai.answer import (
     Conversation,
     answer,
     read_choice,
+    read_format,
+    read_sampling,
     read_tool,
 )
 from mock_fal.models.openai.fields import Fields
@@ -106,10 +108,8 @@ def _read_part(part: Fields, asked: Conversation) -> str | None:
 
 
 def _read_options(request: Fields, asked: Conversation) -> None:
-    request.number("temperature", 0, 2)
-    request.number("top_p", 0, 1)
+    read_sampling(request, asked)
     asked.max_tokens = request.whole("max_output_tokens", 1)
-    asked.parallel = request.get("parallel_tool_calls") is not False
     for tool in request.objects("tools", MAX_TOOLS):
         if tool.text("type") == "function":  # others, such as web_search, run inside the service
             asked.tools.append(read_tool(tool))
@@ -118,21 +118,14 @@ def _read_options(request: Fields, asked: Conversation) -> None:
     text = request.object("text")
     form = text.object("format") if text else None
     if form is not None:
-        asked.schema_path = "text.format"
-        match form.text("type"):
-            case "text":
-                pass
-            case "json_object":
-                asked.schema = True
-            case "json_schema":
-                schema = form.object("schema")
-                if schema is None:
-                    raise missing(f"{form.path}schema")
-                asked.schema = schema.values
-            case other:
-                raise wrong_value(
-                    f"{form.path}type", f"{other[:60]!r}, expected 'text', 'json_object' or 'json_schema'"
-                )
+        asked.schema, asked.schema_path = read_format(form, _schema), "text.format"
+
+
+def _schema(form: Fields) -> JSON:
+    schema = form.object("schema")
+    if schema is None:
+        raise missing(f"{form.path}schema")
+    return schema.values
 
 
 def response(

@@ -21,7 +21,7 @@ from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest
 from mock_fal.web.platform.usage import Buckets, time_series
-from mock_fal.web.platform.wire import Invalid, Query, paged, status_code, timestamp
+from mock_fal.web.platform.wire import Invalid, Query, json_body, paged, status_code, timestamp
 
 # assumption: the machine of every app, and its price for a second; the examples of the specification name both, but no
 # app of fal's own says where it runs.
@@ -288,10 +288,7 @@ def _selection(query: Query, http_request: HttpRequest) -> _Selection:
 
 def _label_filters(http_request: HttpRequest) -> dict[str, str]:
     """The labels in the body: a list of `{"key", "value"}`. Raises Invalid."""
-    try:
-        body = json.loads(http_request.body or b"[]")
-    except (ValueError, RecursionError):
-        raise Invalid("the body", http_request.body[:100].decode("utf-8", "replace"), "JSON") from None
+    body = json_body(http_request, b"[]")
     if not isinstance(body, list) or len(body) > _MAX_LABELS:
         raise Invalid("the body", body, f"a list of up to {_MAX_LABELS} labels")
     labels = {}

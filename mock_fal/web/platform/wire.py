@@ -187,12 +187,17 @@ def _page_number(cursor: str | None) -> int:
     return number
 
 
-def document(http_request: HttpRequest) -> dict[str, Any]:
-    """The JSON object of a body. Raises Invalid."""
+def json_body(http_request: HttpRequest, empty: bytes) -> JSON:
+    """The JSON of a body; `empty` stands for an empty one. Raises Invalid."""
     try:
-        value = json.loads(http_request.body or b"{}")
+        return json.loads(http_request.body or empty)
     except (ValueError, RecursionError):
         raise Invalid("the body", http_request.body[:100].decode("utf-8", "replace"), "JSON") from None
+
+
+def document(http_request: HttpRequest) -> dict[str, Any]:
+    """The JSON object of a body. Raises Invalid."""
+    value = json_body(http_request, b"{}")
     if not isinstance(value, dict):
         raise Invalid("the body", value, "an object")
     return value

@@ -95,12 +95,17 @@ def _apps(saved: SavedWorkflow) -> list[str]:
     return list(dict.fromkeys(str(node.app) for node in saved.workflow.nodes))
 
 
-def _listed(saved: SavedWorkflow) -> dict[str, JSON]:
+def _summary(saved: SavedWorkflow) -> dict[str, JSON]:
     return {
         "name": saved.name,
         "title": saved.title,
         "user_nickname": saved.user,
         "created_at": timestamp(saved.created_at),
+    }
+
+
+def _listed(saved: SavedWorkflow) -> dict[str, JSON]:
+    return _summary(saved) | {
         "thumbnail_url": None,
         "description": None,
         "tags": [],
@@ -109,11 +114,7 @@ def _listed(saved: SavedWorkflow) -> dict[str, JSON]:
 
 
 def _detailed(saved: SavedWorkflow) -> dict[str, JSON]:
-    return {
-        "name": saved.name,
-        "title": saved.title,
-        "user_nickname": saved.user,
-        "created_at": timestamp(saved.created_at),
+    return _summary(saved) | {
         "is_public": saved.is_public,
         "contents": saved.contents,
     }
