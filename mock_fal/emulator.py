@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mock_fal.accounts.acl import NO_PREFERENCE, ObjectLifecycle
 from mock_fal.accounts.keys import Keys
@@ -41,12 +41,13 @@ from mock_fal.terminal import logger
 if TYPE_CHECKING:
     from mock_fal.accounts.tokens import Tokens
     from mock_fal.billing.usage import Charge
-    from mock_fal.files.inputs import Content, Contents, InputFiles, Media
+    from mock_fal.files.inputs import Content, Contents, InputFiles
     from mock_fal.files.storage import Storage
     from mock_fal.ids import Ids
     from mock_fal.media.recipe import MediaRecipe
     from mock_fal.models.catalog import Catalog, Model
     from mock_fal.models.input_schema import FileReference
+    from mock_fal.models.job import Media
     from mock_fal.requests.retries import Attempt
     from mock_fal.scenario.output import Output
     from mock_fal.scenario.rules import RequestDirectives, Scenario
@@ -496,7 +497,7 @@ class Emulator:
         directives: RequestDirectives | None = None
         if options.directive or mentions_directive(body) or account.has_rules or self._has_global_rules:
             directives = self.scenario_engine.directives(
-                account, operation, endpoint, _document(body), options.directive
+                account, operation, endpoint, document_of(body), options.directive
             )
             if operation == "submit" and not options.no_retry:
                 max_attempts = self.settings.request_attempts
@@ -530,7 +531,7 @@ class Emulator:
                 directive,
                 account.ids,
                 run_duration,
-                lambda url, media: self._content(url, cast("Media", media), tenant, contents),
+                lambda url, media: self._content(url, media, tenant, contents),
                 streamed=operation == "stream",
                 model=model,
                 now=now,
@@ -541,7 +542,7 @@ class Emulator:
         earlier: tuple[FailedAttempt, ...] = ()
         last_id = ""
         if directives is not None and directives.retries:
-            last_id, earlier, steps = _attempts(directives, [request_id], account.ids, now, steps)
+            last_id, earlier, steps = _attempts(directives, request_id, account.ids, now, steps)
         submission = Submission(
             number=self.store.next_number(),
             queued_at=now,
@@ -619,7 +620,7 @@ class Emulator:
     ) -> Contents:
         """What is in the files of earlier nodes that the input of a node names. `shown` are pictures read so far."""
         known: dict[tuple[str, Media], Content | UnusableFile | None] = {}
-        for reference in self.named_files(app, _document(body)) if files else ():
+        for reference in self.named_files(app, document_of(body)) if files else ():
             if reference.url not in files:
                 continue
             # deviation: later nodes of a long workflow show the picture of an earlier one in theirs.
@@ -733,17 +734,17 @@ def _failed_runs(directives: RequestDirectives, kind: str, settings: Settings) -
 
 
 def _attempts(
-    directives: RequestDirectives, ids: list[str], new_ids: Ids, now: float, steps: int
+    directives: RequestDirectives, first_id: str, new_ids: Ids, now: float, steps: int
 ) -> tuple[str, tuple[FailedAttempt, ...], int]:
     """The id of the last attempt, the attempts before it, and the number of steps that the last one logs.
 
-    `ids` has the id of the first attempt. One that fails in a run logs as much of it as the last one.
+    An attempt that fails in a run logs as much of it as the last one.
     """
     from mock_fal.models.runner import failure
     from mock_fal.requests.retries import NOT_BEGUN
     from mock_fal.scenario.options import MAX_LOGS
 
-    ids += [new_ids.request_id(now) for _ in directives.retries]
+    ids = [first_id, *(new_ids.request_id(now) for _ in directives.retries)]
     most = MAX_LOGS // len(ids)  # each poll with logs returns the lines of all attempts
     logged = [0 if choice.outcome.error in NOT_BEGUN else steps for choice in directives.failed]
     outcomes = [choice.outcome for choice in directives.failed]
@@ -777,8 +778,8 @@ def _with_answer(
     raise AnswerNeeded(output, body)
 
 
-def _document(body: bytes) -> JSON:
-    """The input; None if it is not JSON: it then holds no directive, and the runner rejects it."""
+def document_of(body: bytes) -> JSON:
+    """An input as JSON; None if it is none: it then holds no directive, and the runner rejects it."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -1,12 +1,11 @@
-"""What an account has set up beside its requests: storage settings, and its library of assets. Bounded in number."""
+"""What an account has set up beside its requests: its storage settings. Bounded in number."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from mock_fal.accounts.acl import ObjectLifecycle
-from mock_fal.errors import JSON
 
 # Beyond this number, the account that was set up first starts anew.
 MAX_WORKSPACES: Final = 1000
@@ -14,13 +13,10 @@ MAX_WORKSPACES: Final = 1000
 
 @dataclass(slots=True, eq=False)
 class Workspace:
-    """The settings and the library of one account."""
+    """The settings of one account."""
 
     # Lifetime and access list of new files without a preference of their own.
     lifecycle: ObjectLifecycle | None = None
-    # Kind, such as `collections` -> id -> document. `web/platform/assets.py` limits the number of each kind.
-    library: dict[str, dict[str, dict[str, JSON]]] = field(default_factory=dict)
-    created: int = 0
 
 
 class Workspaces:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
 from threading import Lock
-from typing import Final, Literal
+from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from mock_fal.errors import FalError, UnusableFile
@@ -20,6 +20,7 @@ from mock_fal.files.storage import Storage
 from mock_fal.hosts import MEDIA_HOSTS, is_out_of_reach
 from mock_fal.media.probe import Probe, described, probe
 from mock_fal.media.recipe import MediaRecipe, OwnFile
+from mock_fal.models.job import Media
 from mock_fal.pictures.recipe import MAX_SOURCE_PIXELS, Recipe, Source
 from mock_fal.pictures.render import read_size, read_source, render
 from mock_fal.store import ResultFile
@@ -38,9 +39,6 @@ _MAX_CACHED: Final = 256
 
 # The longer side of a small copy of a picture, in pixels.
 _SMALL_SIDE: Final = 96
-
-# What a file that an input names is for, by the name of its field.
-Media = Literal["image", "video", "audio", "other"]
 
 # What is in a file: a picture, or what is known of other media.
 Content = Source | Probe

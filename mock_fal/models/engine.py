@@ -14,8 +14,8 @@ from mock_fal.models.input_schema import FileReference, as_plain, input_adapter,
 from mock_fal.models.job import Job, RunnerOutput
 from mock_fal.models.output import output
 from mock_fal.models.plan import InputFile, Plan, plan
-from mock_fal.models.text import reply
 from mock_fal.models.validation import Rejected, load
+from mock_fal.models.values import Run
 from mock_fal.pictures.recipe import Recipe, Source
 from mock_fal.requests.outcome import MediaFile, RunnerResponse, media_files, model_error
 
@@ -40,23 +40,30 @@ def run(model: Model, job: Job) -> RunnerOutput:
         from mock_fal.models.openai import plane  # rarely used
 
         return plane.run(model.id.removeprefix(OPENAI), job)
+    planned = read(model, job)
+    if isinstance(planned, RunnerResponse):
+        return RunnerOutput(planned)
+    this_run = Run(planned, job.run_duration)
+    body, inline = output(this_run, job)
+    response = RunnerResponse(200, body, billable_units=billable_units(this_run), inline=inline)
+    return RunnerOutput(response, planned.steps, _partials(this_run, body) if job.streamed else ())
+
+
+def read(model: Model, job: Job) -> Plan | RunnerResponse:
+    """The plan for the input of a job, or the response that rejects it. Reads the files that the input names."""
     try:
         fields = as_plain(load(job.body, input_adapter(model.input)))
     except Rejected as rejection:
-        return RunnerOutput(rejection.response)
+        return rejection.response
     files = []
     for reference in named_files(model, fields):
         try:
             content = job.load_file(reference.url, reference.media)
         except UnusableFile as error:
             seen, loc = reference.url[:MAX_REPEATED_URL], ("body", *reference.loc)
-            return RunnerOutput(model_error(error.error_type, seen, loc=loc, ctx=error.ctx))
+            return model_error(error.error_type, seen, loc=loc, ctx=error.ctx)
         files.append(InputFile(reference.loc, reference.media, content))
-    planned = plan(model, fields, files, _seed(fields, files, job), nsfw=job.nsfw)
-    body, inline = output(planned, job)
-    billable = _units(planned, job.run_duration)
-    response = RunnerResponse(200, body, billable_units=billable, inline=inline)
-    return RunnerOutput(response, planned.steps, _partials(planned, body) if job.streamed else ())
+    return plan(model, fields, files, _seed(fields, files, job), nsfw=job.nsfw)
 
 
 def named_files(model: Model, document: JSON) -> Iterator[FileReference]:
@@ -80,8 +87,9 @@ def _seed(fields: Mapping[str, Any], files: list[InputFile], job: Job) -> int:
     return job.derive_seed(repr((others, contents)).encode("utf-8", "surrogatepass"))
 
 
-def _units(planned: Plan, run_duration: float) -> int | float | None:
+def billable_units(run: Run) -> int | float | None:
     """The billable units, in the unit of the endpoint's price; None if that is not known."""
+    planned = run.plan
     rate = price(planned.model.id)
     (width, height), seconds = planned.size, planned.quantity * planned.duration_s
     is_stated = rate is not None and rate.unit == "dollars"
@@ -93,8 +101,8 @@ def _units(planned: Plan, run_duration: float) -> int | float | None:
         seconds=seconds,
         characters=len(planned.prompt),
         tokens=video_tokens(width, height, planned.fps, seconds),
-        run_duration=run_duration,
-        dollars=reply(planned.model.id, planned.fields).usage.cost if is_stated else 0.0,
+        run_duration=run.run_duration,
+        dollars=run.reply.usage.cost if is_stated else 0.0,
         fields=planned.fields,
     )
 
@@ -102,8 +110,9 @@ def _units(planned: Plan, run_duration: float) -> int | float | None:
 # -- partial results
 
 
-def _partials(planned: Plan, body: JSON) -> tuple[JSON, ...]:
+def _partials(run: Run, body: JSON) -> tuple[JSON, ...]:
     """The partial results of a stream: growing texts, or pictures with less noise in each event."""
+    planned = run.plan
     if not isinstance(body, dict):
         return ()
     if isinstance(body.get("output"), str) and planned.model.kind == "text":
@@ -111,8 +120,7 @@ def _partials(planned: Plan, body: JSON) -> tuple[JSON, ...]:
         # assumption: the usage is in the last event only.
         known = {"partial": True, "usage": None}
         known = {name: value for name, value in known.items() if name in body}
-        texts = reply(planned.model.id, planned.fields).growing()
-        return tuple({**body, "output": text, **known} for text in texts)
+        return tuple({**body, "output": text, **known} for text in run.reply.growing())
     if planned.model.kind == "image" and isinstance(body.get("images"), list):
         return _previews(planned, body)
     return ()

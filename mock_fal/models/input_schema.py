@@ -6,18 +6,17 @@ import re
 from collections.abc import Iterator
 from datetime import date, time
 from functools import lru_cache
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic_core import SchemaError
 
 from mock_fal.errors import JSON
+from mock_fal.models.job import Media
 from mock_fal.models.schema_types import SchemaKey, SchemaTypes, UnusableSchema
 
 # The number of models that are kept; each takes some 100 kB.
 MAX_ADAPTERS: Final = 256
-
-Media = Literal["image", "video", "audio", "other"]
 
 
 class FileReference(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from mock_fal.errors import JSON
 from mock_fal.media.recipe import MediaRecipe
@@ -12,6 +12,10 @@ from mock_fal.requests.outcome import MediaFile, RunnerResponse
 if TYPE_CHECKING:
     from mock_fal.media.probe import Probe
     from mock_fal.pictures.recipe import Source
+
+
+# What a file that an input names is for, by the name of its field.
+Media = Literal["image", "video", "audio", "other"]
 
 
 class Job(NamedTuple):
@@ -29,7 +33,7 @@ class Job(NamedTuple):
     add_file: Callable[[MediaRecipe, bool], MediaFile]
     run_duration: float
     nsfw: bool = False
-    load_file: Callable[[str, str], Source | Probe | None] = lambda url, media: None
+    load_file: Callable[[str, Media], Source | Probe | None] = lambda url, media: None
     streamed: bool = False
     now: float = 0.0
 

@@ -8,8 +8,7 @@ from typing import Any, Final, NamedTuple
 from mock_fal.errors import JSON
 from mock_fal.media.recipe import MediaRecipe, Video
 from mock_fal.models.job import Job
-from mock_fal.models.output_fields import Field, is_flag, is_positive, output_field
-from mock_fal.models.plan import Plan
+from mock_fal.models.output_fields import Field, output_field
 from mock_fal.models.result_files import media_of, recipe
 from mock_fal.models.values import COORDINATES, NUMBERS, Run, Scope, lookup, placeholder
 from mock_fal.pictures.recipe import Recipe
@@ -40,19 +39,18 @@ class Output(NamedTuple):
     needs_rendering: bool
 
 
-def output(plan: Plan, job: Job) -> Output:
+def output(run: Run, job: Job) -> Output:
     """The output of a run."""
-    run = Run(plan, job.run_duration)
-    builder = _Builder(plan, job, run)
-    body = builder.value(output_field(plan.model.output, plan.model.kind), Scope(run))
+    builder, model = _Builder(run, job), run.plan.model
+    body = builder.value(output_field(model.output, model.kind), Scope(run))
     return Output(body, builder.needs_rendering)
 
 
 class _Builder:
     """Builds the value of each field; `scope` is what the value may depend on."""
 
-    def __init__(self, plan: Plan, job: Job, run: Run) -> None:
-        self._plan = plan
+    def __init__(self, run: Run, job: Job) -> None:
+        self._plan = run.plan
         self._job = job
         self._run = run
         self.needs_rendering = False
@@ -74,9 +72,7 @@ class _Builder:
             case "integer" | "number":
                 return self._number(field, scope)
             case "boolean":
-                if is_flag(field.name):
-                    return self._plan.flagged
-                return field.schema.get("default", is_positive(field.name))
+                return self._boolean(field, scope)
             case "enum":
                 return self._choice(field, scope)
             case "const":
@@ -86,6 +82,12 @@ class _Builder:
         return self._anything(field, scope)
 
     # -- scalars
+
+    def _boolean(self, field: Field, scope: Scope) -> Any:
+        assert field.by_name is not None
+        if not field.is_flag and "default" in field.schema:
+            return field.schema["default"]
+        return field.by_name(scope)
 
     def _choice(self, field: Field, scope: Scope) -> Any:
         """One of the values of an enum: as the input says, else by its name, the default, or the first."""
@@ -140,8 +142,7 @@ class _Builder:
         return scope.run.reply.text if field.name in ("text", "output") else {}
 
     def _timings(self) -> JSON:
-        # fal: a little less than the inference_time of the status (live, on other models).
-        return {"inference": round(self._job.run_duration * 0.96, 6)}
+        return {"inference": self._run.inference_s}
 
     # -- objects and lists
 
@@ -209,7 +210,7 @@ class _Builder:
 
     def _item_count(self, field: Field, item: Field) -> int:
         name = field.name
-        if is_flag(name) or name in ("seeds", "outputs"):
+        if item.is_flag or name in ("seeds", "outputs"):
             count = self._plan.quantity
         elif item.kind == "number" and COORDINATES.fullmatch(name):
             count = 4

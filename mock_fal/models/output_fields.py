@@ -12,7 +12,7 @@ from mock_fal.errors import JSON
 from mock_fal.models.classify import Kind
 from mock_fal.models.result_files import media_of
 from mock_fal.models.schema_types import SchemaKey
-from mock_fal.models.values import FLAGS, NUMBERS, TEXTS, TRUE, Scope, lookup, placeholder
+from mock_fal.models.values import BOOLEANS, NUMBERS, TEXTS, Scope, flagged, lookup, placeholder
 
 MAX_DEPTH: Final = 12  # of a schema; deeper parts are left empty
 MAX_PREPARED: Final = 512  # models
@@ -78,6 +78,11 @@ class Field:
     properties: frozenset[str] = field(default=frozenset())
 
     @property
+    def is_flag(self) -> bool:
+        """Whether the value says that the safety checker has flagged something."""
+        return self.by_name is flagged
+
+    @property
     def is_named(self) -> bool:
         """Whether the name says what the value is."""
         return self.by_name is not None and self.by_name is not placeholder
@@ -87,6 +92,15 @@ class Field:
         low, high = self.limits
         number = min(max(number, low), high)
         return math.floor(number) if self.kind == "integer" else number
+
+
+_RULES: Final = {
+    "integer": NUMBERS,
+    "number": NUMBERS,
+    "string": TEXTS,
+    "enum": TEXTS,
+    "boolean": BOOLEANS,
+}
 
 
 def output_field(schema: JSON, kind: Kind) -> Field:
@@ -107,7 +121,6 @@ def _field(name: str, schema: JSON, path: str, *, required: bool, depth: int) ->
         return Field(name, path, "any", {}, is_nullable=True, is_required=required)
     schema, nullable = _branch(schema)
     kind = _kind(name, schema)
-    rules = NUMBERS if kind in ("integer", "number") else TEXTS if kind in ("string", "enum") else []
     properties = schema.get("properties") if kind in ("object", "file") else None
     names = frozenset(properties or ())
     item = None
@@ -124,7 +137,7 @@ def _field(name: str, schema: JSON, path: str, *, required: bool, depth: int) ->
         schema,
         nullable,
         required,
-        lookup(rules, name),
+        lookup(_RULES.get(kind, []), name),
         tuple(
             _field(inner, part, path, required=inner in needed, depth=depth + 1)
             for inner, part in (properties or {}).items()
@@ -204,13 +217,3 @@ def _is_url(name: str, schema: JSON) -> bool:
     if schema.get("x-file") or schema.get("format") in ("uri", "binary"):
         return True
     return name == "url" or name.endswith(("_url", "_urls"))
-
-
-def is_flag(name: str) -> bool:
-    """Whether a field says that the safety checker has flagged something."""
-    return bool(FLAGS.fullmatch(name))
-
-
-def is_positive(name: str) -> bool:
-    """Whether a boolean is true when all is well."""
-    return bool(TRUE.fullmatch(name))

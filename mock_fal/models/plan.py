@@ -9,8 +9,10 @@ from typing import Any, Final, NamedTuple
 
 from mock_fal.media.probe import Probe
 from mock_fal.media.score import speech_s
+from mock_fal.media.timing import MAX_FPS, MAX_VIDEO_S, MIN_SOUND_S
 from mock_fal.models.catalog import Model
 from mock_fal.models.classify import Kind
+from mock_fal.models.job import Media
 from mock_fal.pictures.recipe import Source
 
 Fields = Mapping[str, Any]
@@ -45,9 +47,8 @@ _EXTRA_FILES: Final = {"fal-ai/flux-2/klein/realtime": "enable_interpolation"}
 
 # The maximum side of a result in pixels, from the schemas; an input picture may be larger.
 MAX_SIDE: Final = 14142
-# assumption: a video has at most this side, that of 4K, and at most ten minutes.
+# assumption: a video has at most this side, that of 4K.
 MAX_VIDEO_SIDE: Final = 4096
-MAX_DURATION_S: Final = 600.0
 MAX_FILES: Final = 50  # of one result; schemas allow at most 10 or so
 
 # assumption: what a model makes if its input says nothing about it.
@@ -105,7 +106,7 @@ class InputFile(NamedTuple):
     """A file that an input names. `content` is None for one on another host that was not fetched."""
 
     loc: tuple[str | int, ...]
-    media: str
+    media: Media
     content: Source | Probe | None
 
 
@@ -396,7 +397,7 @@ def speaks(model: Model) -> bool:
 
 
 def _fps(fields: Fields, probes: Sequence[Probe]) -> float:
-    return min(_first(fields, _RATES) or _DEFAULT_FPS, 60.0)
+    return min(_first(fields, _RATES) or _DEFAULT_FPS, float(MAX_FPS))
 
 
 def _duration(model: Model, fields: Fields, probes: Sequence[Probe], fps: float) -> float:
@@ -412,7 +413,7 @@ def _duration(model: Model, fields: Fields, probes: Sequence[Probe], fps: float)
     if requested is None and speaks(model):
         requested = speech_s(_text(fields)) / min(max(_first(fields, ("speed",)) or 1, 0.25), 4)
     seconds = requested or given or _DEFAULT_DURATION_S.get(model.kind, 10.0)
-    return min(max(seconds, 0.1), MAX_DURATION_S)
+    return min(max(seconds, MIN_SOUND_S), float(MAX_VIDEO_S))
 
 
 # Words in the ids of video models that make a sound track, or keep that of their input.

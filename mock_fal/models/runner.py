@@ -10,7 +10,7 @@ from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, MODEL_ERRORS
 from mock_fal.ids import Ids
 from mock_fal.media.recipe import Document, MediaRecipe, Model3D, OwnFile, Sound, Video
-from mock_fal.models.job import Job
+from mock_fal.models.job import Job, Media
 from mock_fal.pictures.recipe import Recipe
 from mock_fal.requests.outcome import MediaFile, Outcome, RequestFailure, RunnerResponse, model_error
 
@@ -74,7 +74,7 @@ def run_model(
     directive: OutcomeOptions,
     ids: Ids,
     run_duration: float,
-    load_file: Callable[[str, str], Source | Probe | None],
+    load_file: Callable[[str, Media], Source | Probe | None],
     *,
     streamed: bool,
     model: Model | None,
@@ -92,9 +92,8 @@ def run_model(
         # fal: the runner responds with this text and bills nothing (fal SDK).
         not_found = {"detail": f"Path /{endpoint.path} not found"}
         return RunResult(RunnerResponse(404, not_found, billable_units=0), 0, (), [])
-    from mock_fal.models.engine import (
-        run,  # imports pydantic, which takes longer than the rest of the startup
-    )
+    # It imports pydantic, which takes longer than the rest of the startup.
+    from mock_fal.models.engine import run
 
     files: list[MediaFile] = []
     add_file = file_adder(ids, files)
@@ -112,7 +111,7 @@ def _stubbed(
     output: Output,
     ids: Ids,
     run_duration: float,
-    load_file: Callable[[str, str], Source | Probe | None],
+    load_file: Callable[[str, Media], Source | Probe | None],
     model: Model | None,
 ) -> RunResult:
     """The result with an output of the user's own. A known model rejects an invalid input, and sets the price."""

@@ -12,11 +12,12 @@ from mock_fal.errors import JSON
 from mock_fal.media.probe import Probe
 from mock_fal.media.recipe import Document, MediaRecipe, Model3D, OwnFile, Sound, Video
 from mock_fal.models.catalog import Model
-from mock_fal.models.engine import run
+from mock_fal.models.engine import OPENAI, billable_units, read, run
 from mock_fal.models.input_schema import input_adapter
-from mock_fal.models.job import Job
+from mock_fal.models.job import Job, Media
 from mock_fal.models.schema_types import UnusableSchema
 from mock_fal.models.validation import Rejected, load, parse
+from mock_fal.models.values import Run
 from mock_fal.pictures.recipe import Recipe, Source
 from mock_fal.requests.outcome import MediaFile, RunnerResponse, model_error
 from mock_fal.scenario.output import FileSpec, Output, placeholder
@@ -72,7 +73,7 @@ def accepts(model: Model | None, body: bytes) -> bool:
 
 
 def checked(
-    model: Model, body: bytes, run_duration: float, load_file: Callable[[str, str], Source | Probe | None]
+    model: Model, body: bytes, run_duration: float, load_file: Callable[[str, Media], Source | Probe | None]
 ) -> tuple[RunnerResponse | None, int, float | None]:
     """How a known model takes an input: its error response or None, its steps, and the billable units."""
 
@@ -80,8 +81,13 @@ def checked(
         return MediaFile(recipe, "", inline)  # the output of the model is not used
 
     job = Job(body, lambda recipe: 0, add_file, run_duration, load_file=load_file)
-    response, steps, _ = run(model, job)
-    return (response if response.status >= 400 else None), steps, response.billable_units
+    if model.id.startswith(OPENAI):
+        response, steps, _ = run(model, job)
+        return (response if response.status >= 400 else None), steps, response.billable_units
+    planned = read(model, job)
+    if isinstance(planned, RunnerResponse):
+        return planned, 0, planned.billable_units
+    return None, planned.steps, billable_units(Run(planned, run_duration))
 
 
 def stubbed(

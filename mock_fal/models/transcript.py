@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-# People speak some 150 words a minute.
-WORD_S: Final = 0.4
-MAX_WORDS: Final = 1500  # ten minutes
+from mock_fal.media.score import MAX_WORDS, WORD_S
+
 SEGMENT_WORDS: Final = 10
 
 _WORDS: Final = (

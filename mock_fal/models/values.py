@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 MP3_BITRATE: Final = 64000
 VIDEO_BITRATE: Final = 128000
-MAX_TEXT: Final = 4000  # characters of a prompt that a text repeats
 
 
 class Box(NamedTuple):
@@ -49,6 +48,12 @@ class Run:
     def __init__(self, plan: Plan, run_duration: float) -> None:
         self.plan = plan
         self.run_duration = run_duration  # seconds
+
+    @property
+    def inference_s(self) -> float:
+        """The seconds that a run says it took."""
+        # fal: a little less than the inference_time of the status (live, on other models).
+        return round(self.run_duration * 0.96, 6)
 
     @cached_property
     def reply(self) -> Reply:
@@ -197,11 +202,6 @@ def _end(scope: Scope) -> float:
     return scope.span.end if scope.span else round(scope.plan.duration_s, 3)
 
 
-def _run_seconds(scope: Scope) -> float:
-    # fal: a little less than the inference_time of the status (live, on other models).
-    return round(scope.run.run_duration * 0.96, 6)
-
-
 NUMBERS: Final = _table(
     {
         ".*seeds?": lambda scope: scope.plan.seed + scope.position,
@@ -237,7 +237,9 @@ NUMBERS: Final = _table(
         "red|green|blue": lambda scope: int(scope.share(0, 255)),
         "rtf|average_rtf": lambda scope: round(scope.run.run_duration / max(_duration(scope), 0.1), 4),
         ".*_ms": lambda scope: round(scope.run.run_duration * 960, 3),
-        "latency|inference|preprocess|postprocess|.*_time|time_.*|.*_seconds": _run_seconds,
+        "latency|inference|preprocess|postprocess|.*_time|time_.*|.*_seconds": lambda scope: (
+            scope.run.inference_s
+        ),
         "index|.*_index|person_id|object_id|speaker|number": lambda scope: scope.position,
         "points|count|num_.*|total": lambda scope: scope.plan.quantity,
         "(?:.*_)?(?:box|boxes|bbox|bboxes)": _box_side,
@@ -309,9 +311,22 @@ TEXTS: Final = _table(
     }
 )
 
+# -- booleans
+
+
+def flagged(scope: Scope) -> bool:
+    """Whether the safety checker has flagged the result."""
+    return scope.plan.flagged
+
+
+# Most booleans say that something was found or went wrong.
+BOOLEANS: Final = _table(
+    {
+        ".*(?:nsfw|unsafe|moderation_flagged).*": flagged,
+        "(?:.*_)?(?:success|succeeded|ok|completed|done|valid|finished)": lambda scope: True,
+        ".*": lambda scope: False,
+    }
+)
+
 # Lists of the four sides of a box.
 COORDINATES: Final = re.compile(r"(?:.*_)?(?:box|boxes|bbox|bboxes)")
-
-# Booleans that are true: most others say that something was found or went wrong.
-TRUE: Final = re.compile(r"(?:.*_)?(?:success|succeeded|ok|completed|done|valid|finished)")
-FLAGS: Final = re.compile(r".*(?:nsfw|unsafe|moderation_flagged).*")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, RequestErrorKind
 from mock_fal.media.recipe import MediaRecipe
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +93,21 @@ Outcome = RunnerResponse | RequestFailure
 
 def media_files(body: JSON) -> Iterator[MediaFile]:
     """The files in a response body, in order."""
-    if isinstance(body, MediaFile):
-        yield body
-    elif isinstance(body, dict | list):
-        for part in body.values() if isinstance(body, dict) else body:
-            yield from media_files(part)
+    return _parts(body, MediaFile)
 
 
 def media_sizes(body: JSON) -> Iterator[MediaSize]:
     """The sizes of files in a response body, in order."""
-    if isinstance(body, MediaSize):
+    return _parts(body, MediaSize)
+
+
+def _parts(body: JSON, kind: type[T]) -> Iterator[T]:
+    """What stands in a body in place of JSON, of one kind."""
+    if isinstance(body, kind):
         yield body
     elif isinstance(body, dict | list):
         for part in body.values() if isinstance(body, dict) else body:
-            yield from media_sizes(part)
+            yield from _parts(part, kind)
 
 
 def needs_rendering(body: JSON) -> bool:

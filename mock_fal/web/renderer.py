@@ -25,7 +25,8 @@ from mock_fal.requests.outcome import (
 )
 
 if TYPE_CHECKING:
-    from mock_fal.files.inputs import Content, InputFiles, LocalFile, Media
+    from mock_fal.files.inputs import Content, InputFiles, LocalFile
+    from mock_fal.models.job import Media
 
 T = TypeVar("T")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from mock_fal.emulator import Emulator, SubmitOptions
+from mock_fal.emulator import Emulator, SubmitOptions, document_of
 from mock_fal.errors import JSON, UnusableFile
 from mock_fal.files.long_input import LONG_BYTES, shortened
 from mock_fal.web import wire
@@ -18,8 +17,9 @@ from mock_fal.web.stream import while_connected
 if TYPE_CHECKING:
     from mock_fal.accounts.keys import Keys
     from mock_fal.endpoint import EndpointId
-    from mock_fal.files.inputs import Content, Contents, Media
+    from mock_fal.files.inputs import Content, Contents
     from mock_fal.files.long_input import DataUri
+    from mock_fal.models.job import Media
     from mock_fal.web.renderer import Renderer
 
 # Renderer on other hosts that cost no thread; after as many, other requests get a turn.
@@ -82,7 +82,7 @@ async def _read(
         body, uris = await renderer.in_thread(shortened, body)
         if not _may_name_files(body):
             return Input(body, {})
-    return Input(body, await _contents(emulator, renderer, endpoint, _document(body), tenant, uris))
+    return Input(body, await _contents(emulator, renderer, endpoint, document_of(body), tenant, uris))
 
 
 def _may_name_files(body: bytes) -> bool:
@@ -140,10 +140,3 @@ async def _content(
         # deviation: a video or sound of another host is limited to the size of a picture.
         raise UnusableFile("file_too_large", max_size=MAX_BYTES)
     return await renderer.content(emulator.input_files, lambda: data, media)
-
-
-def _document(body: bytes) -> JSON:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None  # the runner rejects it

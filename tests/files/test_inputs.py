@@ -15,10 +15,11 @@ from mock_fal.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import UnusableFile
 from mock_fal.files import inputs
-from mock_fal.files.inputs import Content, External, InputFiles, Media
+from mock_fal.files.inputs import Content, External, InputFiles
 from mock_fal.media.probe import Probe
 from mock_fal.media.recipe import MediaRecipe, OwnFile, Sound, Video
 from mock_fal.media.render import render as render_media
+from mock_fal.models.job import Media
 from mock_fal.pictures.recipe import Recipe, Source
 from mock_fal.pictures.render import read_source
 from mock_fal.settings import Settings

@@ -26,7 +26,7 @@ from mock_fal.clock import END, AutoAdvanceClock, ManualClock, date
 from mock_fal.emulator import Emulator
 from mock_fal.errors import InputTooLong, UnusableFile
 from mock_fal.files import inputs, long_input
-from mock_fal.files.inputs import Content, InputFiles, LocalFile, Media
+from mock_fal.files.inputs import Content, InputFiles
 from mock_fal.files.long_input import LONG_BYTES, MAX_TEXT_BYTES, MAX_VALUES, shortened
 from mock_fal.gateway import fetch as fetch_module
 from mock_fal.gateway import lookup
@@ -35,7 +35,7 @@ from mock_fal.gateway.lookup import AT_ONCE, Lookups
 from mock_fal.journal.har import LONG_BODY
 from mock_fal.media import render as render_module
 from mock_fal.media.probe import Probe, probe
-from mock_fal.media.recipe import MediaRecipe, Sound, source
+from mock_fal.media.recipe import Sound, source
 from mock_fal.media.render import MediaCache
 from mock_fal.media.render import render as render_media
 from mock_fal.pictures.recipe import Recipe, Source
@@ -312,7 +312,7 @@ def test_any_other_text_stays_as_it_is(body: bytes) -> None:
 
 
 def test_a_text_that_is_too_long_is_rejected_unparsed(fal: Fal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mock_fal.web.submit_options.json", None)
+    monkeypatch.setattr("mock_fal.emulator.json", None)
     body = b'{"prompt":"' + b"x" * MAX_TEXT_BYTES + b'"}'
     for host in (QUEUE, RUN):
         response = fal.request("POST", f"{host}/fal-ai/flux/schnell", body=body)
@@ -453,7 +453,7 @@ def test_a_picture_can_be_asked_for_again_after_its_caller_has_left(renders: Ren
 
 def test_a_client_that_disconnects_leaves_its_picture(fal: Fal) -> None:
     url = fal.picture()
-    cancelled = watch_renders(fal)
+    cancelled = watch(fal, "render")
     call = fal.start_request("GET", url)
     call.disconnect()
     assert (call.is_over, call.sent, cancelled) == (True, [], ["render"])
@@ -461,41 +461,32 @@ def test_a_client_that_disconnects_leaves_its_picture(fal: Fal) -> None:
 
 def test_a_client_that_disconnects_leaves_the_pictures_in_its_result(fal: Fal) -> None:
     handle = fal.completed(sync_mode=True, image_size={"width": 64, "height": 48})
-    cancelled = watch_renders(fal)
+    cancelled = watch(fal, "render")
     call = fal.start_request("GET", handle.url)
     call.disconnect()
     assert (call.is_over, cancelled) == (True, ["render"])
 
 
 def test_a_client_that_disconnects_leaves_the_pictures_in_its_input(fal: Fal) -> None:
-    left: list[str] = []
-
-    async def never(files: InputFiles, file: LocalFile, media: Media) -> Content:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            left.append("content")
-        raise AssertionError
-
-    fal.renderer.content = never  # type: ignore[method-assign]
+    cancelled = watch(fal, "content")
     body = json.dumps({"prompt": "a hat", "image_url": uri(png())}).encode()
     call = fal.start_request("POST", f"{RUN}/{EDIT}", body=body)
     call.disconnect()
-    assert (call.is_over, left, len(fal.emulator.store.requests)) == (True, ["content"], 0)
+    assert (call.is_over, cancelled, len(fal.emulator.store.requests)) == (True, ["content"], 0)
 
 
-def watch_renders(fal: Fal) -> list[str]:
-    """Replaces rendering by a wait without an end; the list of waits that were cancelled."""
+def watch(fal: Fal, work: str) -> list[str]:
+    """Replaces a method of the renderer by a wait without an end; the list of waits that were cancelled."""
     cancelled: list[str] = []
 
-    async def never(recipe: MediaRecipe) -> bytes:
+    async def never(*arguments: object) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            cancelled.append("render")
+            cancelled.append(work)
         raise AssertionError
 
-    fal.renderer.render = never  # type: ignore[method-assign]
+    setattr(fal.renderer, work, never)
     return cancelled
 
 

@@ -15,9 +15,10 @@ import pytest
 
 from mock_fal.clock import AutoAdvanceClock, Clock, ManualClock, SystemClock
 from mock_fal.emulator import Emulator
-from mock_fal.files.inputs import Content, InputFiles, LocalFile, Media
+from mock_fal.files.inputs import Content, InputFiles, LocalFile
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.media.render import MediaCache
+from mock_fal.models.job import Media
 from mock_fal.settings import Settings
 from mock_fal.web.app import App
 from mock_fal.web.renderer import Renderer
