@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -27,13 +28,22 @@ from mock_fal.errors import (
 )
 from mock_fal.journal.exchanges import Exchange, hide_keys
 from mock_fal.journal.memory import give_back
+from mock_fal.models.deferred import DeferredRuns
 from mock_fal.models.runner import NO_OPTIONS, OutcomeOptions, RunResult, run_model
 from mock_fal.pictures.recipe import Source
 from mock_fal.requests import progress
-from mock_fal.requests.lifecycle import FailedRun, Queued, Submission, next_stage, part_sent_at
+from mock_fal.requests.lifecycle import (
+    REJECTION_S,
+    FailedRun,
+    Queued,
+    Submission,
+    next_stage,
+    part_sent_at,
+    status,
+)
 from mock_fal.requests.outcome import Outcome, RunnerResponse
 from mock_fal.requests.queue import AppQueue, FailedAttempt, ModelRequest
-from mock_fal.requests.view import View, next_change_at, view
+from mock_fal.requests.view import View, ahead_of, next_change_at, view
 from mock_fal.settings import Settings
 from mock_fal.store import Store
 from mock_fal.terminal import logger
@@ -57,9 +67,6 @@ if TYPE_CHECKING:
     from mock_fal.webhooks.signature import Signer
 
 NO_CONTENTS: Final[Contents] = {}
-
-# Seconds until a runner rejects an input. fal: such a request has an inference_time too (live, 2026-07).
-REJECTION_S: Final = 0.004
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +131,13 @@ class Emulator:
         if settings.scenario:
             _ = self.scenario_engine  # fails now if the file has no valid rules
         self._warnings: set[str] = set()
+        # What follows from a submission is worked out when somebody looks.
+        self.runs = DeferredRuns(
+            lambda endpoint: self.catalog.find(endpoint),
+            self.store.tenant,
+            lambda url, media, tenant: self._content(url, media, tenant, NO_CONTENTS),
+            self.store.built,
+        )
         # Fetches a file of another host; set only with --allow-egress. `web/submit_options.py` calls it.
         self.fetch: Callable[[str], Awaitable[bytes | None]] | None = None
         # Called when a webhook may be due earlier than before.
@@ -242,10 +256,60 @@ class Emulator:
         `contents` are those of files of the input that were read before; others are read now.
         """
         if options.webhook is None:
+            # A submission writes down facts. What follows from them is worked out at the first look, unless something
+            # else depends on it now.
+            if not (contents or options.directive or self._depends_on_outcome(endpoint, body, tenant)):
+                return self._accept_unread(endpoint, body, tenant, options)
             return self._accept(endpoint, body, tenant, options, self.settings.queue_duration, contents)
         self.outbox.make_room()
         request = self._accept(endpoint, body, tenant, options, self.settings.queue_duration, contents)
         self.outbox.add(request, options.webhook, self._webhook_changes(request))
+        return request
+
+    def _depends_on_outcome(self, endpoint: EndpointId, body: bytes, tenant: str) -> bool:
+        """Whether something else than a look at a request depends on its outcome.
+
+        These are rules and directives, files of the input, which may change, workflows, whose nodes are requests too,
+        and other requests that wait until this one ends.
+        """
+        return (
+            self.store.is_limited
+            or endpoint.is_workflow
+            or mentions_directive(body)
+            or may_name_files(body)
+            or self._has_global_rules
+            or self.store.tenant(tenant).has_rules
+        )
+
+    def _accept_unread(
+        self, endpoint: EndpointId, body: bytes, tenant: str, options: SubmitOptions
+    ) -> ModelRequest:
+        """Add a request to the queue without reading its input."""
+        model = self.catalog.find(endpoint)
+        if model is None and not self.catalog.has_app(endpoint.app_id):
+            raise ApplicationNotFound(endpoint.app)
+        now, kind = self.clock.now(), model.kind if model else "image"
+        self._check_length(endpoint, tenant, options.max_queue_length, now)
+        submission = Submission(
+            self.store.next_number(),
+            now,
+            self.settings.queue_duration,
+            progress.duration(kind, self.settings.run_duration),
+            options.low_priority,
+            options.start_timeout_s,
+        )
+        request = ModelRequest(
+            self.store.tenant(tenant).ids.request_id(now),
+            endpoint,
+            tenant,
+            submission,
+            object_lifecycle=self._lifecycle(options, tenant),
+            kind=kind,
+            body=body,
+            work=self.runs,
+        )
+        self.store.add(request, now, input_bytes=len(body))
+        self.runs.add(request)
         return request
 
     def _webhook_changes(self, request: ModelRequest) -> Changes:
@@ -366,10 +430,13 @@ class Emulator:
 
     def submitted(self, request: ModelRequest) -> View:
         """The state of a request as its submission is answered."""
-        submitted = view(request, self._queue, request.submission.queued_at, with_logs=False)
+        planned, now = request.planned, request.submission.queued_at
         # fal: the answer to a submission is never COMPLETED (fal's Queue API documentation, 2026); clients that read
         # it would not poll, nor fetch the result. assumption: one that ends at once is answered as IN_QUEUE.
-        return submitted._replace(status=Queued(0), failure=None) if submitted.is_completed else submitted
+        if now >= planned.ends_at:
+            return View(request, Queued(0), [])
+        ahead = 0 if now >= planned.starts_at else ahead_of(request, self._queue(request), now)
+        return View(request, status(planned, now, ahead), [])
 
     def next_change_at(self, request: ModelRequest) -> float:
         """When the state of a request may change next: a stage, a log line or a queue position."""
@@ -494,6 +561,8 @@ class Emulator:
         """The requests of a submission and the sizes of their inputs: those of the nodes of a workflow, then itself."""
         now = self.clock.now()
         account = self.store.tenant(tenant)
+        if account.undrawn:
+            self.runs.draw_all(account)
         directives: RequestDirectives | None = None
         if options.directive or mentions_directive(body) or account.has_rules or self._has_global_rules:
             directives = self.scenario_engine.directives(
@@ -562,9 +631,7 @@ class Emulator:
             run.outcome,
             steps,
             files=run.files,
-            object_lifecycle=self.storage.effective(options.object_lifecycle, tenant)
-            if options.object_lifecycle is not NO_PREFERENCE or self.store.workspaces
-            else NO_PREFERENCE,
+            object_lifecycle=self._lifecycle(options, tenant),
             partials=run.partials,
             directives=directives,
             warning=run.warning,
@@ -573,6 +640,12 @@ class Emulator:
             last_id=last_id,
         )
         return [*nodes, (request, len(body))]
+
+    def _lifecycle(self, options: SubmitOptions, tenant: str) -> ObjectLifecycle:
+        """The lifetime and access list of the files of a request: as the client asks, or as the workspace says."""
+        if options.object_lifecycle is NO_PREFERENCE and not self.store.workspaces:
+            return NO_PREFERENCE
+        return self.storage.effective(options.object_lifecycle, tenant)
 
     def _run_nodes(
         self,
@@ -784,6 +857,14 @@ def document_of(body: bytes) -> JSON:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def may_name_files(body: bytes) -> bool:
+    """Whether an input may hold a URL. JSON may escape any letter of it as \\u00xx."""
+    return _URL.search(body) is not None
+
+
+_URL: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?:|[Dd][Aa][Tt][Aa]:|\\u00")
 
 
 def mentions_directive(body: bytes) -> bool:

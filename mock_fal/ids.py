@@ -35,15 +35,27 @@ class Ids:
         digits = f"{self._stamp << 80 | 7 << 76 | (number & 0xFFF) << 64 | low:032x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
-    def file_name(self, content: str = "") -> tuple[str, str]:
+    @property
+    def file_count(self) -> int:
+        """How many numbers of files were taken."""
+        return self._files
+
+    def take_file_numbers(self, count: int) -> int:
+        """The first of the next `count` numbers of files."""
+        first = self._files
+        self._files += count
+        return first
+
+    def file_name(self, content: str = "", number: int | None = None) -> tuple[str, str]:
         """A folder of 8 hex digits and a nanoid of 21 characters, as in `/files/b/{folder}/{nanoid}.jpg`.
 
-        The name depends on `content`, because clients may cache a file for ever, also across runs.
+        `number` is one that was taken; None takes the next. The name depends on `content`, because clients may cache a
+        file for ever, also across runs.
 
         fal: `v3b.fal.media/files/b/0a910e3a/3YFJvSRPE2hWwDoPU7PmX.jpg` (live, 2026-03).
         """
-        number = self._files
-        self._files += 1
+        if number is None:
+            number = self.take_file_numbers(1)
         return _name(self._draw(b"file/%d/" % number + content.encode("utf-8", "surrogatepass")))
 
     def upload_name(self) -> tuple[str, str]:

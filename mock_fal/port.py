@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from urllib.parse import unquote
 
 import uvicorn
+from httptools import parse_url
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mock_fal.errors import MockFalError
@@ -39,6 +42,9 @@ MAX_HEADERS: Final = 256
 # The limits of the websockets library (http11.py): beyond them it closes the connection without a response.
 MAX_HANDSHAKE_LINE_BYTES: Final = 8000
 MAX_HANDSHAKE_HEADERS: Final = 128
+
+# A longer body is given to the application in parts.
+MAX_WHOLE_BYTES: Final = 64 * 1024
 
 # After a refusal the port reads on: closing with unread bytes would discard the response (RFC 9112, 9.6).
 LINGER_S: Final = 2.0
@@ -115,6 +121,21 @@ def _config(app: ASGIApp | None, tls: SSLContext | None = None) -> uvicorn.Confi
     )
 
 
+class WholeResponse(Protocol):
+    """A response with a short body. Its headers are valid, and have the length of the body."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]: ...
+    @property
+    def body(self) -> bytes: ...
+
+
+# The response for a scope of ASGI and the whole body of the request; None if it needs a task.
+AtOnce = Callable[[Any, bytes], WholeResponse | None]
+
+
 class _Refused(Exception):
     """Stops the parser. httptools turns it into an error of its own."""
 
@@ -138,6 +159,10 @@ class _Protocol(HttpToolsProtocol):
         self._refusal: tuple[int, str] | None = None
         self._is_stopped = False
         self._discarded_bytes = 0
+        # What the application offers for requests that nothing has to be waited for.
+        self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
+        # The body of a request that may be answered at once; None while there is none.
+        self._whole_body: bytes | None = None
 
     def data_received(self, data: bytes) -> None:
         if len(data) <= MAX_HEAD_BYTES - self._head_bytes and not self._is_stopped:
@@ -176,17 +201,69 @@ class _Protocol(HttpToolsProtocol):
             self._stop_parser(431, _LONG_HEAD)  # only a part of it was counted
         self._head_bytes = 0
         self._is_in_body = True
-        super().on_headers_complete()
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and self._at_once and not (self.expect_100_continue or self.parser.should_upgrade()):
+            self._whole_body = b""
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0
-        super().on_body(body)
+        if self._whole_body is None:
+            super().on_body(body)
+            return
+        self._whole_body += body
+        if len(self._whole_body) > MAX_WHOLE_BYTES:
+            self._start_task()
 
     def on_message_complete(self) -> None:
         self._head_bytes = 0
         self._is_in_body = False
         self._has_ended = True
+        if self._whole_body is not None:
+            if self._answer_at_once(self._whole_body):
+                self._whole_body = None
+                return
+            self._start_task()
         super().on_message_complete()
+
+    def _start_task(self) -> None:
+        """Give a request to the application as ASGI has it."""
+        body, self._whole_body = self._whole_body, None
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+
+    def _answer_at_once(self, body: bytes) -> bool:
+        """Answer a request without a task for it, if nothing has to be waited for: it takes half of the time."""
+        if self.flow.write_paused or self._at_once is None:
+            return False
+        scope: Any = self.scope
+        url = parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["method"] = method = self.parser.get_method().decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["query_string"] = url.query or b""
+        response = self._at_once(scope, body)
+        if response is None:
+            return False
+        keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        content = [STATUS_LINE[response.status_code]]
+        for name, value in (*self.server_state.default_headers, *response.raw_headers):
+            content += name, b": ", value, b"\r\n"
+        content.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+        if method != "HEAD":
+            content.append(response.body)
+        self.transport.write(b"".join(content))
+        self.server_state.total_requests += 1
+        if not keep_alive:
+            self.transport.close()
+            return True
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+        return True
 
     def handle_websocket_upgrade(self) -> None:
         lines = [len(name) + len(value) for name, value in self.headers]

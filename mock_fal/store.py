@@ -7,9 +7,9 @@ the memory run out, the key with the most finished requests loses its oldest one
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from collections import OrderedDict, deque
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final
@@ -65,6 +65,8 @@ class Tenant:
     ids: Ids
     new_scenario: Callable[[], Scenario]
     queues: dict[str, AppQueue] = field(default_factory=dict)
+    # The requests that were not drawn yet, oldest first.
+    undrawn: deque[ModelRequest] = field(default_factory=deque)
     _scenario: Scenario | None = None
     # What the memory budget has counted for the tenant itself.
     counted_bytes: int = 0
@@ -124,7 +126,7 @@ class Store:
         self.exchanges = Journal(retention, self.memory)
         self.memory.add_holder(self)
         self.requests: dict[str, ModelRequest] = {}
-        self.files: dict[str, ResultFile] = {}
+        self._files: dict[str, ResultFile] = {}
         self.workspaces = Workspaces()
         # Set with the first webhook.
         self.outbox: Outbox | None = None
@@ -138,6 +140,8 @@ class Store:
         self._idle: OrderedDict[str, Tenant] = OrderedDict()
         # The number of stored requests of each tenant.
         self._stored: dict[str, int] = {}
+        # The number of requests whose output was not built yet.
+        self._unbuilt = 0
         # A heap of the ends of requests as last known, and requests that have ended but whose webhook has not.
         self._in_flight: list[tuple[float, int, ModelRequest]] = []
         self._in_delivery: dict[str, ModelRequest] = {}
@@ -234,7 +238,9 @@ class Store:
         self._make_place(owner, now)
         tenant = self.tenant(owner)
         tenant_bytes = tenant.kept_bytes
-        size = request.counted_bytes = _bytes_of(request, input_bytes)
+        # An output is counted when it is built.
+        size = _bytes_of(request, input_bytes) if request.is_built else _UNBUILT_BYTES + input_bytes
+        request.counted_bytes = size
         if not self.memory.make_room(owner, size + tenant_bytes - tenant.counted_bytes, now):
             raise MemoryFull(self.memory.limit)
         tenant = self.tenant(owner)  # again: an idle one may just have been removed
@@ -244,11 +250,59 @@ class Store:
         self._stored[owner] = self._stored.get(owner, 0) + 1
         if owner in self._idle:
             self._busy[owner] = self._idle.pop(owner)
-        heappush(self._in_flight, (request.schedule.ends_at, request.submission.number, request))
-        for file in request.files:
-            self.files[file.path] = ResultFile(file, request, request.object_lifecycle.acl)
+        heappush(self._in_flight, (request.planned.ends_at, request.submission.number, request))
+        if request.is_built:
+            self._add_files(request)
+        else:
+            self._unbuilt += 1
         self.memory.add(owner, size + tenant_bytes - tenant.counted_bytes, finished=False)
         tenant.counted_bytes = tenant_bytes
+
+    def built(self, request: ModelRequest, input_bytes: int) -> None:
+        """Note the files and the memory of an output that was built."""
+        if self.requests.get(request.id) is not request:
+            return  # somebody looks at a request that was removed
+        self._unbuilt -= 1
+        self._add_files(request)
+        size = _bytes_of(request, input_bytes)
+        owner, more = request.tenant, size - request.counted_bytes
+        request.counted_bytes = size
+        self.memory.add(owner, more, finished=request.is_finished)
+        self._count(self.tenant(owner))
+        if not request.is_finished:  # an invalid input ends the request early
+            heappush(self._in_flight, (request.planned.ends_at, request.submission.number, request))
+        self.memory.trim(owner, request.submission.queued_at)
+
+    def _add_files(self, request: ModelRequest) -> None:
+        for file in request.files:
+            self._files[file.path] = ResultFile(file, request, request.object_lifecycle.acl)
+
+    @property
+    def has_unbuilt(self) -> bool:
+        """Whether the output of a request was not built yet."""
+        return self._unbuilt > 0
+
+    def build_all(self) -> Iterator[None]:
+        """Build the outputs of all requests, one at each step."""
+        for request in list(self.requests.values()) if self._unbuilt else ():
+            if not request.is_built:
+                _ = request.outcome
+                yield
+
+    @property
+    def files(self) -> dict[str, ResultFile]:
+        """The files of all results, by path. Builds all outputs."""
+        for _ in self.build_all():
+            pass
+        return self._files
+
+    def file(self, path: str) -> ResultFile | None:
+        """The file of a result. Builds all outputs if none of the known files is it."""
+        return self._files.get(path) or self.files.get(path)
+
+    def knows_file(self, path: str) -> bool:
+        """Whether a path is that of a result whose output was built."""
+        return path in self._files
 
     def grow(self, request: ModelRequest, size: int) -> None:
         """Count `size` more bytes for a request in flight: its webhook."""
@@ -269,8 +323,8 @@ class Store:
         """Note which requests have ended by `now`."""
         while self._in_flight and self._in_flight[0][0] <= now:
             _, number, request = heappop(self._in_flight)
-            if request.schedule.ends_at > now:  # it was rescheduled
-                heappush(self._in_flight, (request.schedule.ends_at, number, request))
+            if request.planned.ends_at > now:  # it was rescheduled
+                heappush(self._in_flight, (request.planned.ends_at, number, request))
             elif self.outbox is not None and self.outbox.is_waiting(request.id):
                 self._in_delivery[request.id] = request
             else:
@@ -306,39 +360,38 @@ class Store:
 
     def delete_payloads(self, request: ModelRequest) -> list[str]:
         """Delete the output of a request, but not its charge. Returns the paths of the deleted files."""
-        request.payloads_deleted = True
-        if isinstance(request.outcome, RunnerResponse):
-            request.outcome = replace(request.outcome, body=None)
         paths = [file.path for file in request.files]
         for path in paths:
-            del self.files[path]
-        request.files, request.partials = [], ()
+            del self._files[path]
+        request.delete_payloads()
         return paths
 
     def _finish(self, request: ModelRequest) -> None:
+        if request.is_finished:
+            return  # it was noted twice, since its end has moved
+        request.is_finished = True
         finished = self._finished.setdefault(request.tenant, [])
         heappush(finished, (request.submission.number, request))
         self._ranking.set(request.tenant, len(finished))
         self.memory.finish(request.tenant, request.counted_bytes)
 
     def _clear_all(self) -> None:
-        finished = {id(request) for requests in self._finished.values() for _, request in requests}
         for request in self.requests.values():
-            self.memory.add(request.tenant, -request.counted_bytes, finished=id(request) in finished)
+            self.memory.add(request.tenant, -request.counted_bytes, finished=request.is_finished)
         for tenant in [*self._busy.values(), *self._idle.values()]:
             self._forget_tenant(tenant)
-        self.requests, self.files = {}, {}  # a dict keeps the space of removed items
+        self.requests, self._files = {}, {}  # a dict keeps the space of removed items
         self._forget_all()
 
     def _clear(self, name: str) -> None:
         tenant = self._busy.get(name) or self._idle.get(name)
         if name in self._busy:
-            finished = {id(request) for _, request in self._finished.pop(name, ())}
+            self._finished.pop(name, None)
             self._ranking.set(name, 0)
             for request in [request for request in self.requests.values() if request.tenant == name]:
                 self._in_delivery.pop(request.id, None)
                 self._remove(request)
-                self.memory.add(name, -request.counted_bytes, finished=id(request) in finished)
+                self.memory.add(name, -request.counted_bytes, finished=request.is_finished)
             self._in_flight = [item for item in self._in_flight if item[2].tenant != name]
             heapify(self._in_flight)
         if tenant is not None:
@@ -368,7 +421,7 @@ class Store:
         if self._is_rescheduled:
             self._is_rescheduled = False
             self._in_flight = [
-                (request.schedule.ends_at, number, request) for _, number, request in self._in_flight
+                (request.planned.ends_at, number, request) for _, number, request in self._in_flight
             ]
             heapify(self._in_flight)
             self.settle(now)
@@ -401,8 +454,11 @@ class Store:
     def _remove(self, request: ModelRequest) -> None:
         owner = request.tenant
         del self.requests[request.id]
-        for file in request.files:
-            del self.files[file.path]
+        if not request.is_built:
+            self._unbuilt -= 1
+        else:
+            for file in request.files:
+                del self._files[file.path]
         if self.outbox is not None:
             self.outbox.forget(request.id)
         if self.is_limited:
@@ -412,6 +468,9 @@ class Store:
             del self._stored[owner]
             self._idle[owner] = self._busy.pop(owner)
 
+
+# The bytes of a request in memory whose output was not built yet, without its input.
+_UNBUILT_BYTES: Final = REQUEST_BYTES // 2
 
 # The bytes of an attempt before the last one in memory: its id, its outcome and the choice of its directives.
 ATTEMPT_BYTES: Final = 1500

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mock_fal.clock import EPOCH, AutoAdvanceClock, ManualClock
-from mock_fal.emulator import REJECTION_S, Cancellation, Emulator, SubmitOptions
+from mock_fal.emulator import Cancellation, Emulator, SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     JSON,
@@ -27,7 +27,7 @@ from mock_fal.errors import (
 )
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.journal.memory import RESERVED_SHARE
-from mock_fal.requests.lifecycle import Completed, Ending, Queued, Running
+from mock_fal.requests.lifecycle import REJECTION_S, Completed, Ending, Queued, Running
 from mock_fal.requests.outcome import RequestFailure, RunnerResponse, media_files, model_error
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.requests.view import View

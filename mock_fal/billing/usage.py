@@ -44,7 +44,7 @@ def charge(request: ModelRequest, now: float) -> Charge | None:
     # fal: a 5xx and time in the queue are never billed; a 422 may be, if a runner worked before it found the error
     # (pricing documentation and FAQ, 2026).
     # assumption: which model errors are billed; none is, unless a directive says `billed=`.
-    schedule, outcome = request.schedule, request.outcome
+    schedule, outcome = request.schedule, request.head
     if schedule.ends_at > now or schedule.ending is not Ending.RESPONDED:
         return None
     if not isinstance(outcome, RunnerResponse) or outcome.status >= 500:

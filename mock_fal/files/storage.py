@@ -138,7 +138,7 @@ class Storage:
 
     def _file(self, path: str) -> File:
         now = self._clock.now()
-        result = self._store.files.get(path)
+        result = self._store.file(path)
         if result is None:
             return self.file_store.find_complete(path, now)
         if now >= result.expires_at:

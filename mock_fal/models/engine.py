@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from mock_fal.billing.prices import price, units, video_tokens
 from mock_fal.errors import JSON, UnusableFile
@@ -34,23 +34,46 @@ OPENAI: Final = "openrouter/router/openai/v1/"
 _MEDIA: Final[dict[str, Any]] = {"video": "video", "audio": "audio", "speech": "audio", "transcript": "audio"}
 
 
+class Reading(NamedTuple):
+    """What an input asks for. `seed_of` is what its seed is derived from; None if the input names one."""
+
+    plan: Plan
+    seed_of: bytes | None
+
+    def with_seed(self, derive_seed: Callable[[bytes], int]) -> Plan:
+        """The plan of one run."""
+        return self.plan if self.seed_of is None else self.plan._replace(seed=derive_seed(self.seed_of))
+
+
+def is_openai(model: Model) -> bool:
+    """Whether the endpoint has requests and responses in OpenAI's form."""
+    return model.id.startswith(OPENAI)
+
+
 def run(model: Model, job: Job) -> RunnerOutput:
     """The output of one run."""
-    if model.id.startswith(OPENAI):
+    if is_openai(model):
         from mock_fal.models.openai import plane  # rarely used
 
         return plane.run(model.id.removeprefix(OPENAI), job)
-    planned = read(model, job)
-    if isinstance(planned, RunnerResponse):
-        return RunnerOutput(planned)
+    found = read(model, job)
+    return (
+        RunnerOutput(found)
+        if isinstance(found, RunnerResponse)
+        else build(found.with_seed(job.derive_seed), job)
+    )
+
+
+def build(planned: Plan, job: Job) -> RunnerOutput:
+    """The output of a run whose input was read."""
     this_run = Run(planned, job.run_duration)
     body, inline = output(this_run, job)
     response = RunnerResponse(200, body, billable_units=billable_units(this_run), inline=inline)
     return RunnerOutput(response, planned.steps, _partials(this_run, body) if job.streamed else ())
 
 
-def read(model: Model, job: Job) -> Plan | RunnerResponse:
-    """The plan for the input of a job, or the response that rejects it. Reads the files that the input names."""
+def read(model: Model, job: Job) -> Reading | RunnerResponse:
+    """What the input of a job asks for, or the response that rejects it. Reads the files that the input names."""
     try:
         fields = as_plain(load(job.body, input_adapter(model.input)))
     except Rejected as rejection:
@@ -63,28 +86,29 @@ def read(model: Model, job: Job) -> Plan | RunnerResponse:
             seen, loc = reference.url[:MAX_REPEATED_URL], ("body", *reference.loc)
             return model_error(error.error_type, seen, loc=loc, ctx=error.ctx)
         files.append(InputFile(reference.loc, reference.media, content))
-    return plan(model, fields, files, _seed(fields, files, job), nsfw=job.nsfw)
+    seed = fields.get("seed")
+    is_given = isinstance(seed, int) and not isinstance(seed, bool)
+    planned = plan(model, fields, files, seed if is_given else 0, nsfw=job.nsfw)
+    return Reading(planned, None if is_given else _seed_of(fields, files))
 
 
 def named_files(model: Model, document: JSON) -> Iterator[FileReference]:
     """The files that an input names, in the order in which they are read."""
-    if model.id.startswith(OPENAI):
+    if is_openai(model):
         from mock_fal.models.openai import plane  # rarely used
 
         return plane.named_files(model.id.removeprefix(OPENAI), document)
     return input_files(model.input, document, _MEDIA.get(model.kind, "image"))
 
 
-def _seed(fields: Mapping[str, Any], files: list[InputFile], job: Job) -> int:
-    seed = fields.get("seed")
-    if isinstance(seed, int) and not isinstance(seed, bool):
-        return seed
-    # The seed is derived from the content of the input files, since each upload of a file has another URL. The
+def _seed_of(fields: Mapping[str, Any], files: list[InputFile]) -> bytes:
+    """What the seed of an input without one is derived from."""
+    # The seed depends on the content of the input files, since each upload of a file has another URL. The
     # JavaScript client sends a new request_id with each realtime frame; the result must not depend on it.
     named = {file.loc[0] for file in files if isinstance(file.content, Source | Probe)}
     others = {name: value for name, value in fields.items() if name not in named and name != "request_id"}
     contents = [file.content for file in files]
-    return job.derive_seed(repr((others, contents)).encode("utf-8", "surrogatepass"))
+    return repr((others, contents)).encode("utf-8", "surrogatepass")
 
 
 def billable_units(run: Run) -> int | float | None:

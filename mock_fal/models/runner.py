@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from mock_fal.endpoint import EndpointId
@@ -89,9 +90,7 @@ def run_model(
     if directive.output is not None:
         return _stubbed(endpoint, body, directive, directive.output, ids, run_duration, load_file, model)
     if model is None:
-        # fal: the runner responds with this text and bills nothing (fal SDK).
-        not_found = {"detail": f"Path /{endpoint.path} not found"}
-        return RunResult(RunnerResponse(404, not_found, billable_units=0), 0, (), [])
+        return RunResult(path_not_found(endpoint), 0, (), [])
     # It imports pydantic, which takes longer than the rest of the startup.
     from mock_fal.models.engine import run
 
@@ -102,6 +101,12 @@ def run_model(
     if directive.billed is not None and response.status < 400:
         response = replace(response, billable_units=directive.billed)
     return RunResult(response, steps, partials, files)
+
+
+def path_not_found(endpoint: EndpointId) -> RunnerResponse:
+    """The response of an app for a path that it does not have."""
+    # fal: the runner responds with this text and bills nothing (fal SDK).
+    return RunnerResponse(404, {"detail": f"Path /{endpoint.path} not found"}, billable_units=0)
 
 
 def _stubbed(
@@ -153,11 +158,17 @@ def failure(directive: OutcomeOptions) -> Outcome:
     )
 
 
-def file_adder(ids: Ids, files: list[MediaFile]) -> Callable[[MediaRecipe, bool], MediaFile]:
-    """A function that names a file and appends it to `files`, unless it is inline."""
+def file_adder(
+    ids: Ids, files: list[MediaFile], first_number: int | None = None
+) -> Callable[[MediaRecipe, bool], MediaFile]:
+    """A function that names a file and appends it to `files`, unless it is inline.
+
+    The names have the next numbers, or those from `first_number` on, which were taken before.
+    """
+    numbers = None if first_number is None else count(first_number)
 
     def add_file(recipe: MediaRecipe, inline: bool) -> MediaFile:
-        folder, name = ids.file_name(_content(recipe))
+        folder, name = ids.file_name(_content(recipe), None if numbers is None else next(numbers))
         # fal: flux results are named `{nanoid}.jpg` or `.png`, with nothing after the nanoid (live, 2026).
         file = MediaFile(recipe, f"/files/b/{folder}/{name}.{recipe.extension}", inline)
         if not inline:

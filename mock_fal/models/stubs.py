@@ -12,7 +12,7 @@ from mock_fal.errors import JSON
 from mock_fal.media.probe import Probe
 from mock_fal.media.recipe import Document, MediaRecipe, Model3D, OwnFile, Sound, Video
 from mock_fal.models.catalog import Model
-from mock_fal.models.engine import OPENAI, billable_units, read, run
+from mock_fal.models.engine import billable_units, is_openai, read, run
 from mock_fal.models.input_schema import input_adapter
 from mock_fal.models.job import Job, Media
 from mock_fal.models.schema_types import UnusableSchema
@@ -81,13 +81,13 @@ def checked(
         return MediaFile(recipe, "", inline)  # the output of the model is not used
 
     job = Job(body, lambda recipe: 0, add_file, run_duration, load_file=load_file)
-    if model.id.startswith(OPENAI):
+    if is_openai(model):
         response, steps, _ = run(model, job)
         return (response if response.status >= 400 else None), steps, response.billable_units
-    planned = read(model, job)
-    if isinstance(planned, RunnerResponse):
-        return planned, 0, planned.billable_units
-    return None, planned.steps, billable_units(Run(planned, run_duration))
+    reading = read(model, job)
+    if isinstance(reading, RunnerResponse):
+        return reading, 0, reading.billable_units
+    return None, reading.plan.steps, billable_units(Run(reading.plan, run_duration))
 
 
 def stubbed(

@@ -22,9 +22,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import NamedTuple, overload
+from typing import Final, NamedTuple, overload
 
 from mock_fal.requests.progress import line
+
+# Seconds until a runner rejects an input. fal: such a request has an inference_time too (live, 2026-07).
+REJECTION_S: Final = 0.004
 
 
 class FailedRun(NamedTuple):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush, heapreplace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from mock_fal.accounts.acl import ObjectLifecycle
+from mock_fal.accounts.acl import NO_PREFERENCE, ObjectLifecycle
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON
 from mock_fal.requests.lifecycle import Ending, Schedule, Submission, plan, schedule
@@ -30,39 +31,176 @@ class FailedAttempt:
     steps: int
 
 
-@dataclass(slots=True, eq=False)
+class Work(Protocol):
+    """Works out what follows from a submission."""
+
+    def draw(self, request: ModelRequest) -> None:
+        """Read the input, and take the numbers that depend on earlier requests of the key; calls `set_drawn`."""
+
+    def build(self, request: ModelRequest) -> None:
+        """Build the output and its files; calls `set_outcome`."""
+
+
 class ModelRequest:
     """A request to a model, queued or direct: its submission, its schedule and its outcome.
 
     A cancellation replaces the submission. While a request waits, other requests of the app may replace its schedule.
+
+    A submission keeps facts only: the arguments before `outcome`, and `body`. What follows from them is worked out by
+    `work` when somebody looks: first what its status and its charge depend on, then the output with its files.
     """
 
-    id: str
-    endpoint: EndpointId
-    tenant: str
-    submission: Submission
-    outcome: Outcome
-    # The number of steps for which the runner logs a line.
-    steps: int
-    schedule: Schedule = UNPLANNED
-    files: list[MediaFile] = field(default_factory=list)
-    # Lifetime and ACL that the client requested for the files.
-    object_lifecycle: ObjectLifecycle = ObjectLifecycle()
-    # Whether input and output were deleted. The schedule and the charge stay.
-    payloads_deleted: bool = False
-    # The events of a stream before the result.
-    partials: tuple[JSON, ...] = ()
-    # Directives and rules that apply to this request.
-    directives: RequestDirectives | None = None
-    # What the user should know about an output of their own.
-    warning: str = ""
-    # The kind of model, such as `video`, for the log lines.
-    kind: str = "image"
-    # The bytes that the store has counted for it.
-    counted_bytes: int = 0
-    # The attempts before the last one, and the id of the last one if there are any.
-    earlier: tuple[FailedAttempt, ...] = ()
-    last_id: str = ""
+    __slots__ = (
+        "_files",
+        "_is_drawn",
+        "_outcome",
+        "_partials",
+        "_steps",
+        "_work",
+        "body",
+        "counted_bytes",
+        "directives",
+        "earlier",
+        "endpoint",
+        "first_file",
+        "id",
+        "is_finished",
+        "kind",
+        "last_id",
+        "object_lifecycle",
+        "payloads_deleted",
+        "planned",
+        "seed",
+        "submission",
+        "tenant",
+        "warning",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        endpoint: EndpointId,
+        tenant: str,
+        submission: Submission,
+        outcome: Outcome | None = None,
+        steps: int = 0,
+        schedule: Schedule = UNPLANNED,
+        *,
+        object_lifecycle: ObjectLifecycle = NO_PREFERENCE,
+        kind: str = "image",
+        body: bytes = b"",
+        work: Work | None = None,
+        files: Sequence[MediaFile] = (),
+        partials: tuple[JSON, ...] = (),
+        directives: RequestDirectives | None = None,
+        warning: str = "",
+        earlier: tuple[FailedAttempt, ...] = (),
+        last_id: str = "",
+    ) -> None:
+        self.id = id
+        self.endpoint = endpoint
+        self.tenant = tenant
+        self.submission = submission
+        # Lifetime and ACL that the client requested for the files.
+        self.object_lifecycle = object_lifecycle
+        # The kind of model, such as `video`, for the log lines.
+        self.kind = kind
+        # The input, until the output is built.
+        self.body = body
+        self._work = work
+        self._is_drawn = work is None
+        # The schedule if the input is valid, which is not known before `draw`.
+        self.planned = schedule
+        self._outcome = outcome
+        self._steps = steps
+        # The seed of an output that was not built yet, and the number of its first file.
+        self.seed = self.first_file = 0
+        self._files = files
+        self._partials = partials
+        # Directives and rules that apply to this request.
+        self.directives = directives
+        # What the user should know about an output of their own.
+        self.warning = warning
+        # The attempts before the last one, and the id of the last one if there are any.
+        self.earlier = earlier
+        self.last_id = last_id
+        # Whether input and output were deleted. The schedule and the charge stay.
+        self.payloads_deleted = False
+        # What the store notes: the bytes that it has counted, and whether the request and its webhook have ended.
+        self.counted_bytes = 0
+        self.is_finished = False
+
+    def set_drawn(self, head: Outcome, steps: int) -> None:
+        """Set what is known of the outcome before the output is built."""
+        self._outcome, self._steps, self._is_drawn = head, steps, True
+
+    def set_outcome(self, outcome: Outcome, files: Sequence[MediaFile]) -> None:
+        """Set the outcome with the output."""
+        self._outcome, self._files = outcome, files
+        self._work, self.body = None, b""
+
+    def delete_payloads(self) -> None:
+        """Delete the output, but not the charge."""
+        self.payloads_deleted = True
+        if isinstance(self.outcome, RunnerResponse):
+            self._outcome = replace(self.outcome, body=None)
+        self._files, self._partials = (), ()
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the input was read."""
+        return self._is_drawn
+
+    @property
+    def is_built(self) -> bool:
+        """Whether the output was built."""
+        return self._work is None
+
+    @property
+    def schedule(self) -> Schedule:
+        """When it starts and ends."""
+        if not self._is_drawn:
+            self._draw()
+        return self.planned
+
+    @property
+    def steps(self) -> int:
+        """The number of steps for which the runner logs a line."""
+        if not self._is_drawn:
+            self._draw()
+        return self._steps
+
+    @property
+    def head(self) -> Outcome:
+        """The outcome, perhaps without the body of a result: status, billable units."""
+        if not self._is_drawn:
+            self._draw()
+        assert self._outcome is not None
+        return self._outcome
+
+    @property
+    def outcome(self) -> Outcome:
+        """The response of the runner, or the error that a directive injects."""
+        if self._work is not None:
+            self._work.build(self)
+        assert self._outcome is not None
+        return self._outcome
+
+    @property
+    def files(self) -> Sequence[MediaFile]:
+        """The files of the result."""
+        if self._work is not None:
+            self._work.build(self)
+        return self._files
+
+    @property
+    def partials(self) -> tuple[JSON, ...]:
+        """The events of a stream before the result."""
+        return self._partials
+
+    def _draw(self) -> None:
+        assert self._work is not None
+        self._work.draw(self)
 
     @property
     def app_id(self) -> str:
@@ -101,7 +239,7 @@ class ModelRequest:
             case Ending.DISCONNECTED:
                 return RequestFailure("client_disconnected")
             case _:
-                return self.outcome if isinstance(self.outcome, RequestFailure) else None
+                return self.head if isinstance(self.head, RequestFailure) else None
 
     @property
     def result(self) -> Outcome:
@@ -131,7 +269,7 @@ class AppQueue:
         submission = request.submission
         self._remove_departed(now)
         if not self._runners:
-            request.schedule = schedule(submission, submission.ready_at)
+            request.planned = schedule(submission, submission.ready_at)
             self._wait(request)
             return
         self._open[submission.number] = request
@@ -142,9 +280,9 @@ class AppQueue:
             self._replan(now)
             return
         self._latest_ready = submission.ready_at
-        request.schedule = schedule(submission, max(submission.ready_at, self._free[0]))
-        if request.schedule.starts_at < math.inf:
-            heapreplace(self._free, request.schedule.ends_at)
+        request.planned = schedule(submission, max(submission.ready_at, self._free[0]))
+        if request.planned.starts_at < math.inf:
+            heapreplace(self._free, request.planned.ends_at)
         self._wait(request)
 
     def cancel(self, request: ModelRequest, now: float) -> None:
@@ -161,7 +299,7 @@ class AppQueue:
     def _end(self, request: ModelRequest, submission: Submission, now: float) -> None:
         waits = request.schedule.leaves_queue_at > now
         request.submission = submission
-        request.schedule = schedule(submission, math.inf if waits else request.schedule.starts_at)
+        request.planned = schedule(submission, math.inf if waits else request.schedule.starts_at)
         if waits:
             self._leave(submission.number, submission.low_priority)
         if self._runners:
@@ -198,7 +336,7 @@ class AppQueue:
     def _wait(self, request: ModelRequest) -> None:
         submission = request.submission
         insort(self._waiting[submission.low_priority], submission.number)
-        departure = (request.schedule.leaves_queue_at, submission.number, submission.low_priority)
+        departure = (request.planned.leaves_queue_at, submission.number, submission.low_priority)
         heappush(self._departures, departure)
 
     def _leave(self, number: int, low: bool) -> None:
@@ -228,5 +366,5 @@ class AppQueue:
         self._departures = []
         self._latest_ready = max((request.submission.ready_at for request in waiting), default=-math.inf)
         for request in waiting:
-            request.schedule = schedules[request.submission.number]
+            request.planned = schedules[request.submission.number]
             self._wait(request)

@@ -28,7 +28,7 @@ def state(request: ModelRequest, now: float) -> State:
         return State.RUNNING
     if schedule.ending in (Ending.CANCELLED, Ending.STOPPED, Ending.DISCONNECTED):
         return State.CANCELLED
-    outcome = request.outcome
+    outcome = request.head
     if schedule.ending is Ending.TIMED_OUT or isinstance(outcome, RequestFailure) or outcome.status >= 400:
         return State.FAILED
     return State.COMPLETED

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mock_fal.requests.lifecycle import (
     Completed,
     LogLine,
+    Queued,
     Status,
     logs,
     next_change,
@@ -36,18 +37,22 @@ def view(
     request: ModelRequest, queue: Callable[[ModelRequest], AppQueue], now: float, *, with_logs: bool = True
 ) -> View:
     """The state of a request at `now`; `queue` finds its queue, which counts only while it waits."""
+    if now < request.planned.leaves_queue_at and not request.planned.retried:
+        # Nothing here depends on the outcome, which may not be worked out yet.
+        return View(request, Queued(ahead_of(request, queue(request), now)), [])
     schedule = request.schedule
-    ahead = 0
-    if now < schedule.leaves_queue_at:
-        ahead = queue(request).ahead(request, now)
-        if request.submission.position:
-            ahead += position_offset(request.submission, now)
     return View(
         request,
-        status(schedule, now, ahead),
+        status(schedule, now),
         logs(schedule, request.steps, now, request.kind, request.earlier_steps) if with_logs else [],
         request.failure if now >= schedule.ends_at else None,
     )
+
+
+def ahead_of(request: ModelRequest, queue: AppQueue, now: float) -> int:
+    """The queue position of a waiting request: the requests ahead of it, real ones and those that a directive adds."""
+    ahead = queue.ahead(request, now)
+    return ahead + position_offset(request.submission, now) if request.submission.position else ahead
 
 
 def next_change_at(request: ModelRequest, queue: AppQueue, now: float) -> float:

@@ -33,9 +33,10 @@ from mock_fal.requests.queue import ModelRequest
 from mock_fal.terminal import logger
 from mock_fal.web import wire
 from mock_fal.web.http_request import ClientDisconnected, HttpRequest
-from mock_fal.web.isolation import restricted, sandboxed
+from mock_fal.web.isolation import restricted, sandboxed, sandboxed_headers
 from mock_fal.web.queue import Queue
 from mock_fal.web.renderer import Renderer
+from mock_fal.web.unbuilt import build_all
 
 if TYPE_CHECKING:
     from mock_fal.cassettes.cassette import Forward
@@ -70,7 +71,8 @@ class App:
         self._started_at = steady_time()
         # While recording the proxy adds no key: whoever reaches it could spend money.
         self._proxy_key = "" if emulator.settings.record else emulator.settings.own_key
-        self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, Queue(emulator, renderer))
+        self._queue = Queue(emulator, renderer)
+        self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, self._queue)
         self._player = _player(emulator)
 
     # Base URL of result files with --local-media-urls: an address that browsers on this machine can reach.
@@ -80,9 +82,7 @@ class App:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
             return
-        http_request = scope[_HTTP_REQUEST] = HttpRequest(
-            scope, self.local_media, self._proxy_key, self._emulator.store.memory
-        )
+        http_request = scope.get(_HTTP_REQUEST) or self._read_head(scope)
         try:
             if not http_request.host and not http_request.by_proxy:
                 await self._control(scope, receive, restricted(send))
@@ -100,6 +100,52 @@ class App:
         finally:
             if http_request.held_bytes:
                 self._emulator.store.memory.received(http_request.held_bytes)
+
+    def at_once(self, scope: Scope, body: bytes) -> wire.Reply | None:
+        """The response to an HTTP request if nothing has to be waited for; None for others.
+
+        Most requests are submissions, statuses and results. A server that calls this first saves a task for each.
+        """
+        http_request = self._read_head(scope)
+        store = self._emulator.store
+        if (
+            self._hosts.get(http_request.host) is not self._queue
+            or store.has_faults
+            or self._player is not None
+            or http_request.by_proxy
+            or b"origin" in http_request.headers
+        ):
+            return None
+        http_request.body = body
+        received_at = steady_time()
+        request: ModelRequest | None = None
+        try:
+            done = self._queue.at_once(http_request)
+            if done is None:
+                return None
+            response, request = done
+        except FalError as error:
+            response = wire.error(error, self._emulator.new_request_id(""))
+        except Exception:
+            response = self._internal_error(http_request)
+        exchange = self._record(http_request, response, request, scope, received_at)
+        self._name_unknown(exchange, http_request, request)
+        exchange.sent_at = steady_time()
+        if http_request.by_name:
+            return response
+        headers = sandboxed_headers(response.status_code, response.raw_headers)
+        return wire.Reply(response.status_code, response.body, headers)
+
+    def _read_head(self, scope: Scope) -> HttpRequest:
+        http_request = scope[_HTTP_REQUEST] = HttpRequest(
+            scope, self.local_media, self._proxy_key, self._emulator.store.memory
+        )
+        return http_request
+
+    def _internal_error(self, http_request: HttpRequest) -> wire.Reply:
+        path = self._emulator.keys.secrets.text(http_request.path)
+        logger.exception("mock-fal: internal error at %s %s", http_request.method, path)
+        return wire.reply(500, {"detail": "Internal Server Error"})
 
     def set_forward(self, forward: Forward) -> None:
         """Set how --record sends requests to the live service."""
@@ -224,6 +270,8 @@ class App:
         try:
             if store.has_faults:
                 fault = self._faults.directive_for(http_request)
+            if http_request.host in PLATFORM_HOSTS:  # they search the requests of an account
+                await build_all(store)
             if host is None:
                 response = _not_emulated(http_request)
             elif self._player is not None:
@@ -238,9 +286,7 @@ class App:
         except ClientDisconnected:
             return
         except Exception:
-            path = self._emulator.keys.secrets.text(http_request.path)
-            logger.exception("mock-fal: internal error at %s %s", http_request.method, path)
-            response = wire.reply(500, {"detail": "Internal Server Error"})
+            response = self._internal_error(http_request)
         faults = self._faults if store.has_faults else None
         if faults:
             response, fault = faults.apply(fault, http_request, response, request)
@@ -310,7 +356,9 @@ class App:
         """Note an endpoint that is not emulated: the 404 of the emulator, not one of the live service."""
         if exchange.method not in ("POST", "WS") or exchange.host not in _MODEL_HOSTS:
             return
-        outcome = request.outcome if request else None
+        if request is not None and not request.is_drawn and self._emulator.catalog.find(request.endpoint):
+            return  # it is known, and its input need not be read
+        outcome = request.head if request else None
         status = outcome.status if isinstance(outcome, RunnerResponse) else exchange.status
         if status != 404 or exchange.is_stubbed or exchange.playback not in ("", "no cassette"):
             return

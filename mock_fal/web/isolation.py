@@ -63,7 +63,7 @@ def sandboxed(send: Send) -> Send:
     # Not a coroutine function: each message would take half a microsecond more.
     def send_sandboxed(message: Message) -> Awaitable[None]:
         if message["type"] in _HEADS:
-            message["headers"] = _sandboxed(message["status"], message["headers"])
+            message["headers"] = sandboxed_headers(message["status"], message["headers"])
         return send(message)
 
     return send_sandboxed
@@ -83,7 +83,8 @@ def restricted(send: Send) -> Send:
     return send_restricted
 
 
-def _sandboxed(status: int, headers: RawHeaders) -> RawHeaders:
+def sandboxed_headers(status: int, headers: RawHeaders) -> RawHeaders:
+    """The response headers of a host of fal on mock-fal's own address."""
     # Nearly all responses are statuses and results, with these headers only: nothing has to be removed.
     if len(headers) > 1 and headers[1] == _JSON and headers[0][0] == b"content-length":
         for name, _ in headers[2:]:

@@ -23,6 +23,7 @@ from mock_fal.web.download import not_modified, select_range
 from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.renderer import Renderer
 from mock_fal.web.stream import while_connected
+from mock_fal.web.unbuilt import build_all
 from mock_fal.web.uploads import Uploads
 
 # fal: the four CORS headers of the CDN (live, 2025).
@@ -77,6 +78,8 @@ class Media:
             return await upload_handler(http_request, receive)
         if http_request.method not in ("GET", "HEAD"):
             return wire.method_not_allowed("GET,HEAD")
+        if not self._emulator.store.knows_file(http_request.path):
+            await build_all(self._emulator.store)
         # fal: files are read with a CDN token, not with a key (storage documentation, 2026).
         file = self._emulator.storage.read(
             http_request.path,

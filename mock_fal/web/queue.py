@@ -9,10 +9,12 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from mock_fal.accounts.permissions import RUN
-from mock_fal.emulator import Emulator
-from mock_fal.endpoint import NAMESPACES
+from mock_fal.emulator import AnswerNeeded, Emulator, SubmitOptions, may_name_files
+from mock_fal.endpoint import NAMESPACES, EndpointId
 from mock_fal.errors import AuthenticationRequired, FalError, StillInProgress
+from mock_fal.files.long_input import LONG_BYTES
 from mock_fal.requests.lifecycle import Status
+from mock_fal.requests.outcome import RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.answers import answered
@@ -38,54 +40,127 @@ class Queue:
         self, http_request: HttpRequest, receive: Receive
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """The HTTP response, and the request to a model that it is about, if any."""
+        if match_route(http_request.path) is None:
+            return await self._submit(http_request, receive)
+        at_once = self.at_once(http_request)
+        if at_once is not None:
+            return at_once
+        request, handler = self._requested(http_request)
+        return await _WAITING[handler](self, http_request, request, receive), request
+
+    def at_once(self, http_request: HttpRequest) -> tuple[wire.Reply, ModelRequest | None] | None:
+        """The response if nothing has to be waited for; None else, and then nothing has changed.
+
+        The body must have been read.
+        """
         route = match_route(http_request.path)
         if route is None:
-            return await self._submit(http_request, receive)
-        app_id, request_id, (method, handler, as_status) = route
-        if http_request.method != method and (http_request.method, method) != ("HEAD", "GET"):
-            allowed = "GET,HEAD" if method == "GET" else method
-            return wire.method_not_allowed(allowed, self._header_id(request_id)), None
+            return self._submit_at_once(http_request)
+        as_status = route[2][2]
         try:
-            needs = "" if method == "GET" else RUN
-            tenant = self._emulator.keys.account(http_request.authorization, app_id, needs)
-            request = self._emulator.find(app_id, request_id, tenant)
+            request, handler = self._requested(http_request)
+        except _MethodNotAllowed as error:
+            return wire.method_not_allowed(error.allowed, self._header_id(route[1])), None
         except FalError as error:
-            return wire.error(error, self._header_id(request_id), as_status=as_status), None
-        return await handler(self, http_request, request, receive), request
+            return wire.error(error, self._header_id(route[1]), as_status=as_status), None
+        response = handler(self, http_request, request)
+        return None if response is None else (response, request)
+
+    def _requested(self, http_request: HttpRequest) -> tuple[ModelRequest, Handler]:
+        """The request that a URL names, and what responds to it. Raises FalError or _MethodNotAllowed."""
+        route = match_route(http_request.path)
+        assert route is not None
+        app_id, request_id, (method, handler, _) = route
+        if http_request.method != method and (http_request.method, method) != ("HEAD", "GET"):
+            raise _MethodNotAllowed("GET,HEAD" if method == "GET" else method)
+        needs = "" if method == "GET" else RUN
+        tenant = self._emulator.keys.account(http_request.authorization, app_id, needs)
+        return self._emulator.find(app_id, request_id, tenant), handler
 
     async def _submit(
         self, http_request: HttpRequest, receive: Receive
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
-        endpoint = http_request.endpoint
-        if endpoint is None:
-            return wire.page_not_found(self._emulator.new_request_id("")), None
-        if http_request.method != "POST":
-            return wire.method_not_allowed("POST", self._emulator.new_request_id("")), None
+        submitter = self._submitter(http_request)
+        if isinstance(submitter, wire.Reply):
+            return submitter, None
+        endpoint, tenant = submitter
         emulator = self._emulator
-        tenant = emulator.keys.account(http_request.authorization, endpoint.app_id, RUN)
-        if tenant is None:
-            raise AuthenticationRequired(endpoint.app_id)
         body = await http_request.read(receive, emulator.settings.max_body)
         body, contents = await read_input(emulator, self._renderer, endpoint, body, tenant)
-        submitted_options = submit_options(http_request, emulator.keys)
+        options = submit_options(http_request, emulator.keys)
         request = await answered(
-            lambda options: emulator.submit(endpoint, body, tenant, options, contents), submitted_options
+            lambda options: emulator.submit(endpoint, body, tenant, options, contents), options
         )
-        with_webhook = submitted_options.webhook is not None
-        submitted = emulator.submitted(request)
-        return wire.submitted(submitted, http_request.links, with_webhook=with_webhook), request
+        return self._submitted(http_request, request, options), request
+
+    def _submit_at_once(self, http_request: HttpRequest) -> tuple[wire.Reply, ModelRequest | None] | None:
+        body = http_request.body
+        if len(body) > LONG_BYTES or may_name_files(body):
+            return None
+        submitter = self._submitter(http_request)
+        if isinstance(submitter, wire.Reply):
+            return submitter, None
+        endpoint, tenant = submitter
+        options = submit_options(http_request, self._emulator.keys)
+        try:
+            request = self._emulator.submit(endpoint, body, tenant, options)
+        except AnswerNeeded:
+            return None
+        return self._submitted(http_request, request, options), request
+
+    def _submitter(self, http_request: HttpRequest) -> tuple[EndpointId, str] | wire.Reply:
+        """The endpoint and the account of a submission, or the response that rejects it."""
+        endpoint = http_request.endpoint
+        if endpoint is None:
+            return wire.page_not_found(self._emulator.new_request_id(""))
+        if http_request.method != "POST":
+            return wire.method_not_allowed("POST", self._emulator.new_request_id(""))
+        tenant = self._emulator.keys.account(http_request.authorization, endpoint.app_id, RUN)
+        if tenant is None:
+            raise AuthenticationRequired(endpoint.app_id)
+        return endpoint, tenant
+
+    def _submitted(
+        self, http_request: HttpRequest, request: ModelRequest, options: SubmitOptions
+    ) -> wire.Reply:
+        with_webhook = options.webhook is not None
+        return wire.submitted(
+            self._emulator.submitted(request), http_request.links, with_webhook=with_webhook
+        )
 
     def _header_id(self, request_id: str) -> str:
         """The id from the URL if it is valid in a header, else a new id."""
         is_header = request_id and request_id.isascii() and request_id.isprintable()
         return request_id if is_header else self._emulator.new_request_id("")
 
-    async def _status(
-        self, http_request: HttpRequest, request: ModelRequest, receive: Receive
-    ) -> wire.AnyResponse:
+    def _status(self, http_request: HttpRequest, request: ModelRequest) -> wire.Reply:
         with_logs = wire.wants_logs(http_request)
         view = self._emulator.poll(request, with_logs=with_logs)
         return wire.status(view, http_request.links, with_logs=with_logs)
+
+    def _result(self, http_request: HttpRequest, request: ModelRequest) -> wire.Reply | None:
+        try:
+            outcome = self._emulator.result(request)
+        except StillInProgress as error:
+            return wire.still_in_progress(error, request, http_request.links)
+        if isinstance(outcome, RunnerResponse) and outcome.inline:
+            return None
+        return wire.result(outcome, request, http_request.links, {})
+
+    def _cancel(self, http_request: HttpRequest, request: ModelRequest) -> wire.Reply:
+        try:
+            return wire.cancelled(self._emulator.cancel(request), request)
+        except FalError as error:
+            return wire.error(error, request.id, as_status=True)
+
+    def _no_stream(self, http_request: HttpRequest, request: ModelRequest) -> None:
+        """A stream is never sent at once."""
+
+    async def _rendered_result(
+        self, http_request: HttpRequest, request: ModelRequest, receive: Receive
+    ) -> wire.AnyResponse:
+        outcome = self._emulator.result(request)
+        return await result_response(self._renderer, outcome, request, http_request.links, receive)
 
     async def _stream(
         self, http_request: HttpRequest, request: ModelRequest, receive: Receive
@@ -98,23 +173,6 @@ class Queue:
         if http_request.method == "HEAD":
             return Response(status_code=200, headers=headers)
         return StreamingResponse(self._events(http_request, request), 200, headers)
-
-    async def _result(
-        self, http_request: HttpRequest, request: ModelRequest, receive: Receive
-    ) -> wire.AnyResponse:
-        try:
-            outcome = self._emulator.result(request)
-        except StillInProgress as error:
-            return wire.still_in_progress(error, request, http_request.links)
-        return await result_response(self._renderer, outcome, request, http_request.links, receive)
-
-    async def _cancel(
-        self, http_request: HttpRequest, request: ModelRequest, receive: Receive
-    ) -> wire.AnyResponse:
-        try:
-            return wire.cancelled(self._emulator.cancel(request), request)
-        except FalError as error:
-            return wire.error(error, request.id, as_status=True)
 
     async def _events(self, http_request: HttpRequest, request: ModelRequest) -> AsyncIterator[bytes]:
         """The status of a request, each time it changes. Each event has the log lines since the previous one."""
@@ -137,7 +195,17 @@ class Queue:
             await emulator.clock.wait_until(min(emulator.next_change_at(request), sent_at + KEEP_ALIVE_S))
 
 
-Handler = Callable[[Queue, HttpRequest, ModelRequest, Receive], Awaitable[wire.AnyResponse]]
+class _MethodNotAllowed(Exception):
+    """A URL of a request that does not take the method."""
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(allowed)
+        self.allowed = allowed
+
+
+# Returns None if the response has to wait; then `_WAITING` has the function that does.
+Handler = Callable[[Queue, HttpRequest, ModelRequest], wire.Reply | None]
+WaitingHandler = Callable[[Queue, HttpRequest, ModelRequest, Receive], Awaitable[wire.AnyResponse]]
 Route = tuple[str, Handler, bool]
 
 # Path after the request id -> method, handler, and whether the body for an unknown id is a status.
@@ -146,8 +214,12 @@ _ROUTES: Final[dict[tuple[str, ...], Route]] = {
     (): ("GET", Queue._result, False),
     ("status",): ("GET", Queue._status, True),
     # assumption: for an unknown id the stream responds as the status does.
-    ("status", "stream"): ("GET", Queue._stream, True),
+    ("status", "stream"): ("GET", Queue._no_stream, True),
     ("cancel",): ("PUT", Queue._cancel, True),
+}
+_WAITING: Final[dict[Handler, WaitingHandler]] = {
+    Queue._result: Queue._rendered_result,
+    Queue._no_stream: Queue._stream,
 }
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from mock_fal.emulator import Emulator, SubmitOptions, document_of
+from mock_fal.emulator import Emulator, SubmitOptions, document_of, may_name_files
 from mock_fal.errors import JSON, UnusableFile
 from mock_fal.files.long_input import LONG_BYTES, shortened
 from mock_fal.web import wire
@@ -68,7 +67,7 @@ async def read_input(
 
     Raises InputTooLong; with `receive`, ClientDisconnected, as soon as the client closes the connection.
     """
-    if len(body) <= LONG_BYTES and not _may_name_files(body):
+    if len(body) <= LONG_BYTES and not may_name_files(body):
         return Input(body, {})
     reading = _read(emulator, renderer, endpoint, body, tenant)
     return await (while_connected(receive, reading) if receive else reading)
@@ -80,17 +79,9 @@ async def _read(
     uris: dict[str, DataUri] = {}
     if len(body) > LONG_BYTES:
         body, uris = await renderer.in_thread(shortened, body)
-        if not _may_name_files(body):
+        if not may_name_files(body):
             return Input(body, {})
     return Input(body, await _contents(emulator, renderer, endpoint, document_of(body), tenant, uris))
-
-
-def _may_name_files(body: bytes) -> bool:
-    """Whether an input may hold a URL. JSON may escape any letter of it as \\u00xx."""
-    return _URL.search(body) is not None
-
-
-_URL: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?:|[Dd][Aa][Tt][Aa]:|\\u00")
 
 
 async def _contents(

@@ -61,7 +61,7 @@ def test_gaps_double_up_to_the_time_in_the_queue() -> None:
 def request(*failed: FailedRun, outcome: Outcome = FAILURE, **options: float) -> ModelRequest:
     submission = Submission(1, EPOCH, 2, 8, failed=failed, **options)  # type: ignore[arg-type]
     planned = ModelRequest("first", EndpointId.parse("a/b"), "ana", submission, RunnerResponse(200, {}), 4)
-    planned.schedule = schedule(submission, submission.ready_at)
+    planned.planned = schedule(submission, submission.ready_at)
     planned.earlier = tuple(FailedAttempt(id, outcome, 0) for id in ("first", "second")[: len(failed)])
     planned.last_id = "last" if failed else ""
     return planned

@@ -96,13 +96,13 @@ def test_the_number_of_attempts_is_limited() -> None:
 
 def test_a_request_that_ends_later_than_planned_is_waited_for(outbox: Outbox) -> None:
     [delivery] = add(outbox, request("a", 10))
-    delivery.request.schedule = Schedule(0, 0, 20, 20)
+    delivery.request.planned = Schedule(0, 0, 20, 20)
     assert (outbox.due(10), outbox.next_at()) == ([], 20)
 
 
 def test_a_request_that_ends_sooner_than_planned_is_noticed(outbox: Outbox) -> None:
     [delivery] = add(outbox, request("a", 10))
-    delivery.request.schedule = Schedule(0, 0, 5, 5)
+    delivery.request.planned = Schedule(0, 0, 5, 5)
     outbox.refresh()
     assert (outbox.next_at(), outbox.due(5)) == (5, [delivery])
 
@@ -110,7 +110,7 @@ def test_a_request_that_ends_sooner_than_planned_is_noticed(outbox: Outbox) -> N
 @pytest.mark.parametrize("ending", [Ending.CANCELLED, Ending.STOPPED])
 def test_a_cancelled_request_has_no_delivery(outbox: Outbox, ending: Ending) -> None:
     [delivery] = add(outbox, request("a", 10))
-    delivery.request.schedule = Schedule(0, math.inf, 5, 5, ending)
+    delivery.request.planned = Schedule(0, math.inf, 5, 5, ending)
     outbox.refresh()
     assert (outbox.deliveries, outbox.next_at()) == ([], math.inf)
 

@@ -20,6 +20,7 @@ from mock_fal.journal.har import EMPTY, LONG_BODY, body_text, entry, response_si
 from mock_fal.requests.state import State, state
 from mock_fal.scenario.patterns import MAX_GLOB, matches_glob
 from mock_fal.web.control.wire import ControlError, emulator, listed, query, response, slices
+from mock_fal.web.unbuilt import build_all
 
 if TYPE_CHECKING:
     from mock_fal.files.listing import StoredFile
@@ -78,6 +79,7 @@ async def files(request: Request) -> Response:
     from mock_fal.files.listing import files
 
     mock, key = emulator(request), query(request, "key").get("key")
+    await build_all(mock.store)
     stored = files(mock.store, mock.storage, mock.clock.now())
     selected = [file async for file in slices(stored, _CHECKED) if key in (None, file.owner)]
     return listed(request, {"files": []}, selected, _file)

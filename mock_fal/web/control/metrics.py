@@ -12,6 +12,7 @@ from mock_fal.emulator import Emulator
 from mock_fal.journal.exchanges import kind_of
 from mock_fal.requests.state import State, state
 from mock_fal.web.control.wire import slices
+from mock_fal.web.unbuilt import build_all
 from mock_fal.webhooks.outbox import DeliveryState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,6 +30,7 @@ async def metrics(emulator: Emulator, uptime_s: float) -> str:
     Counters never decrease, not even after a reset; gauges have the current values.
     """
     store, now = emulator.store, emulator.clock.now()
+    await build_all(store)
     removed, stored = store.exchanges.removed, list(store.exchanges)  # both of the same moment
     states = Counter([state(request, now) async for request in slices(list(store.requests.values()), _SLICE)])
     deliveries = Counter([delivery.state async for delivery in slices(emulator.deliveries, _SLICE)])

@@ -150,7 +150,7 @@ class Faults:
                 return _Target("token", key)
             return _Target("upload", key) if path.startswith("storage/upload/") else None
         if host in MEDIA_HOSTS and method in ("GET", "HEAD"):
-            result = self._emulator.store.files.get(http_request.path)
+            result = self._emulator.store.file(http_request.path)
             if result is not None:
                 return _Target("download", request=result.request)
             return _Target("download", self._owner(http_request))

@@ -145,7 +145,7 @@ class _Alike:
         if name != "query":
             path = urlsplit(text).path
             at = path.find("/files/")
-            file = emulator.store.files.get(path[at:]) if at >= 0 else None
+            file = emulator.store.file(path[at:]) if at >= 0 else None
             words = ""
             if file is not None and file.request.id in sent:
                 self._origin = file.request.id
