@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from mock_fal.errors import JSON
@@ -58,28 +58,7 @@ class _Builder:
     def value(self, field: Field, scope: Scope) -> Any:
         """The value of a field."""
         scope.path = field.path
-        match field.kind:
-            case "file":
-                return self._file(field, scope)
-            case "object":
-                return self._object(field, scope)
-            case "array":
-                return self._list(field, scope)
-            case "string":
-                return self._text(field, scope)
-            case "url":
-                return self._url(field, scope)
-            case "integer" | "number":
-                return self._number(field, scope)
-            case "boolean":
-                return self._boolean(field, scope)
-            case "enum":
-                return self._choice(field, scope)
-            case "const":
-                return field.schema["const"]
-            case "null":
-                return None
-        return self._anything(field, scope)
+        return _BY_KIND.get(field.kind, _Builder._anything)(self, field, scope)
 
     # -- scalars
 
@@ -270,6 +249,12 @@ class _Builder:
                 return None if field.is_nullable or not field.is_required else 0
         return self.value(field, scope)
 
+    def _constant(self, field: Field, scope: Scope) -> Any:
+        return field.schema["const"]
+
+    def _null(self, field: Field, scope: Scope) -> None:
+        return None
+
     def _is_wanted(self, name: str) -> bool:
         """Whether the input asks for an optional file: by its switch (`return_frames_zip`), if there is one."""
         fields = self._plan.fields
@@ -277,3 +262,18 @@ class _Builder:
             if isinstance(fields.get(switch), bool):
                 return bool(fields[switch])
         return "debug" not in name
+
+
+_BY_KIND: Final[Mapping[str, Callable[[_Builder, Field, Scope], Any]]] = {
+    "file": _Builder._file,
+    "object": _Builder._object,
+    "array": _Builder._list,
+    "string": _Builder._text,
+    "url": _Builder._url,
+    "integer": _Builder._number,
+    "number": _Builder._number,
+    "boolean": _Builder._boolean,
+    "enum": _Builder._choice,
+    "const": _Builder._constant,
+    "null": _Builder._null,
+}

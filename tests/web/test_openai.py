@@ -101,7 +101,12 @@ def test_a_picture_in_a_message_is_read(fal: Fal) -> None:
 
 def test_a_result_is_an_input(fal: Fal) -> None:
     part = {"type": "image_url", "image_url": {"url": fal.picture()}}
-    assert ask(fal, {**HI, "messages": [{"role": "user", "content": [part]}]}).status_code == 200
+    before = len(fal.emulator.store.requests)
+    call = start(fal, {**HI, "messages": [{"role": "user", "content": [part]}]})
+    while len(fal.emulator.store.requests) == before:  # a thread reads the picture
+        fal.run_until_idle()
+    fal.advance(RUN_S)
+    assert call.response().status_code == 200
 
 
 # -- streams
