@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from mock_fal.media.recipe import Sound, Video
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 # assumption: these limits, which are beyond what fal's schemas allow for videos; fal has no common limit for sounds.
 # What a recipe has beyond them is clamped.
