@@ -223,6 +223,27 @@ def deep_json(port: int) -> str:
     return f"{call(port, 'POST', QUEUE, b'[' * 100_000)[0]}"
 
 
+@attack("JSON of 45 MB, 90 levels deep", "--max-body", "64M")
+def deep_and_long_json(port: int) -> str:
+    level = b'{"a":' * 90 + b'"b"' + b"}" * 90
+    body = b'{"prompt":"a hat","x":[' + b",".join([level] * 82_000) + b"]}"
+    return f"{call(port, 'POST', QUEUE, body)[0]}"
+
+
+@attack("keys in a body of 45 MB")
+def keys_in_a_body(port: int) -> str:
+    body = b'{"prompt":"a hat","x":"' + b"bench:mark other:secret " * 1_875_000 + b'"}'
+    return f"{call(port, 'POST', QUEUE, body)[0]}"
+
+
+@attack("rules with regular expressions, a prompt of 10 kB")
+def many_expressions(port: int) -> str:
+    rules = [f"nsfw prompt=(x+{letter})+$" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    installed, _ = call(port, "PUT", "/_mock/scenario", json.dumps(rules).encode())
+    submitted = [bool(submit(port, QUEUE, prompt="x" * 10_000)) for _ in range(5)]
+    return f"rules {installed}, {sum(submitted)} submitted"
+
+
 def png(side: int) -> str:
     """The data URI of a black PNG of one bit a pixel, some 10 to 25 kB for 9400 to 14142 pixels a side."""
     import struct
@@ -251,6 +272,45 @@ def rgb_png(side: int) -> str:
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     file = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
     return "data:image/png;base64," + b64encode(file).decode()
+
+
+def noise(width: int, height: int, format: str) -> str:
+    """The data URI of a picture of noise, which is as hard to decode as a photo."""
+    from random import Random
+
+    from PIL import Image
+
+    tile = Image.frombytes("RGB", (500, 500), Random(1).randbytes(750_000)).resize((1000, 1000))
+    picture = Image.new("RGB", (width, height))
+    for x in range(0, width, 1000):
+        for y in range(0, height, 1000):
+            picture.paste(tile, (x, y))
+    file = io.BytesIO()
+    picture.save(file, format, quality=90)
+    return f"data:image/{format};base64,{b64encode(file.getvalue()).decode()}"
+
+
+@attack("input picture: a PNG of 14142 x 14142")
+def large_png(port: int) -> str:
+    return post_input(EDIT, prompt="a hat", image_url=png(14142))(port)
+
+
+@attack("input picture: a PNG of 4000 x 3000")
+def noisy_png(port: int) -> str:
+    return post_input(EDIT, prompt="a hat", image_url=noise(4000, 3000, "png"))(port)
+
+
+@attack("input picture: a JPEG of 8000 x 6000")
+def large_jpeg(port: int) -> str:
+    return post_input(EDIT, prompt="a hat", image_url=noise(8000, 6000, "jpeg"))(port)
+
+
+@attack("output picture: 14142 x 14142")
+def large_output(port: int) -> str:
+    path = result_url(port, 14142).partition(f":{port}")[2]
+    started = time.perf_counter()
+    status, body = call(port, "GET", path)
+    return f"{status}, {len(body) / 1e6:.1f} MB after {time.perf_counter() - started:.1f} s"
 
 
 @attack("input pictures: four of 9400 x 9400, RGB")
