@@ -312,7 +312,11 @@ class _BufferedTransport:
         self.is_closing = transport.is_closing  # called for each response
 
     def write(self, data: bytes) -> None:
-        if not self._buffer and len(data) < _LARGE_BYTES:
+        if len(data) >= _LARGE_BYTES:
+            buffered, self._buffer = self._buffer, b""
+            self._transport.writelines([buffered, data])
+            return
+        if not self._buffer:
             self._loop.call_soon(self._flush)
         self._buffer += data
         if len(self._buffer) >= _LARGE_BYTES:
