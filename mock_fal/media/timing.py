@@ -36,6 +36,8 @@ def frame_rate(video: Video) -> Fraction:
     >>> frame_rate(Video(Recipe("fal-ai/wan", "a cat", 7, 64, 48), duration_s=1, fps=29.97))
     Fraction(30000, 1001)
     """
+    from fractions import Fraction  # with `decimal`, 3 ms of each start
+
     fps = min(max(video.fps, MIN_FPS), MAX_FPS)
     ntsc = Fraction(round(fps * 1.001) * 1000, 1001)
     if fps != round(fps) and abs(float(ntsc) - fps) < 0.005:
