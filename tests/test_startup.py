@@ -1,4 +1,4 @@
-"""What a start imports. Each module costs time in every run, so a new one is a decision: move the import, or the limit."""
+"""What a start imports. Each module costs time in every run: move the import of a new one, or raise the limit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,14 @@ def modules(code: str) -> set[str]:
 
 def packages(names: set[str]) -> set[str]:
     """The packages of other authors among them."""
-    ignored = {"_cffi_backend", "_openssl", "_distutils_hack", "__mp_main__", "sitecustomize", "usercustomize"}
+    ignored = {
+        "_cffi_backend",
+        "_openssl",
+        "_distutils_hack",
+        "__mp_main__",
+        "sitecustomize",
+        "usercustomize",
+    }
     tops = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - ignored
     return {name for name in tops if not name.startswith("__editable__") and name != "mock_fal"}
 
@@ -61,7 +68,9 @@ def bare() -> set[str]:
     return modules(_BARE)
 
 
-def test_a_start_imports_no_package_that_a_bare_application_does_not(started: set[str], bare: set[str]) -> None:
+def test_a_start_imports_no_package_that_a_bare_application_does_not(
+    started: set[str], bare: set[str]
+) -> None:
     assert packages(started) - packages(bare) == set()
 
 

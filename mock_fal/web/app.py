@@ -71,7 +71,7 @@ class App:
         # While recording the proxy adds no key: whoever reaches it could spend money.
         self._proxy_key = "" if emulator.settings.record else emulator.settings.own_key
         self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, Queue(emulator, renderer))
-        self._player = _player(emulator)
+        self._player = _player(emulator, renderer)
 
     # Base URL of result files with --local-media-urls: an address that browsers on this machine can reach.
     local_media = ""
@@ -169,7 +169,7 @@ class App:
     def _control(self) -> ASGIApp:
         from mock_fal.web.control.api import control
 
-        return control(self._emulator, self._open_gateway, self._started_at)
+        return control(self._emulator, self._renderer, self._open_gateway, self._started_at)
 
     @cached_property
     def _sockets(self) -> Sockets:
@@ -320,7 +320,7 @@ class App:
             self._emulator.store.exchanges.update_size(exchange)
 
 
-def _player(emulator: Emulator) -> Recording | Replay | None:
+def _player(emulator: Emulator, renderer: Renderer) -> Recording | Replay | None:
     """The recorder or player for --record or --replay; None without them. Raises SettingsError."""
     if emulator.settings.record:
         from mock_fal.web.playback.recording import Recording
@@ -329,7 +329,7 @@ def _player(emulator: Emulator) -> Recording | Replay | None:
     if emulator.settings.replay:
         from mock_fal.web.playback.replay import Replay
 
-        return Replay(emulator)
+        return Replay(emulator, renderer)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Measures everything and prints one table: `python -m tests.bench [--quick] [--write]`; exits with 1 if a goal is missed.
+"""Measures everything and prints one table: `python -m tests.bench [--quick] [--write]`. A missed goal: exit code 1.
 
 `--write` puts the tables and a picture into docs/performance.md and docs/performance.svg. `make bench` does so.
 """
@@ -23,12 +23,16 @@ _TOOLS: Final = ("wrk", "nginx", "node", "taskset")
 _PAGE: Final = """\
 # Performance
 
-Written by `make bench` on {day}: {machine}, Python {python}. Each figure is measured beside its reference in the same
-run, in alternating blocks; a ratio is the median of the ratios of the blocks. The server has one processor, the load,
-`wrk`, another one. The references: a bare Starlette application on uvicorn that answers every request with the same JSON;
-[aimock](https://aimock.copilotkit.dev), a mock server for Node that knows fal's queue; nginx with a fixed answer, as the
-limit. mock-fal runs with `--queue-duration 0 --run-duration 0`, so that a lifecycle is a submission, a status and a result.
+Written by `make bench` on {day}: {machine}, Python {python}.
 `make bench-quick` measures the most important figures in a minute.
+
+Each figure is measured beside its reference in the same run, in alternating blocks; a ratio is the median of the ratios
+of the blocks. The server has one processor, the load, `wrk`, another one. mock-fal runs with `--queue-duration 0
+--run-duration 0`, so that a lifecycle is a submission, a status and a result. The references:
+
+- *bare*: a Starlette application on uvicorn that answers every request with the same JSON;
+- *aimock*: [aimock](https://aimock.copilotkit.dev), a mock server for Node that knows fal's queue;
+- *nginx*, with a fixed answer: the limit.
 
 ## Goals
 

@@ -1,4 +1,4 @@
-"""The figures: each is measured beside its reference, in alternating blocks, because other programs share the machine."""
+"""The figures. Each is measured beside its reference, in alternating blocks: other programs share the machine."""
 
 from __future__ import annotations
 

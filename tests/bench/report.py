@@ -86,7 +86,7 @@ def bars(loads: Loads, connections: int) -> str:
         f'height="{height}" font-family="sans-serif" font-size="12" role="img" aria-label="{escape(title)}">',
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="16" y="26" font-size="15" font-weight="bold" fill="#222">{escape(title)}</text>',
-        f'<text x="16" y="44" fill="#666">The line is a bare Starlette application on uvicorn.</text>',
+        '<text x="16" y="44" fill="#666">The line is a bare Starlette application on uvicorn.</text>',
     ]
     for number, (key, rate) in enumerate(rates.items()):
         y = _TOP + number * (_BAR + _GAP)

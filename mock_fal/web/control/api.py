@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from mock_fal.emulator import Emulator
 from mock_fal.web.control.access import guarded
 from mock_fal.web.control.wire import ControlError, emulator, error_response
+from mock_fal.web.renderer import Renderer
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -49,7 +50,7 @@ webhooks = _Handlers("webhooks")
 async def _web_ui(request: Request) -> Response:
     from mock_fal.web.control.web_ui import page
 
-    return await page(emulator(request), request.query_params.get("key"))
+    return await page(request, emulator(request), request.query_params.get("key"))
 
 
 async def _gateway(request: Request) -> Response:
@@ -83,11 +84,12 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
 }
 
 
-def control(emulator: Emulator, open_gateway: OpenGateway, started_at: float) -> ASGIApp:
+def control(emulator: Emulator, renderer: Renderer, open_gateway: OpenGateway, started_at: float) -> ASGIApp:
     """The application at mock-fal's own address. `started_at` is a `steady_time()`."""
     routes = [Route(path, _by_method(handlers), methods=list(handlers)) for path, handlers in ROUTES.items()]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, ControlError: _control_error})
     app.state.emulator = emulator
+    app.state.renderer = renderer
     app.state.open_gateway = open_gateway
     app.state.started_at = started_at
     return guarded(app, emulator.settings.control_token)
