@@ -144,6 +144,8 @@ def _started(settings: Settings) -> Iterator[MockFal]:
         fal = MockFal(settings).start()
     finally:
         gc.enable()
+    # A thread that renders gives way to the event loop after one millisecond, not after five.
+    sys.setswitchinterval(0.001)
     try:
         yield fal
     finally:

@@ -209,7 +209,7 @@ class Growth(NamedTuple):
 
 class Grown(NamedTuple):
     points: list[Growth]
-    bytes_per_request: float
+    bytes_per_request: float  # without its bodies
     note: str
 
 
@@ -226,20 +226,22 @@ def growth(most: int, effort: Effort, say: Callable[[str], None], *flags: str) -
     with running(mock(*_FLAGS, *flags)) as server, running(BARE) as bare:
         path = f"{submitted(server)}/status"
         count = 1
-        bodies = _body_bytes(server)
+        bodies, each = _body_bytes(server), 0.0
         for number in _steps(most):
-            need = _bytes_each(points, bodies)[1] * (number - count)
+            need = each * (number - count)
             if need > _available_bytes() - _SPARE_BYTES:
                 note = f"{number:,} requests would take {need / 1e9:.1f} GB of memory, more than is free"
                 break
             say(f"growth: {number:,} requests")
+            before_mb = server.rss_mb  # polls take memory too
             reached = fill(server, count + 1, number, longest_s=effort.longest_fill_s)
+            each = (server.rss_mb - before_mb) * 1024 * 1024 / (reached - count)
             if reached < number:
                 note = f"only {reached:,} requests could be submitted in {effort.longest_fill_s:.0f} s"
                 break
             count = number
             points.append(_growth(server, bare, path, count, effort))
-    return Grown(points, _bytes_each(points, bodies)[0], note)
+    return Grown(points, each - bodies, note)
 
 
 def _growth(server: Running, bare: Running, path: str, count: int, effort: Effort) -> Growth:
@@ -261,15 +263,6 @@ def _growth(server: Running, bare: Running, path: str, count: int, effort: Effor
 def _steps(most: int) -> list[int]:
     """10², 10³ …, and the last one."""
     return [10**power for power in range(2, 7) if 10**power < most] + [most]
-
-
-def _bytes_each(points: Sequence[Growth], bodies: int) -> tuple[float, float]:
-    """The bytes that a request takes without its bodies, and with them, from the first step to the last."""
-    if len(points) < 2:
-        return 0.0, 0.0
-    first, last = points[0], points[-1]
-    whole = (last.rss_mb - first.rss_mb) * 1024 * 1024 / (last.requests - first.requests)
-    return whole - bodies, whole
 
 
 def _body_bytes(server: Running) -> int:

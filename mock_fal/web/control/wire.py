@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# After this many items or bytes of a long list, other requests get a turn: one or two milliseconds of work.
-SLICE_ITEMS: Final = 8
+# After this many items or bytes of a long list, other requests get a turn: a millisecond of work. Each needs several.
+SLICE_ITEMS: Final = 4
 SLICE_BYTES: Final = 256 << 10
 
 # Longer bodies are searched for keys in a thread: a megabyte takes up to 50 ms.
