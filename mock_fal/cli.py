@@ -103,10 +103,6 @@ def serve(options: argparse.Namespace) -> int:
     stop = _stop_event()
     settings = _settings(options)
     with _started(settings) as fal:
-        # Rare garbage collection: the server creates almost no reference cycles, and scanning the journal
-        # again and again would take a tenth of the time.
-        gc.freeze()
-        gc.set_threshold(20_000, 500, 1000)
         print(f"mock-fal {mock_fal.__version__} at {fal.url} (stop with Ctrl+C)", flush=True)
         print(f'  for unmodified programs:  eval "$(mock-fal env --url {fal.url})"', flush=True)
         _print_token(fal.settings, settings)
@@ -125,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
         if settings.clock == "manual":
             print(_MANUAL_CLOCK.format(url=fal.url), file=sys.stderr)
         code = _run(options.cmd, environ)
-        from mock_fal.summary import summary
+        from mock_fal.summary import summary  # after the command, which need not wait for it
 
         if code not in (NOT_FOUND, NOT_EXECUTABLE) or fal.requests:
             text = summary(fal.requests, fal.gateway_events, fal.usage, fal.unused_cassettes, fal.deliveries)
@@ -142,6 +138,10 @@ def _started(settings: Settings) -> Iterator[MockFal]:
         from mock_fal.server import MockFal
 
         fal = MockFal(settings).start()
+        # Rare garbage collection: the server creates almost no reference cycles, and scanning the journal
+        # again and again would take a tenth of the time.
+        gc.freeze()
+        gc.set_threshold(20_000, 500, 1000)
     finally:
         gc.enable()
     # A thread that renders gives way to the event loop after one millisecond, not after five.
