@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from datetime import date
@@ -23,7 +24,8 @@ _TOOLS: Final = ("wrk", "nginx", "node", "taskset")
 _PAGE: Final = """\
 # Performance
 
-Written by `make bench` on {day}: {machine}, Python {python}.
+Written by `make bench` on {day}: {machine}, Python {python}. The load average was {busy:.1f} at the start: with more than
+2, other programs shared the processors, and only the ratios mean something.
 `make bench-quick` measures the most important figures in a minute.
 
 Each figure is measured beside its reference in the same run, in alternating blocks; a ratio is the median of the ratios
@@ -65,7 +67,7 @@ def main() -> int:
     missing = [name for name in _TOOLS if shutil.which(name) is None]
     if missing or not (FOLDER / "node" / "node_modules").is_dir():
         raise SystemExit(f"missing: {', '.join(missing) or 'aimock'}; `make bench` installs it")
-    effort = QUICK if options.quick else FULL
+    effort, busy = QUICK if options.quick else FULL, os.getloadavg()[0]
     loads = figures.throughput(effort, _say)
     found = [
         *figures.throughput_figures(loads),
@@ -78,7 +80,7 @@ def main() -> int:
         *figures.growth_figures(remembered, in_flight),
         *figures.event_loop_figures(effort, _say),
     ]
-    page = _page(found, loads, remembered, in_flight)
+    page = _page(busy, found, loads, remembered, in_flight)
     sys.stdout.write(
         page.partition("## Goals\n\n")[2].replace("![Requests a second](performance.svg)\n\n", "")
     )
@@ -88,8 +90,9 @@ def main() -> int:
     return 0 if all(figure.is_met for figure in found) else 1
 
 
-def _page(found: list[Figure], loads: figures.Loads, remembered: Grown, in_flight: Grown) -> str:
+def _page(busy: float, found: list[Figure], loads: figures.Loads, remembered: Grown, in_flight: Grown) -> str:
     return _PAGE.format(
+        busy=busy,
         day=date.today().isoformat(),
         machine=figures.machine(),
         python=sys.version.split()[0],
