@@ -24,8 +24,9 @@ _TOOLS: Final = ("wrk", "nginx", "node", "taskset")
 _PAGE: Final = """\
 # Performance
 
-Written by `make bench` on {day}: {machine}, Python {python}. The load average was {busy:.1f} at the start: with more than
-2, other programs shared the processors, and only the ratios mean something.
+Written by `make bench` on {day}: {machine}, Python {python}.
+The load average was {busy:.1f} at the start: above 2, other programs shared the processors, and only ratios mean something.
+
 `make bench-quick` measures the most important figures in a minute.
 
 Each figure is measured beside its reference in the same run, in alternating blocks; a ratio is the median of the ratios
