@@ -25,7 +25,7 @@ _PAGE: Final = """\
 # Performance
 
 Written by `make bench` on {day}: {machine}, Python {python}.
-The load average was {busy:.1f} at the start: above 2, other programs shared the processors, and only ratios mean something.
+The load average was {busy:.1f} at the start. Above 2, other programs were at work, and only the ratios count.
 
 `make bench-quick` measures the most important figures in a minute.
 

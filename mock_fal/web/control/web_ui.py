@@ -39,8 +39,8 @@ MAX_FILES: Final = 12
 MAX_KEYS: Final = 20
 MAX_BODY_CHARS: Final = 4000
 
-# The items that are written before other requests get a turn: two milliseconds.
-_SLICE: Final = 10
+# The items that are written before other requests get a turn: a millisecond.
+_SLICE: Final = 5
 
 
 async def page(request: Request, emulator: Emulator, key: str | None = None) -> Response:
