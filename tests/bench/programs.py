@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -95,9 +96,15 @@ http {
 
 
 def _nginx_folder(port: int) -> str:
-    folder = Path(tempfile.mkdtemp(prefix="mock-fal-bench-nginx-"))
+    folder = _folder(port)
+    folder.mkdir(mode=0o700)
     (folder / "nginx.conf").write_text(_NGINX.replace("PORT", str(port)))
     return str(folder)
+
+
+def _folder(port: int) -> Path:
+    """The files of a server on a port; they are removed when it has stopped."""
+    return Path(tempfile.gettempdir()) / f"mock-fal-bench-{os.getpid()}-{port}"
 
 
 @contextmanager
@@ -120,6 +127,7 @@ def running(program: Program) -> Iterator[Running]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        shutil.rmtree(_folder(port), ignore_errors=True)
 
 
 def on_cpu(number: int) -> list[str]:
