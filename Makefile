@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo check test coverage lint types docs catalogue bench tools clean
+.PHONY: help demo check test coverage lint types docs catalogue bench bench-quick bench-tools tools clean
 
 help:  ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: .venv/ready  ## request a picture with fal's Python client, and save it as demo.jpg
 	@$(BIN)/mock-fal run -- $(BIN)/python demo.py demo.jpg
@@ -34,16 +34,24 @@ docs: .venv/dev  ## rewrite the generated tables in docs/reference
 catalogue: .venv/ready  ## rebuild mock_fal/models/catalogue.zip from fal's Platform API (FAL_KEY)
 	$(BIN)/python -m mock_fal.commands.catalogue
 
-bench: .venv/dev  ## throughput and latency, relative to a bare Starlette + uvicorn
-	$(BIN)/python -m tests.bench
+# Each figure has a goal; the last line fails if one is missed.
+bench: bench-tools  ## all figures of speed and memory, beside a bare app, aimock and nginx; writes docs/performance.md
+	$(BIN)/python -m tests.bench --write
+
+bench-quick: bench-tools  ## the most important figures, in a minute
+	$(BIN)/python -m tests.bench --quick
 
 tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients tests/clients/node/node_modules/.package-lock.json  ## install the programs that `make test` needs
 	@command -v curl >/dev/null || $(call apt,curl)
 	@command -v jq >/dev/null || $(call apt,jq)
 	@command -v chromium >/dev/null || ( $(call apt,chromium) ) || [ -z "$$CI" ]
 
+bench-tools: .venv/dev tests/bench/node/node_modules/.package-lock.json
+	@command -v wrk >/dev/null || $(call apt,wrk)
+	@command -v nginx >/dev/null || $(call apt,nginx-light)
+
 clean:  ## remove everything that the other commands made
-	rm -rf .venv tests/clients/node/node_modules demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf .venv tests/clients/node/node_modules tests/bench/node/node_modules demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -89,9 +97,9 @@ clean:  ## remove everything that the other commands made
 	mv $@.new $@
 	@touch $@
 
-tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-lock.json
+tests/%/node/node_modules/.package-lock.json: tests/%/node/package-lock.json
 	@command -v npm >/dev/null || $(call apt,nodejs npm)
-	cd tests/clients/node && npm ci --no-audit --no-fund
+	cd tests/$*/node && npm ci --no-audit --no-fund
 	@touch $@
 
 # Install Debian packages as root or with sudo; otherwise name what is missing.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import mock_fal
@@ -23,6 +25,9 @@ from mock_fal.commands.webhook import add_parser as add_webhook_parser
 from mock_fal.errors import MockFalError, ScenarioError, SettingsError
 from mock_fal.settings import Settings, from_environment, read_setting
 from mock_fal.terminal import printable
+
+if TYPE_CHECKING:
+    from mock_fal.server import MockFal
 
 # A shell's exit codes for a command that was not found, can't be executed, or was ended by a signal.
 NOT_FOUND: Final = 127
@@ -95,17 +100,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until SIGINT, SIGTERM, SIGHUP or SIGQUIT."""
-    import gc
-
-    from mock_fal.server import MockFal
-
     stop = _stop_event()
     settings = _settings(options)
-    with MockFal(settings) as fal:
-        # Rare garbage collection: the server creates almost no reference cycles, and scanning the journal
-        # again and again would take a tenth of the time.
-        gc.freeze()
-        gc.set_threshold(20_000, 500, 1000)
+    with _started(settings) as fal:
         print(f"mock-fal {mock_fal.__version__} at {fal.url} (stop with Ctrl+C)", flush=True)
         print(f'  for unmodified programs:  eval "$(mock-fal env --url {fal.url})"', flush=True)
         _print_token(fal.settings, settings)
@@ -115,22 +112,44 @@ def serve(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Start a server, run one command against it, and return the command's exit code."""
-    from mock_fal.server import MockFal
-    from mock_fal.summary import summary
-
     if not options.cmd:
         raise SettingsError("run: expected a command, as in: mock-fal run -- python app.py")
     settings = _settings(options, port=0)
-    with MockFal(settings) as fal:
+    with _started(settings) as fal:
         _print_token(fal.settings, settings)
         environ = fal.child_environment(os.environ)
         if settings.clock == "manual":
             print(_MANUAL_CLOCK.format(url=fal.url), file=sys.stderr)
         code = _run(options.cmd, environ)
+        from mock_fal.summary import summary  # after the command, which need not wait for it
+
         if code not in (NOT_FOUND, NOT_EXECUTABLE) or fal.requests:
             text = summary(fal.requests, fal.gateway_events, fal.usage, fal.unused_cassettes, fal.deliveries)
             sys.stderr.write(fal.hide(text))
     return code
+
+
+@contextmanager
+def _started(settings: Settings) -> Iterator[MockFal]:
+    """A server that listens."""
+    # Nothing is garbage before the start, and to look for it would take a tenth of the time.
+    gc.disable()
+    try:
+        from mock_fal.server import MockFal
+
+        fal = MockFal(settings).start()
+        # Rare garbage collection: the server creates almost no reference cycles, and scanning the journal
+        # again and again would take a tenth of the time.
+        gc.freeze()
+        gc.set_threshold(20_000, 500, 1000)
+    finally:
+        gc.enable()
+    # A thread that renders gives way to the event loop after one millisecond, not after five.
+    sys.setswitchinterval(0.001)
+    try:
+        yield fal
+    finally:
+        fal.stop()
 
 
 def _print_token(used: Settings, given: Settings) -> None:

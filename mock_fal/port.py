@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import unquote
@@ -25,6 +26,12 @@ KEEP_ALIVE_S = 75
 
 # How long responses in progress, such as streams, may continue after `stop`.
 GRACE_S = 1
+
+# The Date header is renewed this often.
+_DATE_S: Final = 1.0
+
+# How often a port that stops looks whether its connections have closed.
+_CLOSING_S: Final = 0.005
 
 # From this size on, another write is cheaper than another copy.
 _LARGE_BYTES = 16 * 1024
@@ -70,10 +77,15 @@ def event_loop() -> asyncio.AbstractEventLoop:
 
 
 class Port(uvicorn.Server):
-    """Serves an application on a listening socket, in the running event loop."""
+    """Serves an application on a listening socket, in the running event loop.
+
+    uvicorn looks ten times a second whether it has to stop, and waits for another tenth at the end. A port waits for
+    events instead, so it stops at once if no connection is open.
+    """
 
     def __init__(self, app: ASGIApp, *, tls: SSLContext | None = None) -> None:
         super().__init__(_config(app, tls))
+        self._stopping = asyncio.Event()
 
     async def open(self, listening: socket.socket) -> None:
         """Start serving. Returns when the application is ready for requests."""
@@ -87,9 +99,29 @@ class Port(uvicorn.Server):
         await super().startup(sockets)
         self._started.set()
 
+    async def main_loop(self) -> None:
+        while not self._stopping.is_set():
+            await self.on_tick(0)  # writes the Date header
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DATE_S):
+                    await self._stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listening in sockets or []:
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:
+            await asyncio.sleep(_CLOSING_S)
+        for server in self.servers:
+            await server.wait_closed()
+
     def stop(self) -> None:
         """Accept no more connections."""
         self.should_exit = True
+        self._stopping.set()
 
     async def close(self) -> None:
         """Accept no more connections, and abort those that are open after `GRACE_S`."""
@@ -359,7 +391,11 @@ class _BufferedTransport:
         self.is_closing = transport.is_closing  # called for each response
 
     def write(self, data: bytes) -> None:
-        if not self._buffer and len(data) < _LARGE_BYTES:
+        if len(data) >= _LARGE_BYTES:
+            buffered, self._buffer = self._buffer, b""
+            self._transport.writelines([buffered, data])
+            return
+        if not self._buffer:
             self._loop.call_soon(self._flush)
         self._buffer += data
         if len(self._buffer) >= _LARGE_BYTES:

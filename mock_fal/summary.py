@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from mock_fal.hosts import MEDIA_HOSTS, is_out_of_reach
 from mock_fal.journal.exchanges import Exchange
-from mock_fal.models.catalog import WAYS_ON
 from mock_fal.terminal import printable
 from mock_fal.webhooks.retry_policy import AttemptResult, classify
 
@@ -186,6 +185,8 @@ def _unknown_endpoints(exchanges: Sequence[Exchange]) -> Iterable[str]:
     unknown = dict.fromkeys(exchange.unknown_endpoint for exchange in exchanges if exchange.unknown_endpoint)
     yield from (f"  not emulated: {hint}" for hint in unknown)
     if unknown:
+        from mock_fal.models.catalog import WAYS_ON
+
         yield f"  for what is not emulated: {WAYS_ON}"
 
 

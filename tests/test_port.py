@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import http.client
 import socket
 import ssl
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from mock_fal import port
+from mock_fal.clock import SystemClock
 from mock_fal.errors import MockFalError
 from mock_fal.port import Port, event_loop, listen
 from tests.gateway.servers import PATIENCE_S, Loop, connected, head_of, received
@@ -129,6 +132,28 @@ def test_an_address_with_colons_is_ipv6() -> None:
         pytest.skip("this machine has no IPv6")
     with listening:
         assert listening.family is socket.AF_INET6
+
+
+def test_a_port_without_connections_stops_at_once(
+    loop: Loop, opened: OpenPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uvicorn would look ten times a second whether to stop, and then wait for a tenth of a second."""
+
+    async def sleep(seconds: float) -> None:
+        raise AssertionError(f"waited for {seconds} seconds")
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    opened.close()
+    with socket.socket() as connection:
+        assert connection.connect_ex(("127.0.0.1", opened.number)) == errno.ECONNREFUSED
+
+
+def test_the_date_is_that_of_the_present_second(opened: OpenPort) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", opened.number, timeout=PATIENCE_S)
+    connection.request("GET", "/a")
+    date = connection.getresponse().headers["date"]
+    connection.close()
+    assert abs(parsedate_to_datetime(date).timestamp() - SystemClock().now()) < PATIENCE_S
 
 
 def test_without_a_faster_loop_asyncios_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,8 +156,9 @@ class Secrets:
             del digests[next(iter(digests))]
         digests[digest] = len(secret)
         self.version += 1
-        self._lengths.add(len(key_id))
-        self._last_bytes.add(key_id[-1])
+        # New sets, because a thread may search a body meanwhile.
+        self._lengths = self._lengths | {len(key_id)}
+        self._last_bytes = self._last_bytes | {key_id[-1]}
 
     def head(self, head: bytes) -> bytes:
         """A request head of lines `name:value`, names in lower case, without secrets. Its key is known from now on."""

@@ -62,6 +62,8 @@ class SignedTokens:
         return f"{payload}.{self._sign(purpose, payload)}"
 
     def _payload(self, purpose: str, text: str) -> Any:
+        if not text:
+            return None
         payload, _, signature = text.partition(".")
         if not hmac.compare_digest(
             self._sign(purpose, payload).encode(), signature.encode("utf-8", "replace")

@@ -38,6 +38,9 @@ RADIAL_RIM = 178
 # threshold"). On other systems this has no effect; the block is never touched.
 bytearray(8 * 1024 * 1024)
 
+# The pixels of a shade behind a caption that is kept: that of 1024 x 1024 has some 200,000.
+MAX_CACHED_SHADE = 500_000
+
 # The opacity of the scene over a source picture, and the darkest tone of that picture.
 SCENE_SHARE = 0.2
 DARKEST_SOURCE = 220
@@ -111,7 +114,8 @@ class Canvas:
             light[row * self.width : (row + 1) * self.width] * (min(end, bottom) - max(start, top))
             for row, (start, end) in enumerate(pairwise(edges))
         )
-        return Image.frombytes("L", (self.width, bottom - top), b"".join(rows))
+        # Without a copy of the pixels; nothing draws on it.
+        return Image.frombuffer("L", (self.width, bottom - top), b"".join(rows), "raw", "L", 0, 1)
 
     def _source_band(self, source: Image.Image, top: int, bottom: int) -> Image.Image:
         """The source picture, scaled to fill the canvas and cropped around its centre."""
@@ -125,18 +129,26 @@ class Canvas:
         lines = self.plan.caption
         fade = 5 * lines[0].size
         start = lines[0].y - lines[0].size - fade * 2 // 3
-        steps = [min(1.0, (y - start) / fade) for y in range(max(start, top), bottom)]
-        if not steps:
+        first = max(start, top)
+        if first >= bottom:
             return
-        shade = Image.frombytes("L", (1, len(steps)), bytes(int(226 * t * t * (3 - 2 * t)) for t in steps))
-        shade = shade.resize((self.width, len(steps)), Image.Resampling.NEAREST)
-        tones.paste(238, (0, tones.height - len(steps), self.width, tones.height), shade)
+        shaded = _shade if (bottom - first) * self.width <= MAX_CACHED_SHADE else _shade.__wrapped__
+        shade = shaded(fade, first - start, bottom - start, self.width)
+        tones.paste(238, (0, tones.height - shade.height, self.width, tones.height), shade)
         draw = ImageDraw.Draw(tones)
         for line in lines:
             if line.y - 2 * line.size < bottom and line.y + line.size > top:
                 text = text_mask if line.size <= MAX_CACHED_FONT else _text
                 mask = text(line.text, line.size)
                 draw.bitmap((line.x - line.size // 4, line.y - line.size - top), mask, fill=line.tone)
+
+
+@lru_cache(maxsize=8)
+def _shade(fade: int, first: int, last: int, width: int) -> Image.Image:
+    """The opacity of the dark behind a caption, from row `first` to `last`: it grows over `fade` rows."""
+    steps = [min(1.0, row / fade) for row in range(first, last)]
+    column = Image.frombytes("L", (1, len(steps)), bytes(int(226 * t * t * (3 - 2 * t)) for t in steps))
+    return column.resize((width, len(steps)), Image.Resampling.NEAREST)
 
 
 def _noise_band(noise: Noise, width: int, top: int, bottom: int) -> Image.Image:
@@ -198,6 +210,9 @@ def _outline(shape: Area | Disc) -> ImagePath.Path:
     return ImagePath.Path((x - r, y - r, x + r, y + r))
 
 
+_CLAMPED = [min(tone, DEEPEST_LIGHT) for tone in range(256)]
+
+
 def _light(light: Light, width: int, height: int) -> Image.Image:
     scale = min(1.0, LIGHT_SIDE / max(width, height))
     wide, high = max(1, round(width * scale)), max(1, round(height * scale))
@@ -206,7 +221,7 @@ def _light(light: Light, width: int, height: int) -> Image.Image:
     shade = Image.frombytes("L", (1, high), column).resize((wide, high), Image.Resampling.NEAREST)
     for glow in light.glows:
         shade = ImageChops.subtract(shade, _glow(glow, scale, wide, high))
-    return shade.point([min(tone, DEEPEST_LIGHT) for tone in range(256)])
+    return shade.point(_CLAMPED)
 
 
 def _glow(glow: Glow, scale: float, wide: int, high: int) -> Image.Image:

@@ -73,7 +73,7 @@ class App:
         self._proxy_key = "" if emulator.settings.record else emulator.settings.own_key
         self._queue = Queue(emulator, renderer)
         self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, self._queue)
-        self._player = _player(emulator)
+        self._player = _player(emulator, renderer)
 
     # Base URL of result files with --local-media-urls: an address that browsers on this machine can reach.
     local_media = ""
@@ -215,7 +215,7 @@ class App:
     def _control(self) -> ASGIApp:
         from mock_fal.web.control.api import control
 
-        return control(self._emulator, self._open_gateway, self._started_at)
+        return control(self._emulator, self._renderer, self._open_gateway, self._started_at)
 
     @cached_property
     def _sockets(self) -> Sockets:
@@ -368,7 +368,7 @@ class App:
             self._emulator.store.exchanges.update_size(exchange)
 
 
-def _player(emulator: Emulator) -> Recording | Replay | None:
+def _player(emulator: Emulator, renderer: Renderer) -> Recording | Replay | None:
     """The recorder or player for --record or --replay; None without them. Raises SettingsError."""
     if emulator.settings.record:
         from mock_fal.web.playback.recording import Recording
@@ -377,7 +377,7 @@ def _player(emulator: Emulator) -> Recording | Replay | None:
     if emulator.settings.replay:
         from mock_fal.web.playback.replay import Replay
 
-        return Replay(emulator)
+        return Replay(emulator, renderer)
     return None
 
 

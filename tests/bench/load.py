@@ -1,124 +1,102 @@
-"""A load generator: many connections, each of which sends the requests of its script one after the other.
-
-`python -m tests.bench.load PORT SECONDS SCRIPT` prints the responses per second.
-"""
+"""Load by wrk, on the second processor: requests a second and their latency. `load.lua` is its script."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from collections.abc import Callable, Generator
-from typing import cast
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
-import uvloop
+from tests.bench.programs import FOLDER, LOAD_CPU, Running, on_cpu
 
-CONNECTIONS = 32
+MODEL: Final = "/queue.fal.run/fal-ai/flux/schnell"
+REQUESTS: Final = "/queue.fal.run/fal-ai/flux/requests"
 
-# fal_client polls every 0.1 s, and with the default durations a request takes 1 s.
-POLLS = 10
+# aimock knows fal's hosts by a header.
+AIMOCK_HOST: Final = "x-fal-target-host:queue.fal.run"
 
-# Yields each request in bytes, and is sent the body of its response.
-Script = Generator[bytes, bytes, None]
-
-_HEADERS = b"Host: 127.0.0.1\r\nAuthorization: Key bench:mark\r\nUser-Agent: bench\r\nAccept: */*\r\n"
-
-
-def get(path: str) -> bytes:
-    return b"GET " + path.encode() + b" HTTP/1.1\r\n" + _HEADERS + b"\r\n"
+_RETRIES: Final = 3
 
 
-def post(path: str, body: bytes) -> bytes:
-    length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-    return b"POST " + path.encode() + b" HTTP/1.1\r\n" + _HEADERS + length + body
+@dataclass(frozen=True)
+class Load:
+    """What wrk measured. `completed` counts results, for lifecycles."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    completed: int
 
 
-def hello() -> Script:
-    request = get("/")
-    while True:
-        yield request
-
-
-def poll() -> Script:
-    """Submit one request, then poll its status for ever."""
-    path = _request_path((yield _submission("a cat")))
-    request = get(f"{path}/status?logs=0")
-    while True:
-        yield request
-
-
-def lifecycle() -> Script:
-    """Submission, polls and result, in the proportions of fal's Python client. The server runs without delays."""
-    number = 0
-    while True:
-        number += 1
-        path = _request_path((yield _submission(f"number {number}")))
-        for _ in range(POLLS):
-            yield get(f"{path}/status?logs=0")
-        yield get(path)
-
-
-def _submission(prompt: str) -> bytes:
-    return post(
-        "/queue.fal.run/fal-ai/flux/schnell", json.dumps({"prompt": prompt, "num_images": 1}).encode()
+def load(
+    server: Running, mode: str, path: str, *, connections: int, seconds: float, headers: tuple[str, ...] = ()
+) -> Load:
+    """Load for some seconds. Raises SystemExit if a request fails, since a failure may be faster than an answer."""
+    command = [*on_cpu(LOAD_CPU), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+    command += ["-s", str(FOLDER / "load.lua"), server.url + path, "--", mode, *headers]
+    seen = _measured(command)
+    for _ in range(_RETRIES):
+        if seen["requests"]:  # a busy machine may let a server wait for a second
+            break
+        seen = _measured(command)
+    if seen["failed"] or not seen["requests"] or (mode == "lifecycle" and not seen["completed"]):
+        raise SystemExit(f"{server.program.name}: {mode} {path} failed: {seen}")
+    return Load(
+        seen["requests"] / seen["duration_us"] * 1e6,
+        seen["p50_us"] / 1000,
+        seen["p99_us"] / 1000,
+        seen["completed"],
     )
 
 
-def _request_path(submitted: bytes) -> str:
-    return f"/queue.fal.run/fal-ai/flux/requests/{json.loads(submitted)['request_id']}"
+def _measured(command: Sequence[str]) -> dict[str, int]:
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    seen: dict[str, int] = json.loads(output.splitlines()[-1])
+    return seen
 
 
-SCRIPTS: dict[str, Callable[[], Script]] = {"hello": hello, "poll": poll, "lifecycle": lifecycle}
+def submitted(server: Running) -> str:
+    """The path of a new request on fal's queue."""
+    prefix, headers = "", {}
+    if server.program.name == "aimock":
+        prefix, headers = "/fal", dict([AIMOCK_HOST.split(":")])
+    model = MODEL.replace("/queue.fal.run", prefix or "/queue.fal.run")
+    status, body = server.call(
+        "POST", model, b'{"prompt":"a cat"}', {"Authorization": "Key bench:mark", **headers}
+    )
+    if status != 200:
+        raise SystemExit(f"{server.program.name}: the submission failed with {status}: {body[:200]!r}")
+    return f"{model.rpartition('/')[0]}/requests/{json.loads(body)['request_id']}"
 
 
-class Client(asyncio.Protocol):
-    """One connection. It counts responses; any other status than 2xx ends the measurement."""
-
-    def __init__(self, script: Script) -> None:
-        self.responses = 0
-        self.error: str | None = None
-        self._script = script
-        self._buffer = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport does not inherit from it
-        self._transport.write(next(self._script))
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        head, separator, body = self._buffer.partition(b"\r\n\r\n")
-        if not separator:
-            return
-        start = head.lower().index(b"content-length:")
-        length = int(head[start + 15 :].partition(b"\r\n")[0])
-        if len(body) < length:
-            return
-        self._buffer = b""
-        if head[9:10] != b"2":
-            self.error = (head[:40] + body[:200]).decode()
-            self._transport.close()
-            return
-        self.responses += 1
-        self._transport.write(self._script.send(body))
+# Requests that are sent at once. The responses fit in the buffers of a socket.
+_BATCH: Final = 50
 
 
-async def measure(port: int, seconds: float, script: str) -> float:
-    """Responses per second, after a warm-up of a fifth of the time."""
-    loop = asyncio.get_running_loop()
-    clients = []
-    for _ in range(CONNECTIONS):
-        _, client = await loop.create_connection(lambda: Client(SCRIPTS[script]()), "127.0.0.1", port)
-        clients.append(client)
-    await asyncio.sleep(seconds / 5)
-    before, started = sum(client.responses for client in clients), loop.time()
-    await asyncio.sleep(seconds)
-    responses, elapsed = sum(client.responses for client in clients) - before, loop.time() - started
-    errors = [client.error for client in clients if client.error]
-    if errors:
-        raise SystemExit(f"{script}: {errors[0]}")
-    return responses / elapsed
+def fill(server: Running, first: int, last: int, *, longest_s: float) -> int:
+    """Submit requests number `first` to `last`, pipelined; the number of the last one, if it takes too long before."""
+    ends_at = time.perf_counter() + longest_s
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        for start in range(first, last + 1, _BATCH):
+            numbers = range(start, min(start + _BATCH, last + 1))
+            connection.sendall(b"".join(map(_submission, numbers)))
+            answered = 0
+            while answered < len(numbers):
+                data = connection.recv(1 << 20)
+                if not data:
+                    raise SystemExit("the server has closed the connection")
+                answered += data.count(b"HTTP/1.1 200 ")
+                if b"HTTP/1.1 4" in data:
+                    raise SystemExit(f"a submission failed: {data[:300]!r}")
+            if time.perf_counter() > ends_at:
+                return numbers[-1]
+    return last
 
 
-if __name__ == "__main__":
-    rate = uvloop.run(measure(int(sys.argv[1]), float(sys.argv[2]), sys.argv[3]))
-    sys.stdout.write(f"{rate}\n")
+def _submission(number: int) -> bytes:
+    body = b'{"prompt":"number %d"}' % number
+    head = b"POST " + MODEL.encode() + b" HTTP/1.1\r\nHost: a\r\nAuthorization: Key bench:mark\r\n"
+    return head + b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body

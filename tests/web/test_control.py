@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import mock_fal
 from mock_fal.clock import EPOCH, steady_time
+from mock_fal.emulator import Emulator
+from mock_fal.journal.exchanges import Exchange
 from mock_fal.webhooks.outbox import Attempt
 from tests.clients.programs import NODES, Node
 from tests.web.conftest import DEV, MEDIA, OURS, QUEUE, QUEUE_S, RUN_S, SCHNELL, Fal, Serve
@@ -325,6 +328,28 @@ def test_the_archive_masks_secrets(fal: Fal, given: str, masked: str) -> None:
         for request in archive(fal)
     ]
     assert values == [masked]
+
+
+@pytest.mark.parametrize("path", [REQUESTS, f"{REQUESTS}.har", f"{OURS}/"])
+def test_long_bodies_are_searched_for_keys_in_a_thread(
+    fal: Fal, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    fal.submit(key="alice:0123456789abcdef", prompt="short")
+    fal.submit(key="bob:secret", prompt="alice:0123456789abcdef" + " x" * 50_000)
+    searched: list[tuple[int, bool]] = []
+    shown = Emulator.shown
+
+    def seen(emulator: Emulator, exchange: Exchange) -> Exchange:
+        searched.append((len(exchange.request_body), threading.current_thread().name.startswith("mock-fal")))
+        return shown(emulator, exchange)
+
+    monkeypatch.setattr(Emulator, "shown", seen)
+    text = fal.request("GET", path, key=None).text
+    assert sorted((size > 100_000, in_thread) for size, in_thread in searched) == [
+        (False, False),
+        (True, True),
+    ]
+    assert "0123456789abcdef" not in text
 
 
 def test_the_archive_is_filtered_by_key_and_also_a_format(fal: Fal) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
 from typing import Any, Final, Protocol
 
 from starlette.applications import Starlette
@@ -12,10 +13,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mock_fal.emulator import Emulator
-from mock_fal.web.control import clock, journal, scenario, spec, webhooks
 from mock_fal.web.control.access import guarded
-from mock_fal.web.control.web_ui import page
 from mock_fal.web.control.wire import ControlError, emulator, error_response
+from mock_fal.web.renderer import Renderer
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -26,8 +26,31 @@ class OpenGateway(Protocol):
     def __call__(self) -> Awaitable[dict[str, Any]]: ...
 
 
+class _Handlers:
+    """The handlers of a module of this folder. It is imported with the first request for one of them."""
+
+    def __init__(self, module: str) -> None:
+        self._module = f"{__package__}.{module}"
+
+    def __getattr__(self, name: str) -> Handler:
+        async def handle(request: Request) -> Response:
+            handler: Handler = getattr(import_module(self._module), name)
+            return await handler(request)
+
+        return handle
+
+
+clock = _Handlers("clock")
+journal = _Handlers("journal")
+scenario = _Handlers("scenario")
+spec = _Handlers("spec")
+webhooks = _Handlers("webhooks")
+
+
 async def _web_ui(request: Request) -> Response:
-    return await page(emulator(request), request.query_params.get("key"))
+    from mock_fal.web.control.web_ui import page
+
+    return await page(request, emulator(request), request.query_params.get("key"))
 
 
 async def _gateway(request: Request) -> Response:
@@ -61,11 +84,12 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
 }
 
 
-def control(emulator: Emulator, open_gateway: OpenGateway, started_at: float) -> ASGIApp:
+def control(emulator: Emulator, renderer: Renderer, open_gateway: OpenGateway, started_at: float) -> ASGIApp:
     """The application at mock-fal's own address. `started_at` is a `steady_time()`."""
     routes = [Route(path, _by_method(handlers), methods=list(handlers)) for path, handlers in ROUTES.items()]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, ControlError: _control_error})
     app.state.emulator = emulator
+    app.state.renderer = renderer
     app.state.open_gateway = open_gateway
     app.state.started_at = started_at
     return guarded(app, emulator.settings.control_token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
@@ -19,7 +20,7 @@ from mock_fal.journal.exchanges import OPERATIONS, Exchange, RawHeaders
 from mock_fal.journal.har import EMPTY, LONG_BODY, body_text, entry, response_size
 from mock_fal.requests.state import State, state
 from mock_fal.scenario.patterns import MAX_GLOB, matches_glob
-from mock_fal.web.control.wire import ControlError, emulator, listed, query, response, slices
+from mock_fal.web.control.wire import ControlError, emulator, listed, query, response, shown, slices
 from mock_fal.web.unbuilt import build_all
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ async def requests(request: Request) -> Response:
     if request.query_params.get("format", "json") == "har":
         return _archive(request, exchanges)
     mock = emulator(request)
-    return listed(
-        request, {"requests": []}, exchanges, lambda exchange: _exchange(mock, mock.shown(exchange))
-    )
+    return listed(request, {"requests": []}, exchanges, partial(_exchange, mock), shown)
 
 
 async def archive(request: Request) -> Response:
@@ -159,8 +158,7 @@ def _state(emulator: Emulator, exchange: Exchange) -> str | None:
 
 
 def _archive(request: Request, exchanges: list[Exchange]) -> Response:
-    mock = emulator(request)
-    archive = listed(request, EMPTY, exchanges, lambda exchange: entry(mock.shown(exchange)))
+    archive = listed(request, EMPTY, exchanges, entry, shown)
     archive.headers["content-disposition"] = 'attachment; filename="mock-fal.har"'
     return archive
 

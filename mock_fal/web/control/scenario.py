@@ -13,7 +13,7 @@ from starlette.responses import Response
 from mock_fal.errors import JSON, ScenarioError
 from mock_fal.scenario.rule_file import MAX_FILE, json_rules, yaml_rules
 from mock_fal.scenario.rules import Rule, Scenario
-from mock_fal.web.control.wire import ControlError, emulator, listed, query
+from mock_fal.web.control.wire import ControlError, emulator, listed, query, renderer
 
 
 async def show(request: Request) -> Response:
@@ -72,10 +72,12 @@ async def _read(request: Request, scenario: Scenario) -> list[Rule]:
         raise ScenarioError(f"not UTF-8: {error}") from None
     directives = json_rules(text)
     if "yaml" in request.headers.get("content-type", ""):
-        await asyncio.to_thread(_import_yaml)
+        await renderer(request).in_thread(_import_yaml)
         directives = yaml_rules(text)
     if len(text) > _LONG:
-        return await asyncio.to_thread(lambda: [scenario.rule(directive) for directive in directives])
+        return await renderer(request).in_thread(
+            lambda: [scenario.rule(directive) for directive in directives]
+        )
     rules: list[Rule] = []
     for directive in directives:
         rules.append(scenario.rule(directive))

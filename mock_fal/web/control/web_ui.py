@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 import mock_fal
@@ -24,7 +25,7 @@ from mock_fal.media.recipe import OwnFile
 from mock_fal.models.catalog import WAYS_ON
 from mock_fal.requests.outcome import MediaFile
 from mock_fal.requests.queue import ModelRequest
-from mock_fal.web.control.wire import slices
+from mock_fal.web.control.wire import shown, slices
 
 if TYPE_CHECKING:
     from mock_fal.webhooks.outbox import Delivery
@@ -38,11 +39,11 @@ MAX_FILES: Final = 12
 MAX_KEYS: Final = 20
 MAX_BODY_CHARS: Final = 4000
 
-# The items that are written before other requests get a turn: two milliseconds.
-_SLICE: Final = 10
+# The items that are written before other requests get a turn: a millisecond.
+_SLICE: Final = 5
 
 
-async def page(emulator: Emulator, key: str | None = None) -> Response:
+async def page(request: Request, emulator: Emulator, key: str | None = None) -> Response:
     """The page for one key or for all keys, written in slices, so that other requests don't wait.
 
     It loads nothing but files of results, and reloads itself while no item is open and nothing plays.
@@ -55,7 +56,10 @@ async def page(emulator: Emulator, key: str | None = None) -> Response:
         har=escape(f"/_mock/requests.har{_query(key)}"),
         files="".join(islice(_files(emulator, key), MAX_FILES)) or "<p>No files yet.</p>",
         exchanges="".join(
-            [_exchange(emulator, emulator.shown(exchange)) async for exchange in slices(exchanges, _SLICE)]
+            [
+                _exchange(emulator, await shown(request, exchange))
+                async for exchange in slices(exchanges, _SLICE)
+            ]
         )
         or "<p>No requests yet.</p>",
         deliveries="".join([_delivery(delivery) async for delivery in slices(deliveries, _SLICE)])

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from mock_fal.emulator import Emulator
+from mock_fal.journal.exchanges import Exchange
 from mock_fal.journal.har import LongBody
 from mock_fal.web import wire
 
+if TYPE_CHECKING:
+    from mock_fal.web.renderer import Renderer
+
 T = TypeVar("T")
 
-# After this many items or bytes of a long list, other requests get a turn: one or two milliseconds of work.
-SLICE_ITEMS: Final = 8
+# After this many items or bytes of a long list, other requests get a turn: a millisecond of work. Each needs several.
+SLICE_ITEMS: Final = 4
 SLICE_BYTES: Final = 256 << 10
+
+# Longer bodies are searched for keys in a thread: a megabyte takes up to 50 ms.
+_LONG_SEARCH_BYTES: Final = 32 << 10
 
 
 class ControlError(Exception):
@@ -35,20 +43,42 @@ def emulator(request: Request) -> Emulator:
     return emulator
 
 
+def renderer(request: Request) -> Renderer:
+    """The threads of the server that a request controls."""
+    renderer: Renderer = request.app.state.renderer
+    return renderer
+
+
+async def shown(request: Request, exchange: Exchange) -> Exchange:
+    """`Emulator.shown`, in a thread if it takes long."""
+    mock = emulator(request)
+    size = len(exchange.request_body) + len(exchange.response_body)
+    if size <= _LONG_SEARCH_BYTES or exchange.searched_version == mock.keys.secrets.version:
+        return mock.shown(exchange)
+    return await renderer(request).in_thread(mock.shown, exchange)
+
+
 def response(body: Any) -> Response:
     """A JSON response. Unlike Starlette's, it accepts values from recorded bodies such as NaN and lone surrogates."""
     return Response(wire.encode(body), media_type="application/json")
 
 
-def listed(request: Request, document: Any, items: Iterable[T], shape: Callable[[T], Any]) -> Response:
+def listed(
+    request: Request,
+    document: Any,
+    items: Iterable[T],
+    shape: Callable[[T], Any],
+    prepare: Callable[[Request, T], Awaitable[T]] | None = None,
+) -> Response:
     """A JSON response with a long list: `document` has one empty list, whose items are `shape(item)` for each of
-    `items`. It is built and sent in slices, so that other requests don't wait for it. `items` must not change.
-    Secrets of known keys are hidden.
+    `items`, which `prepare` has prepared. It is built and sent in slices, so that other requests don't wait for it.
+    `items` must not change. Secrets of known keys are hidden.
     """
     hide = emulator(request).keys.secrets.plain
     before, after = wire.encode(document).split(b"[]")
+    prepared = None if prepare is None else partial(prepare, request)
     return StreamingResponse(
-        _list(before + b"[", items, shape, b"]" + after, hide), media_type="application/json"
+        _list(before + b"[", items, shape, b"]" + after, hide, prepared), media_type="application/json"
     )
 
 
@@ -58,10 +88,13 @@ async def _list(
     shape: Callable[[T], Any],
     after: bytes,
     hide: Callable[[bytes], bytes],
+    prepare: Callable[[T], Awaitable[T]] | None,
 ) -> AsyncIterator[bytes]:
     buffer, size, comma = [before], 0, b""
     for number, item in enumerate(items, 1):
         buffer.append(comma)
+        if prepare is not None:
+            item = await prepare(item)
         comma = b","
         for part in map(hide, _encoded(shape(item))):
             buffer.append(part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
@@ -41,6 +40,7 @@ from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.playback.addresses import Addresses, fal_url
+from mock_fal.web.renderer import Renderer
 
 # An upload up to this size is kept in memory until a cassette or the emulated host is chosen.
 _IN_MEMORY: Final = 1 << 20
@@ -61,8 +61,9 @@ class Replay:
 
     forward: Forward  # never used
 
-    def __init__(self, emulator: Emulator) -> None:
+    def __init__(self, emulator: Emulator, renderer: Renderer) -> None:
         settings = emulator.settings
+        self._renderer = renderer
         self._settings = settings
         self._folder = Path(settings.replay)
         self._cassettes = read_cassettes(settings.replay)
@@ -166,7 +167,7 @@ class Replay:
         match cassette.response_body:
             case FileBody(name):
                 path = self._folder / name
-                response = StreamingResponse(_pieces(path), cassette.status)
+                response = StreamingResponse(_pieces(path, self._renderer), cassette.status)
                 response.raw_headers = [*headers, (b"content-length", b"%d" % path.stat().st_size)]
                 return response
             case JsonBody(value):
@@ -208,7 +209,7 @@ def _replay_body(spool: IO[bytes], receive: Receive) -> Receive:
     return receive_again
 
 
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    loop, parts = asyncio.get_running_loop(), file_chunks(path)
-    while data := await loop.run_in_executor(None, next, parts, b""):
+async def _pieces(path: Path, renderer: Renderer) -> AsyncIterator[bytes]:
+    parts = file_chunks(path)
+    while data := await renderer.in_thread(next, parts, b""):
         yield data
