@@ -1,0 +1,69 @@
+// The estimated cost, by endpoint and by day, and what is left of the budget.
+import { here } from './address.js'
+import * as api from './api.js'
+import { el, fill } from './dom.js'
+import { count, money, sum } from './format.js'
+
+export class UsageView {
+  #content = el('div', { class: 'usage' })
+
+  constructor() {
+    this.element = el('section', { class: 'panels', 'aria-label': 'Usage', tabindex: -1 }, this.#content)
+  }
+
+  async show() {
+    const { key } = here().filter
+    fill(this.#content, summary(await api.usage(key), key))
+  }
+
+  on(event) {
+    return event === 'changed' || event === 'reset' || event === 'hello' ? this.show() : null
+  }
+}
+
+function summary({ cost, unpriced, credits, balance, days, items }, key) {
+  const most = Math.max(...items.map((item) => item.cost ?? 0), 1e-12)
+  return [
+    el('section', { class: 'panel', 'aria-label': 'Budget' }, el('h2', {}, key ? `Usage of ${key}` : 'Usage of all keys'),
+      el('dl', { class: 'figures' },
+        figure('Estimated cost', sum(cost)),
+        figure(balance === null ? 'Credits of each account' : 'Left of the credits', balance === null ? sum(credits) : `${sum(balance)} of ${sum(credits)}`),
+        figure('Without a known price', count(unpriced, 'request'))),
+      balance !== null && meter(credits > 0 ? 1 - balance / credits : 1, 'Part of the credits that is used')),
+    el('section', { class: 'panel', 'aria-label': 'By day' }, el('h2', {}, 'By day'), days.length ? dayBars(days) : nothing()),
+    el('section', { class: 'panel', 'aria-label': 'By endpoint' }, el('h2', {}, 'By endpoint'), items.length ? endpointTable(items, most) : nothing()),
+  ]
+}
+
+const nothing = () => el('p', { class: 'empty' }, 'Nothing was billed yet.')
+
+function figure(name, value) {
+  return el('div', {}, el('dt', {}, name), el('dd', {}, value))
+}
+
+function meter(part, label) {
+  const bar = el('span', { class: 'bar' })
+  bar.style.setProperty('width', `${100 * Math.min(1, Math.max(part, 0))}%`)
+  return el('div', { class: 'meter', role: 'img', 'aria-label': `${label}: ${Math.round(100 * part)} %` }, bar)
+}
+
+function dayBars(days) {
+  const most = Math.max(...days.map((day) => day.cost), 1e-12)
+  return el('ol', { class: 'days' }, days.slice(-31).map(({ day, requests, cost }) => {
+    const bar = el('span', { class: 'bar', 'aria-hidden': 'true' })
+    bar.style.setProperty('height', `${(100 * cost) / most}%`)
+    return el('li', { title: `${day}: ${money(cost)}, ${count(requests, 'request')}` }, el('span', { class: 'cost' }, money(cost)), el('span', { class: 'column' }, bar), el('time', {}, day.slice(5)))
+  }))
+}
+
+function endpointTable(items, most) {
+  const head = ['Endpoint', 'Requests', 'Units', 'Price', 'Cost']
+  return el('div', { class: 'table-scroll' }, el('table', {},
+    el('thead', {}, el('tr', {}, head.map((name, index) => el('th', { scope: 'col', class: index ? 'number' : null }, name)))),
+    el('tbody', {}, items.map(({ endpoint, requests, units, unit, unit_price: price, cost }) => el('tr', {},
+      el('td', { class: 'wide' }, endpoint, cost !== null && meter(cost / most, 'Part of the most expensive one')),
+      el('td', { class: 'number' }, requests.toLocaleString('en')),
+      el('td', { class: 'number' }, price === null ? '–' : `${Number(units.toFixed(3)).toLocaleString('en')} ${unit ?? ''}`),
+      el('td', { class: 'number' }, money(price)),
+      el('td', { class: 'number' }, el('b', {}, money(cost))))))))
+}
