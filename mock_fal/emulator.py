@@ -124,6 +124,8 @@ class Emulator:
         if settings.scenario:
             _ = self.scenario_engine  # fails now if the file has no valid rules
         self._warnings: set[str] = set()
+        # How often the state of a tenant, or of all, was removed.
+        self.resets = 0
         # Fetches a file of another host; set only with --allow-egress. `web/submit_options.py` calls it.
         self.fetch: Callable[[str], Awaitable[bytes | None]] | None = None
         # Called when a webhook may be due earlier than before.
@@ -433,6 +435,7 @@ class Emulator:
     def reset(self, tenant: str | None = None) -> None:
         """Remove the state of one tenant; without one, of all tenants and the global rules."""
         used_bytes = self.store.memory.used
+        self.resets += 1
         self.store.clear(tenant)
         if self._has_storage:
             self.storage.file_store.clear(tenant)

@@ -12,7 +12,7 @@ from mock_fal.store import Store
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file. `expires_at` is a time of the emulated clock; infinite for a file that does not expire.
+    """One file. Times are of the emulated clock; `expires_at` is infinite for a file that does not expire.
 
     `request_id` is set for files of results; their `size_bytes` is None, because they are rendered on download.
     """
@@ -23,11 +23,13 @@ class StoredFile:
     size_bytes: int | None
     expires_at: float
     request_id: str | None = None
+    created_at: float = 0.0
 
 
 def files(store: Store, storage: Storage, now: float) -> list[StoredFile]:
-    """All files that exist at `now`: the uploads, then the files of results, each oldest first."""
-    return [file for file in (*_uploads(storage), *_results(store, now)) if now < file.expires_at]
+    """All files that exist at `now`, oldest first."""
+    found = [file for file in (*_uploads(storage), *_results(store, now)) if now < file.expires_at]
+    return sorted(found, key=lambda file: file.created_at)
 
 
 def _uploads(storage: Storage) -> Iterator[StoredFile]:
@@ -38,6 +40,7 @@ def _uploads(storage: Storage) -> Iterator[StoredFile]:
             upload.owner,
             upload.size,
             upload.expires_at,
+            created_at=upload.created_at,
         )
 
 
@@ -52,4 +55,5 @@ def _results(store: Store, now: float) -> Iterator[StoredFile]:
                 None,
                 result.expires_at,
                 result.request.id,
+                result.request.schedule.ends_at,
             )

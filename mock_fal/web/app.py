@@ -73,6 +73,9 @@ class App:
         self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, Queue(emulator, renderer))
         self._player = _player(emulator)
 
+    # The gateway's decisions about connections, oldest first; set by the server.
+    connections: Sequence[Any] = ()
+
     # Base URL of result files with --local-media-urls: an address that browsers on this machine can reach.
     local_media = ""
 
@@ -169,7 +172,15 @@ class App:
     def _control(self) -> ASGIApp:
         from mock_fal.web.control.api import control
 
-        return control(self._emulator, self._open_gateway, self._started_at)
+        return control(
+            self._emulator,
+            self._open_gateway,
+            self._started_at,
+            app=self,
+            renderer=self._renderer,
+            read_file=lambda http_request, receive: self._media.content(http_request, receive),
+            connections=lambda: self.connections,
+        )
 
     @cached_property
     def _sockets(self) -> Sockets:

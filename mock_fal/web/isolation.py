@@ -100,8 +100,7 @@ def _sandboxed(status: int, headers: RawHeaders) -> RawHeaders:
         if name not in _REMOVED:
             kept.append(header)
     kept += _SANDBOX
-    is_short = len(content_types) == 1 and len(content_types[0]) <= _MAX_TYPE_BYTES
-    inline = is_short and _is_inline(content_types[0])
+    inline = len(content_types) == 1 and is_inline(content_types[0])
     if not inline and (content_types or status not in _BODILESS):
         kept = [header for header in kept if header[0].lower() != b"content-disposition"]
         kept.append(_ATTACHMENT)
@@ -112,6 +111,11 @@ _JSON: Final = (b"content-type", b"application/json")
 
 # Longer types are not shown; so the cache is bounded.
 _MAX_TYPE_BYTES: Final = 256
+
+
+def is_inline(content_type: bytes) -> bool:
+    """Whether a browser may show a type that somebody else chose."""
+    return len(content_type) <= _MAX_TYPE_BYTES and _is_inline(content_type)
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from mock_fal.emulator import Emulator
 from mock_fal.journal.har import LongBody
 from mock_fal.web import wire
+from mock_fal.web.renderer import Renderer
 
 T = TypeVar("T")
 
@@ -23,10 +24,12 @@ SLICE_BYTES: Final = 256 << 10
 class ControlError(Exception):
     """A request that a handler cannot process: a status from 400 up, and a message for the client."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, *, column: int | None = None) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        # Where the error is in the text of a rule.
+        self.column = column
 
 
 def emulator(request: Request) -> Emulator:
@@ -38,6 +41,26 @@ def emulator(request: Request) -> Emulator:
 def response(body: Any) -> Response:
     """A JSON response. Unlike Starlette's, it accepts values from recorded bodies such as NaN and lone surrogates."""
     return Response(wire.encode(body), media_type="application/json")
+
+
+def one(request: Request, document: Any) -> Response:
+    """A JSON response whose long bodies are written in slices. Secrets of known keys are hidden."""
+    hide = emulator(request).keys.secrets.plain
+    return StreamingResponse(_sliced(map(hide, _encoded(document))), media_type="application/json")
+
+
+async def _sliced(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+        await asyncio.sleep(0)
+
+
+async def hidden(request: Request, document: Any) -> Response:
+    """A JSON response that is written in a thread, because it may be long. Secrets of known keys are hidden."""
+    renderer: Renderer = request.app.state.renderer
+    secrets = emulator(request).keys.secrets
+    data = await renderer.in_thread(lambda: secrets.plain(wire.encode(document)))
+    return Response(data, media_type="application/json")
 
 
 def listed(request: Request, document: Any, items: Iterable[T], shape: Callable[[T], Any]) -> Response:
@@ -106,9 +129,10 @@ async def slices(items: Iterable[T], number: int = SLICE_ITEMS) -> AsyncIterator
             await asyncio.sleep(0)
 
 
-def error_response(status: int, detail: str) -> Response:
+def error_response(status: int, detail: str, column: int | None = None) -> Response:
     """An error as JSON."""
-    return JSONResponse({"detail": f"mock-fal: {detail}"}, status)
+    place = {} if column is None else {"column": column}
+    return JSONResponse({"detail": f"mock-fal: {detail}", **place}, status)
 
 
 def query(request: Request, *names: str) -> dict[str, str]:
@@ -119,6 +143,14 @@ def query(request: Request, *names: str) -> dict[str, str]:
         if name not in names:
             raise ControlError(422, f"unknown parameter {name!r}; expected one of {', '.join(names)}")
     return params
+
+
+async def limited_document(request: Request, expected: str, max_bytes: int) -> Any:
+    """The JSON body, if it has at most `max_bytes` by its Content-Length. Raises ControlError."""
+    length = request.headers.get("content-length", "")
+    if not (length.isascii() and length.isdecimal() and len(length) < 19 and int(length) <= max_bytes):
+        raise ControlError(413, f"expected {expected} of at most {max_bytes} bytes, with Content-Length")
+    return await document(request, expected)
 
 
 async def document(request: Request, expected: str) -> Any:
