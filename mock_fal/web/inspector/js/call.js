@@ -26,7 +26,8 @@ export function stateWords({ state, accepted, position, status, error_type, step
   return state
 }
 
-/** The address of a preview of a file; null for one that has none. */
-export function previewOf({ local, kind }, pixels) {
-  return local !== null && (kind === 'image' || kind === 'video') ? `${local}?preview=${pixels}` : null
+/** The address of a small picture of a file, or of the file if that is a picture; null for one without. */
+export function previewOf({ local, kind, preview }, pixels) {
+  if (local === null) return null
+  return preview ? `${local}?preview=${pixels}` : kind === 'image' ? local : null
 }

@@ -1,33 +1,43 @@
 // One webhook: its attempts, what a receiver finds of its signature, its body, and sending it again.
 import * as api from './api.js'
-import { button, el } from './dom.js'
+import { button, el, fill, isInUse } from './dom.js'
 import { duration, exactTime } from './format.js'
 import { jsonView } from './json_view.js'
 import { act, tell } from './notices.js'
 import { stateMark } from './state_mark.js'
+import { table } from './table.js'
 
-/** A delivery in full. */
-export function deliveryView(delivery) {
-  const { url, state, next_at, attempts, fault, body } = delivery
-  return el('div', { class: 'delivery' },
-    el('p', { class: 'state' }, stateMark(state), el('b', {}, state), ' ', el('code', {}, url)),
-    fault && el('p', {}, 'A rule changed it: ', el('code', {}, `webhook=${fault}`)),
-    attempts.length ? attemptTable(attempts) : el('p', { class: 'quiet' }, 'No attempt yet.'),
-    next_at !== null && el('p', { class: 'quiet' }, `The next attempt is at ${exactTime(next_at)}.`),
-    body !== null && [
+/** A delivery in full. `update` shows its present state; a body that one edits stays. */
+export class DeliveryView {
+  #facts = el('div', { class: 'delivery-facts' })
+  #body = el('div', { class: 'delivery-body' })
+  #shown = ''
+
+  element = el('div', { class: 'delivery' }, this.#facts, this.#body)
+
+  update(delivery) {
+    const { request_id, url, state, next_at, attempts, fault, body } = delivery
+    fill(this.#facts,
+      el('p', { class: 'state' }, stateMark(state), el('b', {}, state), ' ', el('code', {}, url)),
+      fault && el('p', {}, 'A rule changed it: ', el('code', {}, `webhook=${fault}`)),
+      attempts.length ? attemptTable(attempts) : el('p', { class: 'quiet' }, 'No attempt yet.'),
+      next_at !== null && el('p', { class: 'quiet' }, `The next attempt is at ${exactTime(next_at)}.`))
+    const text = JSON.stringify([request_id, body, state === 'waiting'])
+    if (text === this.#shown || (this.#shown.includes(request_id) && isInUse(this.#body))) return
+    this.#shown = text
+    fill(this.#body, body !== null && [
       el('details', {}, el('summary', {}, 'Body'), jsonView(body)),
       state !== 'waiting' && resendForm(delivery),
     ])
+  }
 }
 
 function attemptTable(attempts) {
-  return el('div', { class: 'table-scroll', tabindex: 0, role: 'region', 'aria-label': 'Attempts' }, el('table', {},
-    el('thead', {}, el('tr', {}, ['Attempt', 'Answer', 'Took', 'Signature'].map((name) => el('th', { scope: 'col' }, name)))),
-    el('tbody', {}, attempts.map(({ at, status, error, duration_s, signature, reason }) => el('tr', {},
+  return table('Attempts', ['Attempt', 'Answer', 'Took', 'Signature'], attempts.map(({ at, status, error, duration_s, signature, reason }) => el('tr', {},
       el('td', { class: 'mono' }, exactTime(at)),
       el('td', { class: status !== null && status < 300 ? '' : 'bad' }, status === null ? error : `HTTP ${status}`),
       el('td', {}, duration(duration_s)),
-      el('td', { class: signature === 'invalid' ? 'bad' : '' }, signature === null ? 'not sent' : reason ? `${signature}: ${reason}` : signature))))))
+      el('td', { class: signature === 'invalid' ? 'bad' : '' }, signature === null ? 'not sent' : reason ? `${signature}: ${reason}` : signature))))
 }
 
 function resendForm({ request_id, body }) {

@@ -5,12 +5,28 @@ import { bytes, duration, exactTime } from './format.js'
 import { bodyView } from './json_view.js'
 import { complain } from './notices.js'
 
-/** A list of summaries of exchanges. */
-export function exchangesView(exchanges) {
-  return el('div', { class: 'exchanges' }, exchanges.map(exchangeView))
+/** A list of summaries of exchanges. `update` adds what is new; an exchange that one has opened stays open. */
+export class ExchangesView {
+  #known = new Map() // id -> element and its summary as text
+
+  element = el('div', { class: 'exchanges' })
+
+  update(exchanges) {
+    const known = this.#known
+    this.#known = new Map(exchanges.map((exchange) => {
+      const text = JSON.stringify(exchange)
+      const before = known.get(exchange.id)
+      return [exchange.id, before?.text === text ? before : { text, element: exchangeView(exchange, before?.element.open) }]
+    }))
+    const elements = [...this.#known.values()].map(({ element }) => element)
+    for (const child of [...this.element.children]) if (!elements.includes(child)) child.remove()
+    for (const [index, element] of elements.entries()) {
+      if (this.element.children[index] !== element) this.element.insertBefore(element, this.element.children[index] ?? null)
+    }
+  }
 }
 
-function exchangeView({ id, at, duration_s, method, url, status, operation, directive, request_size, response_size }) {
+function exchangeView({ id, at, duration_s, method, url, status, operation, directive, request_size, response_size }, isOpen) {
   const content = el('div', { class: 'messages' }, el('p', { class: 'quiet' }, 'Loading …'))
   const summary = el('summary', {},
     el('time', { class: 'mono quiet' }, exactTime(at)),
@@ -19,7 +35,13 @@ function exchangeView({ id, at, duration_s, method, url, status, operation, dire
     el('span', { class: 'number quiet' }, duration(duration_s)),
     el('span', { class: 'number quiet' }, `${bytes(request_size)} → ${bytes(response_size)}`))
   const details = el('details', { class: 'exchange', 'data-exchange': id }, summary, directive && el('p', { class: 'acted' }, 'Changed by ', el('code', {}, directive)), content)
-  details.addEventListener('toggle', () => details.open && load(id, content).catch(complain), { once: true })
+  let isLoaded = false
+  details.addEventListener('toggle', () => {
+    if (!details.open || isLoaded) return
+    isLoaded = true
+    load(id, content).catch(complain)
+  })
+  details.open = Boolean(isOpen)
   return details
 }
 

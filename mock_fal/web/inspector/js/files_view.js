@@ -2,7 +2,7 @@
 import { address, here } from './address.js'
 import * as api from './api.js'
 import { previewOf } from './call.js'
-import { el, link } from './dom.js'
+import { el } from './dom.js'
 import { bytes, dateTime } from './format.js'
 import { PagedList } from './paged_list.js'
 import { waveform } from './waveform.js'
@@ -34,7 +34,7 @@ function gallery(files) {
   if (!files.length) return el('p', { class: 'empty' }, 'No files yet: uploads and results are listed here.')
   return el('ul', { class: 'gallery' }, files.map((file) => el('li', {},
     el('a', { class: 'tile', href: file.local, target: '_blank', rel: 'noopener', 'aria-label': `Open ${name(file)}` }, tile(file)),
-    el('p', {}, link(file.url, name(file))),
+    el('p', { class: 'name', title: file.url }, name(file)),
     el('p', { class: 'quiet' }, file.content_type, file.size === null ? '' : `, ${bytes(file.size)}`),
     el('p', { class: 'quiet' }, file.request_id === null ? 'upload' : el('a', { href: address({ view: 'requests', id: file.request_id }) }, 'result'), ` of ${file.key || '(no key)'}`),
     file.expires_at !== null && el('p', { class: 'quiet' }, `expires ${dateTime(file.expires_at)}`))))

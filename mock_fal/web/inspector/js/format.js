@@ -22,6 +22,7 @@ export function dateTime(at) {
 /** `340 ms`, `3.42 s`, `2 m 03 s`, `1 h 05 m`. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return '–'
+  if (seconds > 0 && seconds < 0.001) return '< 1 ms'
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)} ms`
   if (seconds < 60) return `${seconds.toFixed(2)} s`
   if (seconds < 3600) return `${Math.floor(seconds / 60)} m ${two(Math.floor(seconds % 60))} s`

@@ -2,6 +2,7 @@
 import * as api from './api.js'
 import { el, fill } from './dom.js'
 import { stateMark } from './state_mark.js'
+import { table } from './table.js'
 
 const KINDS = [
   ['blocked', 'Refused hosts', 'failed', 'No connection was refused.'],
@@ -20,7 +21,7 @@ export class HostsView {
     const { connections } = await api.connections()
     for (const [index, [kind, title, mark, empty]] of KINDS.entries()) {
       const found = connections.filter(({ decision }) => decision === kind)
-      fill(this.#panels[index], el('h2', { class: 'state' }, stateMark(mark), title), found.length ? table(found) : el('p', { class: 'empty' }, empty))
+      fill(this.#panels[index], el('h2', { class: 'state' }, stateMark(mark), title), found.length ? hostTable(title, found) : el('p', { class: 'empty' }, empty))
     }
   }
 
@@ -29,10 +30,8 @@ export class HostsView {
   }
 }
 
-function table(connections) {
-  return el('div', { class: 'table-scroll' }, el('table', {},
-    el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Host'), el('th', { scope: 'col', class: 'number' }, 'Connections'), el('th', { scope: 'col' }, 'Why'))),
-    el('tbody', {}, connections.map(({ host, port, count, reason, advice }) => el('tr', {},
-      el('td', {}, el('code', {}, `${host}:${port}`)), el('td', { class: 'number' }, String(count)),
-      el('td', { class: 'wide' }, reason ?? '', advice && el('p', { class: 'quiet' }, advice)))))))
+function hostTable(title, connections) {
+  return table(title, ['Host', '#Connections', 'Why'], connections.map(({ host, port, count, reason, advice }) => el('tr', {},
+    el('td', {}, el('code', {}, `${host}:${port}`)), el('td', { class: 'number' }, String(count)),
+    el('td', { class: 'wide' }, reason ?? '', advice && el('p', { class: 'quiet' }, advice)))))
 }

@@ -50,10 +50,13 @@ async function show() {
   const current = view(place.view)
   for (const other of Object.values(views)) other.element.hidden = other !== current
   document.title = `${place.id && place.view === 'requests' ? place.id.slice(0, 13) : TITLES[place.view]} · mock-fal`
+  main.setAttribute('aria-busy', 'true')
   try {
     await current.show()
   } catch (error) {
     complain(error)
+  } finally {
+    main.removeAttribute('aria-busy')
   }
 }
 

@@ -23,8 +23,10 @@ function player(file) {
   }
 }
 
-function caption({ url, content_type, pointer }) {
-  return el('figcaption', {}, pointer && el('code', {}, pointer), link(url, name(url)), el('span', { class: 'quiet' }, content_type ?? 'type not known'))
+// A file of mock-fal is opened here: the host of its URL is on the internet, and does not have it.
+function caption({ url, local, content_type, pointer }) {
+  const title = local === null ? link(url, name(url)) : el('a', { href: local, target: '_blank', rel: 'noopener', title: url }, name(url))
+  return el('figcaption', {}, pointer && el('code', {}, pointer), title, el('span', { class: 'quiet' }, content_type ?? 'type not known'))
 }
 
 function name(url) {

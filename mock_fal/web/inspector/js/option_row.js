@@ -1,8 +1,6 @@
 // One option of a rule in the form: its name and a field for its value.
 import { button, el, fill } from './dom.js'
 
-// Options that have a name of their own, as in `header.x-name=value`.
-const NAMED = ['ctx', 'header']
 const JSON_OPTIONS = ['output', 'merge']
 
 export class OptionRow {
@@ -47,7 +45,8 @@ export class OptionRow {
   #draw(value) {
     const name = this.#name.value
     const option = this.#options.find((candidate) => candidate.name === name)
-    this.#inner = NAMED.includes(name) ? el('input', { 'aria-label': 'Name', placeholder: 'name' }) : null
+    // As in `header.x-name=value`.
+    this.#inner = option.named ? el('input', { 'aria-label': 'Name', placeholder: 'name' }) : null
     this.#value = option.value === null ? null : field(option, this.#errors)
     if (this.#value && value !== '') this.#value.value = value
     fill(this.#place, this.#inner, this.#value ?? el('span', { class: 'quiet' }, 'no value'))

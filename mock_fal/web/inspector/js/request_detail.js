@@ -3,10 +3,10 @@ import * as api from './api.js'
 import { callActions } from './call_actions.js'
 import { callTimeline } from './call_timeline.js'
 import { durationOf, isOpen, progressOf, stateWords } from './call.js'
-import { deliveryView } from './delivery_view.js'
+import { DeliveryView } from './delivery_view.js'
 import { button, el, fill } from './dom.js'
 import * as clock from './emulated_clock.js'
-import { exchangesView } from './exchanges_view.js'
+import { ExchangesView } from './exchanges_view.js'
 import { findingsView } from './findings_view.js'
 import { dateTime, duration, money } from './format.js'
 import { jsonView } from './json_view.js'
@@ -25,8 +25,8 @@ const SECTIONS = () => [
   new Section('Input files', ({ input_files }) => (input_files.length ? input_files.map(({ pointer, file }) => ({ ...file, pointer })) : null), mediaView),
   new Section('Input', ({ input }) => input, jsonView),
   new Section('Logs', ({ logs, submitted_at }) => (logs.length ? { logs, submitted_at } : null), logsView),
-  new Section('Exchanges', ({ exchanges }) => (exchanges.length ? exchanges : null), exchangesView),
-  new Section('Webhooks', ({ deliveries }) => (deliveries.length ? deliveries : null), (deliveries) => deliveries.map(deliveryView)),
+  new Section('Exchanges', ({ exchanges }) => (exchanges.length ? exchanges : null), new ExchangesView()),
+  new Section('Webhook', ({ deliveries: [delivery] }) => delivery ?? null, new DeliveryView()),
   new Section('Check', ({ findings }) => findings, findingsView),
 ]
 
@@ -50,8 +50,8 @@ export class RequestDetail {
     return this.#id
   }
 
-  /** Shows a call, or nothing for an empty id. */
-  async show(id) {
+  /** Shows a call, or nothing for an empty id. One that may be gone is not asked for if it is. */
+  async show(id, { mayBeGone = false } = {}) {
     const isNew = id !== this.#id
     this.#id = id
     this.element.hidden = !id
@@ -59,12 +59,18 @@ export class RequestDetail {
     this.#asked += 1
     const asked = this.#asked
     try {
-      const detail = await api.readCall(id)
+      const detail = mayBeGone && !(await api.calls({ id })).calls.length ? null : await api.readCall(id)
       if (asked !== this.#asked) return
+      if (!detail) {
+        this.#drawMissing()
+        return
+      }
       clock.set(detail)
       this.#draw(detail, isNew || this.#detail?.id !== id)
     } catch (error) {
-      if (asked === this.#asked) this.#drawMissing(error)
+      if (asked !== this.#asked) return
+      if (error.status !== 404) throw error
+      this.#drawMissing()
     }
   }
 
@@ -77,9 +83,9 @@ export class RequestDetail {
     for (const section of this.#sections) section.update(detail, isNew)
   }
 
-  #drawMissing(error) {
+  #drawMissing() {
     this.#detail = null
-    fill(this.#head, el('h2', {}, 'Not found'), el('p', {}, error.message), el('p', { class: 'quiet' }, 'The server forgets the oldest requests, and all of them when it ends.'))
+    fill(this.#head, el('h2', {}, 'Not stored'), el('p', {}, el('code', {}, this.#id)), el('p', { class: 'quiet' }, 'The server forgets the oldest requests, and all of them when it ends.'))
     fill(this.#actions)
     fill(this.#line)
     for (const { element } of this.#sections) element.hidden = true

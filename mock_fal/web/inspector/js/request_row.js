@@ -53,7 +53,7 @@ export function requestRow(call, onopen) {
 /** Small words for what was special: a rule, a webhook, several attempts. */
 function badges({ directive, attempts, webhook, replay_of }) {
   return [
-    directive && el('span', { class: 'badge', title: directive }, 'rule'),
+    directive && el('span', { class: 'badge', title: directive }, 'directive'),
     attempts > 1 && el('span', { class: 'badge' }, `${attempts} tries`),
     webhook && el('span', { class: `badge badge-${webhook.state}`, title: `webhook ${webhook.state}` }, 'hook'),
     replay_of && el('span', { class: 'badge', title: `again: ${replay_of}` }, 'again'),

@@ -3,7 +3,6 @@ import { go, here } from './address.js'
 import { el, fill } from './dom.js'
 import { emptyState } from './empty_state.js'
 import { FilterBar } from './filter_bar.js'
-import { complain } from './notices.js'
 import { RequestDetail } from './request_detail.js'
 import { RequestList } from './request_list.js'
 import { RequestStore } from './request_store.js'
@@ -50,7 +49,7 @@ export class RequestsView {
       return
     }
     const { id } = this.#detail
-    if (id && (event !== 'changed' || !ids || ids.includes(id))) await this.#detail.show(id)
+    if (id && (event !== 'changed' || !ids || ids.includes(id))) await this.#detail.show(id, { mayBeGone: event === 'reset' || event === 'hello' })
   }
 
   /** Moves the cursor by some rows; an open detail follows it. */

@@ -2,6 +2,7 @@
 import * as api from './api.js'
 import { button, el, fill } from './dom.js'
 import { act } from './notices.js'
+import { table } from './table.js'
 
 export class RuleList {
   #content = el('div')
@@ -13,21 +14,18 @@ export class RuleList {
 
   async load() {
     const { rules } = await api.rules()
-    fill(this.#content, rules.length ? table(rules, () => this.load()) : el('p', { class: 'empty' }, 'No rules: every call succeeds.'))
+    fill(this.#content, rules.length ? ruleTable(rules, () => this.load()) : el('p', { class: 'empty' }, 'No rules: every call succeeds.'))
   }
 }
 
-function table(rules, reload) {
-  return el('div', { class: 'table-scroll', tabindex: 0, role: 'region', 'aria-label': 'Rules' }, el('table', {},
-    el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, 'Rule'), el('th', { scope: 'col' }, 'For'), el('th', { scope: 'col', class: 'number' }, 'Matched'),
-      el('th', { scope: 'col', class: 'number' }, 'Acted'), el('th', { scope: 'col' }, el('span', { class: 'hidden' }, 'Remove')))),
-    el('tbody', {}, rules.map(({ id, key, rule, matched, used }) => el('tr', {},
-      el('td', { class: 'wide' }, el('code', {}, rule.length > 400 ? `${rule.slice(0, 400)}…` : rule)),
-      el('td', {}, key ?? 'all keys'),
-      el('td', { class: 'number' }, String(matched)),
-      el('td', { class: 'number' }, used ? el('b', {}, String(used)) : '0'),
-      el('td', { class: 'number' }, button('Remove', act(async () => {
-        await api.removeRule(id)
-        await reload()
-      }), { class: 'plain', 'aria-label': `Remove ${rule.slice(0, 80)}` })))))))
+function ruleTable(rules, reload) {
+  return table('Rules', ['Rule', 'For', '#Matched', '#Acted', '(Remove)'], rules.map(({ id, key, rule, matched, used }) => el('tr', {},
+    el('td', { class: 'wide' }, el('code', {}, rule.length > 400 ? `${rule.slice(0, 400)}…` : rule)),
+    el('td', {}, key ?? 'all keys'),
+    el('td', { class: 'number' }, String(matched)),
+    el('td', { class: 'number' }, used ? el('b', {}, String(used)) : '0'),
+    el('td', { class: 'number' }, button('Remove', act(async () => {
+      await api.removeRule(id)
+      await reload()
+    }), { class: 'plain', 'aria-label': `Remove ${rule.slice(0, 80)}` })))))
 }

@@ -9,12 +9,16 @@ export class Section {
   #title
   #open
 
-  /** `select(detail)` picks what is shown, null hides the section; `build(selected)` makes its elements. */
+  /**
+   * `select(detail)` picks what is shown, null hides the section. `build(selected)` makes its elements, or is a view with
+   * an `element` of its own and `update(selected)`.
+   */
   constructor(title, select, build, { open = true } = {}) {
     this.#select = select
     this.#build = build
     this.#title = el('h3', {}, title)
     this.#open = open
+    if (build.update) this.#content.append(build.element)
     this.element = el('details', { class: 'section', open, hidden: true }, el('summary', {}, this.#title), this.#content)
   }
 
@@ -23,10 +27,12 @@ export class Section {
     const selected = this.#select(detail)
     const text = JSON.stringify(selected)
     if (text === this.#shown) return
-    if (!isNew && isInUse(this.#content)) return
+    if (!isNew && !this.#build.update && isInUse(this.#content)) return
     this.#shown = text
     this.element.hidden = selected === null || selected === undefined
     if (isNew) this.element.open = this.#open
-    if (!this.element.hidden) fill(this.#content, this.#build(selected))
+    if (this.element.hidden) return
+    if (!this.#build.update) fill(this.#content, this.#build(selected))
+    else this.#build.update(selected)
   }
 }

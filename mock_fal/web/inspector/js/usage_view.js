@@ -3,6 +3,7 @@ import { here } from './address.js'
 import * as api from './api.js'
 import { el, fill } from './dom.js'
 import { count, money, sum } from './format.js'
+import { table } from './table.js'
 
 export class UsageView {
   #content = el('div', { class: 'usage' })
@@ -57,13 +58,10 @@ function dayBars(days) {
 }
 
 function endpointTable(items, most) {
-  const head = ['Endpoint', 'Requests', 'Units', 'Price', 'Cost']
-  return el('div', { class: 'table-scroll' }, el('table', {},
-    el('thead', {}, el('tr', {}, head.map((name, index) => el('th', { scope: 'col', class: index ? 'number' : null }, name)))),
-    el('tbody', {}, items.map(({ endpoint, requests, units, unit, unit_price: price, cost }) => el('tr', {},
-      el('td', { class: 'wide' }, endpoint, cost !== null && meter(cost / most, 'Part of the most expensive one')),
-      el('td', { class: 'number' }, requests.toLocaleString('en')),
-      el('td', { class: 'number' }, price === null ? '–' : `${Number(units.toFixed(3)).toLocaleString('en')} ${unit ?? ''}`),
-      el('td', { class: 'number' }, money(price)),
-      el('td', { class: 'number' }, el('b', {}, money(cost))))))))
+  return table('Cost by endpoint', ['Endpoint', '#Requests', '#Units', '#Price', '#Cost'], items.map(({ endpoint, requests, units, unit, unit_price: price, cost }) => el('tr', {},
+    el('td', { class: 'wide' }, endpoint, cost !== null && meter(cost / most, 'Part of the most expensive one')),
+    el('td', { class: 'number' }, requests.toLocaleString('en')),
+    el('td', { class: 'number' }, price === null ? '–' : `${Number(units.toFixed(3)).toLocaleString('en')} ${unit ?? ''}`),
+    el('td', { class: 'number' }, money(price)),
+    el('td', { class: 'number' }, el('b', {}, money(cost))))))
 }

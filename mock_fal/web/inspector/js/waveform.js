@@ -13,7 +13,7 @@ let reading = 0
 /** A canvas with the waveform of the sound at `url`. It stays empty if the browser can't decode the sound. */
 export function waveform(url) {
   const canvas = el('canvas', { class: 'waveform', width: BARS * 4, height: 64, 'aria-hidden': 'true' })
-  peaks(url).then((values) => draw(canvas, values), () => canvas.classList.add('unknown'))
+  peaks(url).then((heights) => draw(canvas, heights), () => canvas.classList.add('unknown'))
   return canvas
 }
 
@@ -59,4 +59,5 @@ function draw(canvas, heights) {
     const tall = Math.max(2, height * canvas.height)
     context.fillRect(bar * 4, (canvas.height - tall) / 2, 2.6, tall)
   }
+  canvas.dataset.drawn = ''
 }

@@ -1,11 +1,12 @@
 // All webhooks, latest first; one opens to its attempts and to sending it again.
 import { address, go, here } from './address.js'
 import * as api from './api.js'
-import { deliveryView } from './delivery_view.js'
-import { button, el, fill, isInUse } from './dom.js'
+import { DeliveryView } from './delivery_view.js'
+import { button, el } from './dom.js'
 import { exactTime } from './format.js'
 import { PagedList } from './paged_list.js'
 import { stateMark } from './state_mark.js'
+import { table } from './table.js'
 
 const PAGE = 100
 
@@ -14,8 +15,10 @@ export class WebhooksView {
     const { deliveries, next } = await api.deliveries({ ...page, key: here().filter.key })
     return { items: deliveries, next }
   }, (deliveries) => this.#table(deliveries))
-  #chosen = el('section', { class: 'panel', 'aria-label': 'Webhook', hidden: true })
-  #shown = ''
+  #delivery = new DeliveryView()
+  #title = el('code')
+  #chosen = el('section', { class: 'panel', 'aria-label': 'Webhook', hidden: true },
+    el('header', {}, el('h2', {}, 'Webhook of ', this.#title), button('Close', () => go({ view: 'webhooks' }), { class: 'plain' })), this.#delivery.element)
 
   constructor() {
     this.element = el('section', { class: 'panels', 'aria-label': 'Webhooks', tabindex: -1 }, this.#chosen,
@@ -33,25 +36,20 @@ export class WebhooksView {
   #table(deliveries) {
     this.#open(deliveries)
     if (!deliveries.length) return el('p', { class: 'empty' }, 'No webhooks yet. A submission with ', el('code', {}, '?fal_webhook=URL'), ' sends one.')
-    return el('div', { class: 'table-scroll' }, el('table', {},
-      el('thead', {}, el('tr', {}, ['State', 'Last attempt', 'Attempts', 'URL', 'Key', 'Request'].map((name) => el('th', { scope: 'col' }, name)))),
-      el('tbody', {}, deliveries.map(({ request_id: id, state, attempts, url, key }) => el('tr', { 'aria-current': id === here().id ? 'true' : null },
-        el('td', {}, el('a', { class: 'state', href: address({ view: 'webhooks', id }) }, stateMark(state), state)),
-        el('td', { class: 'mono' }, attempts.length ? exactTime(attempts.at(-1).at) : '–'),
-        el('td', {}, String(attempts.length)),
-        el('td', { class: 'wide' }, el('code', {}, url)),
-        el('td', {}, key),
-        el('td', {}, el('a', { href: address({ view: 'requests', id }) }, el('code', {}, id.slice(0, 13))))))))
-    )
+    return table('Webhooks', ['State', 'Last attempt', '#Attempts', 'URL', 'Key', 'Request'], deliveries.map(({ request_id: id, state, attempts, url, key }) => el('tr', { 'aria-current': id === here().id ? 'true' : null },
+      el('td', {}, el('a', { class: 'state', href: address({ view: 'webhooks', id }) }, stateMark(state), state)),
+      el('td', { class: 'mono' }, attempts.length ? exactTime(attempts.at(-1).at) : '–'),
+      el('td', { class: 'number' }, String(attempts.length)),
+      el('td', { class: 'wide' }, el('code', {}, url)),
+      el('td', {}, key),
+      el('td', {}, el('a', { href: address({ view: 'requests', id }) }, el('code', {}, id.slice(0, 13)))))))
   }
 
   #open(deliveries) {
     const { id } = here()
-    const found = deliveries.filter(({ request_id }) => request_id === id)
-    const text = JSON.stringify([id, found])
-    if (text === this.#shown || (isInUse(this.#chosen) && found.length)) return
-    this.#shown = text
-    this.#chosen.hidden = !found.length
-    fill(this.#chosen, el('header', {}, el('h2', {}, 'Webhook of ', el('code', {}, id)), button('Close', () => go({ view: 'webhooks' }), { class: 'plain' })), found.map(deliveryView))
+    const delivery = deliveries.find(({ request_id }) => request_id === id)
+    this.#chosen.hidden = !delivery
+    this.#title.textContent = id
+    if (delivery) this.#delivery.update(delivery)
   }
 }
