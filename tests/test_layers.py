@@ -90,7 +90,7 @@ INSIDE = {
         "stubs workflow_run",
         "runner",
     ],
-    "commands": ["download webhook", "models catalogue"],
+    "commands": ["browser download webhook", "models catalogue"],
     "files": ["blobs file_name long_input temporary_folder", "file_store", "storage", "inputs listing"],
     "remote": ["control records", "rules", "server"],
     "cassettes": ["redaction", "cassette", "matcher folder"],

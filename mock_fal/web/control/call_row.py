@@ -17,11 +17,13 @@ from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON, FalError
 from mock_fal.hosts import MEDIA_HOSTS, RESULT_HOST
 from mock_fal.journal.exchanges import Exchange
+from mock_fal.media.recipe import MediaRecipe, Video
+from mock_fal.pictures.recipe import Recipe
 from mock_fal.requests.lifecycle import Queued
 from mock_fal.requests.outcome import MediaFile, RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.requests.retries import status_and_error
-from mock_fal.requests.state import state
+from mock_fal.requests.state import State, state
 from mock_fal.webhooks.outbox import Delivery, DeliveryState
 
 # Characters of a prompt and of a text in a result, and how many files of a result are listed.
@@ -92,7 +94,8 @@ def _accepted(emulator: Emulator, request: ModelRequest) -> dict[str, Any]:
     status, error_type = status_and_error(request.result) if is_over else (None, None)
     cost = charge(request, now) if is_over else None
     nano = cost.nano_usd if cost else None
-    files = request.files if is_over else []
+    current = state(request, now)
+    files = request.files if current is State.COMPLETED else []
     delivery = emulator.store.outbox.find(request.id) if emulator.store.outbox else None
     return {
         "id": request.id,
@@ -100,7 +103,7 @@ def _accepted(emulator: Emulator, request: ModelRequest) -> dict[str, Any]:
         "endpoint": str(request.endpoint),
         "kind": request.kind,
         "accepted": True,
-        "state": state(request, now).value,
+        "state": current.value,
         "position": view.status.position if isinstance(view.status, Queued) else None,
         "steps": {"done": len(view.logs), "total": request.steps + sum(request.earlier_steps)},
         "submitted_at": schedule.queued_at,
@@ -229,7 +232,13 @@ def _result_file(file: MediaFile) -> dict[str, Any]:
         "local": f"{MEDIA}{file.path}",
         "content_type": content_type,
         "kind": kind_of_type(content_type),
+        "preview": has_preview(content_type, file.recipe),
     }
+
+
+def has_preview(content_type: str, recipe: MediaRecipe | None) -> bool:
+    """Whether `?preview=` gives a picture. `recipe` is that of a file of a result."""
+    return content_type.startswith("image/") or isinstance(recipe, Recipe | Video)
 
 
 def kind_of_type(content_type: str) -> str:
@@ -251,12 +260,24 @@ def named_file(emulator: Emulator, url: str) -> dict[str, Any]:
     if url.startswith("data:"):
         content_type = url[5:200].partition(",")[0].partition(";")[0] or "text/plain"
         kind = kind_of_type(content_type)
-        return {"url": url[:MAX_TEXT], "local": None, "content_type": content_type, "kind": kind}
+        return {
+            "url": url[:MAX_TEXT],
+            "local": None,
+            "content_type": content_type,
+            "kind": kind,
+            "preview": False,
+        }
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
-        return {"url": url[:_MAX_URL], "local": None, "content_type": None, "kind": "other"}
+        return {
+            "url": url[:_MAX_URL],
+            "local": None,
+            "content_type": None,
+            "kind": "other",
+            "preview": False,
+        }
     path = _media_path(host, parts.path)
     stored_type = _type_of(emulator, path) if path else ""
     content_type = stored_type or guess_type(parts.path[-_MAX_URL:])[0] or ""
@@ -265,6 +286,7 @@ def named_file(emulator: Emulator, url: str) -> dict[str, Any]:
         "local": f"{MEDIA}{path}" if stored_type else None,
         "content_type": content_type or None,
         "kind": kind_of_type(content_type),
+        "preview": stored_type != "" and has_preview(stored_type, recipe_at(emulator, path)),
     }
 
 
@@ -272,6 +294,12 @@ def _media_path(host: str, path: str) -> str:
     """The path on the media host that a URL names, by name or by path; empty for a URL of another host."""
     first, _, rest = path[1:].partition("/")
     return path if host in MEDIA_HOSTS else f"/{rest}" if first in MEDIA_HOSTS else ""
+
+
+def recipe_at(emulator: Emulator, path: str) -> MediaRecipe | None:
+    """The recipe of the file of a result; None for other files."""
+    file = emulator.store.files.get(path)
+    return file.file.recipe if file else None
 
 
 def _type_of(emulator: Emulator, path: str) -> str:

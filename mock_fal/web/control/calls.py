@@ -156,10 +156,8 @@ async def _page(
         if right and exchange is None:
             right -= 1  # forgotten
             continue
-        request = requests[left - 1] if left else None
-        if request is not None and (exchange is None or request.submission.queued_at >= exchange.at):
-            call = Call(request, submissions.of(request.id))
-        else:
+        call = Call(requests[left - 1], submissions.of(requests[left - 1].id)) if left else None
+        if call is None or (exchange is not None and _is_before(call, exchange)):
             call = Call(None, exchange)
         if all(matches(mock, call) for matches in filters):
             if len(page) == limit:
@@ -170,6 +168,15 @@ async def _page(
         else:
             right -= 1
     return page, None
+
+
+def _is_before(call: Call, exchange: Exchange) -> bool:
+    """Whether a request was submitted before a refused call: by the emulated time, then by the journal."""
+    assert call.request is not None
+    submitted_at = call.request.submission.queued_at
+    if submitted_at != exchange.at or call.exchange is None:
+        return submitted_at < exchange.at
+    return call.exchange.number < exchange.number
 
 
 def _cursor_text(requests: list[ModelRequest], refused: list[int], left: int, right: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
@@ -100,7 +100,7 @@ class Feed:
     def is_full(self) -> bool:
         return self._listeners >= MAX_LISTENERS
 
-    async def stream(self, last_id: str = "", limit: int = _MAX_LIMIT) -> AsyncIterator[bytes]:
+    async def stream(self, last_id: str = "", limit: int = _MAX_LIMIT) -> AsyncGenerator[bytes, None]:
         """The text of the events from now on, or after the one with `last_id` if that is known."""
         changed = asyncio.Event()
         self._listeners += 1

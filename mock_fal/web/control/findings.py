@@ -73,7 +73,8 @@ def _judged(
     items = []
     for rule in RULES:
         selection = rule.select(record)
-        for finding in rule.find(record, selection) if selection else ():
+        findings = list(rule.find(record, selection)) if selection else []
+        for finding in findings:
             items.append(
                 {
                     "id": rule.case.id,

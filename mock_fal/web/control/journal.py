@@ -19,7 +19,7 @@ from mock_fal.journal.exchanges import OPERATIONS, Exchange, RawHeaders
 from mock_fal.journal.har import EMPTY, LONG_BODY, body_text, entry, response_size
 from mock_fal.requests.state import State, state
 from mock_fal.scenario.patterns import MAX_GLOB, matches_glob
-from mock_fal.web.control.call_row import MEDIA, finite, kind_of_type
+from mock_fal.web.control.call_row import MEDIA, finite, has_preview, kind_of_type, recipe_at
 from mock_fal.web.control.wire import ControlError, emulator, listed, one, query, slices
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ async def files(request: Request) -> Response:
     stored = files(mock.store, mock.storage, mock.clock.now())
     selected = [file async for file in slices(stored, _CHECKED) if key in (None, file.owner)]
     page, cursor = _page(selected, params, lambda file: file.url)
-    return listed(request, {"next": cursor, "files": []}, page, _file)
+    return listed(request, {"next": cursor, "files": []}, page, lambda file: _file(mock, file))
 
 
 _PAGING: Final = ("limit", "before")
@@ -312,12 +312,14 @@ def _signature(emulator: Emulator, delivery: Delivery, attempt: Attempt) -> dict
     }
 
 
-def _file(file: StoredFile) -> dict[str, Any]:
+def _file(mock: Emulator, file: StoredFile) -> dict[str, Any]:
+    path = file.url.removeprefix(f"https://{RESULT_HOST}")
     return {
         "url": file.url,
-        "local": MEDIA + file.url.removeprefix(f"https://{RESULT_HOST}"),
+        "local": MEDIA + path,
         "content_type": file.content_type,
         "kind": kind_of_type(file.content_type),
+        "preview": has_preview(file.content_type, recipe_at(mock, path)),
         "key": file.owner,
         "size": file.size_bytes,
         "created_at": file.created_at,

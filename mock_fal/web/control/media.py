@@ -9,12 +9,11 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.hosts import RESULT_HOST
 from mock_fal.media.recipe import MediaRecipe, Video
 from mock_fal.pictures.recipe import Recipe
-from mock_fal.store import ResultFile
+from mock_fal.web.control.call_row import recipe_at
 from mock_fal.web.control.wire import ControlError, emulator, query
 from mock_fal.web.http_request import HttpRequest
 from mock_fal.web.isolation import is_inline
@@ -32,11 +31,15 @@ async def media(request: Request) -> Response:
     path = f"/{request.path_params['path']}"
     params = query(request, "preview")
     try:
-        if "preview" in params:
-            response = await _preview(request, path, _side(params["preview"]))
+        side = _side(params["preview"]) if "preview" in params else 0
+        recipe = _small(recipe_at(emulator(request), path), side) if side else None
+        if recipe is not None:
+            response = await _preview(request, recipe)
         else:
             http_request = HttpRequest({**request.scope, "path": f"/{RESULT_HOST}{path}"})
             response = await request.app.state.read_file(http_request, request.receive)
+        if side and not response.headers.get("content-type", "image/").startswith("image/"):
+            raise ControlError(404, f"{path!r:.200} has no preview")
     except FalError:
         raise ControlError(404, f"no file {path!r:.200} is stored") from None
     response.headers["cache-control"] = _CACHE
@@ -52,22 +55,13 @@ def _side(text: str) -> int:
     raise ControlError(422, f"preview is {text!r:.100}, expected {MIN_PREVIEW} to {MAX_PREVIEW} pixels")
 
 
-async def _preview(request: Request, path: str, side: int) -> Response:
-    """A small still picture of a result. Raises FileMissing, and ControlError for a file without one."""
-    recipe = _small(_recipe(emulator(request), path), side)
-    if recipe is None:
-        raise ControlError(404, f"{path!r:.200} is no picture or video of a result")
+async def _preview(request: Request, recipe: Recipe) -> Response:
     etag = f'"{sha256(repr(recipe).encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"etag": etag})
     renderer: Renderer = request.app.state.renderer
     data = await renderer.render(recipe)
     return Response(data, media_type=recipe.content_type, headers={"etag": etag})
-
-
-def _recipe(mock: Emulator, path: str) -> MediaRecipe | None:
-    file = mock.storage.find(path)
-    return file.file.recipe if isinstance(file, ResultFile) else None
 
 
 def _small(recipe: MediaRecipe | None, side: int) -> Recipe | None:

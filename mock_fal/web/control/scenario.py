@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from mock_fal.emulator import Emulator
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
-from mock_fal.scenario.options import OPERATIONS, OPTIONS
+from mock_fal.scenario.options import NAMED_OPTIONS, OPERATIONS, OPTIONS
 from mock_fal.scenario.rule_file import MAX_FILE, json_rules, yaml_rules
 from mock_fal.scenario.rules import Rule, Scenario
 from mock_fal.web.control.wire import ControlError, emulator, listed, query, response, slices
@@ -116,6 +116,7 @@ async def options(request: Request) -> Response:
                     "name": name,
                     "group": option.group.value,
                     "value": option.value_format or None,
+                    "named": name in NAMED_OPTIONS,
                     "sentence": option.sentence,
                     "operations": [item for item in OPERATIONS if item in option.operations],
                 }
@@ -128,12 +129,12 @@ async def options(request: Request) -> Response:
 
 
 def column_of(message: str) -> int | None:
-    """The column that a message begins with; None without one."""
-    match = _COLUMN.match(message)
+    """The column in the text of a rule that a message names; None without one."""
+    match = _COLUMN.search(message)
     return int(match[1]) if match else None
 
 
-_COLUMN: Final = re.compile(r"column (\d{1,9}):")
+_COLUMN: Final = re.compile(r"\btext column (\d{1,9}):")
 
 
 async def _change(request: Request, *, keep: bool) -> Response:
