@@ -44,7 +44,7 @@ mock-fal:   curl {url}/_mock/clock/advance -d '{{"seconds": 600}}'"""
 
 # Printed if other machines can connect. The hosts of fal are open to them.
 _TOKEN: Final = """\
-mock-fal: other machines can connect to {host}; for the control API and the web UI they need this control token:
+mock-fal: other machines can connect to {host}; for the control API and the inspector they need this control token:
 mock-fal:   {token}"""
 
 # Printed by `env` for a server on another machine.

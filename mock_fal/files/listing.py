@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 
 from mock_fal.files.storage import Storage
 from mock_fal.hosts import RESULT_HOST
@@ -28,8 +30,17 @@ class StoredFile:
 
 def files(store: Store, storage: Storage, now: float) -> list[StoredFile]:
     """All files that exist at `now`, oldest first."""
-    found = [file for file in (*_uploads(storage), *_results(store, now)) if now < file.expires_at]
-    return sorted(found, key=lambda file: file.created_at)
+    return in_order(existing(store, storage, now))
+
+
+def in_order(found: Iterable[StoredFile]) -> list[StoredFile]:
+    """Files, oldest first."""
+    return sorted(found, key=attrgetter("created_at"))
+
+
+def existing(store: Store, storage: Storage, now: float) -> Iterator[StoredFile]:
+    """All files that exist at `now`, one by one: the uploads, then the files of results."""
+    return (file for file in chain(_uploads(storage), _results(store, now)) if now < file.expires_at)
 
 
 def _uploads(storage: Storage) -> Iterator[StoredFile]:

@@ -1,4 +1,4 @@
-"""The ASGI application: routes each request to one of fal's hosts, the control API or the web UI."""
+"""The ASGI application: routes each request to one of fal's hosts, the control API or the inspector."""
 
 from __future__ import annotations
 

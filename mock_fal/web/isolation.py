@@ -1,6 +1,6 @@
 """Isolation from web pages: response headers on mock-fal's own address, and which origins and hosts are foreign.
 
-For a browser, mock-fal's own address is one origin: the control API, the web UI and, by path, all hosts of fal.
+For a browser, mock-fal's own address is one origin: the control API, the inspector and, by path, all hosts of fal.
 Uploads, directives and recorded responses decide what the hosts of fal respond, and any web page may send the first
 two. So on this address a browser takes their responses for pages without an origin (`sandbox`) and never guesses a
 content type (`nosniff`). It shows only types that can't hold scripts, and saves all others as files.
@@ -70,7 +70,7 @@ def sandboxed(send: Send) -> Send:
 
 
 def restricted(send: Send) -> Send:
-    """A send function for the control API and the web UI."""
+    """A send function for the control API and the inspector."""
 
     async def send_restricted(message: Message) -> None:
         if message["type"] in _HEADS:

@@ -69,7 +69,7 @@ def concrete(path: str) -> str:
 
 
 def everything_shown(fal: Fal) -> str:
-    """All that the control API and the web UI respond, and the text that summaries and reports have."""
+    """All that the control API and the inspector respond, and the text that summaries and reports have."""
     paths = [concrete(path) for path, handlers in ROUTES.items() if "GET" in handlers]
     ids = [*fal.emulator.store.requests, *(f"exchange-{exchange.number}" for exchange in fal.journal)]
     paths += [f"/_mock/calls/{id}{rest}" for id in ids for rest in ("", "/snippet", "/snippet?as=python")]

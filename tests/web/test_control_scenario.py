@@ -81,7 +81,7 @@ def test_a_rule_is_explained_without_being_added(fal: Fal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "column"), [("times=2 eror=x", 9), ("times=x", 1), ({"times": "x"}, None), ("queue=1 [", None)]
+    ("rule", "column"), [("times=2 eror=x", 9), ("times=x", 1), ({"times": "x"}, None), ("queue=1 [", 9)]
 )
 def test_an_invalid_rule_names_its_column(fal: Fal, rule: Any, column: int | None) -> None:
     for method, path in (("POST", "/explain"), ("PUT", "")):

@@ -452,7 +452,7 @@ def on_the_control_api(witness: Witness) -> None:
             "listFiles",
             "readUsage",
             "metrics",
-            "webUi",
+            "inspector",
         ):
             witness.request(f"control.{name}", 200)
     witness.request("control.listRequests", 200, {"format": "har"})

@@ -1,4 +1,4 @@
-"""The control API `/_mock/…` and the web UI, on mock-fal's own address."""
+"""The control API `/_mock/…` and the inspector, on mock-fal's own address."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ _MAX_INPUT_FILES: Final = 50
 # The bytes of an input in which a text is searched.
 _MAX_SEARCHED: Final = 64 << 10
 
-# Calls and exchanges that are compared with the query before other requests get a turn: a millisecond or two.
-_SLICE: Final = 100
+# Calls that are compared with the query before other requests get a turn, and exchanges between two looks at the time.
+_SLICE: Final = 50
 
 _PARAMETERS: Final = ("key", "endpoint", "state", "status", "text", "since", "id", "before", "limit")
 
@@ -126,7 +126,7 @@ async def exchanges_of(mock: Emulator, call: Call) -> AsyncIterator[Exchange]:
         if call.exchange:
             yield call.exchange
         return
-    async for exchange in slices(mock.store.exchanges, 1000):
+    async for exchange in slices(mock.store.exchanges, _SLICE):
         if exchange.request_id == call.id:
             yield exchange
 

@@ -31,8 +31,8 @@ T = TypeVar("T")
 # JSON bodies that are nested deeper are returned as text: `json` can parse deeper nesting than it can write.
 MAX_DEPTH: Final = 100
 
-# The exchanges or files that are compared with the query before other requests get a turn: a millisecond.
-_CHECKED: Final = 200
+# The exchanges or files that are compared with the query between two looks at the time.
+_CHECKED: Final = 20
 
 Filter = Callable[[Emulator, Exchange, str], bool]
 
@@ -90,13 +90,13 @@ async def deliveries(request: Request) -> Response:
 
 
 async def files(request: Request) -> Response:
-    from mock_fal.files.listing import files
+    from mock_fal.files.listing import existing, in_order
 
     mock, params = emulator(request), query(request, "key", *_PAGING)
     key = params.get("key")
-    stored = files(mock.store, mock.storage, mock.clock.now())
+    stored = existing(mock.store, mock.storage, mock.clock.now())
     selected = [file async for file in slices(stored, _CHECKED) if key in (None, file.owner)]
-    page, cursor = _page(selected, params, lambda file: file.url)
+    page, cursor = _page(in_order(selected), params, lambda file: file.url)
     return listed(request, {"next": cursor, "files": []}, page, lambda file: _file(mock, file))
 
 

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from mock_fal.web.control.wire import emulator, query, response, slices
 
-# The calls, exchanges and connections that are counted before other requests get a turn: a millisecond.
-_SLICE: Final = 500
+# The calls, exchanges and connections that are counted between two looks at the time.
+_SLICE: Final = 50
 
 # Keys and endpoints that are listed.
 _MAX_LISTED: Final = 1000

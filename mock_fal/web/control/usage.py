@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,9 +13,10 @@ from mock_fal.billing.usage import CREDITS_USD, Charge, balance_usd, charge
 from mock_fal.billing.usage import usage as used
 from mock_fal.clock import date
 from mock_fal.web.control.wire import emulator, query, response, slices
+from mock_fal.web.renderer import Renderer
 
-# The requests that are charged before other tasks get a turn: a millisecond.
-_SLICE = 200
+# The requests that are charged between two looks at the time.
+_SLICE: Final = 20
 
 
 async def usage(request: Request) -> Response:
@@ -28,7 +29,8 @@ async def usage(request: Request) -> Response:
     async for item in slices(mock.store.ledger, _SLICE):
         if key in (None, item.tenant):
             charges.append(item)
-    total = used(charges)
+    renderer: Renderer = request.app.state.renderer
+    total = await renderer.in_thread(used, charges)
     return response(
         {
             "cost": total.cost,

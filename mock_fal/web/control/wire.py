@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
 from mock_fal.journal.har import LongBody
 from mock_fal.web import wire
@@ -16,8 +17,8 @@ from mock_fal.web.renderer import Renderer
 
 T = TypeVar("T")
 
-# After this many items or bytes of a long list, other requests get a turn: one or two milliseconds of work.
-SLICE_ITEMS: Final = 8
+# After this many seconds or bytes of work on a long list, other requests get a turn.
+SLICE_S: Final = 0.002
 SLICE_BYTES: Final = 256 << 10
 
 
@@ -83,7 +84,8 @@ async def _list(
     hide: Callable[[bytes], bytes],
 ) -> AsyncIterator[bytes]:
     buffer, size, comma = [before], 0, b""
-    for number, item in enumerate(items, 1):
+    ends_at = steady_time() + SLICE_S
+    for item in items:
         buffer.append(comma)
         comma = b","
         for part in map(hide, _encoded(shape(item))):
@@ -93,8 +95,10 @@ async def _list(
                 yield b"".join(buffer)
                 await asyncio.sleep(0)
                 buffer, size = [], 0
-        if number % SLICE_ITEMS == 0:
+                ends_at = steady_time() + SLICE_S
+        if steady_time() >= ends_at:
             await asyncio.sleep(0)
+            ends_at = steady_time() + SLICE_S
     yield b"".join([*buffer, after])
 
 
@@ -121,12 +125,17 @@ def _has_long_body(value: Any) -> bool:
     return isinstance(value, LongBody)
 
 
-async def slices(items: Iterable[T], number: int = SLICE_ITEMS) -> AsyncIterator[T]:
-    """The items; after every `number` of them, other requests get a turn. `items` must not change."""
+async def slices(items: Iterable[T], number: int = 1) -> AsyncIterator[T]:
+    """The items; after SLICE_S other requests get a turn. `items` must not change.
+
+    The time is read after every `number` items, which take less than that.
+    """
+    ends_at = steady_time() + SLICE_S
     for count, item in enumerate(items, 1):
         yield item
-        if count % number == 0:
+        if count % number == 0 and steady_time() >= ends_at:
             await asyncio.sleep(0)
+            ends_at = steady_time() + SLICE_S
 
 
 def error_response(status: int, detail: str, column: int | None = None) -> Response:
