@@ -1,9 +1,10 @@
 // Uploads and files of results, latest first.
-import { address, here } from './address.js'
+import { address, go, here } from './address.js'
 import * as api from './api.js'
 import { previewOf } from './call.js'
 import { el } from './dom.js'
 import { bytes, dateTime } from './format.js'
+import { KeyChoice } from './key_choice.js'
 import { PagedList } from './paged_list.js'
 import { waveform } from './waveform.js'
 
@@ -11,6 +12,7 @@ const PAGE = 48
 const PIXELS = 320
 
 export class FilesView {
+  #key = new KeyChoice('Key', 'All keys', { onchange: () => go({ filter: { ...here().filter, key: this.#key.value } }) })
   #list = new PagedList(async (page) => {
     const { files, next } = await api.files({ ...page, key: here().filter.key })
     return { items: files, next }
@@ -18,11 +20,16 @@ export class FilesView {
 
   constructor() {
     this.element = el('section', { class: 'panels', 'aria-label': 'Files', tabindex: -1 },
-      el('section', { class: 'panel' }, el('h2', {}, 'Files'), this.#list.element))
+      el('section', { class: 'panel' }, el('header', {}, el('h2', {}, 'Files'), this.#key.element), this.#list.element))
   }
 
   show() {
+    this.#key.value = here().filter.key ?? ''
     return this.#list.load(PAGE)
+  }
+
+  known(use) {
+    this.#key.known(use)
   }
 
   on(event) {

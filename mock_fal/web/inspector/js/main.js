@@ -4,19 +4,22 @@ import * as api from './api.js'
 import { el, fill } from './dom.js'
 import * as clock from './emulated_clock.js'
 import { listen } from './events.js'
-import { FilesView } from './files_view.js'
 import { time } from './format.js'
 import { openHelp } from './help.js'
-import { HostsView } from './hosts_view.js'
 import { bind } from './keyboard.js'
 import { complain } from './notices.js'
 import { RequestsView } from './requests_view.js'
-import { ScenarioView } from './scenario_view.js'
-import { UsageView } from './usage_view.js'
-import { WebhooksView } from './webhooks_view.js'
 
 const TITLES = { requests: 'Requests', scenario: 'Scenario', webhooks: 'Webhooks', files: 'Files', hosts: 'Hosts', usage: 'Usage' }
-const MAKE = { requests: RequestsView, scenario: ScenarioView, webhooks: WebhooksView, files: FilesView, hosts: HostsView, usage: UsageView }
+// The modules of a view are loaded when it is first shown; those of the first view with the page.
+const CLASSES = {
+  requests: async () => RequestsView,
+  scenario: async () => (await import('./scenario_view.js')).ScenarioView,
+  webhooks: async () => (await import('./webhooks_view.js')).WebhooksView,
+  files: async () => (await import('./files_view.js')).FilesView,
+  hosts: async () => (await import('./hosts_view.js')).HostsView,
+  usage: async () => (await import('./usage_view.js')).UsageView,
+}
 // Events that come one after another are taken over together.
 const GATHER_MS = 100
 // How often the lists of keys and endpoints may be asked for.
@@ -26,11 +29,13 @@ const TICK_MS = 250
 const main = document.querySelector('main')
 const bar = document.querySelector('.views')
 const views = {}
+let inUse = { keys: [], endpoints: [] }
 
 /** The view of a name, made when it is first needed. */
-function view(name) {
+async function view(name) {
+  const View = await CLASSES[name]()
   if (!views[name]) {
-    views[name] = new MAKE[name]()
+    views[name] = new View()
     views[name].known?.(inUse)
     main.append(views[name].element)
   }
@@ -47,10 +52,11 @@ async function show() {
     if (name === place.view) link.setAttribute('aria-current', 'page')
     else link.removeAttribute('aria-current')
   }
-  const current = view(place.view)
+  main.setAttribute('aria-busy', 'true')
+  const current = await view(place.view)
+  if (here().view !== place.view) return
   for (const other of Object.values(views)) other.element.hidden = other !== current
   document.title = `${place.id && place.view === 'requests' ? place.id.slice(0, 13) : TITLES[place.view]} · mock-fal`
-  main.setAttribute('aria-busy', 'true')
   try {
     await current.show()
   } catch (error) {
@@ -62,7 +68,6 @@ async function show() {
 
 // -- keys and endpoints in use
 
-let inUse = { keys: [], endpoints: [] }
 let askedAt = -Infinity
 
 async function learn() {
@@ -79,6 +84,7 @@ async function learn() {
 let gathered = new Map() // name of an event -> its data, of which `ids` are joined
 let timer = 0
 let isBusy = false
+let shown = null // the promise of the first view
 
 function gather(name, data) {
   clock.set(data)
@@ -101,7 +107,10 @@ async function takeOver() {
   const events = gathered
   gathered = new Map()
   try {
-    for (const [name, data] of events) await view(here().view).on(name, data)
+    await shown
+    // The list that was read after the first greeting has missed nothing.
+    if (events.get('hello')?.isFirst && here().view === 'requests' && views.requests.readAt > events.get('hello').now) events.delete('hello')
+    for (const [name, data] of events) await (await view(here().view)).on(name, data)
     if (events.has('changed') || events.has('hello') || events.has('reset') || events.has('scenario')) await learn()
     // The list goes on while another view is shown.
     if (here().view !== 'requests' && views.requests) for (const [name, data] of events) await views.requests.on(name, data)
@@ -120,21 +129,13 @@ function connected(state) {
 }
 
 const NAMES = ['hello', 'changed', 'exchange', 'scenario', 'clock', 'connections', 'reset']
-// How long the page waits for the first greeting before it reads the list.
-const GREETING_MS = 300
-let greet
-let isShown = false
-const greeted = new Promise((resolve) => (greet = resolve))
+let isGreeted = false
 
 function take(name) {
   return (data) => {
-    // What is read after the greeting misses nothing. A later greeting says that something may have been missed.
-    if (name === 'hello' && (data.resumed || !isShown)) {
-      clock.set(data)
-      greet()
-    } else {
-      gather(name, data)
-    }
+    if (name === 'hello' && data.resumed) clock.set(data) // nothing was missed
+    else gather(name, { ...data, isFirst: !isGreeted })
+    isGreeted = true
   }
 }
 
@@ -152,7 +153,7 @@ setInterval(() => document.hidden || tick(), TICK_MS)
 
 // -- keyboard
 
-const requests = () => (here().view === 'requests' ? view('requests') : null)
+const requests = () => (here().view === 'requests' ? views.requests : null)
 bind('j', 'next request', () => requests()?.move(1))
 bind('k', 'previous request', () => requests()?.move(-1))
 bind(['ArrowDown', 'ArrowUp'], 'the same, in the list', (event) => {
@@ -171,8 +172,7 @@ document.querySelector('.help-button').addEventListener('click', () => openHelp(
 
 onMove(show)
 listen(Object.fromEntries(NAMES.map((name) => [name, take(name)])), connected)
-await Promise.race([greeted, new Promise((resolve) => setTimeout(resolve, GREETING_MS))])
-isShown = true
-await show()
+shown = show()
+await shown
 tick()
 learn().catch(complain)

@@ -13,6 +13,7 @@ export class RequestStore {
   items = []
   total = 0 // all requests that the server remembers, whatever the filter
   isLoaded = false
+  readAt = -Infinity // the emulated time of the last answer, as the server said
   #next = null // the cursor of the next page; null after the last one
   #filter = {}
   #generation = 0
@@ -109,6 +110,7 @@ export class RequestStore {
     const page = await api.calls({ ...this.#filter, limit: PAGE, ...question })
     clock.set(page)
     this.total = page.total
+    this.readAt = page.now
     return page
   }
 

@@ -35,6 +35,11 @@ export class RequestsView {
     if (loading) this.#list.choose(id)
   }
 
+  /** The emulated time at which the list was read. */
+  get readAt() {
+    return this.#store.readAt
+  }
+
   known(use) {
     this.#filters.known(use)
   }

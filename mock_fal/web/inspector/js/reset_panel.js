@@ -1,25 +1,23 @@
 // Removing everything of one key, or of all keys. It asks once more.
 import * as api from './api.js'
-import { button, el, fill } from './dom.js'
+import { button, el } from './dom.js'
+import { KeyChoice } from './key_choice.js'
 import { act, tell } from './notices.js'
 
 const ASKS_MS = 4000
 
 export class ResetPanel {
-  #key = el('select', { 'aria-label': 'Key to reset' })
+  #key = new KeyChoice('Key to reset', 'all keys')
   #button = button('Reset', () => this.#ask(), { class: 'danger' })
 
   constructor() {
     this.element = el('section', { class: 'panel', 'aria-label': 'Reset' }, el('h2', {}, 'Reset'),
       el('p', { class: 'quiet' }, 'Removes requests, files, exchanges, webhooks and rules.'),
-      el('p', { class: 'actions' }, this.#key, this.#button))
-    this.known({ keys: [] })
+      el('p', { class: 'actions' }, this.#key.element, this.#button))
   }
 
-  known({ keys }) {
-    const { value } = this.#key
-    fill(this.#key, el('option', { value: '' }, 'all keys'), keys.filter(({ key }) => key).map(({ key }) => el('option', { value: key }, key)))
-    this.#key.value = [...this.#key.options].some((option) => option.value === value) ? value : ''
+  known(use) {
+    this.#key.known(use)
   }
 
   #ask() {

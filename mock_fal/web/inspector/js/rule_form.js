@@ -1,6 +1,7 @@
 // The form that builds a rule, and shows the words that it is made of. The options come from the server.
 import * as api from './api.js'
 import { button, el, fill } from './dom.js'
+import { KeyChoice } from './key_choice.js'
 import { act, tell } from './notices.js'
 import { OptionRow } from './option_row.js'
 import { wordsView } from './rule_words.js'
@@ -24,7 +25,7 @@ export class RuleForm {
   #rows = el('div', { class: 'option-rows' })
   #rowList = []
   #words = el('div', { class: 'words-box', 'aria-live': 'polite' })
-  #key = el('select', { 'aria-label': 'Key of the rule' })
+  #key = new KeyChoice('Key of the rule', 'all keys')
   #submit = el('button', { type: 'submit', class: 'primary' }, 'Add rule')
   #timer = 0
   #asked = 0
@@ -39,7 +40,7 @@ export class RuleForm {
       this.#rows,
       el('p', { class: 'actions' }, button('And also …', () => this.#addRow('msg'), { class: 'plain' })),
       this.#words,
-      el('p', { class: 'actions' }, this.#submit, el('label', {}, ' for ', this.#key)))
+      el('p', { class: 'actions' }, this.#submit, el('label', {}, ' for ', this.#key.element)))
   }
 
   /** Takes the options from the server, once. */
@@ -56,10 +57,8 @@ export class RuleForm {
   }
 
   /** Offers the keys that are in use. */
-  known({ keys }) {
-    const { value } = this.#key
-    fill(this.#key, el('option', { value: '' }, 'all keys'), keys.filter(({ key }) => key).map(({ key }) => el('option', { value: key }, `the key ${key}`)))
-    this.#key.value = [...this.#key.options].some((option) => option.value === value) ? value : ''
+  known(use) {
+    this.#key.known(use)
   }
 
   /** Begins a rule with some options. */

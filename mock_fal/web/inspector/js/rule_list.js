@@ -9,7 +9,7 @@ export class RuleList {
 
   constructor() {
     this.element = el('section', { class: 'panel', 'aria-label': 'Rules in force' },
-      el('header', {}, el('h2', {}, 'Rules in force'), el('span', { class: 'quiet' }, 'The first one that matches acts.')), this.#content)
+      el('header', {}, el('h2', {}, 'Rules in force'), el('span', { class: 'quiet' }, 'Of those that match the latest acts, and one of a key before one for all keys.')), this.#content)
   }
 
   async load() {

@@ -1,20 +1,32 @@
 // The estimated cost, by endpoint and by day, and what is left of the budget.
-import { here } from './address.js'
+import { go, here } from './address.js'
 import * as api from './api.js'
 import { el, fill } from './dom.js'
 import { count, money, sum } from './format.js'
+import { KeyChoice } from './key_choice.js'
 import { table } from './table.js'
 
 export class UsageView {
-  #content = el('div', { class: 'usage' })
+  #key = new KeyChoice('Key', 'All keys', { onchange: () => go({ filter: { ...here().filter, key: this.#key.value } }) })
+  #figures = el('div')
+  #tables = el('div', { class: 'usage' })
 
   constructor() {
-    this.element = el('section', { class: 'panels', 'aria-label': 'Usage', tabindex: -1 }, this.#content)
+    this.element = el('section', { class: 'panels', 'aria-label': 'Usage', tabindex: -1 },
+      el('section', { class: 'panel', 'aria-label': 'Budget' }, el('header', {}, el('h2', {}, 'Usage'), this.#key.element), this.#figures),
+      this.#tables)
   }
 
   async show() {
-    const { key } = here().filter
-    fill(this.#content, summary(await api.usage(key), key))
+    const { key = '' } = here().filter
+    this.#key.value = key
+    const usage = await api.usage(key)
+    fill(this.#figures, budget(usage))
+    fill(this.#tables, byDay(usage), byEndpoint(usage))
+  }
+
+  known(use) {
+    this.#key.known(use)
   }
 
   on(event) {
@@ -22,18 +34,22 @@ export class UsageView {
   }
 }
 
-function summary({ cost, unpriced, credits, balance, days, items }, key) {
-  const most = Math.max(...items.map((item) => item.cost ?? 0), 1e-12)
+function budget({ cost, unpriced, credits, balance }) {
   return [
-    el('section', { class: 'panel', 'aria-label': 'Budget' }, el('h2', {}, key ? `Usage of ${key}` : 'Usage of all keys'),
-      el('dl', { class: 'figures' },
-        figure('Estimated cost', sum(cost)),
-        figure(balance === null ? 'Credits of each account' : 'Left of the credits', balance === null ? sum(credits) : `${sum(balance)} of ${sum(credits)}`),
-        figure('Without a known price', count(unpriced, 'request'))),
-      balance !== null && meter(credits > 0 ? 1 - balance / credits : 1, 'Part of the credits that is used')),
-    el('section', { class: 'panel', 'aria-label': 'By day' }, el('h2', {}, 'By day'), days.length ? dayBars(days) : nothing()),
-    el('section', { class: 'panel', 'aria-label': 'By endpoint' }, el('h2', {}, 'By endpoint'), items.length ? endpointTable(items, most) : nothing()),
+    el('dl', { class: 'figures' },
+      figure('Estimated cost', sum(cost)),
+      figure(balance === null ? 'Credits of each account' : 'Left of the credits', balance === null ? sum(credits) : `${sum(balance)} of ${sum(credits)}`),
+      figure('Without a known price', count(unpriced, 'request'))),
+    balance !== null && meter(credits > 0 ? 1 - balance / credits : 1, 'Part of the credits that is used'),
   ]
+}
+
+function byDay({ days }) {
+  return el('section', { class: 'panel', 'aria-label': 'By day' }, el('h2', {}, 'By day'), days.length ? dayBars(days) : nothing())
+}
+
+function byEndpoint({ items }) {
+  return el('section', { class: 'panel', 'aria-label': 'By endpoint' }, el('h2', {}, 'By endpoint'), items.length ? endpointTable(items) : nothing())
 }
 
 const nothing = () => el('p', { class: 'empty' }, 'Nothing was billed yet.')
@@ -57,7 +73,8 @@ function dayBars(days) {
   }))
 }
 
-function endpointTable(items, most) {
+function endpointTable(items) {
+  const most = Math.max(...items.map((item) => item.cost ?? 0), 1e-12)
   return table('Cost by endpoint', ['Endpoint', '#Requests', '#Units', '#Price', '#Cost'], items.map(({ endpoint, requests, units, unit, unit_price: price, cost }) => el('tr', {},
     el('td', { class: 'wide' }, endpoint, cost !== null && meter(cost / most, 'Part of the most expensive one')),
     el('td', { class: 'number' }, requests.toLocaleString('en')),

@@ -4,6 +4,7 @@ import * as api from './api.js'
 import { DeliveryView } from './delivery_view.js'
 import { button, el } from './dom.js'
 import { exactTime } from './format.js'
+import { KeyChoice } from './key_choice.js'
 import { PagedList } from './paged_list.js'
 import { stateMark } from './state_mark.js'
 import { table } from './table.js'
@@ -11,6 +12,7 @@ import { table } from './table.js'
 const PAGE = 100
 
 export class WebhooksView {
+  #key = new KeyChoice('Key', 'All keys', { onchange: () => go({ filter: { ...here().filter, key: this.#key.value } }) })
   #list = new PagedList(async (page) => {
     const { deliveries, next } = await api.deliveries({ ...page, key: here().filter.key })
     return { items: deliveries, next }
@@ -22,11 +24,16 @@ export class WebhooksView {
 
   constructor() {
     this.element = el('section', { class: 'panels', 'aria-label': 'Webhooks', tabindex: -1 }, this.#chosen,
-      el('section', { class: 'panel' }, el('h2', {}, 'Webhooks'), this.#list.element))
+      el('section', { class: 'panel' }, el('header', {}, el('h2', {}, 'Webhooks'), this.#key.element), this.#list.element))
   }
 
   show() {
+    this.#key.value = here().filter.key ?? ''
     return this.#list.load(PAGE)
+  }
+
+  known(use) {
+    this.#key.known(use)
   }
 
   on(event) {

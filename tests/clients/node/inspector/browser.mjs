@@ -29,9 +29,10 @@ export async function inspect(work) {
     env: { HOME, PATH }, // not the proxy of the clients
   })
   const complaints = []
-  const open = async (place = '', { width = 1280, height = 800, scheme = 'light', requests = [] } = {}) => {
+  const open = async (place = '', { width = 1280, height = 800, scheme = 'light', requests = [], isTimed = false } = {}) => {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme })
     context.setDefaultTimeout(PATIENCE_MS)
+    if (isTimed) await context.addInitScript(noteFirstRow)
     const page = await context.newPage()
     page.on('console', (message) => complaints.push(message.text()))
     page.on('pageerror', (error) => complaints.push(String(error)))
@@ -47,6 +48,16 @@ export async function inspect(work) {
   } finally {
     await browser.close()
   }
+}
+
+// In the page: notes the moment of the frame after the first row.
+function noteFirstRow() {
+  const observer = new MutationObserver(() => {
+    if (!document.querySelector('.rows .row')) return
+    observer.disconnect()
+    requestAnimationFrame(() => setTimeout(() => (window.rowsAt = performance.now())))
+  })
+  observer.observe(document, { childList: true, subtree: true })
 }
 
 /** The serious findings of axe on a page as it is now. */
