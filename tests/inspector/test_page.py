@@ -81,7 +81,8 @@ def test_the_page_asks_for_few_of_ten_thousand_requests() -> None:
     with MockFal(queue_duration=0, run_duration=0) as fal:
         submit_many(fal._emulator, 10_000)
         output = browse("many.mjs", fal.url)
-        assert output["first"] == [PAGE]
+        # A second time if the page read the list before the server had greeted it.
+        assert output["first"] in ([PAGE], [PAGE, PAGE])
         assert max(output["rows"], output["later"]) <= MAX_ROWS
 
 

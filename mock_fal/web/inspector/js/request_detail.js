@@ -19,6 +19,7 @@ import { stateMark } from './state_mark.js'
 const TICK_MS = 250
 
 const SECTIONS = () => [
+  new Section('Warning', ({ warning }) => warning, (warning) => el('p', { class: 'bad' }, warning)),
   new Section('What acted', ({ rules }) => (rules.length ? rules : null), rulesView),
   new Section('Result', ({ files }) => (files.length ? files : null), mediaView),
   new Section('Output', ({ output }) => output, jsonView),

@@ -1,5 +1,6 @@
 // The requests of the list: pages of them, newest first, kept up to date by the ids of those that changed.
 import * as api from './api.js'
+import { isOpen } from './call.js'
 import * as clock from './emulated_clock.js'
 
 // The rows of a page: more than fit on a large screen.
@@ -90,8 +91,11 @@ export class RequestStore {
       await this.load()
       return
     }
-    const open = this.items.filter(({ state }) => state === 'queued' || state === 'running').map(({ id }) => id)
-    await this.refresh([...new Set([...page.calls.map(({ id }) => id), ...open.slice(0, MAX_IDS)])])
+    const read = new Set(page.calls.map(({ id }) => id))
+    const added = this.#merge([...read], page.calls)
+    const open = this.items.filter((call) => isOpen(call) && !read.has(call.id)).map(({ id }) => id)
+    if (open.length) await this.refresh(open.slice(0, MAX_IDS))
+    this.#changed({ added })
   }
 
   #merge(asked, found) {

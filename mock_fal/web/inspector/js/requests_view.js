@@ -45,10 +45,10 @@ export class RequestsView {
   }
 
   /** Takes over an event of the server. */
-  async on(event, { ids } = {}) {
-    if (event === 'hello' || event === 'reset') {
+  async on(event, { ids, isFirst } = {}) {
+    if (event === 'reset' || (event === 'hello' && !isFirst)) {
       await this.#store.load()
-    } else if (event === 'changed') {
+    } else if (event === 'changed' || event === 'hello') {
       await (ids ? this.#store.refresh(ids) : this.#store.catchUp())
     } else if (event !== 'clock' && event !== 'exchange') {
       return
