@@ -2,9 +2,9 @@
 
 Two servers with 10,000 completed requests are started, and a status of the first is polled every 10 ms while headless
 Chromium opens the page and loads its thumbnails: first the page of the second server, then that of the first. So the
-difference is what the page costs its server, not what a browser costs the processors. Prints milliseconds; 1 if the first
-row takes more than a second, or the slowest poll more than 25 ms longer beside its own page. All else on the machine only
-adds to the figures, so the best of several runs counts.
+difference is what the page costs its server, not what a browser costs the processors. Prints milliseconds; 1 if the
+first row takes more than a second, or the slowest poll more than 25 ms longer beside its own page. All else on the
+machine only adds to the figures, so the best of several runs counts.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ FIRST_ROW_MS = 1000.0
 
 
 class Figures(NamedTuple):
-    """Milliseconds: first contentful paint, first row, and the slowest poll beside the page of another server and beside
-    that of its own."""
+    """Milliseconds: first contentful paint, first row, and the slowest poll beside the page of another server and its own."""
 
     paint_ms: float
     rows_ms: float
