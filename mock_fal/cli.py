@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import mock_fal
+from mock_fal.commands.browser import open_page
 from mock_fal.commands.models import add_parser as add_models_parser
 from mock_fal.commands.webhook import add_parser as add_webhook_parser
 from mock_fal.errors import MockFalError, ScenarioError, SettingsError
@@ -38,6 +39,8 @@ _EPILOG: Final = (
     "Each flag of serve and run has an environment variable: MOCK_FAL_QUEUE_DURATION=2 is --queue-duration 2."
 )
 
+_OPEN: Final = "open the inspector in a browser"
+
 # Printed before the command, which may wait for the clock forever.
 _MANUAL_CLOCK: Final = """\
 mock-fal: with --clock manual, time stands still until you advance it (MOCK_FAL_URL is set for the command):
@@ -46,7 +49,7 @@ mock-fal:   curl {url}/_mock/clock/advance -d '{{"seconds": 600}}'"""
 
 # Printed if other machines can connect. The hosts of fal are open to them.
 _TOKEN: Final = """\
-mock-fal: other machines can connect to {host}; for the control API and the web UI they need this control token:
+mock-fal: other machines can connect to {host}; for the control API and the inspector they need this control token:
 mock-fal:   {token}"""
 
 # Printed by `env` for a server on another machine.
@@ -105,7 +108,10 @@ def serve(options: argparse.Namespace) -> int:
     with _started(settings) as fal:
         print(f"mock-fal {mock_fal.__version__} at {fal.url} (stop with Ctrl+C)", flush=True)
         print(f'  for unmodified programs:  eval "$(mock-fal env --url {fal.url})"', flush=True)
+        print(f"  to see what happens:      {fal.url}/", flush=True)
         _print_token(fal.settings, settings)
+        if options.open:
+            open_page(f"{fal.url}/", os.environ)
         stop.wait()
     return 0
 
@@ -115,17 +121,28 @@ def run(options: argparse.Namespace) -> int:
     if not options.cmd:
         raise SettingsError("run: expected a command, as in: mock-fal run -- python app.py")
     settings = _settings(options, port=0)
+    ended = threading.Event()
     with _started(settings) as fal:
         _print_token(fal.settings, settings)
+        if options.inspect:
+            print(f"mock-fal: the inspector is at {fal.url}/", file=sys.stderr, flush=True)
+        if options.open:
+            open_page(f"{fal.url}/", os.environ)
         environ = fal.child_environment(os.environ)
         if settings.clock == "manual":
             print(_MANUAL_CLOCK.format(url=fal.url), file=sys.stderr)
-        code = _run(options.cmd, environ)
+        code = _run(options.cmd, environ, ended)
         from mock_fal.summary import summary  # after the command, which need not wait for it
 
         if code not in (NOT_FOUND, NOT_EXECUTABLE) or fal.requests:
             text = summary(fal.requests, fal.gateway_events, fal.usage, fal.unused_cassettes, fal.deliveries)
             sys.stderr.write(fal.hide(text))
+            if options.inspect and not ended.is_set():
+                stop = _stop_event()
+                print(
+                    f"mock-fal: the inspector stays at {fal.url}/ until Ctrl+C", file=sys.stderr, flush=True
+                )
+                stop.wait()
     return code
 
 
@@ -262,6 +279,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve_parser = commands.add_parser("serve", help="run the server until Ctrl+C", epilog=_EPILOG)
     serve_parser.set_defaults(command=serve)
+    serve_parser.add_argument("--open", action="store_true", help=_OPEN)
     _add_settings(serve_parser)
 
     run_parser = commands.add_parser(
@@ -272,6 +290,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
     )
     run_parser.set_defaults(command=run)
+    run_parser.add_argument(
+        "--inspect",
+        action="store_true",
+        help="keep the server and its inspector after the command until Ctrl+C",
+    )
+    run_parser.add_argument("--open", action="store_true", help=_OPEN)
     _add_settings(run_parser)
 
     env_parser = commands.add_parser("env", help="print the environment variables for a running server")
@@ -381,21 +405,31 @@ def _settings(options: argparse.Namespace, **defaults: Any) -> Settings:
     return Settings(**values)
 
 
+# The signals that end a program; not every system has all of them.
+_ENDING: Final = [
+    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)
+]
+
+
 def _stop_event() -> threading.Event:
     """An event that the signals which end a program set: uploads and certificates are then removed."""
     stop = threading.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):
-        if hasattr(signal, name):
-            signal.signal(signal.Signals[name], lambda number, frame: stop.set())
+    for number in _ENDING:
+        signal.signal(number, lambda number, frame: stop.set())
     return stop
 
 
-def _run(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a command and forward signals to it, including those that arrive while it starts."""
+def _run(command: Sequence[str], environ: Mapping[str, str], ended: threading.Event) -> int:
+    """Run a command and forward signals to it, including those that arrive while it starts.
+
+    A signal that ends programs sets `ended`.
+    """
     process: subprocess.Popen[bytes] | None = None
     early: list[int] = []
 
     def forward_signal(number: int, frame: FrameType | None) -> None:
+        if number in _ENDING:
+            ended.set()
         if process is None:
             early.append(number)
         else:

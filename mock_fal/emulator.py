@@ -138,6 +138,8 @@ class Emulator:
             lambda url, media, tenant: self._content(url, media, tenant, NO_CONTENTS),
             self.store.built,
         )
+        # How often the state of a tenant, or of all, was removed.
+        self.resets = 0
         # Fetches a file of another host; set only with --allow-egress. `web/submit_options.py` calls it.
         self.fetch: Callable[[str], Awaitable[bytes | None]] | None = None
         # Called when a webhook may be due earlier than before.
@@ -500,6 +502,7 @@ class Emulator:
     def reset(self, tenant: str | None = None) -> None:
         """Remove the state of one tenant; without one, of all tenants and the global rules."""
         used_bytes = self.store.memory.used
+        self.resets += 1
         self.store.clear(tenant)
         if self._has_storage:
             self.storage.file_store.clear(tenant)

@@ -65,6 +65,7 @@ class MockFal:
         self._renderer = Renderer(MediaCache())
         self._app = App(self._emulator, self._renderer, self._addresses)
         self._events: deque[Event] = deque(maxlen=_MAX_EVENTS)
+        self._app.connections = self._events
         self._thread: threading.Thread | None = None
         self._gateway: dict[str, Any] | None = None
         self._sender: WebhookSender | None = None

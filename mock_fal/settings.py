@@ -156,7 +156,7 @@ class Settings:
     control_token: str = _hidden(
         "",
         _token,
-        "token that other machines need for the control API and the web UI; default: a random one, if --host lets "
+        "token that other machines need for the control API and the inspector; default: a random one, if --host lets "
         "them connect",
     )
     local_media_urls: bool = _setting(False, _switch, "file URLs that any browser on this machine can open")

@@ -208,6 +208,11 @@ class Store:
         tenant.scenario.install(rules, keep=keep)
         self._count(tenant)
 
+    @property
+    def tenants(self) -> list[Tenant]:
+        """All tenants."""
+        return [*self._busy.values(), *self._idle.values()]
+
     def new_scenario(self) -> Scenario:
         """A scenario without rules."""
         from mock_fal.scenario.rules import Scenario  # only loaded by tests that use rules or directives

@@ -22,6 +22,7 @@ PROGRAMS = (
     "contracts/test_server_live.py",
     "contracts/test_usage_check.py",
     "gateway/test_preload.py",
+    "inspector/",
     "models/test_every_endpoint.py::test_each_file_opens",
     "pictures/test_paint.py::test_the_largest_picture",
     "security/test_run.py",

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from PIL import Image
@@ -289,6 +290,43 @@ def test_a_signal_that_ends_the_command_ends_run() -> None:
         assert process.wait(PATIENCE_S) == 128 + signal.SIGINT
 
 
+def test_with_inspect_the_server_stays_until_a_signal() -> None:
+    """The exit code is that of the command."""
+    with started(["run", "--inspect", "--", *python("raise SystemExit(3)")]) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert next(lines).startswith("mock-fal: the inspector is at http://127.0.0.1:")
+        line = next(line for line in lines if "stays at" in line)
+        match = re.fullmatch(r"mock-fal: the inspector stays at (\S+) until Ctrl\+C\n", line)
+        assert match
+        with urlopen(match[1]) as page:
+            assert page.headers["content-type"] == "text/html; charset=utf-8"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 3
+
+
+def test_with_inspect_a_signal_to_the_command_ends_run_too() -> None:
+    program = "import signal, sys\nsignal.signal(15, lambda *_: sys.exit(4))\nprint('ready', flush=True)\n"
+    program += "signal.pause()"
+    with started(["run", "--inspect", "--", *python(program)]) as process:
+        assert read_line(process) == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 4
+
+
+def test_with_inspect_a_command_that_is_not_found_ends_run() -> None:
+    with started(["run", "--inspect", "--", "no-such-command"]) as process:
+        assert process.wait(PATIENCE_S) == 127
+
+
+def test_without_a_display_open_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    with started(["run", "--open", "--", *python("")]) as process:
+        _, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0
+        assert "mock-fal: --open: this is CI, so no browser was opened\n" in err
+
+
 def test_in_a_terminal_run_waits_for_the_command() -> None:
     """Ctrl+C is sent to both processes, and the command decides the exit code."""
     program = "import signal, sys\nsignal.signal(2, lambda *_: sys.exit(7))\nprint('ready', flush=True)\nsignal.pause()"
@@ -333,6 +371,7 @@ def serving(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 def test_serve_stops_at_a_signal(number: signal.Signals) -> None:
     with serving() as (process, url):
         assert read_line(process) == f'  for unmodified programs:  eval "$(mock-fal env --url {url})"\n'
+        assert read_line(process) == f"  to see what happens:      {url}/\n"
         process.send_signal(number)
         _, err = process.communicate(timeout=PATIENCE_S)
         assert (process.returncode, err) == (0, "")

@@ -127,6 +127,15 @@ def test_the_system_clock_runs_at_its_speed(speed: int, seconds: float) -> None:
         assert clock.now() == EPOCH + seconds * speed
 
 
+def test_another_speed_counts_from_now_on(computer: Computer) -> None:
+    clock = SystemClock(speed=2)
+    computer.ticks += 10
+    clock.set_speed(100)
+    assert (clock.now(), clock.speed) == (EPOCH + 20, 100)
+    computer.ticks += 1
+    assert clock.now() == EPOCH + 120
+
+
 def test_the_system_clock_ignores_changes_of_the_wall_clock(computer: Computer) -> None:
     clock = SystemClock()
     computer.wall -= 3600

@@ -91,7 +91,7 @@ INSIDE = {
         "runner",
         "deferred",
     ],
-    "commands": ["download webhook", "models catalogue"],
+    "commands": ["browser download webhook", "models catalogue"],
     "files": ["blobs file_name long_input temporary_folder", "file_store", "storage", "inputs listing"],
     "remote": ["control records", "rules", "server"],
     "cassettes": ["redaction", "cassette", "matcher folder"],

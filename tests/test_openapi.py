@@ -252,7 +252,7 @@ def test_the_inputs_of_flux_are_those_that_the_server_publishes(model: str) -> N
 # -- in the wheel
 
 
-def test_the_wheel_has_the_documents_and_the_catalogue(tmp_path: Path) -> None:
+def test_the_wheel_has_the_documents_the_inspector_and_the_catalogue(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path],
         cwd=ROOT,
@@ -263,6 +263,10 @@ def test_the_wheel_has_the_documents_and_the_catalogue(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for name in SPECS:
             assert archive.read(f"mock_fal/openapi/{name}.yaml") == (FOLDER / f"{name}.yaml").read_bytes()
+        page = ROOT / "mock_fal/web/inspector"
+        for file in (path for path in page.rglob("*") if path.is_file()):
+            assert archive.read(f"mock_fal/web/inspector/{file.relative_to(page)}") == file.read_bytes()
+        assert (page / "index.html").exists()
         for name in ("catalogue.zip", "CATALOGUE.md"):
             file = ROOT / "mock_fal/models" / name
             assert archive.read(f"mock_fal/models/{name}") == file.read_bytes()

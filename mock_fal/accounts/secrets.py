@@ -232,6 +232,7 @@ class Secrets:
     def _places(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Where the secrets of known keys are in a text, and their lengths, in order."""
         compared = 0
+        lengths = tuple(self._lengths)  # a copy: a thread may search while another one adds a key
         at = -1
         next_colon, next_escape = data.find(b":"), data.find(b"%3")
         while compared < MAX_COMPARED:
@@ -248,7 +249,7 @@ class Secrets:
             if at == 0 or data[at - 1] not in self._last_bytes:
                 continue
             start = at + (1 if is_colon else 3)
-            for length in self._lengths:
+            for length in lengths:
                 compared += 1
                 digests = self._known.get(data[at - length : at]) if length <= at else None
                 if digests is not None:

@@ -53,6 +53,8 @@ class Upload:
     reserved_bytes: int = 0
     # The bytes that it takes in memory.
     counted_bytes: int = 0
+    # A time of the emulated clock.
+    created_at: float = 0.0
 
     @property
     def size(self) -> int:
@@ -140,6 +142,7 @@ class FileStore:
             if not self._memory.make_room(owner, size, now):
                 raise MemoryFull(self._memory.limit)
             upload = Upload(path, owner, content_type, object_lifecycle, in_parts, object_lifecycle.acl)
+            upload.created_at = now
             self._uploads[path] = upload
             self._owned[owner] += 1
             self._count(upload, size)

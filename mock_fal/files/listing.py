@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 
 from mock_fal.files.storage import Storage
 from mock_fal.hosts import RESULT_HOST
@@ -12,7 +14,7 @@ from mock_fal.store import Store
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file. `expires_at` is a time of the emulated clock; infinite for a file that does not expire.
+    """One file. Times are of the emulated clock; `expires_at` is infinite for a file that does not expire.
 
     `request_id` is set for files of results; their `size_bytes` is None, because they are rendered on download.
     """
@@ -23,11 +25,22 @@ class StoredFile:
     size_bytes: int | None
     expires_at: float
     request_id: str | None = None
+    created_at: float = 0.0
 
 
 def files(store: Store, storage: Storage, now: float) -> list[StoredFile]:
-    """All files that exist at `now`: the uploads, then the files of results, each oldest first."""
-    return [file for file in (*_uploads(storage), *_results(store, now)) if now < file.expires_at]
+    """All files that exist at `now`, oldest first."""
+    return in_order(existing(store, storage, now))
+
+
+def in_order(found: Iterable[StoredFile]) -> list[StoredFile]:
+    """Files, oldest first."""
+    return sorted(found, key=attrgetter("created_at"))
+
+
+def existing(store: Store, storage: Storage, now: float) -> Iterator[StoredFile]:
+    """All files that exist at `now`, one by one: the uploads, then the files of results."""
+    return (file for file in chain(_uploads(storage), _results(store, now)) if now < file.expires_at)
 
 
 def _uploads(storage: Storage) -> Iterator[StoredFile]:
@@ -38,6 +51,7 @@ def _uploads(storage: Storage) -> Iterator[StoredFile]:
             upload.owner,
             upload.size,
             upload.expires_at,
+            created_at=upload.created_at,
         )
 
 
@@ -52,4 +66,5 @@ def _results(store: Store, now: float) -> Iterator[StoredFile]:
                 None,
                 result.expires_at,
                 result.request.id,
+                result.request.schedule.ends_at,
             )

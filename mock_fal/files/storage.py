@@ -109,7 +109,7 @@ class Storage:
     def read(self, path: str, *, token: str = "", identity: str = "") -> File:
         """The file at a path, authorised by a token or a signed link. Raises FileMissing, FileForbidden."""
         now = self._clock.now()
-        file = self._file(path)
+        file = self.find(path)
         # fal: of several credentials the most permissive counts; invalid ones are ignored (documentation, 2026).
         readers = (self._tokens.bearer(token, now), self._tokens.reader(path, identity, now))
         _admit(file, [name for name in readers if name is not None])
@@ -117,7 +117,7 @@ class Storage:
 
     def read_as(self, path: str, reader: str) -> File:
         """The file at a path, authorised as the account `reader`. Raises FileMissing, FileForbidden."""
-        file = self._file(path)
+        file = self.find(path)
         _admit(file, [reader])
         return file
 
@@ -130,13 +130,14 @@ class Storage:
 
     def acl(self, path: str, owner: str, new_acl: Acl | None = None) -> Acl:
         """The access rules of a file, after `new_acl` has been set, if given. Raises FileMissing, FileForbidden."""
-        file = self._file(path)
+        file = self.find(path)
         _check_owner(file, owner)
         if new_acl is not None:
             file.acl = self._known_rules(new_acl)
         return file.acl
 
-    def _file(self, path: str) -> File:
+    def find(self, path: str) -> File:
+        """The file at a path, without a check of permissions. Raises FileMissing."""
         now = self._clock.now()
         result = self._store.file(path)
         if result is None:

@@ -23,7 +23,7 @@ from mock_fal.terminal import logger
 from mock_fal.webhooks.outbox import Attempt, Delivery, DeliveryState
 from mock_fal.webhooks.payload import webhook_body
 from mock_fal.webhooks.retry_policy import attempt_timeout_s
-from mock_fal.webhooks.signature import webhook_headers
+from mock_fal.webhooks.signature import Signed, signed, webhook_headers
 
 # The number of simultaneous deliveries to one receiver (IP address and port), and in total. A delivery to another
 # receiver is delayed only if 32 receivers hang, and the total is below every system's limit of open sockets.
@@ -124,12 +124,15 @@ class WebhookSender:
         """The result of one attempt. Raises CancelledError before it begins; a cancellation afterwards is a result."""
         at, started_at = self._emulator.clock.now(), _loop_time()
         status, error, final = None, "", False
+        sent: Signed | None = None
         started = False
         try:
             target, addresses = await self._resolve(delivery)
             async with self._receiver(target, addresses), self._total:
                 started, at, started_at = True, self._emulator.clock.now(), _loop_time()
-                status = await self._send(delivery, target, addresses)
+                headers = await self._headers(delivery, target)
+                sent = signed(headers, delivery.body)
+                status = await self._send(delivery, target, addresses, headers)
         except asyncio.CancelledError:
             if not started:
                 raise
@@ -143,7 +146,7 @@ class WebhookSender:
         except Exception as bug:
             logger.exception("mock-fal: internal error in the webhook of %s", delivery.request_id)
             error, final = repr(bug), True
-        return Attempt(at, round(_loop_time() - started_at, 6), status, error, final)
+        return Attempt(at, round(_loop_time() - started_at, 6), status, error, final, sent)
 
     async def _resolve(self, delivery: Delivery) -> tuple[Target, list[str]]:
         """The target of a delivery and its IP addresses. Raises BlockedTarget or OSError."""
@@ -158,8 +161,8 @@ class WebhookSender:
         address = f"{min(addresses)} {target.port}"
         return self._per_receiver.setdefault(address, asyncio.Semaphore(PER_RECEIVER))
 
-    async def _send(self, delivery: Delivery, target: Target, addresses: list[str]) -> int:
-        """The status of the receiver's response. Raises TimeoutError or OSError."""
+    async def _headers(self, delivery: Delivery, target: Target) -> list[tuple[str, str]]:
+        """The headers of the next attempt, for the body of the delivery, which is written before the first one."""
         if not self._imported:
             # In a thread: this import takes longer than a hundred responses.
             await self._lookups.in_thread(import_module, "cryptography.hazmat.primitives.asymmetric.ed25519")
@@ -187,7 +190,13 @@ class WebhookSender:
             headers = [
                 (name, value[::-1] if name.endswith("-signature") else value) for name, value in headers
             ]
-        async with asyncio.timeout(attempt_timeout_s(delivery.policy, attempt)):
+        return headers
+
+    async def _send(
+        self, delivery: Delivery, target: Target, addresses: list[str], headers: list[tuple[str, str]]
+    ) -> int:
+        """The status of the receiver's response. Raises TimeoutError or OSError."""
+        async with asyncio.timeout(attempt_timeout_s(delivery.policy, len(delivery.attempts) + 1)):
             context = self._tls if target.secure else None
             return await post(target, addresses, headers, delivery.body, context)
 

@@ -329,6 +329,15 @@ class Journal:
         # A copy: another thread may read while the server writes.
         return iter(list(self._stored.values()))
 
+    @property
+    def last_number(self) -> int:
+        """The number of the latest exchange that was ever added."""
+        return self._number
+
+    def find(self, number: int) -> Exchange | None:
+        """The exchange of that number; None if it is not stored."""
+        return self._stored.get(number)
+
     def latest(self, number: int) -> list[Exchange]:
         """The latest `number` exchanges, latest first."""
         return list(islice(reversed(self._stored.values()), number))

@@ -94,7 +94,13 @@ def file_of(shown: dict[str, Any]) -> StoredFile:
     """A file of `GET /_mock/files`."""
     expires_at = math.inf if shown["expires_at"] is None else shown["expires_at"]
     return StoredFile(
-        shown["url"], shown["content_type"], shown["key"], shown["size"], expires_at, shown["request_id"]
+        shown["url"],
+        shown["content_type"],
+        shown["key"],
+        shown["size"],
+        expires_at,
+        shown["request_id"],
+        shown["created_at"],
     )
 
 

@@ -75,11 +75,12 @@ def attempts(request: ModelRequest, now: float) -> list[Attempt]:
         # One that was stopped has the result of the request.
         stopped = request.is_stopped and number == len(spans) - 1
         outcome = outcomes[number] if number < len(outcomes) and not stopped else request.result
-        found.append(Attempt(ids[number], span.starts_at, span.ends_at, *_result(outcome)))
+        found.append(Attempt(ids[number], span.starts_at, span.ends_at, *status_and_error(outcome)))
     return found
 
 
-def _result(outcome: Outcome) -> tuple[int, str | None]:
+def status_and_error(outcome: Outcome) -> tuple[int, str | None]:
+    """The HTTP status of an outcome, and the type of its error, if it is one."""
     if isinstance(outcome, RequestFailure):
         return outcome.kind.status, outcome.error_type
     return outcome.status, _model_error_type(outcome)

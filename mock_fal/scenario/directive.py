@@ -157,10 +157,20 @@ class Directive(NamedTuple):
     @property
     def shown(self) -> str:
         """The directive as text for a person: values beyond MAX_TEXT are cut."""
-        return " ".join(
-            format_option(name, value if value is None or len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…")
+        return " ".join(text for _, text in self.words)
+
+    @property
+    def words(self) -> list[tuple[str, str]]:
+        """The options that are set: the name of each and its text; values beyond MAX_TEXT are cut."""
+        return [
+            (
+                name,
+                format_option(
+                    name, value if value is None or len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]}…"
+                ),
+            )
             for name, value in _option_texts(self)
-        )
+        ]
 
     def _in_group(self, group: OptionGroup) -> list[str]:
         return [name for name in self.option_names if OPTIONS[name].group is group]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import count
 from typing import Any, Final, NamedTuple
 
 from mock_fal.endpoint import NAMESPACES
@@ -91,6 +92,8 @@ class Rule:
     directive: Directive
     seen: int = 0
     used: int = 0
+    # Unique in this process.
+    number: int = field(default_factory=count(1).__next__, init=False)
     # Derived from the directive when they are first read, at the latest by `prepare`.
     _text: str | None = field(default=None, init=False)
     _operations: frozenset[str] | None = field(default=None, init=False)

@@ -1,1 +1,1 @@
-"""HTTP and WebSocket interface of fal's hosts, the control API and the web UI."""
+"""HTTP and WebSocket interface of fal's hosts, the control API and the inspector."""

@@ -1,4 +1,4 @@
-"""The ASGI application: routes each request to one of fal's hosts, the control API or the web UI."""
+"""The ASGI application: routes each request to one of fal's hosts, the control API or the inspector."""
 
 from __future__ import annotations
 
@@ -74,6 +74,9 @@ class App:
         self._queue = Queue(emulator, renderer)
         self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, self._queue)
         self._player = _player(emulator, renderer)
+
+    # The gateway's decisions about connections, oldest first; set by the server.
+    connections: Sequence[Any] = ()
 
     # Base URL of result files with --local-media-urls: an address that browsers on this machine can reach.
     local_media = ""
@@ -215,7 +218,15 @@ class App:
     def _control(self) -> ASGIApp:
         from mock_fal.web.control.api import control
 
-        return control(self._emulator, self._renderer, self._open_gateway, self._started_at)
+        return control(
+            self._emulator,
+            self._open_gateway,
+            self._started_at,
+            app=self,
+            renderer=self._renderer,
+            read_file=lambda http_request, receive: self._media.content(http_request, receive),
+            connections=lambda: self.connections,
+        )
 
     @cached_property
     def _sockets(self) -> Sockets:

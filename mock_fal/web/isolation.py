@@ -1,6 +1,6 @@
 """Isolation from web pages: response headers on mock-fal's own address, and which origins and hosts are foreign.
 
-For a browser, mock-fal's own address is one origin: the control API, the web UI and, by path, all hosts of fal.
+For a browser, mock-fal's own address is one origin: the control API, the inspector and, by path, all hosts of fal.
 Uploads, directives and recorded responses decide what the hosts of fal respond, and any web page may send the first
 two. So on this address a browser takes their responses for pages without an origin (`sandbox`) and never guesses a
 content type (`nosniff`). It shows only types that can't hold scripts, and saves all others as files.
@@ -70,7 +70,7 @@ def sandboxed(send: Send) -> Send:
 
 
 def restricted(send: Send) -> Send:
-    """A send function for the control API and the web UI."""
+    """A send function for the control API and the inspector."""
 
     async def send_restricted(message: Message) -> None:
         if message["type"] in _HEADS:
@@ -101,8 +101,7 @@ def sandboxed_headers(status: int, headers: RawHeaders) -> RawHeaders:
         if name not in _REMOVED:
             kept.append(header)
     kept += _SANDBOX
-    is_short = len(content_types) == 1 and len(content_types[0]) <= _MAX_TYPE_BYTES
-    inline = is_short and _is_inline(content_types[0])
+    inline = len(content_types) == 1 and is_inline(content_types[0])
     if not inline and (content_types or status not in _BODILESS):
         kept = [header for header in kept if header[0].lower() != b"content-disposition"]
         kept.append(_ATTACHMENT)
@@ -113,6 +112,11 @@ _JSON: Final = (b"content-type", b"application/json")
 
 # Longer types are not shown; so the cache is bounded.
 _MAX_TYPE_BYTES: Final = 256
+
+
+def is_inline(content_type: bytes) -> bool:
+    """Whether a browser may show a type that somebody else chose."""
+    return len(content_type) <= _MAX_TYPE_BYTES and _is_inline(content_type)
 
 
 @lru_cache(maxsize=256)

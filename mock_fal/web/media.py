@@ -16,6 +16,7 @@ from mock_fal.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.files.blobs import read
 from mock_fal.files.file_store import Upload
+from mock_fal.files.storage import File
 from mock_fal.media.recipe import MediaRecipe, OwnFile, texts
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
@@ -86,6 +87,13 @@ class Media:
             token=http_request.bearer or "",
             identity=http_request.params.get("identity", ""),
         )
+        return await self._download(http_request, receive, file)
+
+    async def content(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
+        """The file at the path for the user of this server, who needs no permission. Raises FileMissing."""
+        return await self._download(http_request, receive, self._emulator.storage.find(http_request.path))
+
+    async def _download(self, http_request: HttpRequest, receive: Receive, file: File) -> wire.AnyResponse:
         headers = dict(_HEADERS)
         if file.acl != PUBLIC or file.expires_at < math.inf:
             headers["cache-control"] = _NOT_CACHED

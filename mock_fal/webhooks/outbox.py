@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,12 +18,16 @@ from mock_fal.requests.lifecycle import Ending
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.webhooks.payload import NO_CHANGES, Changes, Webhook
 from mock_fal.webhooks.retry_policy import AttemptResult, RetryPolicy, attempt_times, classify
+from mock_fal.webhooks.signature import Signed
 
 # How long an out-of-order webhook waits for a later one at most, in seconds at fal's own pace.
 MAX_HOLD_S: Final = 60.0
 
 # The body of a finished delivery is kept for inspection, up to this size.
 MAX_KEPT_BODY_BYTES: Final = 64 * 1024
+
+# Deliveries whose latest change is remembered.
+MAX_CHANGED: Final = 1000
 
 # How much of a URL the repr of a delivery shows.
 _MAX_SHOWN_URL: Final = 60
@@ -48,6 +53,8 @@ class Attempt:
     status: int | None = None
     error: str = ""
     final: bool = False
+    # What was signed; None if nothing was sent.
+    signed: Signed | None = None
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -157,6 +164,9 @@ class Outbox:
         self._waiting: list[tuple[float, int, Delivery]] = []
         self._number = 0
         self._held: list[Delivery] = []
+        # How often an attempt was recorded or a resend was asked for, and the requests of the latest of these.
+        self.changes = 0
+        self.changed: deque[str] = deque(maxlen=MAX_CHANGED)
         self.notify = notify
         # Called when a request's delivery is finished, and when it takes more or fewer bytes of memory.
         self.on_finished: Callable[[ModelRequest], None] = lambda request: None
@@ -195,6 +205,7 @@ class Outbox:
             raise WebhookWaiting(f"the webhook of {delivery.request_id} is not finished, or no longer stored")
         delivery.body = body or delivery.body
         delivery.resend_at = now
+        self._note(delivery)
         self.requeue(delivery)
 
     def find(self, request_id: str) -> Delivery | None:
@@ -248,6 +259,7 @@ class Outbox:
         """Record an attempt; unless the delivery is finished, it becomes due again."""
         delivery.attempts.append(attempt)
         delivery.resend_at = math.inf
+        self._note(delivery)
         if self._held:
             self._release(delivery, attempt.at)
         if delivery.state is not DeliveryState.WAITING:
@@ -284,6 +296,10 @@ class Outbox:
             delivery for delivery in self._held if delivery.overtaken_at == math.inf and delivery is not sent
         ]
         self.refresh()
+
+    def _note(self, delivery: Delivery) -> None:
+        self.changes += 1
+        self.changed.append(delivery.request_id)
 
     def _count(self, delivery: Delivery) -> None:
         size = len(delivery.body)

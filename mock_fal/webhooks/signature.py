@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mock_fal.clock import real_time
 from mock_fal.errors import InvalidWebhook, SettingsError
@@ -64,7 +64,35 @@ def user_id(tenant: str) -> str:
 def signed_message(request_id: str, user: str, timestamp: str, body: bytes) -> bytes:
     """The message that is signed."""
     # fal: four lines, the last one a digest of the body (documentation; checked against a live capture).
-    return "\n".join((request_id, user, timestamp, sha256(body).hexdigest())).encode()
+    return _signed_message(request_id, user, timestamp, sha256(body).hexdigest())
+
+
+def _signed_message(request_id: str, user: str, timestamp: str, digest: str) -> bytes:
+    return "\n".join((request_id, user, timestamp, digest)).encode()
+
+
+class Signed(NamedTuple):
+    """The signature that was sent with a webhook: the real time in it, the digest of the body, and the signature."""
+
+    timestamp: int
+    digest: bytes
+    signature: str
+
+
+def signed(headers: Iterable[tuple[str, str]], body: bytes) -> Signed:
+    """The signature in the headers of one attempt."""
+    values = dict(headers)
+    return Signed(int(values[_PREFIX + "timestamp"]), sha256(body).digest(), values[_PREFIX + "signature"])
+
+
+def fault_of(sent: Signed, request_id: str, tenant: str, jwks: Mapping[str, Any]) -> str:
+    """Why a receiver rejects the signature that was sent with a webhook; empty if it is valid."""
+    message = _signed_message(request_id, user_id(tenant), str(sent.timestamp), sent.digest.hex())
+    try:
+        _check_signature(sent.signature, message, jwks)
+    except InvalidWebhook as error:
+        return str(error)
+    return ""
 
 
 class Signer:
@@ -163,6 +191,11 @@ def verify(
         raise InvalidWebhook(
             f"the timestamp is {abs(age_s):.0f} s {direction}, expected at most {TOLERANCE_S}"
         )
+    _check_signature(signature, signed_message(request_id, user, timestamp, body), jwks)
+
+
+def _check_signature(signature: str, message: bytes, jwks: Mapping[str, Any]) -> None:
+    """Raises InvalidWebhook."""
     try:
         signature_bytes = bytes.fromhex(signature)
     except ValueError:
@@ -170,7 +203,6 @@ def verify(
     keys = list(_public_keys(jwks))
     if not keys:
         raise InvalidWebhook("the JWKS has no Ed25519 key")
-    message = signed_message(request_id, user, timestamp, body)
     if not any(_is_signed_by(key, signature_bytes, message) for key in keys):
         raise InvalidWebhook(f"the signature fits none of the {len(keys)} keys: headers or body were changed")
 

@@ -377,11 +377,48 @@ def reading_after_10_000(path: str) -> Attack:
     return run
 
 
-for _path in ("/_mock/requests", "/_mock/requests.har", "/_mock/metrics", "/"):
+def calls_of_10_000(port: int) -> None:
+    """Ten thousand calls with their exchanges, all over but the last."""
+    body = json.dumps(
+        {"prompt": "[mock: queue=0 run=0] a cat", "image_size": {"width": 64, "height": 64}}
+    ).encode()
+    head = f"POST {QUEUE} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n".encode() + KEY
+    with closing(socket.create_connection(("127.0.0.1", port), timeout=30)) as connection:
+        for _ in range(400):
+            connection.sendall((head + b"\r\n" + body) * 25)
+            received = 0
+            while received < 25:
+                received += connection.recv(1 << 20).count(b"HTTP/1.1 ")
+
+
+def inspecting(port: int) -> str:
+    """What a page does that opens, searches and watches."""
+    started = time.perf_counter()
+    status, body = call(port, "GET", "/_mock/calls?limit=50")
+    first_ms = (time.perf_counter() - started) * 1000
+    for path in (
+        "/_mock/calls?limit=50&text=dog",
+        "/_mock/calls?limit=50&state=failed",
+        "/_mock/calls?limit=50&status=4xx",
+        "/_mock/keys",
+        "/_mock/usage",
+        "/_mock/files?limit=50",
+        "/_mock/requests?limit=50&bodies=0",
+        "/_mock/calls/" + body.partition(b'"id":"')[2].partition(b'"')[0].decode(),
+        "/_mock/events?limit=1",
+    ):
+        status, _ = call(port, "GET", path)
+        assert status == 200, path
+    return f"first page after {first_ms:.0f} ms"
+
+
+for _path in ("/_mock/requests", "/_mock/requests.har", "/_mock/metrics"):
     ATTACKS[f"{_path} with 10,000 exchanges"] = reading_after_10_000(_path), ["--retention", "10000"]
+ATTACKS["the inspector with 10,000 calls"] = inspecting, ["--retention", "10001"]
 PREPARE: dict[str, Callable[[int], None]] = {
     name: journal_of_10_000 for name in ATTACKS if name.endswith("with 10,000 exchanges")
 }
+PREPARE["the inspector with 10,000 calls"] = calls_of_10_000
 
 
 @attack("clock at the end of the year 9999: polls with logs", "--clock", "manual")

@@ -13,7 +13,7 @@ import pytest
 from mock_fal_contracts.cli import main
 from mock_fal_contracts.exchanges import Exchange
 from mock_fal_contracts.target import CheckError
-from mock_fal_contracts.usage_rules import addresses, keys, program_name, retries, stress, waiting
+from mock_fal_contracts.usage_rules import addresses, inputs, keys, program_name, retries, stress, waiting
 from mock_fal_contracts.usage_rules.catalogue import RULES
 from mock_fal_contracts.usage_rules.record import Record
 from mock_fal_contracts.usage_rules.rule import Rule
@@ -69,6 +69,11 @@ def test_the_pauses_of_the_official_clients_are_not_busy_polling(pause_s: float,
 
 def test_a_few_quick_polls_are_not_busy_polling() -> None:
     assert violations(waiting.busy_polling, [SUBMIT, *sent_at(POLL, *intervals(0.001, 10))]) == 0
+
+
+def test_a_malformed_url_of_a_file_is_one_that_fal_can_not_download() -> None:
+    exchange = replace(SUBMIT, request_body=b'{"prompt": "a cat", "image_url": "http://["}')
+    assert violations(inputs.file_url, [exchange]) == 1
 
 
 def test_overlapping_polls_are_not_busy_polling() -> None:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from mock_fal.settings import Settings
 from mock_fal.webhooks.outbox import Delivery, DeliveryState, Outbox
 from mock_fal.webhooks.payload import Webhook
 from mock_fal.webhooks.retry_policy import POLICIES
-from mock_fal.webhooks.signature import verify
+from mock_fal.webhooks.signature import fault_of, verify
 from tests.gateway.servers import Loop
 
 DEV = EndpointId.parse("fal-ai/flux/dev")
@@ -238,6 +239,27 @@ def test_a_retry_has_the_same_body_and_another_signature(fal: Fal, receiver: Rec
     assert dict(second.headers)["traceparent"] != dict(third.headers)["traceparent"]
     verify(dict(second.headers), second.body, fal.emulator.signer.jwks)
     verify(dict(third.headers), third.body, fal.emulator.signer.jwks)
+
+
+@pytest.mark.parametrize(("directive", "is_valid"), [("", True), ("[mock: webhook=bad_signature]", False)])
+def test_an_attempt_keeps_what_was_signed(
+    fal: Fal, receiver: Receiver, directive: str, is_valid: bool
+) -> None:
+    delivery = fal.submit(receiver.url, prompt=f"a cat {directive}")
+    fal.advance(10)
+    [attempt] = delivery.attempts
+    [sent] = receiver.received
+    assert attempt.signed is not None
+    assert attempt.signed.signature == dict(sent.headers)["x-fal-webhook-signature"]
+    assert attempt.signed.digest == sha256(sent.body).digest()
+    reason = fault_of(attempt.signed, delivery.request_id, "alice", fal.emulator.signer.jwks)
+    assert (reason == "") == is_valid
+
+
+def test_without_a_connection_nothing_was_signed(fal: Fal) -> None:
+    delivery = fal.submit("http://example.com/hook")
+    fal.advance(10)
+    assert [attempt.signed for attempt in delivery.attempts] == [None]
 
 
 def test_an_error_webhook_has_the_details(fal: Fal, receiver: Receiver) -> None:

@@ -17,9 +17,11 @@ import threading
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zipfile import ZipFile
 
 import httpx
 import pytest
@@ -59,12 +61,27 @@ def fal() -> Iterator[Fal]:
         yield fal
 
 
+def concrete(path: str) -> str:
+    """A path of a route, with a value for each name. The events end after the first one."""
+    path = path.replace("{path:path}", "index.html").replace("{name}", "queue")
+    path = path.replace("/_mock/events", "/_mock/events?limit=1")
+    return re.sub(r"{\w+}", "1", path)
+
+
 def everything_shown(fal: Fal) -> str:
-    """All that the control API and the web UI respond, and the text that summaries and reports have."""
-    paths = [path for path, handlers in ROUTES.items() if "GET" in handlers and "{" not in path]
+    """All that the control API and the inspector respond, and the text that summaries and reports have."""
+    paths = [concrete(path) for path, handlers in ROUTES.items() if "GET" in handlers]
+    ids = [*fal.emulator.store.requests, *(f"exchange-{exchange.number}" for exchange in fal.journal)]
+    paths += [f"/_mock/calls/{id}{rest}" for id in ids for rest in ("", "/snippet", "/snippet?as=python")]
+    paths += [f"/_mock/requests/{exchange.number}" for exchange in fal.journal]
     texts = [fal.request("GET", f"{OURS}{path}", key=None).text for path in paths]
     texts += [fal.request("GET", f"{OURS}/_mock/requests?format=har", key=None).text]
     texts += [fal.request("GET", f"{OURS}/_mock/requests.har?secrets=1", key=None).text]
+    for id in ids:
+        zipped = fal.request("GET", f"{OURS}/_mock/calls/{id}/cassettes", key=None)
+        if zipped.status_code == 200:
+            with ZipFile(BytesIO(zipped.content)) as archive:
+                texts += [archive.read(name).decode("utf-8", "replace") for name in archive.namelist()]
     exchanges = [fal.emulator.shown(exchange) for exchange in fal.emulator.store.exchanges]
     texts += [repr(exchange) + repr(exchange.request_headers) for exchange in exchanges]
     texts += [repr(exchange.json) for exchange in exchanges if exchange.input is not None]
@@ -338,9 +355,7 @@ def open_to_others() -> Iterator[Fal]:
         yield fal
 
 
-CONTROL = [
-    (method, path.format(name="queue")) for path, handlers in ROUTES.items() for method in ("GET", *handlers)
-]
+CONTROL = [(method, concrete(path)) for path, handlers in ROUTES.items() for method in ("GET", *handlers)]
 
 
 @pytest.mark.parametrize(("method", "path"), CONTROL)

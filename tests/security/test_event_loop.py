@@ -531,12 +531,13 @@ def turns(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             await asyncio.sleep(seconds)
 
     monkeypatch.setattr(control_wire, "asyncio", Asyncio)
+    monkeypatch.setattr(control_wire, "SLICE_S", 0.0)
     return counted
 
 
-@pytest.mark.parametrize("path", ["/_mock/requests", "/_mock/requests.har", "/_mock/files", "/"])
+@pytest.mark.parametrize("path", ["/_mock/requests", "/_mock/requests.har", "/_mock/files", "/_mock/calls"])
 def test_a_long_list_is_sent_in_slices(fal: Fal, turns: list[int], path: str) -> None:
-    for number in range(3 * control_wire.SLICE_ITEMS):
+    for number in range(24):
         fal.submit(f"number {number}")
     fal.advance(QUEUE_S + RUN_S)
     response = fal.request("GET", f"{OURS}{path}")

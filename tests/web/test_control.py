@@ -149,6 +149,8 @@ def test_an_open_stream_is_listed_with_the_events_so_far(fal: Fal) -> None:
         ("?limit=1", [4]),
         ("?limit=0", []),
         ("?since=1&limit=9&method=GET", [2]),
+        ("?before=3", [1, 2]),
+        ("?before=4&limit=2", [2, 3]),
     ],
 )
 def test_a_query_filters_the_requests(fal: Fal, query: str, ids: list[int]) -> None:
@@ -205,6 +207,8 @@ def test_a_request_that_exceeds_its_start_timeout_has_failed(fal: Fal) -> None:
         ("?since=soon", "since is 'soon', expected the id of an exchange"),
         ("?limit=-1", "limit is '-1', expected a number"),
         ("?limit=" + "9" * 5000, "limit is '999"),
+        ("?before=last", "before is 'last', expected the id of an exchange"),
+        ("?bodies=no", "bodies is 'no', expected 0 or 1"),
         ("?format=xml", "format is 'xml', expected json or har"),
         ("?stat=200", "unknown parameter 'stat'; expected one of key, endpoint, operation, state, "),
     ],
@@ -397,17 +401,25 @@ def test_files_are_uploads_and_result_files(fal: Fal) -> None:
     assert files == [
         {
             "url": uploaded.json()["access_url"],
+            "local": uploaded.json()["access_url"].replace(MEDIA, "/_mock/media"),
             "content_type": "text/plain",
+            "kind": "text",
+            "preview": False,
             "key": "alice",
             "size": 5,
+            "created_at": EPOCH,
             "expires_at": EPOCH + 60,
             "request_id": None,
         },
         {
             "url": picture,
+            "local": picture.replace(MEDIA, "/_mock/media"),
             "content_type": "image/jpeg",
+            "kind": "image",
+            "preview": True,
             "key": "alice",
             "size": None,
+            "created_at": EPOCH + QUEUE_S + RUN_S,
             "expires_at": None,
             "request_id": listed(fal, "?operation=submit")[0]["request_id"],
         },
@@ -418,6 +430,56 @@ def test_files_are_uploads_and_result_files(fal: Fal) -> None:
     }
     assert [file["url"] for file in urls["alice"]] == [picture]
     assert [file["request_id"] for file in urls["bob"]] == [pending.id]
+
+
+def test_files_and_deliveries_are_paged_from_the_latest_back(fal: Fal) -> None:
+    for _ in range(3):
+        fal.completed(query="?fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2Fhook")
+    for name in ("files", "deliveries"):
+        whole = fal.request("GET", f"{OURS}/_mock/{name}").json()
+        assert (whole["next"], len(whole[name])) == (None, 3)
+        latest = fal.request("GET", f"{OURS}/_mock/{name}?limit=2").json()
+        assert latest[name] == whole[name][1:]
+        oldest = fal.request(
+            "GET", f"{OURS}/_mock/{name}", params={"limit": 2, "before": latest["next"]}
+        ).json()
+        assert (oldest[name], oldest["next"]) == (whole[name][:1], None)
+        assert fal.request("GET", f"{OURS}/_mock/{name}?before=gone").json()[name] == []
+        response = fal.request("GET", f"{OURS}/_mock/{name}?limit=1001")
+        assert response.json()["detail"] == "mock-fal: limit is '1001', expected a number from 1 to 1000"
+
+
+# -- one exchange
+
+
+def test_one_exchange_is_read_by_its_id(fal: Fal) -> None:
+    fal.submit().status()
+    [first, second] = listed(fal)
+    assert fal.request("GET", f"{REQUESTS}/1").json() == first
+    assert fal.request("GET", f"{REQUESTS}/2").json() == second
+
+
+def test_a_long_body_of_one_exchange_is_base64(fal: Fal) -> None:
+    fal.submit(body=b"x" * 1_500_000)
+    request = fal.request("GET", f"{REQUESTS}/1").json()["request"]
+    assert (request["encoding"], len(request["body"])) == ("base64", 2_000_000)
+
+
+@pytest.mark.parametrize("number", ["2", "0", "x", "9" * 30])
+def test_an_unknown_exchange_is_not_found(fal: Fal, number: str) -> None:
+    fal.submit()
+    response = fal.request("GET", f"{REQUESTS}/{number}")
+    assert (response.status_code, response.json()["detail"]) == (
+        404,
+        f"mock-fal: no exchange {number!r} is stored",
+    )
+
+
+def test_exchanges_are_listed_without_bodies_on_request(fal: Fal) -> None:
+    fal.submit()
+    [exchange] = listed(fal, "?bodies=0")
+    assert exchange["url"] == f"{QUEUE}/{SCHNELL}"
+    assert not {"request", "response", "input", "output"} & exchange.keys()
 
 
 # -- metrics
@@ -446,7 +508,29 @@ def test_usage_is_the_cost_of_one_key_or_of_all(fal: Fal) -> None:
     assert [usage["items"][0]["requests"] for usage in (every, alice)] == [2, 1]
     assert alice["items"][0]["endpoint"] == SCHNELL
     assert every["cost"] == 2 * alice["cost"] > 0
-    assert nobody == {"cost": 0, "currency": "USD", "unpriced": 0, "items": []}
+    assert nobody == {
+        "cost": 0,
+        "currency": "USD",
+        "unpriced": 0,
+        "items": [],
+        "days": [],
+        "credits": 100,
+        "balance": 100.0,
+    }
+    assert (every["balance"], alice["balance"]) == (None, 100 - alice["cost"])
+
+
+def test_usage_is_summed_by_day_also_for_forgotten_requests(serve: Serve) -> None:
+    fal = serve(retention=2)
+    for _ in range(2):
+        fal.completed()
+        fal.completed()
+        fal.advance(86_400)
+    days = fal.request("GET", f"{OURS}/_mock/usage").json()["days"]
+    assert days == [
+        {"day": "2026-01-01", "requests": 2, "cost": 0.006},
+        {"day": "2026-01-02", "requests": 2, "cost": 0.006},
+    ]
 
 
 def test_metrics_count_what_happened(fal: Fal) -> None:
@@ -494,7 +578,7 @@ def test_a_misspelled_parameter_does_not_select_all_keys(fal: Fal, method: str, 
     handle = fal.submit()
     response = fal.request(method, f"{OURS}/_mock/{path}?kye=alice")
     assert response.status_code == 422
-    assert response.json()["detail"] == "mock-fal: unknown parameter 'kye'; expected one of key"
+    assert response.json()["detail"].startswith("mock-fal: unknown parameter 'kye'; expected one of key")
     assert handle.status().status_code == 202
 
 
@@ -513,13 +597,15 @@ def test_deliveries_contain_their_attempts(fal: Fal) -> None:
         "state": "waiting",
         "next_at": EPOCH + QUEUE_S + RUN_S,
         "attempts": [],
+        "fault": None,
         "body": None,
     }
-    assert fal.request("GET", DELIVERIES).json() == {"deliveries": [waiting]}
+    assert fal.request("GET", DELIVERIES).json() == {"next": None, "deliveries": [waiting]}
     fal.emulator.outbox.record(delivery, Attempt(EPOCH + 10, 0.25, status=200))
-    tried = {"at": EPOCH + 10, "status": 200, "duration_s": 0.25, "error": None}
+    unsigned = {"signed_at": None, "signature": None, "reason": None}
+    tried = {"at": EPOCH + 10, "status": 200, "duration_s": 0.25, "error": None, **unsigned}
     delivered = {**waiting, "state": "delivered", "next_at": None, "attempts": [tried]}
-    assert fal.request("GET", DELIVERIES).json() == {"deliveries": [delivered]}
+    assert fal.request("GET", DELIVERIES).json() == {"next": None, "deliveries": [delivered]}
 
 
 @pytest.mark.parametrize(("key", "keys"), [("alice", ["alice"]), ("bob", ["bob"]), ("eve", [])])
@@ -537,6 +623,28 @@ def test_deliveries_are_filtered_by_key(fal: Fal, key: str, keys: list[str]) -> 
 def test_the_clock_returns_its_kind_and_the_time(serve: Serve, clock: str) -> None:
     response = serve(clock=clock).request("GET", f"{OURS}/_mock/clock").json()
     assert response == {"clock": clock, "speed": 1.0, "now": EPOCH}
+
+
+def test_the_system_clock_changes_its_speed(serve: Serve) -> None:
+    fal = serve(clock="system")
+    response = fal.request("PUT", f"{OURS}/_mock/clock", body=b'{"speed": 1000}')
+    assert (response.status_code, response.json()["speed"]) == (200, 1000.0)
+    assert fal.request("GET", f"{OURS}/_mock/clock").json()["speed"] == 1000.0
+
+
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"speed": 0}', b'{"speed": true}', b'{"speed": "2"}', b'{"speed": 1e7}', b"[]", b"{"]
+)
+def test_another_speed_is_rejected(serve: Serve, body: bytes) -> None:
+    response = serve(clock="system").request("PUT", f"{OURS}/_mock/clock", body=body)
+    assert response.status_code == 422
+    assert response.json()["detail"].startswith('mock-fal: expected {"speed": 10}, with 0.001 to 1000000')
+
+
+def test_other_clocks_have_no_speed(fal: Fal) -> None:
+    response = fal.request("PUT", f"{OURS}/_mock/clock", body=b'{"speed": 2}')
+    assert response.status_code == 409
+    assert "start with --clock system" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("clock", ["manual", "auto-advance"])
@@ -659,7 +767,7 @@ def test_a_page_of_another_site_is_rejected(fal: Fal, method: str, origin: str) 
     assert len(fal.journal) == 1
 
 
-def test_the_web_ui_is_accepted(fal: Fal) -> None:
+def test_the_page_of_the_server_is_accepted(fal: Fal) -> None:
     assert fal.request("GET", REQUESTS, headers={"origin": OURS}).status_code == 200
 
 

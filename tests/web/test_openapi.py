@@ -16,7 +16,7 @@ from mock_fal.webhooks.outbox import Attempt
 from mock_fal.webhooks.payload import webhook_body
 from mock_fal.webhooks.signature import webhook_headers
 from tests.specs import Operation, spec
-from tests.web.conftest import MEDIA, QUEUE_S, RUN_S, Fal, open_fal
+from tests.web.conftest import MEDIA, QUEUE, QUEUE_S, RUN_S, Fal, open_fal
 from tests.web.witness import Witness, example, parts_of, required
 
 FLUX = {"owner": "fal-ai", "app": "flux"}
@@ -70,6 +70,22 @@ def a_workflow(fal: Fal) -> dict[str, Any]:
     return {"user": "alice", "name": name}
 
 
+def a_call(fal: Fal) -> dict[str, Any]:
+    """The parameters of a completed call."""
+    return {"id": fal.completed("a cat", image_size={"width": 64, "height": 48}).id}
+
+
+def a_result_file(fal: Fal) -> dict[str, Any]:
+    """The parameters of a picture on mock-fal's own address."""
+    return {"path": fal.picture().removeprefix(f"{MEDIA}/")}
+
+
+def a_rule(fal: Fal) -> dict[str, Any]:
+    """The parameters of a rule."""
+    fal.emulator.scenario.add("queue=5")
+    return {"id": fal.emulator.scenario.rules[0].number}
+
+
 def a_session(fal: Fal) -> dict[str, Any]:
     """The parameters of a multipart upload with a token."""
     begun = Witness(fal).request("media.beginMultipart").json()
@@ -92,6 +108,12 @@ PREPARED: dict[str, Callable[[Fal], dict[str, Any]]] = {
     "media.putFile": a_file,
     **dict.fromkeys(["media.putPart", "media.completeParts"], lambda fal: a_file(fal, in_parts=True)),
     **dict.fromkeys(["media.putMultipartPart", "media.completeMultipart"], a_session),
+    **dict.fromkeys([f"control.{name}OfCall" for name in ("snippet", "cassettes")], a_call),
+    **dict.fromkeys(["control.readCall", "control.replayCall"], a_call),
+    "control.streamEvents": lambda fal: {"limit": 1},
+    "control.readRequest": lambda fal: {"number": fal.submit().fal.journal[-1].number},
+    "control.readMedia": a_result_file,
+    "control.removeRule": a_rule,
 }
 
 
@@ -114,7 +136,7 @@ EXAMPLES = [
     for title, _, body in operation.examples()
 ]
 # The status if it is not a success, because the example parameters do not belong together.
-EXPECTED = {"queue.result": 400, "control.resendWebhook": 409}
+EXPECTED = {"queue.result": 400, "control.resendWebhook": 409, "control.setClock": 409}
 
 
 @pytest.mark.parametrize(("operation", "body"), EXAMPLES)
@@ -136,7 +158,7 @@ def test_every_optional_parameter_is_accepted(auto_advance: Fal, operation: Oper
         if not parameter.value.get("required")
     }
     # Conditional requests have separate scenarios.
-    for condition in ("If-None-Match", "If-Range", "fal_webhook"):
+    for condition in ("If-None-Match", "If-Range", "Range", "fal_webhook"):
         values.pop(condition, None)
     response = Witness(auto_advance).request(name, values=values | prepared(name, auto_advance))
     assert response.status_code < 300 or response.status_code == EXPECTED.get(name)
@@ -430,7 +452,7 @@ def on_the_control_api(witness: Witness) -> None:
             "listFiles",
             "readUsage",
             "metrics",
-            "webUi",
+            "inspector",
         ):
             witness.request(f"control.{name}", 200)
     witness.request("control.listRequests", 200, {"format": "har"})
@@ -456,8 +478,51 @@ def with_webhooks_of_the_control_api(witness: Witness) -> None:
     witness.request("control.resendWebhook", 422, body={"request": request_id})
 
 
+def with_calls_of_the_control_api(witness: Witness) -> None:
+    fal = witness.fal
+    for operation in spec("control").operations:
+        if "404" in operation.responses:
+            witness.request(str(operation), 404, {"path": "nope.css", "number": 99, "name": "no", "id": 999})
+    values = a_call(fal)
+    for body in ({}, {"input": {"prompt": "a dog"}, "key": "bob", "directive": "queue=0"}):
+        witness.request("control.replayCall", 202, values, body=body)
+    witness.request("control.replayCall", 413, values, body=b"{}" + b" " * 2_000_000)
+    witness.request("control.replayCall", 422, values, body={"prompt": "a dog"})
+    for language in ("curl", "python", "javascript"):
+        witness.request("control.snippetOfCall", 200, {**values, "as": language})
+    witness.request("control.snippetOfCall", 422, {**values, "as": "cobol"})
+    fal.submit("[mock: error=runner_disconnected]", query="?fal_webhook=http%3A%2F%2F127.0.0.1%3A9%2Fhook")
+    fal.submit("[mock: error=content_policy_violation]").cancel()
+    fal.request("POST", f"{QUEUE}/fal-ai/nope", body=b"{}")
+    for call in witness.request("control.listCalls", 200).json()["calls"]:
+        witness.request("control.readCall", 200, {"id": call["id"]})
+    for name, value in (("state", "done"), ("before", "x"), ("limit", 0)):
+        witness.request("control.listCalls", 422, {name: value})
+    fal.emulator.store.exchanges.clear()
+    for name in ("replayCall", "snippetOfCall", "cassettesOfCall"):
+        witness.request(f"control.{name}", 409, values)
+
+
+def with_files_and_pages_of_the_control_api(witness: Witness) -> None:
+    values = a_result_file(witness.fal)
+    etag = witness.request("control.readMedia", 200, values).headers["etag"]
+    witness.request("control.readMedia", 206, {**values, "Range": "bytes=1-3"})
+    witness.request("control.readMedia", 416, {**values, "Range": "bytes=999999-"})
+    witness.request("control.readMedia", 304, values, headers={"if-none-match": etag})
+    witness.request("control.readMedia", 200, {**values, "preview": 32})
+    witness.request("control.readMedia", 422, {**values, "preview": 9})
+    etag = witness.request("control.pageFile", 200).headers["etag"]
+    witness.request("control.pageFile", 304, {"If-None-Match": etag})
+    witness.request("control.explainRules", 422, body=["nonsense"])
+    witness.request("control.removeRule", 204, a_rule(witness.fal))
+    for name in ("keys", "connections"):
+        witness.request(f"control.list{name.title()}", 200)
+
+
 def with_the_system_clock(witness: Witness) -> None:
     witness.request("control.advanceClock", 409)
+    witness.request("control.setClock", 200, body={"speed": 10})
+    witness.request("control.setClock", 422, body={"speed": "fast"})
 
 
 def with_ranges_and_conditions(witness: Witness) -> None:
@@ -594,6 +659,8 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (on_the_platform, {"clock": "manual"}),
     (on_the_control_api, {"clock": "manual"}),
     (with_webhooks_of_the_control_api, {}),
+    (with_calls_of_the_control_api, {}),
+    (with_files_and_pages_of_the_control_api, {}),
     (with_the_system_clock, {"clock": "system"}),
     (with_a_token_for_another_app, {}),
     (on_the_openai_plane, {}),
@@ -622,6 +689,7 @@ NOT_TESTED = {
     r"queue\.result 429": "queued requests wait at the limit",
     r"platform\.\w+ 429": "mock-fal has no such limit",
     r"platform\.\w+ 500": "needs an internal error",
+    r"control\.streamEvents 503": "needs 32 clients; see tests/web/control/test_events.py",
 }
 
 

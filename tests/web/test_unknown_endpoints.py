@@ -66,10 +66,10 @@ def test_the_log_names_an_unknown_endpoint_once(fal: Fal, caplog: pytest.LogCapt
     ]
 
 
-def test_the_web_ui_names_an_unknown_endpoint(fal: Fal) -> None:
+def test_the_list_of_calls_names_an_unknown_endpoint(fal: Fal) -> None:
     post(fal, f"{QUEUE}/me/<b>app")
-    text = fal.request("GET", f"{OURS}/", key=None).text
-    assert "<p>Not emulated: me/&lt;b&gt;app. You can add it with --models FILE" in text
+    [call] = fal.request("GET", f"{OURS}/_mock/calls", key=None).json()["calls"]
+    assert (call["accepted"], call["warning"]) == (False, "me/<b>app")
 
 
 def test_a_guessed_endpoint_responds(serve: Serve) -> None:

@@ -48,6 +48,14 @@ def test_a_webhook_is_due_when_its_request_ends(outbox: Outbox) -> None:
     assert outbox.due(10) == [delivery]
 
 
+def test_attempts_and_resends_are_noted_for_those_who_watch(outbox: Outbox) -> None:
+    add(outbox, request("a", 10), request("b", 20))
+    delivery = attempt(outbox, 10, 200)
+    assert (outbox.changes, list(outbox.changed)) == (1, ["a"])
+    outbox.resend(delivery, 11)
+    assert (outbox.changes, list(outbox.changed)) == (2, ["a", "a"])
+
+
 def test_a_taken_delivery_is_not_returned_again(outbox: Outbox) -> None:
     add(outbox, request("a", 10))
     assert len(outbox.due(10)) == 1

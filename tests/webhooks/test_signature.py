@@ -17,6 +17,7 @@ from nacl.signing import VerifyKey
 from mock_fal.clock import real_time
 from mock_fal.errors import JSON, InvalidWebhook, SettingsError
 from mock_fal.requests.outcome import RunnerResponse
+from mock_fal.webhooks import signature
 from mock_fal.webhooks.payload import webhook_body
 from mock_fal.webhooks.signature import Signer, user_id, verify, webhook_headers
 
@@ -38,6 +39,22 @@ def signed(content: bytes, *, now: float = NOW, attempt: int = 1, signer: Signer
 
 
 # -- signing
+
+
+def test_what_was_signed_is_verified_later_without_the_body() -> None:
+    sent = signature.signed(signed(b"{}").items(), b"{}")
+    assert sent.timestamp == int(NOW)
+    assert signature.fault_of(sent, ID, "alice", SIGNER.jwks) == ""
+    for other in (
+        sent._replace(timestamp=1),
+        sent._replace(digest=bytes(32)),
+        sent._replace(signature=sent.signature[::-1]),
+    ):
+        assert "fits none of the 2 keys" in signature.fault_of(other, ID, "alice", SIGNER.jwks)
+    assert signature.fault_of(sent, ID, "bob", SIGNER.jwks) != ""
+    assert "expected 128 hex digits" in signature.fault_of(
+        sent._replace(signature="x"), ID, "alice", SIGNER.jwks
+    )
 
 
 def test_the_first_attempt_has_exactly_the_captured_headers() -> None:

@@ -181,7 +181,10 @@ def _files(document: Any) -> Iterator[tuple[str, str]]:
 
 
 def _is_public(url: str) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     if parts.scheme == "data" or parts.path.split("/")[1:2] in (["v3b.fal.media"], ["v3.fal.media"]):
         return True  # a path on the mock: the file URL that a program with the mock as its base URL gets
     host = parts.hostname or ""

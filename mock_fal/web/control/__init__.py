@@ -1,1 +1,1 @@
-"""mock-fal's own address: the control API `/_mock/…`, and the web UI."""
+"""mock-fal's own address: the control API `/_mock/…`, and the inspector."""

@@ -1,4 +1,4 @@
-"""Access to the control API and the web UI: programs of this machine, and others with the control token."""
+"""Access to the control API and the inspector: programs of this machine, and others with the control token."""
 
 from __future__ import annotations
 

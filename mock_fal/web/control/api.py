@@ -1,8 +1,8 @@
-"""The control API `/_mock/…` and the web UI, on mock-fal's own address."""
+"""The control API `/_mock/…` and the inspector, on mock-fal's own address."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, Protocol
 
@@ -13,8 +13,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mock_fal.emulator import Emulator
+from mock_fal.web import wire
 from mock_fal.web.control.access import guarded
-from mock_fal.web.control.wire import ControlError, emulator, error_response
+from mock_fal.web.control.wire import ControlError, error_response
+from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.renderer import Renderer
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -40,17 +42,20 @@ class _Handlers:
         return handle
 
 
+call_cassettes = _Handlers("call_cassettes")
+calls = _Handlers("calls")
 clock = _Handlers("clock")
+events = _Handlers("events")
 journal = _Handlers("journal")
+media = _Handlers("media")
+page = _Handlers("page")
+replay = _Handlers("replay")
 scenario = _Handlers("scenario")
+server = _Handlers("server")
+snippets = _Handlers("snippets")
 spec = _Handlers("spec")
+usage = _Handlers("usage")
 webhooks = _Handlers("webhooks")
-
-
-async def _web_ui(request: Request) -> Response:
-    from mock_fal.web.control.web_ui import page
-
-    return await page(request, emulator(request), request.query_params.get("key"))
 
 
 async def _gateway(request: Request) -> Response:
@@ -60,17 +65,28 @@ async def _gateway(request: Request) -> Response:
 
 # Path -> method -> handler. A handler raises `ControlError` for a request that it cannot process.
 ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
-    "/": {"GET": _web_ui},
+    "/": {"GET": page.index},
+    "/_mock/ui/{path:path}": {"GET": page.file},
     "/_mock/health": {"GET": clock.health},
+    "/_mock/calls": {"GET": calls.calls},
+    "/_mock/calls/{id}": {"GET": calls.call},
+    "/_mock/calls/{id}/replay": {"POST": replay.replay},
+    "/_mock/calls/{id}/snippet": {"GET": snippets.snippet},
+    "/_mock/calls/{id}/cassettes": {"GET": call_cassettes.cassettes},
+    "/_mock/events": {"GET": events.events},
+    "/_mock/keys": {"GET": server.keys},
+    "/_mock/connections": {"GET": server.connections},
+    "/_mock/media/{path:path}": {"GET": media.media},
     "/_mock/requests": {"GET": journal.requests, "DELETE": journal.reset},
+    "/_mock/requests/{number}": {"GET": journal.exchange},
     "/_mock/requests.har": {"GET": journal.archive},
     "/_mock/deliveries": {"GET": journal.deliveries},
     "/_mock/webhooks": {"POST": webhooks.send},
     "/_mock/webhooks/resend": {"POST": webhooks.resend},
     "/_mock/files": {"GET": journal.files},
-    "/_mock/usage": {"GET": journal.usage},
+    "/_mock/usage": {"GET": usage.usage},
     "/_mock/metrics": {"GET": journal.metrics},
-    "/_mock/clock": {"GET": clock.clock},
+    "/_mock/clock": {"GET": clock.clock, "PUT": clock.set_speed},
     "/_mock/clock/advance": {"POST": clock.advance},
     "/_mock/scenario": {
         "GET": scenario.show,
@@ -78,21 +94,45 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
         "POST": scenario.add,
         "DELETE": scenario.clear,
     },
+    "/_mock/scenario/explain": {"POST": scenario.explain},
+    "/_mock/scenario/options": {"GET": scenario.options},
+    "/_mock/scenario/{id}": {"DELETE": scenario.remove},
     "/_mock/openapi/": {"GET": spec.index},
     "/_mock/openapi/{name}.yaml": {"GET": spec.document},
     "/_mock/gateway": {"POST": _gateway},
 }
 
 
-def control(emulator: Emulator, renderer: Renderer, open_gateway: OpenGateway, started_at: float) -> ASGIApp:
-    """The application at mock-fal's own address. `started_at` is a `steady_time()`."""
+def control(
+    emulator: Emulator,
+    open_gateway: OpenGateway,
+    started_at: float,
+    *,
+    app: ASGIApp,
+    renderer: Renderer,
+    read_file: Callable[[HttpRequest, Receive], Awaitable[wire.AnyResponse]],
+    connections: Callable[[], Sequence[Any]],
+) -> ASGIApp:
+    """The application at mock-fal's own address.
+
+    `started_at` is a `steady_time()`. `app` is the whole application, which answers replays. `read_file` is the content
+    of a file of the media host, and `connections` are the gateway's decisions, oldest first.
+    """
+    from mock_fal.web.control.events import Feed
+    from mock_fal.web.control.submissions import Submissions
+
     routes = [Route(path, _by_method(handlers), methods=list(handlers)) for path, handlers in ROUTES.items()]
-    app = Starlette(routes=routes, exception_handlers={404: _not_found, ControlError: _control_error})
-    app.state.emulator = emulator
-    app.state.renderer = renderer
-    app.state.open_gateway = open_gateway
-    app.state.started_at = started_at
-    return guarded(app, emulator.settings.control_token)
+    api = Starlette(routes=routes, exception_handlers={404: _not_found, ControlError: _control_error})
+    api.state.emulator = emulator
+    api.state.open_gateway = open_gateway
+    api.state.started_at = started_at
+    api.state.app = app
+    api.state.renderer = renderer
+    api.state.read_file = read_file
+    api.state.connections = connections
+    api.state.submissions = Submissions(emulator)
+    api.state.feed = Feed(emulator, connections)
+    return guarded(api, emulator.settings.control_token)
 
 
 def _by_method(handlers: Mapping[str, Handler]) -> Handler:
@@ -106,7 +146,7 @@ def _by_method(handlers: Mapping[str, Handler]) -> Handler:
 
 async def _control_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ControlError)
-    return error_response(error.status, error.detail)
+    return error_response(error.status, error.detail, error.column)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

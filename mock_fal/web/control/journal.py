@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,22 +15,26 @@ from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
 from mock_fal.errors import InputTooLong, is_deeper
 from mock_fal.files.long_input import shortened
+from mock_fal.hosts import RESULT_HOST
 from mock_fal.journal.exchanges import OPERATIONS, Exchange, RawHeaders
 from mock_fal.journal.har import EMPTY, LONG_BODY, body_text, entry, response_size
 from mock_fal.requests.state import State, state
 from mock_fal.scenario.patterns import MAX_GLOB, matches_glob
-from mock_fal.web.control.wire import ControlError, emulator, listed, query, response, shown, slices
+from mock_fal.web.control.call_row import MEDIA, finite, has_preview, kind_of_type, recipe_at
+from mock_fal.web.control.wire import ControlError, emulator, listed, one, query, shown, slices
 from mock_fal.web.unbuilt import build_all
 
 if TYPE_CHECKING:
     from mock_fal.files.listing import StoredFile
-    from mock_fal.webhooks.outbox import Delivery
+    from mock_fal.webhooks.outbox import Attempt, Delivery
+
+T = TypeVar("T")
 
 # JSON bodies that are nested deeper are returned as text: `json` can parse deeper nesting than it can write.
 MAX_DEPTH: Final = 100
 
-# The exchanges or files that are compared with the query before other requests get a turn: a millisecond.
-_CHECKED: Final = 200
+# The exchanges or files that are compared with the query between two looks at the time.
+_CHECKED: Final = 20
 
 Filter = Callable[[Emulator, Exchange, str], bool]
 
@@ -43,20 +46,30 @@ _FILTERS: Final[Mapping[str, Filter]] = {
     "state": lambda emulator, exchange, value: _state(emulator, exchange) == value,
     "method": lambda emulator, exchange, value: exchange.method == value.upper(),
     "host": lambda emulator, exchange, value: exchange.host == value.lower(),
-    "status": lambda emulator, exchange, value: _matches_status(exchange.status, value),
+    "status": lambda emulator, exchange, value: matches_status(exchange.status, value),
     "request_id": lambda emulator, exchange, value: exchange.request_id == value,
     "tag": lambda emulator, exchange, value: _has_tag(exchange.tags, value),
     "since": lambda emulator, exchange, value: exchange.number > int(value),
+    "before": lambda emulator, exchange, value: exchange.number < int(value),
 }
-_OPTIONS: Final = ("limit", "format")
+_OPTIONS: Final = ("limit", "format", "bodies")
 
 
 async def requests(request: Request) -> Response:
     exchanges = await _selected(request)
     if request.query_params.get("format", "json") == "har":
         return _archive(request, exchanges)
-    mock = emulator(request)
-    return listed(request, {"requests": []}, exchanges, partial(_exchange, mock), shown)
+    mock, with_bodies = emulator(request), request.query_params.get("bodies") != "0"
+    shape = exchange_shape if with_bodies else _head_shape
+    return listed(request, {"requests": []}, exchanges, partial(shape, mock), shown)
+
+
+async def exchange(request: Request) -> Response:
+    mock, number = emulator(request), request.path_params["number"]
+    found = mock.store.exchanges.find(int(number)) if number_text(number) else None
+    if found is None:
+        raise ControlError(404, f"no exchange {number!r:.100} is stored")
+    return one(request, exchange_shape(mock, await shown(request, found)))
 
 
 async def archive(request: Request) -> Response:
@@ -69,27 +82,46 @@ async def reset(request: Request) -> Response:
 
 
 async def deliveries(request: Request) -> Response:
-    key = query(request, "key").get("key")
-    selected = [item for item in emulator(request).deliveries if key in (None, item.tenant)]
-    return listed(request, {"deliveries": []}, selected, _delivery)
+    mock, params = emulator(request), query(request, "key", *_PAGING)
+    key = params.get("key")
+    selected = [item async for item in slices(mock.deliveries, _CHECKED) if key in (None, item.tenant)]
+    page, cursor = _page(selected, params, lambda item: item.request_id)
+    return listed(
+        request, {"next": cursor, "deliveries": []}, page, lambda delivery: delivery_shape(mock, delivery)
+    )
 
 
 async def files(request: Request) -> Response:
-    from mock_fal.files.listing import files
+    from mock_fal.files.listing import existing, in_order
 
-    mock, key = emulator(request), query(request, "key").get("key")
+    mock, params = emulator(request), query(request, "key", *_PAGING)
+    key = params.get("key")
     await build_all(mock.store)
-    stored = files(mock.store, mock.storage, mock.clock.now())
+    stored = existing(mock.store, mock.storage, mock.clock.now())
     selected = [file async for file in slices(stored, _CHECKED) if key in (None, file.owner)]
-    return listed(request, {"files": []}, selected, _file)
+    page, cursor = _page(in_order(selected), params, lambda file: file.url)
+    return listed(request, {"next": cursor, "files": []}, page, lambda file: _file(mock, file))
 
 
-async def usage(request: Request) -> Response:
-    from mock_fal.billing.usage import usage
+_PAGING: Final = ("limit", "before")
 
-    used = usage(emulator(request).charges(query(request, "key").get("key")))
-    document = {"cost": used.cost, "currency": used.currency, "unpriced": used.unpriced}
-    return response({**document, "items": [item._asdict() for item in used.items]})
+# Deliveries and files of a page.
+MAX_PAGE: Final = 1000
+
+
+def _page(
+    items: Sequence[T], params: Mapping[str, str], name: Callable[[T], str]
+) -> tuple[Sequence[T], str | None]:
+    """The latest `limit` items before the one that `before` names, and the `before` of the page of older ones."""
+    limit, before = params.get("limit", ""), params.get("before")
+    if limit and not (number_text(limit) and 1 <= int(limit) <= MAX_PAGE):
+        raise ControlError(422, f"limit is {limit!r:.100}, expected a number from 1 to {MAX_PAGE}")
+    if before is not None:
+        # One that was removed was among the oldest.
+        end = next((index for index, item in enumerate(items) if name(item) == before), 0)
+        items = items[:end]
+    page = items[-int(limit) :] if limit else items
+    return page, name(page[0]) if len(page) < len(items) else None
 
 
 async def metrics(request: Request) -> Response:
@@ -121,11 +153,13 @@ def _check(params: Mapping[str, str]) -> None:
             raise ControlError(422, f"{name} is {value!r}, expected {expected[1]}")
 
 
-def _is_count(value: str) -> bool:
+def number_text(value: str) -> bool:
+    """Whether a text is a whole number that is not too long."""
     return value.isascii() and value.isdecimal() and len(value) < 19
 
 
-def _is_status(value: str) -> bool:
+def status_text(value: str) -> bool:
+    """Whether a text is a status such as 422, or a class such as 4xx."""
     return len(value) == 3 and value[0] in "12345" and (value[1:] == "xx" or value.isdecimal())
 
 
@@ -134,14 +168,17 @@ _EXPECTED: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "endpoint": (lambda value: len(value) <= MAX_GLOB, f"at most {MAX_GLOB} characters"),
     "operation": (OPERATIONS.__contains__, f"one of {', '.join(OPERATIONS)}"),
     "state": (_STATES.__contains__, f"one of {', '.join(_STATES)}"),
-    "status": (_is_status, "a status such as 422, or 4xx"),
-    "since": (_is_count, "the id of an exchange"),
-    "limit": (_is_count, "a number"),
+    "status": (status_text, "a status such as 422, or 4xx"),
+    "since": (number_text, "the id of an exchange"),
+    "before": (number_text, "the id of an exchange"),
+    "bodies": (("0", "1").__contains__, "0 or 1"),
+    "limit": (number_text, "a number"),
     "format": (("json", "har").__contains__, "json or har"),
 }
 
 
-def _matches_status(status: int, pattern: str) -> bool:
+def matches_status(status: int, pattern: str) -> bool:
+    """Whether a status is that of a pattern, which is a status or a class such as 4xx."""
     return str(status)[0] == pattern[0] if pattern.endswith("xx") else str(status) == pattern
 
 
@@ -163,7 +200,39 @@ def _archive(request: Request, exchanges: list[Exchange]) -> Response:
     return archive
 
 
-def _exchange(emulator: Emulator, exchange: Exchange) -> dict[str, Any]:
+def exchange_shape(emulator: Emulator, exchange: Exchange) -> dict[str, Any]:
+    """A whole exchange as JSON."""
+    return {
+        **_head_shape(emulator, exchange),
+        "request": _message(
+            exchange.request_headers,
+            exchange.request_body,
+            len(exchange.request_body) or exchange.uploaded_bytes,
+        ),
+        "response": _message(exchange.response_headers, exchange.response_body, response_size(exchange)),
+        "input": read_body(exchange.request_body),
+        "output": read_body(exchange.response_body),
+    }
+
+
+def summary(exchange: Exchange) -> dict[str, Any]:
+    """An exchange in the list of a call."""
+    return {
+        "id": exchange.number,
+        "at": exchange.at,
+        "duration_s": exchange.duration_s,
+        "method": exchange.method,
+        "url": exchange.url,
+        "status": exchange.status,
+        "operation": exchange.operation,
+        "directive": exchange.directive or None,
+        "request_size": len(exchange.request_body) or exchange.uploaded_bytes,
+        "response_size": response_size(exchange),
+    }
+
+
+def _head_shape(emulator: Emulator, exchange: Exchange) -> dict[str, Any]:
+    """An exchange without headers and bodies."""
     return {
         "id": exchange.number,
         "at": exchange.at,
@@ -189,14 +258,6 @@ def _exchange(emulator: Emulator, exchange: Exchange) -> dict[str, Any]:
         "unknown_endpoint": exchange.unknown_endpoint or None,
         "tags": exchange.tags,
         "playback": exchange.playback or None,
-        "request": _message(
-            exchange.request_headers,
-            exchange.request_body,
-            len(exchange.request_body) or exchange.uploaded_bytes,
-        ),
-        "response": _message(exchange.response_headers, exchange.response_body, response_size(exchange)),
-        "input": _read(exchange.request_body),
-        "output": _read(exchange.response_body),
     }
 
 
@@ -216,7 +277,8 @@ def _message(headers: RawHeaders, body: bytes, size: int) -> dict[str, Any]:
     }
 
 
-def _delivery(delivery: Delivery) -> dict[str, Any]:
+def delivery_shape(emulator: Emulator, delivery: Delivery) -> dict[str, Any]:
+    """A webhook with its attempts, each with what a receiver finds that verifies its signature."""
     next_at = delivery.next_at if delivery.state.value == "waiting" else None
     return {
         "request_id": delivery.request_id,
@@ -230,25 +292,46 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
                 "status": attempt.status,
                 "duration_s": attempt.duration_s,
                 "error": attempt.error or None,
+                **_signature(emulator, delivery, attempt),
             }
             for attempt in delivery.attempts
         ],
-        "body": _read(delivery.body),
+        "fault": delivery.fault or None,
+        "body": read_body(delivery.body),
     }
 
 
-def _file(file: StoredFile) -> dict[str, Any]:
+def _signature(emulator: Emulator, delivery: Delivery, attempt: Attempt) -> dict[str, Any]:
+    if attempt.signed is None:
+        return {"signed_at": None, "signature": None, "reason": None}
+    from mock_fal.webhooks.signature import fault_of
+
+    reason = fault_of(attempt.signed, delivery.request_id, delivery.tenant, emulator.signer.jwks)
+    return {
+        "signed_at": attempt.signed.timestamp,
+        "signature": "invalid" if reason else "valid",
+        "reason": reason or None,
+    }
+
+
+def _file(mock: Emulator, file: StoredFile) -> dict[str, Any]:
+    path = file.url.removeprefix(f"https://{RESULT_HOST}")
     return {
         "url": file.url,
+        "local": MEDIA + path,
         "content_type": file.content_type,
+        "kind": kind_of_type(file.content_type),
+        "preview": has_preview(file.content_type, recipe_at(mock, path)),
         "key": file.owner,
         "size": file.size_bytes,
-        "expires_at": file.expires_at if file.expires_at < math.inf else None,
+        "created_at": file.created_at,
+        "expires_at": finite(file.expires_at),
         "request_id": file.request_id,
     }
 
 
-def _read(body: bytes) -> Any:
+def read_body(body: bytes) -> Any:
+    """A body, parsed if it is JSON, else as text; None for one that is too long."""
     if len(body) > LONG_BODY:
         try:
             body, _ = shortened(body)

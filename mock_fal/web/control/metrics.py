@@ -17,8 +17,8 @@ from mock_fal.webhooks.outbox import DeliveryState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-# The requests or exchanges that are counted before other requests get a turn: a millisecond.
-_SLICE: Final = 500
+# The requests or exchanges that are counted between two looks at the time.
+_SLICE: Final = 50
 
 # Labels -> value.
 Samples = Mapping[tuple[tuple[str, str], ...], float]

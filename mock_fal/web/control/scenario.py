@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from typing import Final
@@ -10,20 +12,44 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mock_fal.errors import JSON, ScenarioError
+from mock_fal.emulator import Emulator
+from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
+from mock_fal.scenario.options import NAMED_OPTIONS, OPERATIONS, OPTIONS
 from mock_fal.scenario.rule_file import MAX_FILE, json_rules, yaml_rules
 from mock_fal.scenario.rules import Rule, Scenario
-from mock_fal.web.control.wire import ControlError, emulator, listed, query, renderer
+from mock_fal.web.control.wire import ControlError, emulator, listed, query, renderer, response, slices
 
 
 async def show(request: Request) -> Response:
     """The rules, each with how often it matched a call and how often it was used."""
-    return listed(request, {"rules": []}, _scenario(request).rules, _shape)
+    params = query(request, "key", "all")
+    if params.get("all", "0") not in ("0", "1"):
+        raise ControlError(422, f"all is {params['all']!r:.100}, expected 0 or 1")
+    key = params.get("key")
+    rules = [(key, rule) for rule in _scenario(request).rules]
+    if params.get("all") == "1":
+        rules = [item async for item in slices(_all(emulator(request)), _SLICE)]
+    return listed(request, {"rules": []}, rules, _shape)
 
 
-def _shape(rule: Rule) -> dict[str, JSON]:
+def _all(mock: Emulator) -> Iterator[tuple[str | None, Rule]]:
+    """The rules for all keys, and those of each."""
+    yield from ((None, rule) for rule in mock.scenario.rules)
+    for tenant in mock.store.tenants:
+        if tenant.has_rules:
+            yield from ((tenant.name, rule) for rule in tenant.scenario.rules)
+
+
+def _shape(item: tuple[str | None, Rule]) -> dict[str, JSON]:
     # A value may have megabytes: the long ones are cut.
-    return {"rule": rule.directive.shown, "matched": rule.seen, "used": rule.used}
+    key, rule = item
+    return {
+        "id": rule.number,
+        "key": key,
+        "rule": rule.directive.shown,
+        "matched": rule.seen,
+        "used": rule.used,
+    }
 
 
 async def replace(request: Request) -> Response:
@@ -38,8 +64,77 @@ async def add(request: Request) -> Response:
 
 async def clear(request: Request) -> Response:
     """Remove all rules."""
+    query(request, "key")
     _scenario(request).clear()
     return Response(status_code=204)
+
+
+async def remove(request: Request) -> Response:
+    """Remove one rule; the others keep their counts."""
+    mock, text = emulator(request), request.path_params["id"]
+    for key, rule in _all(mock):
+        if str(rule.number) == text:
+            scenario = mock.scenario if key is None else mock.store.tenant(key).scenario
+            rest = [other for other in scenario.rules if other is not rule]
+            if key is None:
+                scenario.install(rest, keep=False)
+            else:
+                mock.store.install_rules(key, rest, keep=False)
+            return Response(status_code=204)
+    raise ControlError(404, f"no rule {text!r:.100}")
+
+
+async def explain(request: Request) -> Response:
+    """What rules do, without adding them."""
+    from mock_fal.scenario.explain import explain
+
+    try:
+        rules = await _read(request, emulator(request).scenario)
+    except ScenarioError as error:
+        raise ControlError(422, str(error), column=column_of(str(error))) from None
+    shown = [
+        {
+            "rule": rule.directive.shown,
+            "options": [{"name": name, "text": text} for name, text in rule.directive.words],
+            "sentences": explain(rule.directive),
+            "applies_to": [name for name in OPERATIONS if name in rule.operations],
+        }
+        for rule in rules
+    ]
+    return listed(request, {"rules": []}, shown, lambda rule: rule)
+
+
+async def options(request: Request) -> Response:
+    """The options that rules have, and fal's errors."""
+    query(request)
+    errors = [(name, kind.status, "model") for name, kind in MODEL_ERRORS.items()]
+    errors += [(name, kind.status, "request") for name, kind in REQUEST_ERRORS.items()]
+    return response(
+        {
+            "options": [
+                {
+                    "name": name,
+                    "group": option.group.value,
+                    "value": option.value_format or None,
+                    "named": name in NAMED_OPTIONS,
+                    "sentence": option.sentence,
+                    "operations": [item for item in OPERATIONS if item in option.operations],
+                }
+                for name, option in OPTIONS.items()
+            ],
+            "operations": list(OPERATIONS),
+            "errors": [{"type": name, "status": status, "kind": kind} for name, status, kind in errors],
+        }
+    )
+
+
+def column_of(message: str) -> int | None:
+    """The column in the text of a rule that a message names; None without one."""
+    match = _COLUMN.search(message)
+    return int(match[1]) if match else None
+
+
+_COLUMN: Final = re.compile(r"\btext column (\d{1,9}):")
 
 
 async def _change(request: Request, *, keep: bool) -> Response:
@@ -51,12 +146,12 @@ async def _change(request: Request, *, keep: bool) -> Response:
         else:
             emulator(request).store.install_rules(key, rules, keep=keep)
     except ScenarioError as error:
-        raise ControlError(422, str(error)) from None
+        raise ControlError(422, str(error), column=column_of(str(error))) from None
     return await show(request)
 
 
 def _scenario(request: Request) -> Scenario:
-    key = query(request, "key").get("key")
+    key = request.query_params.get("key")
     return emulator(request).scenario if key is None else emulator(request).store.tenant(key).scenario
 
 

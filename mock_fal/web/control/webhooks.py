@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import FalError, ScenarioError, is_deeper
 from mock_fal.hosts import RESULT_HOST
-from mock_fal.web.control.wire import ControlError, document, emulator
+from mock_fal.web.control.wire import ControlError, emulator, limited_document
 from mock_fal.webhooks.outbox import WebhookWaiting
 from mock_fal.webhooks.payload import Webhook
 
@@ -54,9 +54,7 @@ async def _fields(
     request: Request, expected: str, *, required: tuple[str, ...], optional: tuple[str, ...]
 ) -> dict[str, Any]:
     """The members of the body. Raises ControlError."""
-    if int(request.headers.get("content-length", MAX_BODY_BYTES + 1)) > MAX_BODY_BYTES:
-        raise ControlError(413, f"expected {expected} of at most {MAX_BODY_BYTES} bytes, with Content-Length")
-    fields = await document(request, expected)
+    fields = await limited_document(request, expected, MAX_BODY_BYTES)
     if not isinstance(fields, dict) or not set(required) <= fields.keys() <= {*required, *optional}:
         raise ControlError(422, f"expected {expected}, got {fields!r:.100}")
     for name in fields.keys() - {"output", "body"}:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from mock_fal.clock import steady_time
 from mock_fal.emulator import Emulator
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.journal.har import LongBody
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# After this many items or bytes of a long list, other requests get a turn: a millisecond of work. Each needs several.
-SLICE_ITEMS: Final = 4
+# After this many seconds or bytes of work on a long list, other requests get a turn.
+SLICE_S: Final = 0.002
 SLICE_BYTES: Final = 256 << 10
 
 # Longer bodies are searched for keys in a thread: a megabyte takes up to 50 ms.
@@ -31,10 +32,12 @@ _LONG_SEARCH_BYTES: Final = 32 << 10
 class ControlError(Exception):
     """A request that a handler cannot process: a status from 400 up, and a message for the client."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, *, column: int | None = None) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        # Where the error is in the text of a rule.
+        self.column = column
 
 
 def emulator(request: Request) -> Emulator:
@@ -61,6 +64,26 @@ async def shown(request: Request, exchange: Exchange) -> Exchange:
 def response(body: Any) -> Response:
     """A JSON response. Unlike Starlette's, it accepts values from recorded bodies such as NaN and lone surrogates."""
     return Response(wire.encode(body), media_type="application/json")
+
+
+def one(request: Request, document: Any) -> Response:
+    """A JSON response whose long bodies are written in slices. Secrets of known keys are hidden."""
+    hide = emulator(request).keys.secrets.plain
+    return StreamingResponse(_sliced(map(hide, _encoded(document))), media_type="application/json")
+
+
+async def _sliced(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+        await asyncio.sleep(0)
+
+
+async def hidden(request: Request, document: Any) -> Response:
+    """A JSON response that is written in a thread, because it may be long. Secrets of known keys are hidden."""
+    renderer: Renderer = request.app.state.renderer
+    secrets = emulator(request).keys.secrets
+    data = await renderer.in_thread(lambda: secrets.plain(wire.encode(document)))
+    return Response(data, media_type="application/json")
 
 
 def listed(
@@ -91,7 +114,8 @@ async def _list(
     prepare: Callable[[T], Awaitable[T]] | None,
 ) -> AsyncIterator[bytes]:
     buffer, size, comma = [before], 0, b""
-    for number, item in enumerate(items, 1):
+    ends_at = steady_time() + SLICE_S
+    for item in items:
         buffer.append(comma)
         if prepare is not None:
             item = await prepare(item)
@@ -103,8 +127,10 @@ async def _list(
                 yield b"".join(buffer)
                 await asyncio.sleep(0)
                 buffer, size = [], 0
-        if number % SLICE_ITEMS == 0:
+                ends_at = steady_time() + SLICE_S
+        if steady_time() >= ends_at:
             await asyncio.sleep(0)
+            ends_at = steady_time() + SLICE_S
     yield b"".join([*buffer, after])
 
 
@@ -131,17 +157,23 @@ def _has_long_body(value: Any) -> bool:
     return isinstance(value, LongBody)
 
 
-async def slices(items: Iterable[T], number: int = SLICE_ITEMS) -> AsyncIterator[T]:
-    """The items; after every `number` of them, other requests get a turn. `items` must not change."""
+async def slices(items: Iterable[T], number: int = 1) -> AsyncIterator[T]:
+    """The items; after SLICE_S other requests get a turn. `items` must not change.
+
+    The time is read after every `number` items, which take less than that.
+    """
+    ends_at = steady_time() + SLICE_S
     for count, item in enumerate(items, 1):
         yield item
-        if count % number == 0:
+        if count % number == 0 and steady_time() >= ends_at:
             await asyncio.sleep(0)
+            ends_at = steady_time() + SLICE_S
 
 
-def error_response(status: int, detail: str) -> Response:
+def error_response(status: int, detail: str, column: int | None = None) -> Response:
     """An error as JSON."""
-    return JSONResponse({"detail": f"mock-fal: {detail}"}, status)
+    place = {} if column is None else {"column": column}
+    return JSONResponse({"detail": f"mock-fal: {detail}", **place}, status)
 
 
 def query(request: Request, *names: str) -> dict[str, str]:
@@ -152,6 +184,14 @@ def query(request: Request, *names: str) -> dict[str, str]:
         if name not in names:
             raise ControlError(422, f"unknown parameter {name!r}; expected one of {', '.join(names)}")
     return params
+
+
+async def limited_document(request: Request, expected: str, max_bytes: int) -> Any:
+    """The JSON body, if it has at most `max_bytes` by its Content-Length. Raises ControlError."""
+    length = request.headers.get("content-length", "")
+    if not (length.isascii() and length.isdecimal() and len(length) < 19 and int(length) <= max_bytes):
+        raise ControlError(413, f"expected {expected} of at most {max_bytes} bytes, with Content-Length")
+    return await document(request, expected)
 
 
 async def document(request: Request, expected: str) -> Any:
