@@ -268,7 +268,7 @@ class ConnectProxy:
 
 
 _ONLY_HERE: Final = "mock-fal's proxy does not connect other machines to %s, an address of its own machine"
-_ONLY_HERE_ADVICE: Final = "Connect without the proxy: NO_PROXY should have it. From another container, this machine is not 127.0.0.1."
+_ONLY_HERE_ADVICE: Final = "Connect to it without the proxy, or by an address that others reach."
 
 
 def _is_from_here(client: Peer) -> bool:
