@@ -95,7 +95,7 @@ def _check_port(address: str, port: int | None, what: str) -> None:
 
 
 def _folder(url: str) -> Path:
-    """A folder for the certificate of a server, which no other user can change. The next call for this server uses it."""
+    """A folder for the certificate of a server, which no other user can change. The next call uses it too."""
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     folder = Path(gettempdir()) / f"mock-fal-joined-{user}"
     for path in (folder, folder / re.sub(r"[^\w.-]", "_", urlsplit(url).netloc, flags=re.ASCII)[:100]):
