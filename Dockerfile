@@ -3,16 +3,14 @@
 FROM debian:12-slim AS build
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends python3 python3-venv binutils
-RUN python3 -m venv --without-pip /opt/mock-fal \
- && python3 -m venv /opt/pip \
- && /opt/pip/bin/python -m pip install --no-cache-dir "pip>=25.1"
+ && apt-get install -y --no-install-recommends python3 python3-venv python3-pip binutils
 COPY pyproject.toml README.md LICENSE /src/
 COPY mock_fal /src/mock_fal
 COPY contracts /src/contracts
 COPY openapi /src/openapi
 # Symbols are two thirds of the compiled modules. Libraries that auditwheel has changed stay as they are.
-RUN /opt/pip/bin/python -m pip --python /opt/mock-fal/bin/python install --no-cache-dir --only-binary :all: /src \
+RUN python3 -m venv --without-pip /opt/mock-fal \
+ && python3 -m pip --python /opt/mock-fal/bin/python install --no-cache-dir --only-binary :all: /src \
  && find /opt/mock-fal -name "*.so" -not -path "*.libs/*" -exec strip --strip-unneeded {} + \
  && install -d -o 65532 -g 65532 /rootfs/ca \
  && install -d -o 65532 -g 65532 -m 700 /rootfs/ca/private

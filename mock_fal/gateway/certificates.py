@@ -140,13 +140,16 @@ def signs_only_for_fal(certificate: x509.Certificate) -> bool:
     return constraints.critical and constraints.value == _fal_only() and basic.value.path_length == 0
 
 
-def is_fals_authority(pem: bytes) -> bool:
-    """Whether a text in PEM is one certificate, that of an authority for fal's domains only."""
+def fals_authority(pem: bytes) -> str | None:
+    """The first certificate in a text, in PEM, if it is that of an authority for fal's domains only.
+
+    It is encoded anew: OpenSSL would trust other certificates in the text too, also such as `TRUSTED CERTIFICATE`.
+    """
     try:
-        [certificate] = x509.load_pem_x509_certificates(pem)
+        certificate = x509.load_pem_x509_certificate(pem)
     except ValueError:
-        return False
-    return signs_only_for_fal(certificate)
+        return None
+    return certificate.public_bytes(Encoding.PEM).decode() if signs_only_for_fal(certificate) else None
 
 
 def _leaf(now: float, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey) -> tuple[bytes, bytes]:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from mock_fal.errors import MockFalError
 from mock_fal.gateway.addresses import check_private_folder
-from mock_fal.gateway.certificates import bundle, is_fals_authority, roots_in
+from mock_fal.gateway.certificates import bundle, fals_authority, roots_in
 from mock_fal.gateway.connect import is_loopback
 from mock_fal.gateway.environment import user_roots
 
@@ -43,7 +43,8 @@ def joined(addresses: Mapping[str, Any], url: str, ca: bytes, base: Mapping[str,
     `url` is the address of the server, `ca` its certificate in PEM. The roots of `base` stay in the bundle. Raises
     MockFalError if the gateway can't be reached, or if the certificate is not that of an authority for fal only.
     """
-    if not is_fals_authority(ca):
+    own = fals_authority(ca)
+    if own is None:
         raise MockFalError(
             f"{url} sent a certificate that is not one of mock-fal, which are limited to fal's domains: "
             "programs would trust it for other hosts too"
@@ -55,7 +56,6 @@ def joined(addresses: Mapping[str, Any], url: str, ca: bytes, base: Mapping[str,
     for port, what in ((proxy_port, "proxy"), (tls_port, "TLS port")):
         _check_port(address, port, what)
     folder = _folder(url)
-    own = ca.decode("ascii")
     shown = f"[{address}]" if ":" in address else address
     return {
         **addresses,
