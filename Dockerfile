@@ -22,6 +22,6 @@ COPY --from=build /opt/mock-fal /opt/mock-fal
 ENV PATH=/opt/mock-fal/bin:/usr/bin:/bin MOCK_FAL_HOST=0.0.0.0
 USER 65532:65532
 EXPOSE 8325
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --start-interval=1s CMD ["mock-fal", "health"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s --start-interval=1s CMD ["mock-fal", "health"]
 ENTRYPOINT ["mock-fal"]
 CMD ["serve"]

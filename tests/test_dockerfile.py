@@ -153,7 +153,7 @@ def test_the_image_builds_runs_and_is_small(tmp_path: Path) -> None:
     assert BASE_IMAGE + size < MAX_IMAGE, f"the layer has {size / MB:.0f} MB"
     assert (root / "rootfs/ca/private").stat().st_mode & 0o777 == 0o700
     # The stripped modules work: a request with a picture, and certificates.
-    command = [
+    program = [
         str(root / "opt/mock-fal/bin/mock-fal"),
         "run",
         "--",
@@ -161,7 +161,7 @@ def test_the_image_builds_runs_and_is_small(tmp_path: Path) -> None:
         "-c",
     ]
     clean = {key: value for key, value in environment.items() if not key.startswith(("MOCK_FAL_", "COV_"))}
-    done = subprocess.run([*command, _CLIENT], env=clean, capture_output=True, text=True, check=False)
+    done = subprocess.run([*program, _CLIENT], env=clean, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "image/jpeg\n"), done.stderr
 
 

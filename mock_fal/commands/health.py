@@ -57,8 +57,11 @@ def _get(url: str, token: str) -> Any:
 def add_parser(commands: Any) -> None:
     """Add the command `health`."""
     parser = commands.add_parser("health", help="check that a server responds (exit code 0 or 1)")
+    # In a container, the port of the server is in the environment of the health check too.
     parser.add_argument(
-        "--url", default="http://127.0.0.1:8325", help="address of the server (default: %(default)s)"
+        "--url",
+        default=f"http://127.0.0.1:{os.environ.get('MOCK_FAL_PORT', '8325')}",
+        help="address of the server (default: %(default)s)",
     )
     parser.add_argument("--wait", type=float, default=0.0, help="seconds to wait for it (default: 0)")
     parser.add_argument(

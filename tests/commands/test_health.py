@@ -57,3 +57,13 @@ def test_another_server_is_not_healthy(body: bytes, capsys: pytest.CaptureFixtur
         threading.Thread(target=server.handle_request).start()
         assert main(["health", "--url", f"http://127.0.0.1:{server.server_port}"]) == 1
     assert "no mock-fal at" in capsys.readouterr().err
+
+
+def test_the_port_is_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A container with MOCK_FAL_PORT has the same health check."""
+    with MockFal() as fal:
+        monkeypatch.setenv("MOCK_FAL_PORT", fal.url.rpartition(":")[2])
+        assert main(["health"]) == 0
+    assert fal.url in capsys.readouterr().out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import stat
 from datetime import timedelta
@@ -17,7 +16,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from mock_fal.clock import SystemClock
 from mock_fal.errors import MockFalError
-from mock_fal.gateway import kept_authority
 from mock_fal.gateway.certificates import Authority, fals_authority, new_issuer
 from mock_fal.gateway.kept_authority import KEPT_FOR, keep, key_file
 from tests.gateway.servers import Loop, web
@@ -69,14 +67,17 @@ def test_the_bundle_follows_the_roots_of_the_system(tmp_path: Path) -> None:
     assert kept.bundle_file.read_text().endswith(kept.ca_file.read_text())
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_can_be_read_only_is_enough(tmp_path: Path) -> None:
-    keep(tmp_path, now=NOW)
-    tmp_path.chmod(0o500)
-    try:
-        keep(tmp_path, now=NOW)
-    finally:
-        tmp_path.chmod(0o700)
+def test_a_folder_that_can_be_read_only_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", "file")
+
+    first = keep(tmp_path, now=NOW)
+    monkeypatch.setattr("mock_fal.gateway.kept_authority.NamedTemporaryFile", refuse)
+    assert keep(tmp_path, now=NOW).fingerprint == first.fingerprint
+    with pytest.raises(
+        MockFalError, match="can't keep a certificate authority in .*: file: Permission denied"
+    ):
+        keep(tmp_path / "new", now=NOW)
 
 
 def test_two_processes_that_start_at_once_keep_the_same(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_a_file_system_without_links_will_do(tmp_path: Path, monkeypatch: pytest
     def link(source: str, target: Path) -> None:
         raise PermissionError("no links")
 
-    monkeypatch.setattr(kept_authority.os, "link", link)
+    monkeypatch.setattr("os.link", link)
     assert keep(tmp_path, now=NOW).fingerprint == keep(tmp_path, now=NOW).fingerprint
     assert mode(key_file(tmp_path)) == 0o600
 
