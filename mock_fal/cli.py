@@ -152,7 +152,8 @@ def _print_secrets(fal: MockFal, given: Settings) -> None:
         print(message, file=sys.stderr, flush=True)
     if used.gateway_password != given.gateway_password:
         port = urlsplit(fal.env["HTTPS_PROXY"]).port
-        message = _PASSWORD.format(host=used.gateway_host, port=port, password=used.gateway_password)
+        host = "HOST" if used.gateway_host in ("0.0.0.0", "::") else used.gateway_host
+        message = _PASSWORD.format(host=host, port=port, password=used.gateway_password)
         print(message, file=sys.stderr, flush=True)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from mock_fal import MockFal
+from mock_fal import MockFal, cli
 from mock_fal.cli import main
 from mock_fal.errors import MockFalError, SettingsError
 from mock_fal.gateway import connect
@@ -178,6 +178,17 @@ def test_a_gateway_for_others_has_a_random_password_unless_one_is_set() -> None:
     assert len(passwords) == 3 and "" not in passwords
     assert MockFal(gateway_host="0.0.0.0", gateway_password="mine").settings.gateway_password == "mine"
     assert MockFal().settings.gateway_password == ""
+
+
+def test_a_random_password_is_printed_at_the_start(capsys: pytest.CaptureFixture[str]) -> None:
+    given = Settings(port=0, gateway_host="0.0.0.0", control_token=TOKEN)
+    with MockFal(given) as fal:
+        cli._print_secrets(fal, given)
+        login = fal.env["HTTPS_PROXY"].replace("127.0.0.1", "HOST")
+    assert capsys.readouterr().err.splitlines() == [
+        "mock-fal: other machines can connect to the proxy; they need its password, which mock-fal env fetches:",
+        f"mock-fal:   {login}",
+    ]
 
 
 @pytest.mark.parametrize("text", ["a b", "a@b", "a:b", "a/b", "é", "x" * 129])
