@@ -271,13 +271,13 @@ class MockFal:
                 from mock_fal.gateway.forward import Forwarder
 
                 self._app.set_forward(Forwarder(os.environ).forward)
-            if (
-                self.settings.opens_gateway
-            ):  # before the server responds: who finds it ready may use the gateway
+            # Before the server responds: who finds it ready may use the gateway.
+            if self.settings.opens_gateway:
                 try:
                     await self._addresses()
-                except MockFalError as failure:
-                    self._failures.append(failure)
+                except (MockFalError, OSError) as error:
+                    failure = MockFalError(f"can't open the gateway: {error}")
+                    self._failures.append(error if isinstance(error, MockFalError) else failure)
                     listening.close()
                     started.set()
                     return
@@ -408,7 +408,6 @@ def open_remote_gateway(
     from urllib.request import ProxyHandler, Request, build_opener
 
     from mock_fal.gateway.addresses import MAX_BYTES, check_files, checked_addresses
-    from mock_fal.gateway.join import is_open_to_others, joined
 
     clock = SystemClock()
     deadline = clock.now() + wait_s
@@ -419,10 +418,13 @@ def open_remote_gateway(
             opening = Request(f"{url.rstrip('/')}/_mock/gateway", headers=headers, method="POST")
             with direct.open(opening, timeout=30) as response:
                 addresses = checked_addresses(json.loads(response.read(MAX_BYTES)))
-            if not is_here and is_open_to_others(addresses):
-                certificate = Request(f"{url.rstrip('/')}/_mock/ca.pem", headers=headers)
-                with direct.open(certificate, timeout=30) as response:
-                    return joined(addresses, url, response.read(MAX_BYTES), os.environ)
+            if not is_here:
+                from mock_fal.gateway.join import is_open_to_others, joined  # imports cryptography
+
+                if is_open_to_others(addresses):
+                    certificate = Request(f"{url.rstrip('/')}/_mock/ca.pem", headers=headers)
+                    with direct.open(certificate, timeout=30) as response:
+                        return joined(addresses, url, response.read(MAX_BYTES), os.environ)
             check_files(addresses, required=is_here)
             # The secrets of another machine are there. Programs then use a base URL, and a key of their own.
             return addresses if is_here else addresses | {"secrets_file": ""}

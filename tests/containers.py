@@ -115,7 +115,8 @@ class Container:
         for source, target, mode in self._volumes():
             lines.append(f"mount --bind {source} {target}")
             if mode == "ro":
-                lines.append(f"mount -o remount,ro,bind {target}")
+                # A user may add restrictions, and drop none of those that /tmp has.
+                lines.append(f"mount -o remount,bind,ro,nosuid,nodev,noexec {target}")
         lines += [
             f"mount -t tmpfs none {other.root}"
             for other in self._network.containers.values()

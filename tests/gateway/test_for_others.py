@@ -173,6 +173,17 @@ def test_a_bad_folder_of_the_authority_is_an_error_of_the_start(tmp_path: Path) 
         MockFal(ca_dir=str(tmp_path / "file")).start()
 
 
+def test_a_folder_for_temporary_files_that_is_missing_is_an_error_of_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(self: object, purpose: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mock_fal.gateway.certificates.TemporaryFolder.__init__", refuse)
+    with pytest.raises(MockFalError, match="can't open the gateway: .*No space left on device"):
+        MockFal(gateway_tls_port=free_port()).start()
+
+
 def test_a_gateway_for_others_has_a_random_password_unless_one_is_set() -> None:
     passwords = {MockFal(gateway_host="0.0.0.0").settings.gateway_password for _ in range(3)}
     assert len(passwords) == 3 and "" not in passwords
