@@ -44,6 +44,10 @@ bench-quick: bench-tools  ## the most important figures, in a minute
 tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients tests/clients/node/node_modules/.package-lock.json  ## install the programs that `make test` needs
 	@command -v curl >/dev/null || $(call apt,curl)
 	@command -v jq >/dev/null || $(call apt,jq)
+	@command -v ip >/dev/null || $(call apt,iproute2)
+	@command -v strip >/dev/null || $(call apt,binutils)
+	@$(namespaces) || [ -z "$$CI" ] || sudo sysctl --quiet --write kernel.apparmor_restrict_unprivileged_userns=0
+	@$(namespaces) || echo "users may not make namespaces (see kernel.apparmor_restrict_unprivileged_userns): no tests of containers"
 	@command -v chromium >/dev/null || ( $(call apt,chromium) ) || [ -z "$$CI" ]
 
 bench-tools: .venv/dev tests/bench/node/node_modules/.package-lock.json
@@ -101,6 +105,9 @@ tests/%/node/node_modules/.package-lock.json: tests/%/node/package-lock.json
 	@command -v npm >/dev/null || $(call apt,nodejs npm)
 	cd tests/$*/node && npm ci --no-audit --no-fund
 	@touch $@
+
+# Whether a user may make network namespaces, which stand for containers. Ubuntu 24.04 forbids it by default.
+namespaces = unshare --user --map-root-user --net --mount true 2>/dev/null
 
 # Install Debian packages as root or with sudo; otherwise name what is missing.
 apt = { s=; [ "$$(id -u)" = 0 ] || s=sudo; $$s apt-get update -qq && $$s apt-get install -y -qq $(1); } \

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import mock_fal
+from mock_fal.commands.authority import add_parser as add_authority_parser
 from mock_fal.commands.browser import open_page
+from mock_fal.commands.health import add_parser as add_health_parser
 from mock_fal.commands.models import add_parser as add_models_parser
 from mock_fal.commands.webhook import add_parser as add_webhook_parser
 from mock_fal.errors import MockFalError, ScenarioError, SettingsError
@@ -52,12 +54,18 @@ _TOKEN: Final = """\
 mock-fal: other machines can connect to {host}; for the control API and the inspector they need this control token:
 mock-fal:   {token}"""
 
-# Printed by `env` for a server on another machine.
+# Printed if other machines can connect to the proxy.
+_PASSWORD: Final = """\
+mock-fal: other machines can connect to the proxy; they need its password, which mock-fal env fetches:
+mock-fal:   http://run:{password}@{host}:{port}"""
+
+# Printed by `env` for a server on another machine whose gateway listens on that machine only.
 _REMOTE: Final = """\
 mock-fal: warning: {machine} is not this machine, and these addresses are valid on {machine} only:
 mock-fal:   proxy {proxy} (HTTPS_PROXY), TLS port {tls} (MOCK_FAL_TLS),
 mock-fal:   CA files {ca_file} and {bundle_file}
-mock-fal: use a base URL instead, with fal's host first in the path: {url}/queue.fal.run/fal-ai/flux/schnell"""
+mock-fal: start the server with --gateway-host 0.0.0.0, or use a base URL instead, with fal's host first in the path:
+mock-fal:   {url}/queue.fal.run/fal-ai/flux/schnell"""
 
 
 def entry() -> NoReturn:
@@ -109,7 +117,7 @@ def serve(options: argparse.Namespace) -> int:
         print(f"mock-fal {mock_fal.__version__} at {fal.url} (stop with Ctrl+C)", flush=True)
         print(f'  for unmodified programs:  eval "$(mock-fal env --url {fal.url})"', flush=True)
         print(f"  to see what happens:      {fal.url}/", flush=True)
-        _print_token(fal.settings, settings)
+        _print_secrets(fal, settings)
         if options.open:
             open_page(f"{fal.url}/", os.environ)
         stop.wait()
@@ -123,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
     settings = _settings(options, port=0)
     ended = threading.Event()
     with _started(settings) as fal:
-        _print_token(fal.settings, settings)
+        _print_secrets(fal, settings)
         if options.inspect:
             print(f"mock-fal: the inspector is at {fal.url}/", file=sys.stderr, flush=True)
         if options.open:
@@ -169,10 +177,16 @@ def _started(settings: Settings) -> Iterator[MockFal]:
         fal.stop()
 
 
-def _print_token(used: Settings, given: Settings) -> None:
-    """Print the control token if it is a random one."""
+def _print_secrets(fal: MockFal, given: Settings) -> None:
+    """Print the control token and the password of the proxy if they are random ones that other machines need."""
+    used = fal.settings
     if used.control_token != given.control_token:
         message = _TOKEN.format(host=used.host, token=used.control_token)
+        print(message, file=sys.stderr, flush=True)
+    if used.gateway_password != given.gateway_password:
+        port = urlsplit(fal.env["HTTPS_PROXY"]).port
+        host = "HOST" if used.gateway_host in ("0.0.0.0", "::") else used.gateway_host
+        message = _PASSWORD.format(host=host, port=port, password=used.gateway_password)
         print(message, file=sys.stderr, flush=True)
 
 
@@ -181,11 +195,12 @@ def env(options: argparse.Namespace) -> int:
     from mock_fal.server import environment, open_remote_gateway
 
     token = read_setting("control_token", options.control_token, "--control-token")
-    is_here = _is_loopback(options.url)
+    keys = read_setting("key", options.key, "--key")
+    is_here = not options.remote and _is_loopback(options.url)
     addresses = open_remote_gateway(options.url, options.wait, token, is_here=is_here)
-    if not is_here:
+    if not is_here and "servers" not in addresses:
         print(_remote_warning(options.url, addresses), file=sys.stderr)
-    added, removed = environment(addresses, os.environ)
+    added, removed = environment(addresses, os.environ, keys[0] if keys else None)
     print(f"unset {' '.join(removed)}")
     for name, value in sorted(added.items()):
         print(f"export {name}={shlex.quote(value)}")
@@ -311,6 +326,17 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("MOCK_FAL_CONTROL_TOKEN", ""),
         help="token of a server on another machine; prefer MOCK_FAL_CONTROL_TOKEN, other users can see flags",
     )
+    env_parser.add_argument(
+        "--key",
+        metavar="ID:SECRET",
+        default="",
+        help="key of the programs (default: that of a server on this machine, else mock:fal)",
+    )
+    env_parser.add_argument(
+        "--remote",
+        action="store_true",
+        help="the server is in a container or on another machine, although its address is of this one",
+    )
     env_parser.set_defaults(command=env)
 
     listen_parser = commands.add_parser("listen", help="receive webhooks, verify and print them")
@@ -336,6 +362,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add_models_parser(commands)
     add_webhook_parser(commands)
+    add_health_parser(commands)
+    add_authority_parser(commands)
 
     explain_parser = commands.add_parser("explain", help="describe what a directive or a rule does")
     explain_parser.add_argument(

@@ -58,15 +58,15 @@ LINGER_S: Final = 2.0
 MAX_DISCARDED_BYTES: Final = 1 << 20
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 selects a free port. Raises MockFalError if it can't listen."""
+def listen(host: str, port: int, flag: str = "--port") -> socket.socket:
+    """A listening socket; port 0 selects a free port. Raises MockFalError, with the `flag`, if it can't listen."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         # Some Python versions append the address to the system's message.
         reason = (error.strerror or str(error)).partition(" (while attempting")[0]
-        hint = "; choose another with --port, or --port 0 for a free one" if port else ""
+        hint = f"; choose another with {flag}, or {flag} 0 for a free one" if port else ""
         raise MockFalError(f"can't listen on {host} port {port}: {reason}{hint}") from None
 
 

@@ -67,6 +67,7 @@ class MockFal:
         self._events: deque[Event] = deque(maxlen=_MAX_EVENTS)
         self._app.connections = self._events
         self._thread: threading.Thread | None = None
+        self._failures: list[MockFalError] = []  # of the start
         self._gateway: dict[str, Any] | None = None
         self._sender: WebhookSender | None = None
         self._emulator.notify = self._notify
@@ -79,14 +80,18 @@ class MockFal:
             raise MockFalError("this MockFal is already running")
         listening = listen(self.settings.host, self.settings.port)
         self._port: int = listening.getsockname()[1]
-        if self.settings.local_media_urls:
-            self._app.local_media = f"{self.url}/v3b.fal.media"
+        if self.settings.local_media_urls or self.settings.public_url:
+            self._app.local_media = f"{self.settings.public_url or self.url}/v3b.fal.media"
         started = threading.Event()
         self._thread = threading.Thread(
             target=self._run, args=(listening, started), name=_THREAD, daemon=True
         )
         self._thread.start()
         started.wait()
+        if self._failures:
+            self._thread.join()
+            self._thread = None
+            raise self._failures.pop()
         return self
 
     def stop(self) -> None:
@@ -110,7 +115,7 @@ class MockFal:
     @property
     def url(self) -> str:
         """The server's address. It also serves fal's hosts by path: `{url}/queue.fal.run/fal-ai/flux/schnell`."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)
+        host = _reached_at(self.settings.host)
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
     @property
@@ -267,6 +272,16 @@ class MockFal:
                 from mock_fal.gateway.forward import Forwarder
 
                 self._app.set_forward(Forwarder(os.environ).forward)
+            # Before the server responds: who finds it ready may use the gateway.
+            if self.settings.opens_gateway:
+                try:
+                    await self._addresses()
+                except (MockFalError, OSError) as error:
+                    failure = MockFalError(f"can't open the gateway: {error}")
+                    self._failures.append(error if isinstance(error, MockFalError) else failure)
+                    listening.close()
+                    started.set()
+                    return
             await self._open(Port(self._app), listening)
             if self._emulator.deliveries:  # this MockFal ran before
                 self._notify()
@@ -301,14 +316,21 @@ class MockFal:
         from mock_fal.gateway.connect import ConnectProxy
         from mock_fal.gateway.environment import upstream, user_roots
 
-        # The real time, not the emulated time: clients check certificates against their own clock.
-        authority = Authority(now=SystemClock().now(), extra_roots=user_roots(os.environ))
-        self._stack.callback(authority.close)
-        tls = listen("127.0.0.1", 0)
-        tls_address: tuple[str, int] = tls.getsockname()
-        await self._open(Port(self._app, tls=authority.server_context()), tls)
         settings = self.settings
-        secrets = GatewaySecrets(self._emulator.program_key(), random_secret())
+        # The real time, not the emulated time: clients check certificates against their own clock.
+        now = SystemClock().now()
+        issuer = None
+        if settings.ca_dir:
+            from mock_fal.gateway.kept_authority import keep
+
+            issuer = keep(settings.ca_dir, now=now).issuer
+        authority = Authority(now=now, extra_roots=user_roots(os.environ), issuer=issuer)
+        self._stack.callback(authority.close)
+        host = _reached_at(settings.gateway_host)  # by programs of this machine
+        tls = listen(settings.gateway_host, settings.gateway_tls_port, "--gateway-tls-port")
+        tls_address = (host, tls.getsockname()[1])
+        await self._open(Port(self._app, tls=authority.server_context()), tls)
+        secrets = GatewaySecrets(self._emulator.program_key(), settings.gateway_password or random_secret())
         proxy = ConnectProxy(
             tls_address,
             offline=settings.offline,
@@ -316,11 +338,15 @@ class MockFal:
             on_event=self._events.append,
             upstream=upstream(os.environ),
             password=secrets.proxy_password,
+            listening=listen(settings.gateway_host, settings.gateway_port, "--gateway-port"),
         )
         await proxy.start()
         self._stack.push_async_callback(proxy.close)
         return {
-            "proxy_url": f"http://127.0.0.1:{proxy.port}",
+            "proxy_url": f"http://[{host}]:{proxy.port}" if ":" in host else f"http://{host}:{proxy.port}",
+            "proxy_password": secrets.proxy_password,
+            "gateway_host": settings.gateway_host,
+            "ca": authority.ca_file.read_text("ascii"),
             "tls_address": list(tls_address),
             "ca_file": str(authority.ca_file),
             "bundle_file": str(authority.bundle_file),
@@ -350,9 +376,10 @@ def environment(
     from mock_fal.gateway.addresses import GatewaySecrets, read_secrets, with_password
 
     host, port = addresses["tls_address"]
-    proxy_url, secrets = addresses["proxy_url"], GatewaySecrets(DEFAULT_KEY, "")
+    proxy_url, secrets = addresses["proxy_url"], GatewaySecrets(DEFAULT_KEY, addresses["proxy_password"])
     if addresses["secrets_file"]:
         secrets = read_secrets(addresses["secrets_file"])
+    if secrets.proxy_password:
         proxy_url = with_password(proxy_url, secrets.proxy_password)
     return gateway.environment(
         base=base,
@@ -365,6 +392,7 @@ def environment(
         key=key or secrets.key,
         offline=addresses["offline"],
         allow_host=addresses["allow_host"],
+        servers=addresses.get("servers", ()),
     )
 
 
@@ -374,7 +402,8 @@ def open_remote_gateway(
     """Open the gateway of the server at `url` and return its addresses. `wait_s` waits for the server to start.
 
     Raises MockFalError if there is no mock-fal at `url`, if it needs a control token, or if it names files that can't
-    be trusted. `is_here`: the server is on this machine, so the files have to exist.
+    be trusted. `is_here`: the server is on this machine, so the files have to exist. Otherwise the addresses are those
+    by which this machine reaches the gateway, with `servers`; if it can't, those that the server sent.
     """
     from urllib.error import HTTPError, URLError
     from urllib.request import ProxyHandler, Request, build_opener
@@ -390,6 +419,13 @@ def open_remote_gateway(
             opening = Request(f"{url.rstrip('/')}/_mock/gateway", headers=headers, method="POST")
             with direct.open(opening, timeout=30) as response:
                 addresses = checked_addresses(json.loads(response.read(MAX_BYTES)))
+            if not is_here:
+                from mock_fal.gateway.join import is_open_to_others, joined  # imports cryptography
+
+                if is_open_to_others(addresses):
+                    certificate = Request(f"{url.rstrip('/')}/_mock/ca.pem", headers=headers)
+                    with direct.open(certificate, timeout=30) as response:
+                        return joined(addresses, url, response.read(MAX_BYTES), os.environ)
             check_files(addresses, required=is_here)
             # The secrets of another machine are there. Programs then use a base URL, and a key of their own.
             return addresses if is_here else addresses | {"secrets_file": ""}
@@ -422,10 +458,17 @@ def _settings(values: Mapping[str, Any]) -> Settings:
 
 
 def _with_token(settings: Settings) -> Settings:
-    """The settings, with a random control token if other machines can connect and none is set."""
-    if settings.control_token or _is_loopback(settings.host):
-        return settings
-    return replace(settings, control_token=random_secret())
+    """The settings, with a random control token and proxy password if other machines can connect and none is set."""
+    if not (settings.control_token or _is_loopback(settings.host)):
+        settings = replace(settings, control_token=random_secret())
+    if not (settings.gateway_password or _is_loopback(settings.gateway_host)):
+        settings = replace(settings, gateway_password=random_secret())
+    return settings
+
+
+def _reached_at(host: str) -> str:
+    """The address at which programs of this machine reach a server that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
@@ -70,6 +71,26 @@ def _bytes(text: str) -> int:
     if not digits.isdecimal() or unit not in units:
         raise ValueError("expected bytes, as in 500000, 64M or 2G")
     return int(digits) * units[unit]
+
+
+def _login(text: str) -> str:
+    if not _LOGIN.fullmatch(text):
+        raise ValueError("expected letters, digits and -._~ only, at most 128: it is part of the proxy's URL")
+    return text
+
+
+_LOGIN: Final = re.compile(r"[\w.~-]{0,128}", re.ASCII)
+
+
+def _base_url(text: str) -> str:
+    if not _BASE_URL.fullmatch(text):
+        raise ValueError("expected a URL with a host and without a query, as in http://localhost:8325")
+    return text.rstrip("/")
+
+
+_BASE_URL: Final = re.compile(
+    r"|https?://(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d{1,5})?(?:/[\w./~-]*)?", re.ASCII
+)
 
 
 def _port(text: str) -> int:
@@ -160,6 +181,22 @@ class Settings:
         "them connect",
     )
     local_media_urls: bool = _setting(False, _switch, "file URLs that any browser on this machine can open")
+    public_url: str = _setting(
+        "",
+        _base_url,
+        "address of this server that programs and browsers reach; the URLs of files begin with it",
+    )
+    gateway_host: str = _setting(
+        "127.0.0.1", str, "address on which the proxy and the TLS port of unmodified programs listen"
+    )
+    gateway_port: int = _setting(0, _port, "port of the proxy; 0 selects a free one")
+    gateway_tls_port: int = _setting(0, _port, "TLS port for fal's hosts; 0 selects a free one")
+    gateway_password: str = _hidden(
+        "", _login, "password of the proxy for other machines and other users; default: a random one"
+    )
+    ca_dir: str = _setting(
+        "", str, "folder that keeps the certificate authority; default: a new one for each run"
+    )
     offline: bool = _setting(False, _switch, "block every host that is not fal's")
     allow_host: tuple[str, ...] = _setting(
         (), _names, "host to forward in any case: with --offline, or a host of fal (may be repeated)"
@@ -180,6 +217,10 @@ class Settings:
             raise SettingsError(
                 f"runners is {self.runners} and concurrency is {self.concurrency}: expected one of them; "
                 "runners limits each app of a key, concurrency all apps of a key together"
+            )
+        if self.public_url and self.local_media_urls:
+            raise SettingsError(
+                f"public_url is {self.public_url} and local_media_urls is set: expected one of them"
             )
         if self.strict and not self.replay:
             raise SettingsError("strict: expected --replay DIR too")
@@ -205,6 +246,13 @@ class Settings:
             raise SettingsError("live_key: this is the key of mock-fal itself; expected one for the live API")
         if not (self.live_key.isascii() and self.live_key.isprintable() and " " not in self.live_key):
             raise SettingsError("live_key: expected printable ASCII without spaces")
+
+    @property
+    def opens_gateway(self) -> bool:
+        """Whether the gateway opens at the start, and not with its first program: others expect its ports or its CA."""
+        return bool(
+            self.gateway_host != "127.0.0.1" or self.gateway_port or self.gateway_tls_port or self.ca_dir
+        )
 
     @property
     def own_key(self) -> str:

@@ -27,6 +27,7 @@ PROGRAMS = (
     "pictures/test_paint.py::test_the_largest_picture",
     "security/test_run.py",
     "test_docs.py::test_a_shell_block_runs",
+    "test_dockerfile.py::test_the_image",
     "test_pytest_plugin.py",
 )
 

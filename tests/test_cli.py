@@ -432,8 +432,9 @@ def test_env_warns_about_addresses_that_are_valid_on_another_machine_only(
         f"mock-fal: warning: {machine} is not this machine, and these addresses are valid on {machine} only:",
         f"mock-fal:   proxy {exports['HTTPS_PROXY']} (HTTPS_PROXY), TLS port {exports['MOCK_FAL_TLS']} (MOCK_FAL_TLS),",
         f"mock-fal:   CA files {exports['MOCK_FAL_CA']} and {exports['SSL_CERT_FILE']}",
-        "mock-fal: use a base URL instead, with fal's host first in the path: "
-        f"http://{host}:{remote}/queue.fal.run/fal-ai/flux/schnell",
+        "mock-fal: start the server with --gateway-host 0.0.0.0, or use a base URL instead, with fal's host first in "
+        "the path:",
+        f"mock-fal:   http://{host}:{remote}/queue.fal.run/fal-ai/flux/schnell",
     ]
 
 

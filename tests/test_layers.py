@@ -91,14 +91,14 @@ INSIDE = {
         "runner",
         "deferred",
     ],
-    "commands": ["browser download webhook", "models catalogue"],
+    "commands": ["browser download webhook health authority", "models catalogue"],
     "files": ["blobs file_name long_input temporary_folder", "file_store", "storage", "inputs listing"],
     "remote": ["control records", "rules", "server"],
     "cassettes": ["redaction", "cassette", "matcher folder"],
     "gateway": [
-        "peer_owner",
-        "addresses preload certificates environment connect post lookup",
-        "webhook_sender forward fetch",
+        "peer_owner lookup",
+        "addresses preload certificates environment connect post",
+        "webhook_sender forward fetch kept_authority join",
     ],
     "web": [
         "isolation unbuilt",
@@ -115,14 +115,14 @@ INSIDE = {
 }
 
 # web/ and gateway/ are adapters: only these modules import them.
-ADAPTERS = {"web": {"server"}, "gateway": {"server", "summary", "remote"}}
+ADAPTERS = {"web": {"server"}, "gateway": {"server", "summary", "remote", "commands"}}
 
 # The modules or rooms that import a library; none for libraries that make a run unrepeatable.
 LIBRARIES: dict[str, set[str]] = {
     "starlette": {"web", "port"},  # port: a type only
     "uvicorn": {"port"},
     "PIL": {"pictures.paint", "pictures.source", "media.frame_picture", "media.painted"},
-    "cryptography": {"gateway.certificates", "webhooks.signature"},
+    "cryptography": {"gateway.certificates", "gateway.kept_authority", "webhooks.signature"},
     "httptools": {"port", "gateway.post", "gateway.forward", "gateway.fetch"},
     "pydantic": {"models"},
     "msgpack": {"web.sockets.wire"},

@@ -22,6 +22,7 @@ MAX_BYTES: Final = 64 * 1024
 
 _URL: Final = re.compile(r"https?://[\w.:\[\]-]+(?:/[\w./-]*)?", re.ASCII)
 _NAME: Final = re.compile(r"[\w.:-]{1,255}", re.ASCII)
+_PASSWORD: Final = re.compile(r"[\w.~-]{0,128}", re.ASCII)
 _PRINTABLE: Final = re.compile(r"[!-~]{1,512}")
 
 FILES: Final = ("ca_file", "bundle_file", "secrets_file")
@@ -74,6 +75,8 @@ def checked_addresses(document: Any) -> dict[str, Any]:
         "tls_address": [_matching({"tls_address": host}, "tls_address", _NAME), int(port)],
         **{name: _path(document, name) for name in FILES},
         "url": _matching(document, "url", _URL),
+        "gateway_host": _matching(document, "gateway_host", _NAME),
+        "proxy_password": _matching({"proxy_password": "", **document}, "proxy_password", _PASSWORD),
         "offline": _typed(document, "offline", bool),
         "allow_host": [
             _matching({"allow_host": name}, "allow_host", _NAME)
@@ -98,10 +101,15 @@ def check_files(addresses: Mapping[str, Any], *, required: bool) -> None:
             if required:
                 raise MockFalError(
                     f"{path}, which the server at {addresses['url']} names, does not exist on this machine; if the "
-                    f"server is in a container, use a base URL instead: {addresses['url']}/queue.fal.run/…"
+                    f"server is in a container, add --remote"
                 ) from None
         except OSError as error:
             raise MockFalError(f"{path}: {error.strerror}") from None
+
+
+def check_private_folder(path: Path) -> None:
+    """Raises MockFalError unless a path is a folder of this user that nobody else can change."""
+    _check_owner(path, path.lstat(), "folder")
 
 
 def _check_owner(path: Path, status: os.stat_result, kind: str) -> None:
@@ -118,7 +126,7 @@ def _check_owner(path: Path, status: os.stat_result, kind: str) -> None:
 
 def _untrusted(path: Path, reason: str) -> str:
     return (
-        f"the server names {str(path)!r}, but {reason}: programs would trust its certificates. "
+        f"the certificates are in {str(path)!r}, but {reason}: programs would trust them. "
         "Another user may hold the port; start mock-fal serve as this user"
     )
 

@@ -1,7 +1,7 @@
-"""A temporary certificate authority for fal's host names, and the root bundles that make programs trust it.
+"""A certificate authority for fal's host names, and the root bundles that make programs trust it.
 
-Every run creates a new authority. Its private key never leaves memory, its certificate is constrained to fal's
-domains, and its files are in a private temporary folder that `close()` removes.
+Every run creates a new authority, whose private key never leaves memory, unless one is kept (kept_authority.py). Its
+certificate is constrained to fal's domains, and its files are in a private temporary folder that `close()` removes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -49,6 +49,7 @@ class Authority:
 
     `now` is the real time in Unix seconds, not that of the emulated clock: clients check validity against
     their own clock. `extra_roots` are files or folders with the roots that the user's programs already trust.
+    `issuer` is an authority that is kept; without it, there is a new one.
 
         with Authority(now=clock.now()) as authority:
             context = authority.server_context()
@@ -61,8 +62,10 @@ class Authority:
     bundle_file: Path
     """The roots of the system, of the user and of the authority, for variables that replace a client's roots."""
 
-    def __init__(self, *, now: float, extra_roots: Iterable[str | Path] = ()) -> None:
-        ca, ca_key = _authority(now)
+    def __init__(
+        self, *, now: float, extra_roots: Iterable[str | Path] = (), issuer: Issuer | None = None
+    ) -> None:
+        ca, ca_key = issuer or new_issuer(now, "mock-fal temporary CA", VALIDITY)
         leaf, leaf_key = _leaf(now, ca, ca_key)
         self._chain = leaf_key + leaf + ca.public_bytes(Encoding.PEM)
         self._folder = TemporaryFolder("ca")
@@ -70,7 +73,7 @@ class Authority:
         self.bundle_file = self._folder.path / "bundle.pem"
         own = ca.public_bytes(Encoding.PEM).decode()
         self.ca_file.write_text(own, encoding="ascii")
-        self.bundle_file.write_text(_bundle([*system_roots(), *roots_in(extra_roots), own]), encoding="ascii")
+        self.bundle_file.write_text(bundle([*roots_in(extra_roots), own]), encoding="ascii")
 
     def server_context(self) -> ssl.SSLContext:
         """A TLS context for fal's hosts, with HTTP/1.1 and WebSocket."""
@@ -106,17 +109,47 @@ class Authority:
         self.close()
 
 
-def _authority(now: float) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+class Issuer(NamedTuple):
+    """The certificate and the private key of an authority."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+
+def new_issuer(now: float, common_name: str, validity: timedelta) -> Issuer:
+    """A new authority, which is constrained to fal's domains."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("mock-fal temporary CA")
+    name = _name(common_name)
     certificate = (
-        _builder(now, key.public_key(), subject=name, issuer=name)
+        _builder(now, key.public_key(), subject=name, issuer=name, validity=validity)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(certificates=True), critical=True)
         .add_extension(_fal_only(), critical=True)
         .sign(key, hashes.SHA256())
     )
-    return certificate, key
+    return Issuer(certificate, key)
+
+
+def signs_only_for_fal(certificate: x509.Certificate) -> bool:
+    """Whether a certificate is an authority with the constraints of `new_issuer`, which clients enforce."""
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints)
+        basic = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return constraints.critical and constraints.value == _fal_only() and basic.value.path_length == 0
+
+
+def fals_authority(pem: bytes) -> str | None:
+    """The first certificate in a text, in PEM, if it is that of an authority for fal's domains only.
+
+    It is encoded anew: OpenSSL would trust other certificates in the text too, also such as `TRUSTED CERTIFICATE`.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        return None
+    return certificate.public_bytes(Encoding.PEM).decode() if signs_only_for_fal(certificate) else None
 
 
 def _leaf(now: float, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey) -> tuple[bytes, bytes]:
@@ -139,7 +172,12 @@ def _leaf(now: float, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey) 
 
 
 def _builder(
-    now: float, key: ec.EllipticCurvePublicKey, *, subject: x509.Name, issuer: x509.Name
+    now: float,
+    key: ec.EllipticCurvePublicKey,
+    *,
+    subject: x509.Name,
+    issuer: x509.Name,
+    validity: timedelta = VALIDITY,
 ) -> x509.CertificateBuilder:
     issued_at = datetime.fromtimestamp(now, UTC)
     return (
@@ -149,7 +187,7 @@ def _builder(
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(issued_at - SKEW)
-        .not_valid_after(issued_at + VALIDITY)
+        .not_valid_after(issued_at + validity)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
@@ -219,7 +257,7 @@ def _roots(file: Path) -> list[str]:
         return []
 
 
-def _bundle(roots: Iterable[str]) -> str:
-    """Each certificate once: folders of roots contain most of them under two names."""
-    unique = {"".join(root.split()): root.strip() for root in roots}
+def bundle(roots: Iterable[str]) -> str:
+    """The roots of this machine and others, in PEM, each once: folders contain most of them under two names."""
+    unique = {"".join(root.split()): root.strip() for root in [*system_roots(), *roots]}
     return "\n".join(unique.values()) + "\n"

@@ -2,11 +2,15 @@
 
 The proxy does not decrypt TLS. It connects a tunnel to an emulated host with mock-fal's TLS port, and a tunnel to
 any other host with that host, and copies bytes in both directions until both sides have closed.
+
+It listens on this machine, unless `--gateway-host` says otherwise. Other machines need the password, and reach neither
+what listens on this machine only nor link-local addresses, where clouds hand out credentials.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
@@ -18,6 +22,7 @@ from types import TracebackType
 from typing import Final, Literal, Self
 from urllib.parse import unquote, urlsplit
 
+from mock_fal.gateway.lookup import Lookups
 from mock_fal.gateway.peer_owner import is_same_user
 from mock_fal.hosts import EMULATED_HOSTS, belongs_to_fal
 
@@ -89,7 +94,7 @@ def is_loopback(name: str) -> bool:
 
 
 class ConnectProxy:
-    """A proxy on `host`:`port` (0: any free port, see `.port`) that connects fal's hosts to `tls_address`.
+    """A proxy that connects fal's hosts to `tls_address`. It listens on `listening`, or on a free port of 127.0.0.1.
 
     `allow_host` names hosts to forward in any case. `on_event` is called for each decision, in the loop's thread.
     `upstream` returns the URL of the proxy to use for a host, or None (see `environment.upstream`).
@@ -109,8 +114,7 @@ class ConnectProxy:
         on_event: Callable[[Event], None] = lambda event: None,
         upstream: Callable[[str], str | None] = lambda host: None,
         password: str = "",
-        host: str = "127.0.0.1",
-        port: int = 0,
+        listening: socket.socket | None = None,
         head_timeout_s: float = HEAD_TIMEOUT_S,
     ) -> None:
         self._tls_address = tls_address
@@ -119,15 +123,18 @@ class ConnectProxy:
         self._on_event = on_event
         self._upstream = upstream
         self._password = password
-        self._host = host
-        self.port = port
+        self._listening = listening
+        self.port = 0
         self._head_timeout_s = head_timeout_s
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], Peer] = {}
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, self._host, self.port, limit=MAX_HEAD_BYTES)
+        """Listen. Raises OSError."""
+        listening = self._listening or socket.create_server(("127.0.0.1", 0))
+        self._server = await asyncio.start_server(self._accept, sock=listening, limit=MAX_HEAD_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
+        self._lookups = Lookups()
 
     async def close(self) -> None:
         """Stop listening and abort every connection; no task is left afterwards."""
@@ -203,10 +210,16 @@ class ConnectProxy:
             offline=self._offline,
             allow_host=self._allow_host,
         )
+        proxy = self._upstream(event.host) if event.kind == "forwarded" else None
+        addresses = [event.host]
+        if event.kind == "forwarded" and proxy is None and not _is_from_here(client):
+            addresses = await self._found(event)
+            if any(map(_is_only_here, addresses)):
+                event = Event("blocked", event.host, event.port, _ONLY_HERE % event.host, _ONLY_HERE_ADVICE)
         self._on_event(event)
         if event.kind == "blocked":
             raise _ProxyError(403, event.reason, event.advice)
-        server = await self._reach(event)
+        server = await self._reach(event, proxy, addresses)
         try:
             await (client if request.tunnel else server).write(request.opening)
             await _splice(client, server)
@@ -227,20 +240,55 @@ class ConnectProxy:
                 return None
             raise _ProxyError(400, "the request head is incomplete") from None
 
-    async def _reach(self, event: Event) -> Peer:
-        """Connect to mock-fal's TLS port, to the host, or to the host through the upstream proxy."""
-        proxy = self._upstream(event.host) if event.kind == "forwarded" else None
+    async def _found(self, event: Event) -> list[str]:
+        """The addresses of a host."""
+        try:
+            async with asyncio.timeout(UPSTREAM_TIMEOUT_S):
+                return await self._lookups.addresses(event.host, event.port)
+        except TimeoutError:
+            reason = f"no address within {UPSTREAM_TIMEOUT_S:g} seconds"
+        except (OSError, UnicodeError) as error:
+            reason = str(error)
+        raise _ProxyError(502, f"mock-fal could not look up {event.host}", reason)
+
+    async def _reach(self, event: Event, proxy: str | None, addresses: list[str]) -> Peer:
+        """Connect to mock-fal's TLS port, to the host at one of its addresses, or through the upstream proxy."""
         try:
             async with asyncio.timeout(UPSTREAM_TIMEOUT_S):
                 if proxy is not None:
                     return await tunnel(proxy, event.host, event.port)
-                address = self._tls_address if event.kind == "fal" else (event.host, event.port)
-                return Peer(*await asyncio.open_connection(*address))
+                if event.kind == "fal":
+                    return Peer(*await asyncio.open_connection(*self._tls_address))
+                return Peer(*await _open_connection(addresses, event.port))
         except TimeoutError:
             reason = f"no connection within {UPSTREAM_TIMEOUT_S:g} seconds"
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             reason = str(error) or type(error).__name__
         raise _ProxyError(502, f"mock-fal could not reach {event.host}:{event.port}", reason)
+
+
+_ONLY_HERE: Final = "mock-fal's proxy does not connect other machines to %s, an address of its own machine"
+_ONLY_HERE_ADVICE: Final = "Connect to it without the proxy, or by an address that others reach."
+
+
+def _is_from_here(client: Peer) -> bool:
+    return is_loopback(str(client.writer.get_extra_info("peername")[0]))
+
+
+def _is_only_here(address: str) -> bool:
+    """Whether an address means another machine for each that uses it: loopback, unspecified or link-local."""
+    parsed = ip_address(address.partition("%")[0])
+    return is_loopback(str(parsed)) or (getattr(parsed, "ipv4_mapped", None) or parsed).is_link_local
+
+
+async def _open_connection(
+    addresses: list[str], port: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the first address that accepts it. Raises OSError or UnicodeError."""
+    for address in addresses[:-1]:
+        with suppress(OSError):
+            return await asyncio.open_connection(address, port)
+    return await asyncio.open_connection(addresses[-1], port)
 
 
 @dataclass(frozen=True)

@@ -57,14 +57,16 @@ def environment(
     key: str,
     offline: bool = False,
     allow_host: Collection[str] = (),
+    servers: Collection[str] = (),
 ) -> tuple[dict[str, str], list[str]]:
     """The variables to set, and those to unset, for a program whose environment is `base`.
 
     The proxies and roots of `base` remain in effect: mock-fal's proxy uses its proxy for other hosts (`upstream`),
-    and the bundle contains its roots (`user_roots`).
+    and the bundle contains its roots (`user_roots`). `servers` are the name and the address of a server on another
+    machine, which programs reach without the proxy.
     """
     variables = {
-        **_proxies(proxy_url, offline),
+        **_proxies(proxy_url, offline, servers),
         **_roots(base, ca_file, bundle_file),
         **_node(base, preload_file),
         **_python(base),
@@ -72,7 +74,7 @@ def environment(
         "MOCK_FAL_URL": url,  # tests: the control API
         "MOCK_FAL_PROXY": proxy_url,  # the preloads: receives their blocked connections, for the summary
         "MOCK_FAL_OFFLINE": "1" if offline else "0",  # the preloads
-        "MOCK_FAL_ALLOW_HOST": ",".join(sorted(allow_host)),  # the preloads
+        "MOCK_FAL_ALLOW_HOST": ",".join(sorted({*allow_host, *servers})),  # the preloads
         # Always set: a client that ignores proxies must not send a real key.
         "FAL_KEY": key,  # fal's clients, and nearly all others
         # Replaced if they are set: a program that reads a variable which its user does not have fails here too.
@@ -92,12 +94,12 @@ def child_environment(
     return {name: value for name, value in base.items() if name not in unset} | dict(variables)
 
 
-def _proxies(proxy_url: str, offline: bool) -> dict[str, str]:
+def _proxies(proxy_url: str, offline: bool, servers: Collection[str]) -> dict[str, str]:
     """Each variable in upper and lower case: curl, wget and Ruby read lower case only."""
     proxies = {
         "HTTPS_PROXY": proxy_url,  # httpx, requests, urllib, websockets, curl, Go, Deno, Bun
         "WSS_PROXY": proxy_url,  # Node's proxy-from-env, and Python's websockets before HTTPS_PROXY
-        "NO_PROXY": NO_PROXY,  # all of them
+        "NO_PROXY": ",".join([NO_PROXY, *servers]),  # all of them
     }
     if offline:  # else plain http is left alone: fal does not use it
         proxies["HTTP_PROXY"] = proxy_url

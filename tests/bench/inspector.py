@@ -26,7 +26,7 @@ FIRST_ROW_MS = 1000.0
 
 
 class Figures(NamedTuple):
-    """Milliseconds: first contentful paint, first row, the slowest poll beside another server's page, and beside its own."""
+    """Milliseconds: first paint, first row, and the slowest poll beside the page of another server and its own."""
 
     paint_ms: float
     rows_ms: float

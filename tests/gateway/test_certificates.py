@@ -77,7 +77,7 @@ def test_http_1_is_negotiated(authority: Authority, tls_port: int) -> None:
 def test_the_authority_is_constrained_to_fals_domains(loop: Loop, tmp_path: Path) -> None:
     """Clients reject a certificate for another host, even if it is signed with the authority's key."""
     now = SystemClock().now()
-    ca, ca_key = certificates._authority(now)
+    ca, ca_key = certificates.new_issuer(now, "ca", certificates.VALIDITY)
     key = ec.generate_private_key(ec.SECP256R1())
     stolen = (
         certificates._builder(now, key.public_key(), subject=certificates._name("x"), issuer=ca.subject)

@@ -10,7 +10,6 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -604,9 +603,3 @@ def test_a_connection_whose_task_never_ran_is_closed(loop: Loop) -> None:
         writer.transport.abort()
 
     loop.run(cut())
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no privileged ports")
-def test_a_port_in_use_is_an_error_at_the_start(proxy: Running, loop: Loop) -> None:
-    with pytest.raises(OSError, match=r"(?i)address already in use"):
-        loop.run(ConnectProxy(("127.0.0.1", 1), port=proxy.proxy.port).start())

@@ -598,6 +598,7 @@ def addresses(tmp_path: Path) -> dict[str, Any]:
         "tls_address": ["127.0.0.1", 40002],
         **{name: str(folder / name) for name in FILES},
         "url": "http://127.0.0.1:8325",
+        "gateway_host": "127.0.0.1",
         "offline": False,
         "allow_host": [],
     }
@@ -767,4 +768,4 @@ def test_the_files_of_a_real_server_are_accepted() -> None:
     with MockFal() as fal:
         addresses = open_remote_gateway(fal.url)
         assert addresses["ca_file"] == fal.env["MOCK_FAL_CA"]
-        assert [name for name in addresses if "key" in name or "password" in name] == []
+        assert [name for name in addresses if "key" in name] == [] and addresses["proxy_password"] == ""

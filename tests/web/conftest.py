@@ -206,7 +206,7 @@ class Fal:
         return list(self.emulator.store.exchanges)
 
     async def _exports(self) -> dict[str, Any]:
-        return {"proxy_url": "http://127.0.0.1:1"}
+        return {"proxy_url": "http://127.0.0.1:1", "proxy_password": "secret", "ca": "certificate"}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ def guarded(app: ASGIApp, token: str) -> ASGIApp:
     """Rejects requests without permission.
 
     - From other machines: those without the token. The address is that of the connection, never that of a header.
+      All connections to the TLS port count as such: other machines come there through the proxy.
     - From web pages: those of other sites, by Origin.
     - Through a public name in Host (DNS rebinding), if they have no token: no page knows it.
     - mock-fal's own webhooks: their addresses are chosen by whoever submits a request.
@@ -49,9 +50,7 @@ def guarded(app: ASGIApp, token: str) -> ASGIApp:
 def _rejection(request: Request, token: str) -> tuple[int, str]:
     """The status and reason of a rejection; status 0 for a request with permission."""
     host, origin = request.headers.get("host", ""), request.headers.get("origin")
-    has_token = token != "" and any(
-        compare_digest(seen.encode("utf-8", "replace"), token.encode()) for seen in _tokens(request)
-    )
+    has_token = presents_token(request, token)
     if not has_token and not is_this_machine(request):
         return 401, (
             "the control API needs the control token from other machines, as 'Authorization: Bearer TOKEN' or "
@@ -64,9 +63,19 @@ def _rejection(request: Request, token: str) -> tuple[int, str]:
     return 0, ""
 
 
+def presents_token(request: Request, token: str) -> bool:
+    """Whether a request has the control token. None has it if it is empty."""
+    return token != "" and any(
+        compare_digest(seen.encode("utf-8", "replace"), token.encode()) for seen in _tokens(request)
+    )
+
+
 def is_this_machine(request: Request) -> bool:
-    """Whether the other end of the connection is this machine, by a loopback address. An unknown one is not."""
-    if request.client is None:
+    """Whether the other end of the connection is this machine, by a loopback address. An unknown one is not.
+
+    Nor is one at the TLS port: the proxy connects there for other machines too.
+    """
+    if request.client is None or request.url.scheme == "https":
         return False
     try:
         address = ip_address(request.client.host.partition("%")[0])

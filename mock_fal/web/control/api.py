@@ -14,8 +14,8 @@ from starlette.types import ASGIApp
 
 from mock_fal.emulator import Emulator
 from mock_fal.web import wire
-from mock_fal.web.control.access import guarded
-from mock_fal.web.control.wire import ControlError, error_response
+from mock_fal.web.control.access import guarded, presents_token
+from mock_fal.web.control.wire import ControlError, emulator, error_response
 from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.renderer import Renderer
 
@@ -23,7 +23,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class OpenGateway(Protocol):
-    """Opens the gateway if it is closed, and returns its addresses and settings."""
+    """Opens the gateway if it is closed, and returns its addresses, settings, password and certificate (`ca`)."""
 
     def __call__(self) -> Awaitable[dict[str, Any]]: ...
 
@@ -60,7 +60,19 @@ webhooks = _Handlers("webhooks")
 
 async def _gateway(request: Request) -> Response:
     open_gateway: OpenGateway = request.app.state.open_gateway
-    return JSONResponse(await open_gateway())
+    gateway = await open_gateway()
+    hidden = {"ca"} if presents_token(request, emulator(request).settings.control_token) else _NOT_FOR_ALL
+    return JSONResponse({name: value for name, value in gateway.items() if name not in hidden})
+
+
+# Other users of this machine may call the control API too, and read the password in a file of this user only.
+_NOT_FOR_ALL: Final = frozenset(("ca", "proxy_password"))
+
+
+async def _authority(request: Request) -> Response:
+    """The certificate of the authority, for programs of other machines."""
+    open_gateway: OpenGateway = request.app.state.open_gateway
+    return Response((await open_gateway())["ca"], media_type="application/x-pem-file")
 
 
 # Path -> method -> handler. A handler raises `ControlError` for a request that it cannot process.
@@ -100,6 +112,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/_mock/openapi/": {"GET": spec.index},
     "/_mock/openapi/{name}.yaml": {"GET": spec.document},
     "/_mock/gateway": {"POST": _gateway},
+    "/_mock/ca.pem": {"GET": _authority},
 }
 
 
