@@ -224,6 +224,8 @@ PROGRAM_VARIABLES: Final = frozenset(
         "MOCK_FAL_CA",
         "MOCK_FAL_HOSTS",
         "MOCK_FAL_DOMAINS",
+        "MOCK_FAL_NODE",
+        "MOCK_FAL_COMMAND",  # set by users: how the npm package starts this program
     }
 )
 
