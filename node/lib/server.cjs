@@ -47,7 +47,7 @@ async function join(url, options) {
   return new MockFal(await environmentOf(address, options.timeoutMs ?? START_MS), null, token)
 }
 
-/** Settings as flags: `{ queueDuration: 2 }` is `--queue-duration 2`. */
+/** Settings as flags: `{ queueDuration: 2 }` is `--queue-duration 2`. By default no test waits. */
 function flags(options) {
   const given = { ...options }
   if (!('clock' in options) && !process.env.MOCK_FAL_CLOCK) given.clock = 'auto-advance'
@@ -151,4 +151,4 @@ class Clock {
   }
 }
 
-module.exports = { ControlError, MockFal, startMockFal }
+module.exports = { ControlError, MockFal, flags, startMockFal }
