@@ -288,6 +288,7 @@ def test_every_command_and_flag_is_documented() -> None:
     text = reference("command-line.md")
     commands = _subcommands(cli._parser())
     assert [name for name in commands if f"| `mock-fal {name}" not in text] == []
+    assert "`--attached`" in text
     parsers = {name: commands[name] for name in ("env", "listen", "render")} | {"check": check_parser()}
     for name, parser in parsers.items():
         section = text.partition(f"\n## mock-fal {name}\n")[2].partition("\n## ")[0]

@@ -139,6 +139,7 @@ def test_the_variables_of_a_program_below_a_run_are_accepted() -> None:
     names = {name for name in variables if name.startswith("MOCK_FAL_")}
     assert names - PROGRAM_VARIABLES == {"MOCK_FAL_OFFLINE", "MOCK_FAL_ALLOW_HOST"}
     assert names > PROGRAM_VARIABLES
+    assert from_environment({"MOCK_FAL_COMMAND": "python3 -m mock_fal"}) == {}  # of the npm package
 
 
 def test_every_variable_in_the_package_is_a_setting_or_a_program_variable() -> None:

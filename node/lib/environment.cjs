@@ -17,9 +17,17 @@ async function startServer(flags, timeoutMs) {
   return { child, environment }
 }
 
-/** The environment of the server at a URL. */
+/** The environment of the server at a URL. The command knows what belongs to it, and whether its files can be trusted. */
 async function environmentOf(url, timeoutMs) {
-  return firstLine(run(['env', '--url', url, '--json', '--wait', '5']), timeoutMs)
+  let child
+  try {
+    child = run(['env', '--url', url, '--json', '--wait', '5'])
+  } catch (error) {
+    error.message = `To lead this process to the mock-fal at ${url}, this package runs: mock-fal env --url ${url}\n${error.message}\n` +
+      'Under `mock-fal run --`, or with the option redirect: false, that is not needed.'
+    throw error
+  }
+  return firstLine(child, timeoutMs)
 }
 
 function run(args) {

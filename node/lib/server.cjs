@@ -17,7 +17,7 @@ const START_MS = 120_000
 const STOP_MS = 10_000
 
 // The options of startMockFal that are not settings of the server.
-const OWN_OPTIONS = new Set(['url', 'redirect', 'pollInterval', 'timeoutMs', 'controlToken'])
+const OWN_OPTIONS = new Set(['url', 'redirect', 'pollInterval', 'timeoutMs'])
 
 /** Start a server, or join the one at MOCK_FAL_URL, and lead this process and its children to it. */
 async function startMockFal(options = {}) {
@@ -34,11 +34,11 @@ async function startMockFal(options = {}) {
 
 async function start(options) {
   const { child, environment } = await startServer(flags(options), options.timeoutMs ?? START_MS)
-  return new MockFal(environment, child)
+  return new MockFal(environment, child, options.controlToken)
 }
 
 async function join(url, options) {
-  const settings = flags({ ...options, clock: undefined })
+  const settings = flags({ ...options, clock: undefined, controlToken: undefined })
   if (settings.length) throw new TypeError(`${settings.join(' ')}: there is a server at ${url} already; give it these settings when it is started`)
   const { url: address } = new Control(url)
   const token = options.controlToken ?? process.env.MOCK_FAL_CONTROL_TOKEN ?? ''
@@ -75,8 +75,9 @@ class MockFal {
   }
 
   /** Read what the server is, and lead this process to it. */
-  async connect({ redirect = true, pollInterval }) {
+  async connect({ redirect = true, pollInterval, clock: wanted }) {
     const { version, any_key: anyKey, clock } = await this.control.send('GET', 'health')
+    if (wanted && wanted !== clock) throw new TypeError(`clock is ${wanted}, but the mock-fal at ${this.url} was started with --clock ${clock}`)
     this.version = version
     this.#anyKey = anyKey
     if (!redirect) return

@@ -10,7 +10,7 @@ import pytest
 
 from mock_fal import MockFal
 from tests.clients.programs import NODES, Node
-from tests.node_package.project import add_packages, run, user_environment
+from tests.node_package.project import add_packages, user_environment
 
 Program = Callable[..., Any]
 

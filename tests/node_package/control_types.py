@@ -39,7 +39,9 @@ _SIMPLE: Final = {
 
 # The settings whose values are text with a unit, and those with a few values.
 _SETTINGS: Final = {
-    **dict.fromkeys(("max_memory", "max_body", "max_upload", "max_disk"), "number | `${number}${'k' | 'M' | 'G'}`"),
+    **dict.fromkeys(
+        ("max_memory", "max_body", "max_upload", "max_disk"), "number | `${number}${'k' | 'M' | 'G'}`"
+    ),
     "clock": "Clock",
     "webhook_retries": "'fast' | 'real' | 'none'",
 }
@@ -82,7 +84,9 @@ def control_types() -> str:
             *_interface("RequestFilter", _filters(filters)),
             *_literals("ErrorType", "The errors of fal.", [*MODEL_ERRORS, *REQUEST_ERRORS]),
             *_literals("RuleOperation", "The operations that a rule can be limited to.", OPERATIONS),
-            *_interface("RuleOptions", _rule_options(), "The options of a rule; see docs/reference/directives.md."),
+            *_interface(
+                "RuleOptions", _rule_options(), "The options of a rule; see docs/reference/directives.md."
+            ),
             *_interface("Settings", _settings(), "The settings of a server; see docs/reference/settings.md."),
         ]
     )

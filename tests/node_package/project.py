@@ -1,4 +1,4 @@
-"""Projects of users of the npm package: the packed package is installed, beside the test runners of tests/clients/node."""
+"""Projects of users of the npm package: it is packed and installed, beside the test runners of tests/clients/node."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def installed() -> Path:
     install = ["install", "--offline", "--no-audit", "--no-fund", "--silent", str(tarball())]
     done = run_program([tool("npm"), *install], cwd=folder)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert [entry.name for entry in (folder / "node_modules").iterdir() if entry.name[0] != "."] == ["mock-fal"]
+    assert [entry.name for entry in (folder / "node_modules").iterdir() if entry.name[0] != "."] == [
+        "mock-fal"
+    ]
     return folder / "node_modules/mock-fal"
 
 

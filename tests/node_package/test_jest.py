@@ -1,4 +1,4 @@
-"""`mock-fal/jest` in jest itself: with and without its setup, as CommonJS and as an ES module, in parallel and in one process."""
+"""`mock-fal/jest` in jest itself: with and without its setup, CommonJS and ES modules, in one process and several."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def test_it_works_without_a_configuration(project: Path, node: Path) -> None:
     assert (code, "Tests:       3 passed, 3 total" in report) == (0, True), report
 
 
-@pytest.mark.parametrize("workers", [["--maxWorkers=2"], ["--runInBand"], ["--maxWorkers=2", "--workerThreads"]])
+@pytest.mark.parametrize(
+    "workers", [["--maxWorkers=2"], ["--runInBand"], ["--maxWorkers=2", "--workerThreads"]]
+)
 def test_files_never_meet(project: Path, newest_node: Path, workers: list[str]) -> None:
     code, report = jest(project, newest_node, *workers, "cat.test.js", "other.test.js", "outside.test.js")
     assert (code, "Tests:       7 passed, 7 total" in report) == (0, True), report

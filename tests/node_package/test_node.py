@@ -63,7 +63,12 @@ for (const number of [1, 2]) {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = add_packages(tmp_path_factory.mktemp("node"))
-    for name, code in {"family.mjs": FAMILY, "server.mjs": SERVER, "cat.test.mjs": TEST, "other.test.mjs": TEST}.items():
+    for name, code in {
+        "family.mjs": FAMILY,
+        "server.mjs": SERVER,
+        "cat.test.mjs": TEST,
+        "other.test.mjs": TEST,
+    }.items():
         (project / name).write_text(code)
     return project
 
@@ -83,7 +88,9 @@ def test_it_uses_the_server_at_mock_fal_url(
     project: Path, newest_node: Path, mock_fal_server: MockFal
 ) -> None:
     mock_fal_server.reset()
-    done = run(project, newest_node, *IMPORT, "family.mjs", env=user_environment(MOCK_FAL_URL=mock_fal_server.url))
+    done = run(
+        project, newest_node, *IMPORT, "family.mjs", env=user_environment(MOCK_FAL_URL=mock_fal_server.url)
+    )
     assert (done.returncode, len(mock_fal_server.requests)) == (0, 4), done.stderr
 
 
@@ -95,7 +102,8 @@ def test_a_bundled_server_is_led_there(project: Path, newest_node: Path, target:
     banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)"
     flags = ["--bundle", "--platform=node", f"--format={target}", f"--outfile={bundle}"]
     made = run_program(
-        [str(esbuild), "server.mjs", *flags, *([f"--banner:js={banner}"] if target == "esm" else [])], cwd=project
+        [str(esbuild), "server.mjs", *flags, *([f"--banner:js={banner}"] if target == "esm" else [])],
+        cwd=project,
     )
     assert made.returncode == 0, made.stderr
     env = user_environment(MOCK_FAL_SPEED="100")
@@ -103,7 +111,13 @@ def test_a_bundled_server_is_led_there(project: Path, newest_node: Path, target:
     with subprocess.Popen(program, cwd=project, env=env, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         port = process.stdout.readline().strip()
-        asked = run_program([str(newest_node), "-e", f"fetch('http://127.0.0.1:{port}').then(async (r) => console.log(await r.text()))"])
+        asked = run_program(
+            [
+                str(newest_node),
+                "-e",
+                f"fetch('http://127.0.0.1:{port}').then(async (r) => console.log(await r.text()))",
+            ]
+        )
     assert asked.stdout.startswith("https://v3b.fal.media/files/b/"), asked.stderr
     assert process.returncode == 0
 

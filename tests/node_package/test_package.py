@@ -73,7 +73,15 @@ def test_the_types_fit_the_use(project: Path, newest_node: Path) -> None:
     """The errors that the file expects are errors, too."""
     for name in ("usage.mts", "usage.cts"):
         shutil.copy(HERE / name, project)
-    flags = ["--noEmit", "--strict", "--noUncheckedIndexedAccess", "--module", "nodenext", "--target", "es2022"]
+    flags = [
+        "--noEmit",
+        "--strict",
+        "--noUncheckedIndexedAccess",
+        "--module",
+        "nodenext",
+        "--target",
+        "es2022",
+    ]
     done = run(project, newest_node, TSC, *flags, "--types", "node", "usage.mts", "usage.cts")
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -87,7 +95,15 @@ def test_publint_finds_nothing() -> None:
 def test_types_and_files_resolve_for_each_kind_of_importer() -> None:
     """Some modules are ES modules for CommonJS too: they are loaded with `import`."""
     binary = FOLDER / "node_modules/.bin/attw"
-    flags = ["--profile", "node16", "--ignore-rules", "cjs-resolves-to-esm", "--format", "ascii", "--no-emoji"]
+    flags = [
+        "--profile",
+        "node16",
+        "--ignore-rules",
+        "cjs-resolves-to-esm",
+        "--format",
+        "ascii",
+        "--no-emoji",
+    ]
     done = run_program([str(binary), str(tarball()), *flags])
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -114,6 +130,8 @@ def test_every_member_is_documented(name: str) -> None:
 def test_every_module_and_function_is_documented() -> None:
     modules = {f"`mock-fal{name[1:]}`" for name in MANIFEST["exports"] if name != "./package.json"}
     functions = {f"`{name}(" for name in re.findall(r"^export function (\w+)", DECLARED, re.MULTILINE)}
-    options = re.findall(r"^  (\w+)\?:", DECLARED.partition("StartOptions")[2].partition("\n}")[0], re.MULTILINE)
+    options = re.findall(
+        r"^  (\w+)\?:", DECLARED.partition("StartOptions")[2].partition("\n}")[0], re.MULTILINE
+    )
     assert [name for name in {*modules, *functions} if name not in REFERENCE] == []
     assert [name for name in options if f"| `{name}` |" not in REFERENCE] == []

@@ -24,8 +24,11 @@ const page = (prompt) => `<button onclick="draw()">Draw</button><img><script>
 
 createServer(async (request, response) => {
   const prompt = new URL(request.url, 'http://host').searchParams.get('prompt') ?? 'a cat'
-  if (!request.url.startsWith('/draw')) return response.setHeader('content-type', 'text/html').end(page(prompt))
-  const drawn = await fal.subscribe('fal-ai/flux/schnell', { input: { prompt } }).then(({ data }) => data.images[0], ({ status }) => ({ url: `/error/${status}` }))
+  if (!request.url.startsWith('/draw')) {
+    return response.setHeader('content-type', 'text/html').end(page(prompt))
+  }
+  const result = fal.subscribe('fal-ai/flux/schnell', { input: { prompt } })
+  const drawn = await result.then(({ data }) => data.images[0], ({ status }) => ({ url: `/error/${status}` }))
   response.setHeader('content-type', 'application/json').end(JSON.stringify(drawn))
 }).listen(Number(process.argv[2]), '127.0.0.1')
 """
@@ -98,9 +101,7 @@ def test_pages_and_the_server_under_test_reach_mock_fal(project: Path, newest_no
     assert (code, "4 passed" in report) == (0, True), report
 
 
-def test_workers_share_a_server_that_runs(
-    project: Path, newest_node: Path, mock_fal_server: MockFal
-) -> None:
+def test_workers_share_a_server_that_runs(project: Path, newest_node: Path, mock_fal_server: MockFal) -> None:
     mock_fal_server.reset()
     code, report = playwright(project, newest_node, "--workers=2", MOCK_FAL_URL=mock_fal_server.url)
     assert (code, "4 passed" in report) == (0, True), report

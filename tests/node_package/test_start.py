@@ -30,7 +30,8 @@ START = """
   })
   const { clock } = await server.control.send('GET', 'health')
   await server.stop()
-  console.log(JSON.stringify({ url: server.url, version: server.version, key, clock, status: response.status, after: process.env.FAL_KEY }))
+  const { url, version } = server
+  console.log(JSON.stringify({ url, version, key, clock, status: response.status, after: process.env.FAL_KEY }))
 """
 
 
@@ -101,6 +102,23 @@ def test_under_mock_fal_run_it_needs_no_command(
     mock_fal_server.reset()
 
 
+def test_if_a_running_server_needs_the_command_that_is_said(
+    project: Path, newest_node: Path, mock_fal_server: MockFal
+) -> None:
+    message = start(project, newest_node, without_mock_fal(MOCK_FAL_URL=mock_fal_server.url))
+    assert f"this package runs: mock-fal env --url {mock_fal_server.url}" in message
+    assert "There are four ways" in message
+
+
+def test_another_clock_than_the_wanted_one_is_refused(
+    project: Path, newest_node: Path, joined: dict[str, str]
+) -> None:
+    message = start(project, newest_node, joined, clock="manual")
+    assert re.search(
+        r"clock is manual, but the mock-fal at \S+ was started with --clock auto-advance", message
+    )
+
+
 def test_without_a_redirect_it_needs_no_command_either(
     project: Path, newest_node: Path, mock_fal_server: MockFal
 ) -> None:
@@ -110,13 +128,21 @@ def test_without_a_redirect_it_needs_no_command_either(
       console.log(process.env.FAL_KEY, (await server.requests()).length, server.account('cat').key)
     """
     (project / "watch.mjs").write_text(program)
-    done = run_program([str(newest_node), "watch.mjs", mock_fal_server.url], cwd=project, env=without_mock_fal())
+    done = run_program(
+        [str(newest_node), "watch.mjs", mock_fal_server.url], cwd=project, env=without_mock_fal()
+    )
     assert (done.stdout, done.stderr) == ("real:key 0 cat:fal\n", "")
 
 
 def test_if_there_is_no_way_all_four_are_named(project: Path, newest_node: Path) -> None:
     message = start(project, newest_node, without_mock_fal())
-    for way in ("pip install mock-fal", "MOCK_FAL_COMMAND", "uvx mock-fal", "pipx run mock-fal", "MOCK_FAL_URL"):
+    for way in (
+        "pip install mock-fal",
+        "MOCK_FAL_COMMAND",
+        "uvx mock-fal",
+        "pipx run mock-fal",
+        "MOCK_FAL_URL",
+    ):
         assert way in message
     assert "code: 'ERR_MOCK_FAL_NOT_FOUND'" in message
 
@@ -138,8 +164,14 @@ def test_the_command_of_this_package_is_not_taken_for_mock_fal(
         ({"nonsense": 1}, "unrecognized arguments: --nonsense 1"),
         ({"url": "ftp://x"}, "the address of mock-fal is ftp://x, expected an http:// URL"),
         ({"url": "nowhere"}, 'the address of mock-fal is "nowhere", expected a URL'),
-        ({"url": "http://127.0.0.1:9", "redirect": False}, "the mock-fal at http://127.0.0.1:9 does not answer"),
-        ({"url": "http://127.0.0.1:9", "speed": 2}, "--speed 2: there is a server at http://127.0.0.1:9 already"),
+        (
+            {"url": "http://127.0.0.1:9", "redirect": False},
+            "the mock-fal at http://127.0.0.1:9 does not answer",
+        ),
+        (
+            {"url": "http://127.0.0.1:9", "speed": 2},
+            "--speed 2: there is a server at http://127.0.0.1:9 already",
+        ),
     ],
 )
 def test_a_mistake_is_explained(
@@ -151,7 +183,10 @@ def test_a_mistake_is_explained(
 
 @pytest.mark.parametrize(
     ("script", "reason"),
-    [("echo hello", 'printed "hello\\n", expected JSON'), ("echo broken >&2; exit 3", "ended with exit code 3\nbroken")],
+    [
+        ("echo hello", 'printed "hello\\n", expected JSON'),
+        ("echo broken >&2; exit 3", "ended with exit code 3\nbroken"),
+    ],
 )
 def test_a_command_that_is_not_mock_fal_is_reported(
     project: Path, newest_node: Path, tmp_path: Path, script: str, reason: str
