@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sys
@@ -27,6 +28,7 @@ TSC = "node_modules/typescript/bin/tsc"
 def tarball() -> Path:
     """What `npm publish` would send."""
     folder = Path(tempfile.mkdtemp(prefix="mock-fal-npm-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     done = run_program([tool("npm"), "pack", "--silent", "--pack-destination", str(folder)], cwd=PACKAGE)
     assert done.returncode == 0, done.stderr
     [packed] = folder.glob("*.tgz")

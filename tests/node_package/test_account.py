@@ -268,8 +268,8 @@ def test_a_real_clock_leaves_the_polls_alone(project: Path, newest_node: Path) -
     with MockFal(speed=100) as fal:
         env = fal.child_environment(user_environment())
         code = """
-          const file = new URL('./node_modules/@fal-ai/client/src/queue.js', import.meta.url)
-          const { default: queue } = await import(file)
+          const path = new URL('./node_modules/@fal-ai/client/src/queue.js', import.meta.url)
+          const { default: queue } = await import(path)
           const refused = await failure(mockFal.clock.advance(1))
           show([queue[Symbol.for('mock-fal.pollInterval')] ?? 'as it was', refused.status])
         """

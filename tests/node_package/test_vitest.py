@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mock_fal import MockFal
 from tests.node_package.project import VITEST, add_packages, run, user_environment
 
 CAT = """
@@ -95,6 +96,16 @@ def test_files_in_parallel_never_meet(project: Path, newest_node: Path, pool: st
     files = ("cat.test.mjs", "other.test.mjs", "concurrent.test.mjs", "plain.test.mjs")
     code, text = vitest(project, newest_node, f"--pool={pool}", *files)
     assert (code, "Tests  9 passed (9)" in text) == (0, True), text
+
+
+def test_under_mock_fal_run_the_tests_join_its_server(
+    project: Path, newest_node: Path, joined: dict[str, str], mock_fal_server: MockFal
+) -> None:
+    mock_fal_server.reset()
+    code, text = vitest(project, newest_node, "cat.test.mjs", **joined)
+    assert (code, "Tests  3 passed (3)" in text) == (0, True), text
+    accounts = {exchange.tenant for exchange in mock_fal_server.requests}
+    assert len(accounts) == 3 and all(name.startswith("cat-test-mjs-each-test-is-alone") for name in accounts)
 
 
 def test_a_failure_fails_and_shows_the_requests(project: Path, newest_node: Path) -> None:
