@@ -28,7 +28,7 @@ lint: .venv/dev  ## ruff: format and rules
 types: .venv/dev  ## mypy, strict
 	$(BIN)/mypy
 
-docs: .venv/dev  ## rewrite the generated tables in docs/reference
+docs: .venv/dev  ## rewrite the generated tables in docs/reference, and node/control.d.ts
 	$(BIN)/python -m tests.generated_docs
 
 catalogue: .venv/ready  ## rebuild mock_fal/models/catalogue.zip from fal's Platform API (FAL_KEY)

@@ -110,13 +110,17 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve until SIGINT, SIGTERM, SIGHUP or SIGQUIT."""
+    """Serve until SIGINT, SIGTERM, SIGHUP or SIGQUIT; with --attached also until stdin ends."""
     stop = _stop_event()
-    settings = _settings(options)
+    settings = _settings(options, **({"port": 0} if options.attached else {}))
     with _started(settings) as fal:
-        print(f"mock-fal {mock_fal.__version__} at {fal.url} (stop with Ctrl+C)", flush=True)
-        print(f'  for unmodified programs:  eval "$(mock-fal env --url {fal.url})"', flush=True)
-        print(f"  to see what happens:      {fal.url}/", flush=True)
+        if options.attached:
+            print(_environment_as_json(fal.url, *fal.environment(os.environ)), flush=True)
+            threading.Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
+        else:
+            print(f"mock-fal {mock_fal.__version__} at {fal.url} (stop with Ctrl+C)", flush=True)
+            print(f'  for unmodified programs:  eval "$(mock-fal env --url {fal.url})"', flush=True)
+            print(f"  to see what happens:      {fal.url}/", flush=True)
         _print_secrets(fal, settings)
         if options.open:
             open_page(f"{fal.url}/", os.environ)
@@ -201,10 +205,31 @@ def env(options: argparse.Namespace) -> int:
     if not is_here and "servers" not in addresses:
         print(_remote_warning(options.url, addresses), file=sys.stderr)
     added, removed = environment(addresses, os.environ, keys[0] if keys else None)
+    if options.json:
+        print(_environment_as_json(options.url, added, removed))
+        return 0
     print(f"unset {' '.join(removed)}")
     for name, value in sorted(added.items()):
         print(f"export {name}={shlex.quote(value)}")
     return 0
+
+
+def _environment_as_json(url: str, added: Mapping[str, str], removed: Sequence[str]) -> str:
+    """One line for a program that starts or joins a server: the variables to set and to unset."""
+    import json
+
+    return json.dumps({"version": mock_fal.__version__, "url": url, "set": added, "unset": removed})
+
+
+def _stop_with_stdin(stop: threading.Event) -> None:
+    """Set the event when stdin ends: the program that started the server has ended, however it ended."""
+    try:
+        # Not by sys.stdin, whose lock a thread that still waits would hold while Python shuts down.
+        while os.read(0, 4096):
+            pass
+    except OSError:
+        pass
+    stop.set()
 
 
 def _is_loopback(url: str) -> bool:
@@ -295,6 +320,12 @@ def _parser() -> argparse.ArgumentParser:
     serve_parser = commands.add_parser("serve", help="run the server until Ctrl+C", epilog=_EPILOG)
     serve_parser.set_defaults(command=serve)
     serve_parser.add_argument("--open", action="store_true", help=_OPEN)
+    serve_parser.add_argument(
+        "--attached",
+        action="store_true",
+        help="for a program that starts the server: take a free port, print one line of JSON with the environment "
+        "for its clients, and stop when stdin ends",
+    )
     _add_settings(serve_parser)
 
     run_parser = commands.add_parser(
@@ -337,6 +368,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the server is in a container or on another machine, although its address is of this one",
     )
+    env_parser.add_argument("--json", action="store_true", help="print one line of JSON instead of commands")
     env_parser.set_defaults(command=env)
 
     listen_parser = commands.add_parser("listen", help="receive webhooks, verify and print them")

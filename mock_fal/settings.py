@@ -262,6 +262,9 @@ class Settings:
 
 _PREFIX: Final = "MOCK_FAL_"
 
+# Set by users, and no setting: how the npm package starts this program.
+_COMMAND: Final = "MOCK_FAL_COMMAND"
+
 # Variables that mock-fal sets for the programs it runs (gateway/environment.py). They are not settings, and a
 # server that such a program starts ignores them.
 PROGRAM_VARIABLES: Final = frozenset(
@@ -272,6 +275,7 @@ PROGRAM_VARIABLES: Final = frozenset(
         "MOCK_FAL_CA",
         "MOCK_FAL_HOSTS",
         "MOCK_FAL_DOMAINS",
+        "MOCK_FAL_NODE",
     }
 )
 
@@ -292,8 +296,9 @@ def from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     Raises SettingsError, also for an unknown variable that begins with `MOCK_FAL_`.
     """
     names = {_PREFIX + setting.name.upper(): setting.name for setting in fields(Settings)}
+    others = PROGRAM_VARIABLES | {_COMMAND}
     for variable in sorted(environ):
-        if variable.startswith(_PREFIX) and variable not in names and variable not in PROGRAM_VARIABLES:
+        if variable.startswith(_PREFIX) and variable not in names and variable not in others:
             raise SettingsError(f"{variable}: unknown setting; {_suggestion(variable, list(names))}")
     return {
         name: read_setting(name, environ[variable], variable)

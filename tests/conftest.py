@@ -24,6 +24,7 @@ PROGRAMS = (
     "gateway/test_preload.py",
     "inspector/",
     "models/test_every_endpoint.py::test_each_file_opens",
+    "node_package/",
     "pictures/test_paint.py::test_the_largest_picture",
     "security/test_run.py",
     "test_docs.py::test_a_shell_block_runs",

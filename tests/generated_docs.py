@@ -1,4 +1,4 @@
-"""The generated tables of docs/reference. `python -m tests.generated_docs` (or `make docs`) rewrites them."""
+"""The generated tables of docs/reference, and the types of the npm package. `make docs` rewrites them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from mock_fal.models.catalog import Catalog
 from mock_fal.models.guide import price_text
 from mock_fal.models.rows import Entry
 from mock_fal_contracts.cli import main
+from tests.node_package.control_types import FILE as TYPES
+from tests.node_package.control_types import control_types
 
 REFERENCE: Final = Path(__file__).parent.parent / "docs/reference"
 
@@ -140,3 +142,4 @@ def generated(name: str) -> str:
 if __name__ == "__main__":
     for name, (file, _) in TABLES.items():
         (REFERENCE / file).write_text(generated(name), "utf-8")
+    TYPES.write_text(control_types(), "utf-8")

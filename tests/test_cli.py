@@ -44,11 +44,11 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def started(arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    """A process without stdin, which is killed at the end of the block."""
+def started(arguments: Sequence[str], *, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[str]]:
+    """A process, by default without stdin, which is killed at the end of the block."""
     process = subprocess.Popen(
         [*COMMAND, *arguments],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -444,6 +444,34 @@ def test_env_has_no_warning_about_this_machine(
 ) -> None:
     assert main(["env", "--url", f"http://{host}:{remote}"]) == 0
     assert capsys.readouterr().err == ""
+
+
+# -- for programs that start or join a server
+
+
+@pytest.mark.parametrize("variables", [{}, {"FAL_API_KEY": "real:key", "NODE_OPTIONS": "--no-warnings"}])
+def test_attached_serve_prints_its_environment_and_stops_with_stdin(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with started(["serve", "--attached"], stdin=subprocess.PIPE) as process:
+        line = json.loads(read_line(process))
+        assert (line["version"], line["url"]) == (mock_fal.__version__, line["set"]["MOCK_FAL_URL"])
+        assert {"FAL_KEY", "HTTPS_PROXY", "MOCK_FAL_TLS", "MOCK_FAL_NODE", *variables} <= line["set"].keys()
+        assert "FAL_KEY_SECRET" in line["unset"]
+        # What `env` prints for a server that runs is the same.
+        done = run_program([*COMMAND, "env", "--url", line["url"], "--json"])
+        assert (json.loads(done.stdout), done.stderr) == (line, "")
+        _, err = process.communicate(timeout=PATIENCE_S)  # closes its stdin
+        assert (process.returncode, err) == (0, "")
+
+
+def test_attached_serve_stops_at_a_signal_too() -> None:
+    with started(["serve", "--attached"], stdin=subprocess.PIPE) as process:
+        read_line(process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=PATIENCE_S) == 0
 
 
 # -- render

@@ -31,15 +31,16 @@ from mock_fal_contracts.cli import parser as check_parser
 from tests.clients.programs import FOLDER as NODE
 from tests.clients.programs import missing
 from tests.generated_docs import TABLES, generated
+from tests.node_package.project import PACKAGE, add_packages
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 # Their shell blocks run in a container: tests/clients/test_containers.py.
 ELSEWHERE = [DOCS / "how-to/containers.md"]
-DOCUMENTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md")), PACKAGE / "README.md"]
 
 # Programs that blocks use, beside those that come with the package.
-TOOLS = ("node", "npx", "curl", "pytest")
+TOOLS = ("node", "npx", "curl", "pytest", "chromium")
 # Far more than any block takes on a quiet machine.
 TIMEOUT_S = 240
 # Blocks in these languages hold output, or commands that need the live service.
@@ -89,11 +90,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Path]:
 
 
 def _folder(document: Path, folder: Path) -> Path:
+    sources = "".join(block.code for block in blocks(document) if block.language in ("js", "sh"))
     for block in blocks(document):
         if block.language in ("python", "js"):
             file = folder / block.file_name
             assert not file.exists(), f"{document.name} shows {file.name} twice"
             file.write_text(block.code, "utf-8")
+    if "mock-fal/" in sources and (NODE / "node_modules/jest").exists():
+        return add_packages(folder)
     (folder / "node_modules").symlink_to(NODE / "node_modules")
     return folder
 
@@ -117,8 +121,8 @@ def missing_tool(code: str) -> str | None:
         if re.search(rf"(?<![\w./-]){tool}(?![\w./-])", code):
             if shutil.which(tool, path=search_path()) is None:
                 return tool
-            if tool in ("node", "npx") and not (NODE / "node_modules/@fal-ai/client").exists():
-                return f"@fal-ai/client in {NODE.relative_to(ROOT)}"
+            if tool in ("node", "npx") and not (NODE / "node_modules/jest").exists():
+                return f"jest or another package of {NODE.relative_to(ROOT)}"
             if tool == "pytest" and not entry_points(group="pytest11", name="mock_fal"):
                 return "the pytest plugin of mock-fal (pip install -e .)"
     return None
@@ -156,7 +160,9 @@ def test_every_block_can_be_run(document: Path) -> None:
     files = [block for block in found if block.language in ("python", "js")]
     sources = "\n".join([shell, *(block.code for block in files)])
     unused = [block.file_name for block in files if sources.count(block.file_name) < 2]
-    assert [name for name in unused if name != "conftest.py"] == []
+    # Programs look for these themselves.
+    found_by_name = {"conftest.py", "vitest.config.mjs", "jest.config.js", "playwright.config.mjs"}
+    assert [name for name in unused if name not in found_by_name] == []
 
 
 def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,6 +291,7 @@ def test_every_command_and_flag_is_documented() -> None:
     text = reference("command-line.md")
     commands = _subcommands(cli._parser())
     assert [name for name in commands if f"| `mock-fal {name}" not in text] == []
+    assert "`--attached`" in text
     parsers = {name: commands[name] for name in ("env", "listen", "render", "health", "ca")} | {
         "check": check_parser()
     }
@@ -357,5 +364,6 @@ def _anchors(document: Path) -> set[str]:
 
 def test_every_document_is_in_the_index() -> None:
     index = (DOCS / "README.md").read_text("utf-8")
-    documents = [path.relative_to(DOCS).as_posix() for path in DOCUMENTS[1:] if path != DOCS / "README.md"]
+    guides = [path for path in DOCUMENTS if DOCS in path.parents and path != DOCS / "README.md"]
+    documents = [path.relative_to(DOCS).as_posix() for path in guides]
     assert [name for name in documents if f"]({name})" not in index] == []

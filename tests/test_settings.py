@@ -145,6 +145,7 @@ def test_the_variables_of_a_program_below_a_run_are_accepted() -> None:
     names = {name for name in variables if name.startswith("MOCK_FAL_")}
     assert names - PROGRAM_VARIABLES == {"MOCK_FAL_OFFLINE", "MOCK_FAL_ALLOW_HOST"}
     assert names > PROGRAM_VARIABLES
+    assert from_environment({"MOCK_FAL_COMMAND": "python3 -m mock_fal"}) == {}  # of the npm package
 
 
 def test_every_variable_in_the_package_is_a_setting_or_a_program_variable() -> None:
@@ -155,7 +156,8 @@ def test_every_variable_in_the_package_is_a_setting_or_a_program_variable() -> N
         if path.suffix in (".py", ".cjs", ".html", ".js")
     ]
     names = {name for source in sources for name in re.findall(r"\bMOCK_FAL_\w*[A-Z]\b", source)}
-    assert names - {"MOCK_FAL_" + name.upper() for name, *_ in SETTINGS} == PROGRAM_VARIABLES
+    others = names - {"MOCK_FAL_" + name.upper() for name, *_ in SETTINGS}
+    assert others == PROGRAM_VARIABLES | {"MOCK_FAL_COMMAND"}  # the last one is read by the npm package
 
 
 def test_a_server_below_a_run_starts() -> None:

@@ -137,7 +137,10 @@ def _guard(tls_address: tuple[str, int], ca_file: str | Path) -> dict[str, str]:
 
 
 def _node(base: Mapping[str, str], preload_file: str | Path) -> dict[str, str]:
-    return {"NODE_OPTIONS": _node_options(base.get("NODE_OPTIONS", ""), preload_file)}
+    return {
+        "NODE_OPTIONS": _node_options(base.get("NODE_OPTIONS", ""), preload_file),
+        "MOCK_FAL_NODE": str(preload_file),  # the npm package: loads it where NODE_OPTIONS came too late
+    }
 
 
 def _python(base: Mapping[str, str]) -> dict[str, str]:

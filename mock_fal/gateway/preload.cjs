@@ -6,6 +6,7 @@
 // functions of node:dns give each of fal's names an address of its own, which leads to mock-fal like the name.
 // Workers and child processes inherit the script. With a separate environment they do not, but then they have no key
 // either. If its variables are missing or invalid, this file does nothing. It prints nothing and throws nothing.
+// The npm package loads it into processes that run already, and calls `redirect` again for another server.
 'use strict'
 
 const dns = require('node:dns')
@@ -15,7 +16,9 @@ const net = require('node:net')
 const { hostname } = require('node:os')
 const tls = require('node:tls')
 
-const LOADED = Symbol.for('mock-fal.preload')
+// A property of the wrapped tls.connect, which all realms of a thread share, unlike globalThis: a function that changes
+// the settings.
+const CHANGE = Symbol.for('mock-fal.preload')
 const BLOCKED = Symbol('mock-fal.blocked')
 const HTTPS = 443
 const MAX_ADDRESSES = 4096
@@ -26,10 +29,15 @@ const LOOPBACK_NAME = /^localhost$|\.localhost$/
 // Where the family is open, IPv6 comes first: next/image (16.4) takes no address that ipaddr.js knows as reserved.
 const ADDRESS = { 4: (number) => `203.0.113.${number}`, 6: (number) => `4fa1::${number.toString(16)}` }
 
-const settings = read(process.env)
-if (settings && !globalThis[LOADED]) {
-  Object.defineProperty(globalThis, LOADED, { value: true })
-  install(settings)
+redirect(process.env)
+module.exports = { redirect }
+
+// Redirect the connections of this thread to the server that the variables describe.
+function redirect(env) {
+  const settings = read(env)
+  if (!settings) return
+  if (tls.connect[CHANGE]) tls.connect[CHANGE](settings)
+  else install(settings)
 }
 
 function read(env) {
@@ -55,16 +63,13 @@ function normalize(name) {
   return String(name).toLowerCase().replace(/\.$/, '')
 }
 
-function install({ host, port, hosts, domains, allow, offline, ca, proxy }) {
+function install(settings) {
+  let host, port, hosts, domains, allow, offline, ca, proxy, numbers, names, allowed, certificate
   const connectTls = tls.connect
   const connectTcp = net.Socket.prototype.connect
   const local = new net.BlockList()
   for (const network of LOOPBACK) local.addSubnet(...network)
-  const numbers = new Map([...hosts].sort().map((name, index) => [name, index + 1]))
-  const names = new Map([...hosts].map((name) => [name, name]))
-  for (const [name, number] of numbers) for (const family of [4, 6]) names.set(ADDRESS[family](number), name)
-  const allowed = new Set() // addresses of allowed names, for clients that resolve first and connect later
-  let certificate
+  change(settings)
 
   tls.connect = function connect(...args) {
     const { options, callback } = parse(args)
@@ -79,6 +84,8 @@ function install({ host, port, hosts, domains, allow, offline, ca, proxy }) {
     const servername = options.servername || normalize(options.host)
     return connectTls.call(this, { ...redirected(rest), servername, ca: trusted(options.ca) }, callback)
   }
+
+  Object.defineProperty(tls.connect, CHANGE, { value: change })
 
   net.Socket.prototype.connect = function connect(...args) {
     const { options, callback } = parse(args)
@@ -95,6 +102,15 @@ function install({ host, port, hosts, domains, allow, offline, ca, proxy }) {
 
   // `import { connect } from 'node:tls'` then returns the wrapper too.
   syncBuiltinESMExports()
+
+  function change(settings) {
+    ({ host, port, hosts, domains, allow, offline, ca, proxy } = settings)
+    numbers = new Map([...hosts].sort().map((name, index) => [name, index + 1]))
+    names = new Map([...hosts].map((name) => [name, name]))
+    for (const [name, number] of numbers) for (const family of [4, 6]) names.set(ADDRESS[family](number), name)
+    allowed = new Set() // addresses of allowed names, for clients that resolve first and connect later
+    certificate = null
+  }
 
   function isEmulated(options) {
     return !options.path && Number(options.port) === HTTPS && names.has(normalize(options.host))

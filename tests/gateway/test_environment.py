@@ -97,6 +97,11 @@ def test_the_preload_has_all_its_variables() -> None:
     assert variables()["MOCK_FAL_OFFLINE"] == "0"
 
 
+def test_the_npm_package_finds_the_preload() -> None:
+    """It loads it into processes that run already, for which NODE_OPTIONS comes too late."""
+    assert variables()["MOCK_FAL_NODE"] == "/lib/preload.cjs"
+
+
 def test_the_preload_is_added_to_node_options_once() -> None:
     first = variables({"NODE_OPTIONS": "--no-warnings"})
     assert first["NODE_OPTIONS"] == "--no-warnings --require /lib/preload.cjs"
