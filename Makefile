@@ -37,13 +37,13 @@ catalogue: .venv/ready  ## rebuild mock_fal/models/catalogue.zip from fal's Plat
 bench: .venv/dev  ## throughput and latency, relative to a bare Starlette + uvicorn
 	$(BIN)/python -m tests.bench
 
-tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients tests/clients/node/node_modules/.package-lock.json  ## install the programs that `make test` needs
+tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients tests/clients/node/node_modules/.package-lock.json tests/nextjs/app/node_modules/.package-lock.json  ## install the programs that `make test` needs
 	@command -v curl >/dev/null || $(call apt,curl)
 	@command -v jq >/dev/null || $(call apt,jq)
 	@command -v chromium >/dev/null || ( $(call apt,chromium) ) || [ -z "$$CI" ]
 
 clean:  ## remove everything that the other commands made
-	rm -rf .venv tests/clients/node/node_modules demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf .venv tests/clients/node/node_modules tests/nextjs/app/node_modules tests/nextjs/app/.next demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -89,9 +89,9 @@ clean:  ## remove everything that the other commands made
 	mv $@.new $@
 	@touch $@
 
-tests/clients/node/node_modules/.package-lock.json: tests/clients/node/package-lock.json
+%/node_modules/.package-lock.json: %/package-lock.json
 	@command -v npm >/dev/null || $(call apt,nodejs npm)
-	cd tests/clients/node && npm ci --no-audit --no-fund
+	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
 # Install Debian packages as root or with sudo; otherwise name what is missing.

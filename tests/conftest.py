@@ -23,6 +23,7 @@ PROGRAMS = (
     "contracts/test_usage_check.py",
     "gateway/test_preload.py",
     "models/test_every_endpoint.py::test_each_file_opens",
+    "nextjs/",
     "pictures/test_paint.py::test_the_largest_picture",
     "security/test_run.py",
     "test_docs.py::test_a_shell_block_runs",
