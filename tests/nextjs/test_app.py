@@ -36,8 +36,7 @@ def guide_blocks(*languages: str) -> list[str]:
 
 COMMANDS: Final = guide_blocks("sh")
 TESTS: Final = [command for command in COMMANDS if "playwright test" in command]
-SERVERS: Final = [command for command in COMMANDS if "npm run dev" in command]
-BUILDS: Final = [command for command in COMMANDS if command not in (*TESTS, *SERVERS)]
+SERVERS: Final = [command for command in COMMANDS if "playwright test" not in command]
 
 
 @pytest.fixture
@@ -66,18 +65,18 @@ def environ() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def running(command: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def running(command: str, environ: dict[str, str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A command in the app's folder. At the end, all of its processes are ended."""
-    bash = subprocess.Popen(
-        ["bash", "-euc", command],
-        cwd=APP,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    with output.open("wb") as file:
+        bash = subprocess.Popen(
+            ["bash", "-euc", command],
+            cwd=APP,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     try:
         yield bash
     finally:
@@ -85,7 +84,7 @@ def running(command: str, environ: dict[str, str]) -> Iterator[subprocess.Popen[
             with suppress(ProcessLookupError):
                 os.killpg(bash.pid, number)
             with suppress(subprocess.TimeoutExpired):
-                bash.communicate(timeout=10)
+                bash.wait(timeout=10)
 
 
 class Site:
@@ -149,9 +148,12 @@ def test_the_guide_names_the_versions_of_the_app() -> None:
 
 
 def test_each_command_of_the_guide_is_run_here() -> None:
-    assert (len(SERVERS), len(TESTS), len(BUILDS)) == (2, 2, 1)
-    # The second run of the Playwright tests builds and starts the app in this way.
-    [build], [_, build_tests] = BUILDS, TESTS
+    """By the tests below, or by Playwright, which starts the app under the same wrapper."""
+    first, build, local = (command.rstrip() for command in SERVERS)
+    assert (first, local) == ("mock-fal run -- npm run dev", f"MOCK_FAL_LOCAL_MEDIA_URLS=1 {first}")
+    dev_tests, build_tests = TESTS
+    assert "APP" not in dev_tests
+    assert '?? "npm run dev"' in (APP / "playwright.config.ts").read_text("utf-8")
     assert re.findall('"(.*)"', build) == re.findall('APP="(.*?)"', build_tests)
 
 
@@ -159,33 +161,25 @@ def test_each_command_of_the_guide_is_run_here() -> None:
 
 
 @pytest.mark.parametrize("command", TESTS, ids=["dev", "build"])
-def test_the_playwright_tests_of_the_app_pass(command: str, environ: dict[str, str]) -> None:
+def test_the_playwright_tests_of_the_app_pass(command: str, environ: dict[str, str], tmp_path: Path) -> None:
     """The page, next/image, the webhook, the AI SDK, a prerendered page and the edge runtime; none is skipped."""
     sources = "\n".join(path.read_text("utf-8") for path in sorted((APP / "e2e").glob("*.spec.ts")))
-    with running(command, environ) as bash:
-        output, _ = bash.communicate(timeout=PATIENCE_S)
-    assert bash.returncode == 0, output
+    with running(command, environ, tmp_path / "output") as bash:
+        code = bash.wait(timeout=PATIENCE_S)
+    output = (tmp_path / "output").read_text("utf-8")
+    assert code == 0, output
     assert f"  {len(re.findall('^test', sources, re.MULTILINE))} passed" in output, output
     assert "does not emulate" not in output
 
 
-def test_with_fals_addresses_nothing_is_configured(environ: dict[str, str]) -> None:
-    """next/image accepts the addresses that the preload gives fal's names."""
+def test_with_local_addresses_any_browser_shows_the_files(environ: dict[str, str], tmp_path: Path) -> None:
+    """next/image needs `local` in the configuration; the AI SDK refuses the address."""
     site = Site(environ["PORT"])
-    with running(SERVERS[0], environ):
-        site.wait()
-        url = site.draw()
-        assert url.startswith("https://v3b.fal.media/files/")
-        assert site.optimized(url) == (200, "image/jpeg")
-
-
-def test_with_local_addresses_any_browser_shows_the_files(environ: dict[str, str]) -> None:
-    """next/image needs two lines of the configuration; the AI SDK refuses the address."""
-    site = Site(environ["PORT"])
-    with running(SERVERS[1], environ):
+    with running(SERVERS[-1], environ, tmp_path / "output"):
         site.wait()
         url = site.draw()
         assert re.match(r"http://127\.0\.0\.1:\d+/v3b\.fal\.media/files/", url)
         assert run_program([tool("curl"), "-sf", "-o", os.devnull, url]).returncode == 0
         assert site.optimized(url) == (200, "image/jpeg")
         assert site.get("/api/image", "-d", '{"prompt": "a cat"}')[0] == 500
+    assert "URL with IP address 127.0.0.1 is not allowed" in (tmp_path / "output").read_text("utf-8")
