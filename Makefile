@@ -41,7 +41,7 @@ bench: bench-tools  ## all figures of speed and memory, beside a bare app, aimoc
 bench-quick: bench-tools  ## the most important figures, in a minute
 	$(BIN)/python -m tests.bench --quick
 
-tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients tests/clients/node/node_modules/.package-lock.json  ## install the programs that `make test` needs
+tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients tests/clients/node/node_modules/.package-lock.json tests/nextjs/app/node_modules/.package-lock.json  ## install the programs that `make test` needs
 	@command -v curl >/dev/null || $(call apt,curl)
 	@command -v jq >/dev/null || $(call apt,jq)
 	@command -v ip >/dev/null || $(call apt,iproute2)
@@ -55,7 +55,7 @@ bench-tools: .venv/dev tests/bench/node/node_modules/.package-lock.json
 	@command -v nginx >/dev/null || $(call apt,nginx-light)
 
 clean:  ## remove everything that the other commands made
-	rm -rf .venv tests/clients/node/node_modules tests/bench/node/node_modules demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf .venv tests/clients/node/node_modules tests/bench/node/node_modules tests/nextjs/app/node_modules tests/nextjs/app/.next demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -101,9 +101,9 @@ clean:  ## remove everything that the other commands made
 	mv $@.new $@
 	@touch $@
 
-tests/%/node/node_modules/.package-lock.json: tests/%/node/package-lock.json
+%/node_modules/.package-lock.json: %/package-lock.json
 	@command -v npm >/dev/null || $(call apt,nodejs npm)
-	cd tests/$*/node && npm ci --no-audit --no-fund
+	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
 # Whether a user may make network namespaces, which stand for containers. Ubuntu 24.04 forbids it by default.

@@ -25,6 +25,8 @@ PROGRAMS = (
     "inspector/",
     "models/test_every_endpoint.py::test_each_file_opens",
     "node_package/",
+    "nextjs/test_app.py::test_the_playwright_tests",
+    "nextjs/test_app.py::test_with_local_addresses",
     "pictures/test_paint.py::test_the_largest_picture",
     "security/test_run.py",
     "test_docs.py::test_a_shell_block_runs",

@@ -45,6 +45,9 @@ TOOLS = ("node", "npx", "curl", "pytest", "chromium")
 TIMEOUT_S = 240
 # Blocks in these languages hold output, or commands that need the live service.
 INERT = ("text",)
+# Files of an app that has tests of its own, which compare them and run the commands of the guide: tests/nextjs.
+OF_AN_APP = ("ts", "tsx")
+APP_GUIDES = (DOCS / "how-to/nextjs.md",)
 # Commands for a clone; the Makefile is tested in CI.
 CLONE = re.compile(r"^make ", re.MULTILINE)
 
@@ -71,7 +74,8 @@ def blocks(document: Path) -> list[Block]:
 def shell_blocks() -> Iterator[object]:
     for document in DOCUMENTS:
         for number, block in enumerate(blocks(document), 1):
-            if block.language == "sh" and not CLONE.search(block.code) and document not in ELSEWHERE:
+            skipped = document in ELSEWHERE or document in APP_GUIDES or CLONE.search(block.code)
+            if block.language == "sh" and not skipped:
                 name = document.relative_to(ROOT).with_suffix("").as_posix()
                 yield pytest.param(document, block.code, id=f"{name}-{number}")
 
@@ -155,7 +159,8 @@ def test_a_shell_block_runs(document: Path, code: str, folders: dict[Path, Path]
 def test_every_block_can_be_run(document: Path) -> None:
     """Each has a known language, and each file is used by a shell block of the same document."""
     found = blocks(document)
-    assert {block.language for block in found} <= {"python", "js", "sh", *INERT}
+    languages = {"python", "js", "sh", *INERT, *(OF_AN_APP if document in APP_GUIDES else ())}
+    assert {block.language for block in found} <= languages
     shell = "\n".join(block.code for block in found if block.language == "sh")
     files = [block for block in found if block.language in ("python", "js")]
     sources = "\n".join([shell, *(block.code for block in files)])
@@ -334,7 +339,7 @@ def test_the_counts_of_the_readme_are_true() -> None:
 
 # -- links
 
-SKIPPED = {".venv", "node_modules", ".git", ".hypothesis", ".pytest_cache"}
+SKIPPED = {".venv", "node_modules", ".next", ".git", ".hypothesis", ".pytest_cache"}
 
 
 def markdown_files() -> list[Path]:

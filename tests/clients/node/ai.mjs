@@ -51,7 +51,8 @@ const cases = {
 async function video() {
   const { video, providerMetadata } = await generateVideo({
     model: fal.video('veo3/fast'), prompt: 'a cat', aspectRatio: '9:16', duration: 4,
-    providerOptions: { fal: { pollIntervalMs: 10 } },
+    providerOptions: { fal: { pollIntervalMs: 10 } }, // 6
+    poll: { intervalMs: 10 }, // 7
   })
   writeFileSync(join(folder, 'video'), video.uint8Array)
   return { mediaType: video.mediaType, metadata: providerMetadata.fal }
