@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo check test coverage lint types docs catalogue bench tools clean
+.PHONY: help demo check test coverage lint types docs catalogue bench dist test-pythons tools clean
 
 help:  ## list the commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: .venv/ready  ## request a picture with fal's Python client, and save it as demo.jpg
 	@$(BIN)/mock-fal run -- $(BIN)/python demo.py demo.jpg
@@ -36,6 +36,15 @@ catalogue: .venv/ready  ## rebuild mock_fal/models/catalogue.zip from fal's Plat
 
 bench: .venv/dev  ## throughput and latency, relative to a bare Starlette + uvicorn
 	$(BIN)/python -m tests.bench
+
+DIST ?= dist
+dist: .venv/dev  ## build wheel and sdist, install each in a fresh environment and use it there
+	rm -rf $(DIST)
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir $(DIST)
+	$(BIN)/python -m tests.dist $(DIST)/*.whl $(DIST)/*.tar.gz
+
+test-pythons: .venv/dev  ## run the quick tests on each supported Python that this machine has
+	@$(BIN)/python -m tests.pythons $(TESTS)
 
 tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients tests/clients/node/node_modules/.package-lock.json  ## install the programs that `make test` needs
 	@command -v curl >/dev/null || $(call apt,curl)
