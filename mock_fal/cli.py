@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from ipaddress import ip_address
 from pathlib import Path
@@ -116,7 +116,6 @@ def serve(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Start a server, run one command against it, and return the command's exit code."""
     from mock_fal.server import MockFal
-    from mock_fal.summary import summary
 
     if not options.cmd:
         raise SettingsError("run: expected a command, as in: mock-fal run -- python app.py")
@@ -128,8 +127,7 @@ def run(options: argparse.Namespace) -> int:
             print(_MANUAL_CLOCK.format(url=fal.url), file=sys.stderr)
         code = _run(options.cmd, environ)
         if code not in (NOT_FOUND, NOT_EXECUTABLE) or fal.requests:
-            text = summary(fal.requests, fal.gateway_events, fal.usage, fal.unused_cassettes, fal.deliveries)
-            sys.stderr.write(fal.hide(text))
+            sys.stderr.write(fal.summary())
     return code
 
 
@@ -150,10 +148,30 @@ def env(options: argparse.Namespace) -> int:
     if not is_here:
         print(_remote_warning(options.url, addresses), file=sys.stderr)
     added, removed = environment(addresses, os.environ)
+    if options.format == "env-file":
+        print("\n".join(_env_file(added, removed)))
+        return 0
     print(f"unset {' '.join(removed)}")
     for name, value in sorted(added.items()):
         print(f"export {name}={shlex.quote(value)}")
     return 0
+
+
+def _env_file(added: Mapping[str, str], removed: Iterable[str]) -> Iterable[str]:
+    """Lines NAME=VALUE. They can't unset a variable, so one of those gets an empty value if it is set.
+
+    Raises SettingsError for a variable that such a file can't hold, or whose empty value has a meaning.
+    """
+    emptied = [name for name in removed if os.environ.get(name)]
+    for name in emptied:
+        if name.endswith("_HOST"):  # fal-client takes the empty name of a host for a name
+            raise SettingsError(
+                f"{name} is set, and an env file can't unset it; remove it from the environment"
+            )
+    for name, value in sorted({**added, **dict.fromkeys(emptied, "")}.items()):
+        if "\n" in value or "\r" in value:
+            raise SettingsError(f"{name} has a line break, which an env file can't hold; use --format shell")
+        yield f"{name}={value}"
 
 
 def _is_loopback(url: str) -> bool:
@@ -261,6 +279,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     env_parser.add_argument(
         "--wait", type=float, default=0.0, help="seconds to wait for the server to start (default: 0)"
+    )
+    env_parser.add_argument(
+        "--format",
+        choices=("shell", "env-file"),
+        default="shell",
+        help="lines for eval, or NAME=VALUE for GITHUB_ENV and docker --env-file (default: %(default)s)",
     )
     env_parser.add_argument(
         "--control-token",

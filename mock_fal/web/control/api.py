@@ -26,6 +26,12 @@ class OpenGateway(Protocol):
     def __call__(self) -> Awaitable[dict[str, Any]]: ...
 
 
+class Summary(Protocol):
+    """The text that `mock-fal run` prints at its end."""
+
+    def __call__(self) -> Awaitable[str]: ...
+
+
 async def _web_ui(request: Request) -> Response:
     return await page(emulator(request), request.query_params.get("key"))
 
@@ -33,6 +39,11 @@ async def _web_ui(request: Request) -> Response:
 async def _gateway(request: Request) -> Response:
     open_gateway: OpenGateway = request.app.state.open_gateway
     return JSONResponse(await open_gateway())
+
+
+async def _summary(request: Request) -> Response:
+    summary: Summary = request.app.state.summary
+    return PlainTextResponse(await summary())
 
 
 # Path -> method -> handler. A handler raises `ControlError` for a request that it cannot process.
@@ -46,6 +57,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/_mock/webhooks/resend": {"POST": webhooks.resend},
     "/_mock/files": {"GET": journal.files},
     "/_mock/usage": {"GET": journal.usage},
+    "/_mock/summary": {"GET": _summary},
     "/_mock/metrics": {"GET": journal.metrics},
     "/_mock/clock": {"GET": clock.clock},
     "/_mock/clock/advance": {"POST": clock.advance},
@@ -61,12 +73,13 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
 }
 
 
-def control(emulator: Emulator, open_gateway: OpenGateway, started_at: float) -> ASGIApp:
+def control(emulator: Emulator, open_gateway: OpenGateway, summary: Summary, started_at: float) -> ASGIApp:
     """The application at mock-fal's own address. `started_at` is a `steady_time()`."""
     routes = [Route(path, _by_method(handlers), methods=list(handlers)) for path, handlers in ROUTES.items()]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, ControlError: _control_error})
     app.state.emulator = emulator
     app.state.open_gateway = open_gateway
+    app.state.summary = summary
     app.state.started_at = started_at
     return guarded(app, emulator.settings.control_token)
 
