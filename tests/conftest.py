@@ -25,6 +25,7 @@ PROGRAMS = (
     "models/test_every_endpoint.py::test_each_file_opens",
     "pictures/test_paint.py::test_the_largest_picture",
     "security/test_run.py",
+    "test_action.py",
     "test_dist.py::test_make_dist",
     "test_docs.py::test_a_shell_block_runs",
     "test_pytest_plugin.py",

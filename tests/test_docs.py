@@ -149,7 +149,7 @@ def test_a_shell_block_runs(document: Path, code: str, folders: dict[Path, Path]
 def test_every_block_can_be_run(document: Path) -> None:
     """Each has a known language, and each file is used by a shell block of the same document."""
     found = blocks(document)
-    assert {block.language for block in found} <= {"python", "js", "sh", *INERT}
+    assert {block.language for block in found} <= {"python", "js", "sh", "yaml", *INERT}
     shell = "\n".join(block.code for block in found if block.language == "sh")
     files = [block for block in found if block.language in ("python", "js")]
     sources = "\n".join([shell, *(block.code for block in files)])
