@@ -28,8 +28,9 @@ lint: .venv/dev  ## ruff: format and rules
 types: .venv/dev  ## mypy, strict
 	$(BIN)/mypy
 
-docs: .venv/dev  ## rewrite the generated tables in docs/reference
+docs: .venv/dev  ## rewrite the generated tables in docs/reference, and build the site into build/site
 	$(BIN)/python -m tests.generated_docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 catalogue: .venv/ready  ## rebuild mock_fal/models/catalogue.zip from fal's Platform API (FAL_KEY)
 	$(BIN)/python -m mock_fal.commands.catalogue
@@ -52,7 +53,7 @@ tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients 
 	@command -v chromium >/dev/null || ( $(call apt,chromium) ) || [ -z "$$CI" ]
 
 clean:  ## remove everything that the other commands made
-	rm -rf .venv tests/clients/node/node_modules demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf .venv build dist tests/clients/node/node_modules demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

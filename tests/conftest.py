@@ -28,6 +28,7 @@ PROGRAMS = (
     "test_action.py",
     "test_dist.py::test_make_dist",
     "test_docs.py::test_a_shell_block_runs",
+    "test_docs_site.py",
     "test_pytest_plugin.py",
 )
 
