@@ -71,7 +71,16 @@ def _install(package: Path, extra: str, environment: Path) -> Path:
     python = environment / "bin/python"
     requirements = [f"mock-fal{extra} @ {package.resolve().as_uri()}", *BESIDE]
     # Always this file: uv caches by name and version, and a build of the same version replaces it.
-    command = [uv, "pip", "install", "--quiet", "--python", python, "--refresh-package", "mock-fal"]
+    command: list[str | Path] = [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        python,
+        "--refresh-package",
+        "mock-fal",
+    ]
     subprocess.run([*command, *requirements], check=True)
     return python
 

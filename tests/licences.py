@@ -93,11 +93,11 @@ def _requirements(name: str, extras: frozenset[str]) -> Iterator[Requirement]:
 def _licence(name: str) -> str:
     """The SPDX expression of a package; of several classifiers, each is a choice."""
     metadata = distribution(name).metadata
-    if expression := metadata.get("License-Expression"):
+    if expression := metadata.json.get("license_expression"):
         return str(expression)
     classifiers = [
         text.rpartition(":: ")[2] for text in metadata.get_all("Classifier") or () if "License ::" in text
     ]
-    field = metadata.get("License") or ""
+    field = str(metadata.json.get("license", ""))
     stated = [field] if field and len(field) < 40 else classifiers
     return " OR ".join(_SPDX.get(text, text) for text in stated) or "unknown"

@@ -60,9 +60,36 @@ def test(version: str, python: str, paths: Sequence[str]) -> bool:
     """Run the quick tests in an environment of its own. Whether they pass."""
     environment = ENVIRONMENTS / version
     own = environment / "bin/python"
-    install = [UV, "pip", "install", "--quiet", "--python", own, "--editable", ".", "--group", "dev"]
-    pytest = [own, "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider", "-m", "not programs", *paths]
-    commands = [[UV, "venv", "--quiet", "--allow-existing", "--python", python, environment], install, pytest]
+    install: list[str | Path] = [
+        UV,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        own,
+        "--editable",
+        ".",
+        "--group",
+        "dev",
+    ]
+    pytest: list[str | Path] = [
+        own,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "auto",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not programs",
+        *paths,
+    ]
+    commands: list[list[str | Path]] = [
+        [UV, "venv", "--quiet", "--allow-existing", "--python", python, environment],
+        install,
+        pytest,
+    ]
     return all(subprocess.run(command, cwd=ROOT).returncode == 0 for command in commands)
 
 

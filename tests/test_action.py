@@ -256,7 +256,7 @@ def test_windows_is_refused_with_the_reason(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["", "report"])
 def test_an_action_has_the_form_that_github_expects(folder: str) -> None:
     file = ROOT / folder / "action.yml"
-    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.github-actions", file]
+    command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", "vendor.github-actions", file]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout
     assert "${{" not in "".join(
