@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo check test coverage lint types docs catalogue bench bench-quick bench-tools tools clean
+.PHONY: help demo check test coverage lint types docs catalogue bench bench-quick bench-tools dist test-pythons tools clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,8 +28,9 @@ lint: .venv/dev  ## ruff: format and rules
 types: .venv/dev  ## mypy, strict
 	$(BIN)/mypy
 
-docs: .venv/dev  ## rewrite the generated tables in docs/reference, and node/control.d.ts
+docs: .venv/dev  ## rewrite the generated tables in docs/reference and node/control.d.ts, and build the site into build/site
 	$(BIN)/python -m tests.generated_docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 catalogue: .venv/ready  ## rebuild mock_fal/models/catalogue.zip from fal's Platform API (FAL_KEY)
 	$(BIN)/python -m mock_fal.commands.catalogue
@@ -40,6 +41,15 @@ bench: bench-tools  ## all figures of speed and memory, beside a bare app, aimoc
 
 bench-quick: bench-tools  ## the most important figures, in a minute
 	$(BIN)/python -m tests.bench --quick
+
+DIST ?= dist
+dist: .venv/dev  ## build wheel and sdist, install each in a fresh environment and use it there
+	rm -rf $(DIST)
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir $(DIST)
+	$(BIN)/python -m tests.dist $(DIST)/*.whl $(DIST)/*.tar.gz
+
+test-pythons: .venv/dev  ## run the quick tests on each supported Python that this machine has
+	@$(BIN)/python -m tests.pythons $(TESTS)
 
 tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients tests/clients/node/node_modules/.package-lock.json tests/nextjs/app/node_modules/.package-lock.json  ## install the programs that `make test` needs
 	@command -v curl >/dev/null || $(call apt,curl)
@@ -55,7 +65,7 @@ bench-tools: .venv/dev tests/bench/node/node_modules/.package-lock.json
 	@command -v nginx >/dev/null || $(call apt,nginx-light)
 
 clean:  ## remove everything that the other commands made
-	rm -rf .venv tests/clients/node/node_modules tests/bench/node/node_modules tests/nextjs/app/node_modules tests/nextjs/app/.next demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf .venv build dist tests/clients/node/node_modules tests/bench/node/node_modules tests/nextjs/app/node_modules tests/nextjs/app/.next demo.jpg .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from ipaddress import ip_address
@@ -144,11 +144,8 @@ def run(options: argparse.Namespace) -> int:
         if settings.clock == "manual":
             print(_MANUAL_CLOCK.format(url=fal.url), file=sys.stderr)
         code = _run(options.cmd, environ, ended)
-        from mock_fal.summary import summary  # after the command, which need not wait for it
-
         if code not in (NOT_FOUND, NOT_EXECUTABLE) or fal.requests:
-            text = summary(fal.requests, fal.gateway_events, fal.usage, fal.unused_cassettes, fal.deliveries)
-            sys.stderr.write(fal.hide(text))
+            sys.stderr.write(fal.summary())
             if options.inspect and not ended.is_set():
                 stop = _stop_event()
                 print(
@@ -205,8 +202,11 @@ def env(options: argparse.Namespace) -> int:
     if not is_here and "servers" not in addresses:
         print(_remote_warning(options.url, addresses), file=sys.stderr)
     added, removed = environment(addresses, os.environ, keys[0] if keys else None)
-    if options.json:
+    if options.format == "json":
         print(_environment_as_json(options.url, added, removed))
+        return 0
+    if options.format == "env-file":
+        print("\n".join(_env_file(added, removed)))
         return 0
     print(f"unset {' '.join(removed)}")
     for name, value in sorted(added.items()):
@@ -230,6 +230,23 @@ def _stop_with_stdin(stop: threading.Event) -> None:
     except OSError:
         pass
     stop.set()
+
+
+def _env_file(added: Mapping[str, str], removed: Iterable[str]) -> Iterable[str]:
+    """Lines NAME=VALUE. They can't unset a variable, so one of those gets an empty value if it is set.
+
+    Raises SettingsError for a variable that such a file can't hold, or whose empty value has a meaning.
+    """
+    emptied = [name for name in removed if os.environ.get(name)]
+    for name in emptied:
+        if name.endswith("_HOST"):  # fal-client takes the empty name of a host for a name
+            raise SettingsError(
+                f"{name} is set, and an env file can't unset it; remove it from the environment"
+            )
+    for name, value in sorted({**added, **dict.fromkeys(emptied, "")}.items()):
+        if "\n" in value or "\r" in value:
+            raise SettingsError(f"{name} has a line break, which an env file can't hold; use --format shell")
+        yield f"{name}={value}"
 
 
 def _is_loopback(url: str) -> bool:
@@ -352,6 +369,12 @@ def _parser() -> argparse.ArgumentParser:
         "--wait", type=float, default=0.0, help="seconds to wait for the server to start (default: 0)"
     )
     env_parser.add_argument(
+        "--format",
+        choices=("shell", "env-file", "json"),
+        default="shell",
+        help="lines for eval, NAME=VALUE for GITHUB_ENV and docker --env-file, or one line of JSON (default: %(default)s)",
+    )
+    env_parser.add_argument(
         "--control-token",
         metavar="TOKEN",
         default=os.environ.get("MOCK_FAL_CONTROL_TOKEN", ""),
@@ -368,7 +391,6 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="the server is in a container or on another machine, although its address is of this one",
     )
-    env_parser.add_argument("--json", action="store_true", help="print one line of JSON instead of commands")
     env_parser.set_defaults(command=env)
 
     listen_parser = commands.add_parser("listen", help="receive webhooks, verify and print them")

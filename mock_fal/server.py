@@ -63,7 +63,7 @@ class MockFal:
         self.clock: Clock = _clock(self.settings)
         self._emulator = Emulator(self.settings, self.clock)
         self._renderer = Renderer(MediaCache())
-        self._app = App(self._emulator, self._renderer, self._addresses)
+        self._app = App(self._emulator, self._renderer, self._addresses, self._summary)
         self._events: deque[Event] = deque(maxlen=_MAX_EVENTS)
         self._app.connections = self._events
         self._thread: threading.Thread | None = None
@@ -212,6 +212,10 @@ class MockFal:
         """With `replay`: the cassettes that have not been used so far, in order."""
         return self._app.unused_cassettes
 
+    def summary(self) -> str:
+        """Requests, failures, estimated cost, webhooks that failed and blocked hosts: the text that `run` prints."""
+        return self._wait_for(self._summary())
+
     @property
     def scenario(self) -> Scenario:
         """The rules for all accounts. Those of an account take precedence."""
@@ -244,6 +248,19 @@ class MockFal:
     async def _reset(self, tenant: str | None) -> None:
         self._emulator.reset(tenant)
         self._app.rewind(tenant)
+
+    async def _summary(self) -> str:
+        from mock_fal.summary import summary
+
+        exchanges, events = list(self._emulator.store.exchanges), list(self._events)
+        usage, unused, deliveries = self.usage, self.unused_cassettes, self.deliveries
+
+        def text() -> str:
+            return self.hide(
+                summary(list(map(self._emulator.shown, exchanges)), events, usage, unused, deliveries)
+            )
+
+        return await asyncio.to_thread(text)  # it searches the bodies of all exchanges
 
     def _run(self, listening: socket.socket, started: threading.Event) -> None:
         with asyncio.Runner(loop_factory=event_loop) as runner:

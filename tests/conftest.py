@@ -29,8 +29,11 @@ PROGRAMS = (
     "nextjs/test_app.py::test_with_local_addresses",
     "pictures/test_paint.py::test_the_largest_picture",
     "security/test_run.py",
+    "test_action.py",
+    "test_dist.py::test_make_dist",
     "test_docs.py::test_a_shell_block_runs",
     "test_dockerfile.py::test_the_image",
+    "test_docs_site.py",
     "test_pytest_plugin.py",
 )
 

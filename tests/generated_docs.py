@@ -15,6 +15,7 @@ from mock_fal.models.catalog import Catalog
 from mock_fal.models.guide import price_text
 from mock_fal.models.rows import Entry
 from mock_fal_contracts.cli import main
+from tests.licences import packages
 from tests.node_package.control_types import FILE as TYPES
 from tests.node_package.control_types import control_types
 
@@ -99,6 +100,12 @@ def clients() -> str:
     return _cases("case", listed(("--client", "CMD")))
 
 
+def licences() -> str:
+    """Every package that is needed at run time, with its licence."""
+    rows = ((f"`{package.name}`", package.licence, package.needed_by) for package in packages())
+    return _table(("package", "licence", "needed by"), rows)
+
+
 def listed(flags: Iterable[str], command: Sequence[str] = ()) -> list[tuple[str, str]]:
     """The ids and titles that `mock-fal check --list` prints."""
     output = io.StringIO()
@@ -126,6 +133,7 @@ TABLES: Final[dict[str, tuple[str, Callable[[], str]]]] = {
     "invariants": ("cases.md", invariants),
     "operations": ("cases.md", operations),
     "clients": ("cases.md", clients),
+    "licences": ("licences.md", licences),
 }
 
 

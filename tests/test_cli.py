@@ -396,6 +396,32 @@ def test_env_makes_a_shell_and_its_programs_use_a_server() -> None:
     assert (json.loads(cat)["prompt"], dog) == ("a cat", "a dog")
 
 
+def test_env_prints_the_lines_of_an_env_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAL_KEY_ID", "real")
+    monkeypatch.delenv("FAL_KEY_SECRET", raising=False)
+    with MockFal() as fal:
+        command = ["env", "--url", fal.url, "--format", "env-file"]
+        assert main(command) == 0
+        printed = dict(line.split("=", 1) for line in capsys.readouterr().out.splitlines())
+        assert (printed["FAL_KEY"], printed["FAL_KEY_ID"], printed["MOCK_FAL_URL"]) == (
+            "mock:fal",
+            "",
+            fal.url,
+        )
+        assert "FAL_KEY_SECRET" not in printed
+        monkeypatch.setenv("FAL_RUN_HOST", "fal.example")
+        assert (main(command), capsys.readouterr().err) == (
+            2,
+            "mock-fal: FAL_RUN_HOST is set, and an env file can't unset it; remove it from the environment\n",
+        )
+        monkeypatch.delenv("FAL_RUN_HOST")
+        monkeypatch.setenv("PYTHONPATH", "a\nb")
+        assert main(command) == 2
+        assert "PYTHONPATH has a line break" in capsys.readouterr().err
+
+
 def test_env_waits_for_a_server_to_start() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -461,7 +487,7 @@ def test_attached_serve_prints_its_environment_and_stops_with_stdin(
         assert {"FAL_KEY", "HTTPS_PROXY", "MOCK_FAL_TLS", "MOCK_FAL_NODE", *variables} <= line["set"].keys()
         assert "FAL_KEY_SECRET" in line["unset"]
         # What `env` prints for a server that runs is the same.
-        done = run_program([*COMMAND, "env", "--url", line["url"], "--json"])
+        done = run_program([*COMMAND, "env", "--url", line["url"], "--format", "json"])
         assert (json.loads(done.stdout), done.stderr) == (line, "")
         _, err = process.communicate(timeout=PATIENCE_S)  # closes its stdin
         assert (process.returncode, err) == (0, "")

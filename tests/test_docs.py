@@ -159,9 +159,9 @@ def test_a_shell_block_runs(document: Path, code: str, folders: dict[Path, Path]
 def test_every_block_can_be_run(document: Path) -> None:
     """Each has a known language, and each file is used by a shell block of the same document."""
     found = blocks(document)
-    languages = {"python", "js", "sh", *INERT, *(OF_AN_APP if document in APP_GUIDES else ())}
+    languages = {"python", "js", "sh", "yaml", *INERT, *(OF_AN_APP if document in APP_GUIDES else ())}
     assert {block.language for block in found} <= languages
-    shell = "\n".join(block.code for block in found if block.language == "sh")
+    shell = "\n".join(block.code for block in found if block.language in ("sh", "yaml"))
     files = [block for block in found if block.language in ("python", "js")]
     sources = "\n".join([shell, *(block.code for block in files)])
     unused = [block.file_name for block in files if sources.count(block.file_name) < 2]

@@ -41,7 +41,7 @@ from mock_fal.web.unbuilt import build_all
 if TYPE_CHECKING:
     from mock_fal.cassettes.cassette import Forward
     from mock_fal.scenario.directive import Directive
-    from mock_fal.web.control.api import OpenGateway
+    from mock_fal.web.control.api import OpenGateway, Summary
     from mock_fal.web.faults.injection import Faults
     from mock_fal.web.media import Media
     from mock_fal.web.playback.recording import Recording
@@ -64,10 +64,13 @@ class Host(Protocol):
 class App:
     """The ASGI application."""
 
-    def __init__(self, emulator: Emulator, renderer: Renderer, open_gateway: OpenGateway) -> None:
+    def __init__(
+        self, emulator: Emulator, renderer: Renderer, open_gateway: OpenGateway, summary: Summary
+    ) -> None:
         self._emulator = emulator
         self._renderer = renderer
         self._open_gateway = open_gateway
+        self._summary = summary
         self._started_at = steady_time()
         # While recording the proxy adds no key: whoever reaches it could spend money.
         self._proxy_key = "" if emulator.settings.record else emulator.settings.own_key
@@ -221,6 +224,7 @@ class App:
         return control(
             self._emulator,
             self._open_gateway,
+            self._summary,
             self._started_at,
             app=self,
             renderer=self._renderer,

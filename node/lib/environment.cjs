@@ -1,4 +1,4 @@
-// The environment that leads a program to mock-fal, as `mock-fal serve --attached` and `mock-fal env --json` give it.
+// The environment that leads a program to mock-fal, as `mock-fal serve --attached` and `mock-fal env --format json` give it.
 'use strict'
 
 const { spawn } = require('node:child_process')
@@ -21,7 +21,7 @@ async function startServer(flags, timeoutMs) {
 async function environmentOf(url, timeoutMs) {
   let child
   try {
-    child = run(['env', '--url', url, '--json', '--wait', '5'])
+    child = run(['env', '--url', url, '--format', 'json', '--wait', '5'])
   } catch (error) {
     error.message = `To lead this process to the mock-fal at ${url}, this package runs: mock-fal env --url ${url}\n${error.message}\n` +
       'Under `mock-fal run --`, or with the option redirect: false, that is not needed.'

@@ -20,6 +20,7 @@ from mock_fal.journal.exchanges import Exchange
 from mock_fal.media.render import MediaCache
 from mock_fal.models.job import Media
 from mock_fal.settings import Settings
+from mock_fal.summary import summary
 from mock_fal.web.app import App
 from mock_fal.web.renderer import Renderer
 
@@ -73,7 +74,7 @@ class Fal:
         self.clock = _CLOCKS[settings.clock]()
         self.emulator = Emulator(settings, self.clock)
         self.renderer = WatchedRenderer(MediaCache())
-        self.app = App(self.emulator, self.renderer, self._exports)
+        self.app = App(self.emulator, self.renderer, self._exports, self._summary)
         self._transport = httpx.ASGITransport(self.app)
         self._client = httpx.AsyncClient(
             transport=self._transport, trust_env=False, headers={"user-agent": "test"}
@@ -207,6 +208,9 @@ class Fal:
 
     async def _exports(self) -> dict[str, Any]:
         return {"proxy_url": "http://127.0.0.1:1", "proxy_password": "secret", "ca": "certificate"}
+
+    async def _summary(self) -> str:
+        return summary(list(self.emulator.store.exchanges), ())
 
 
 @dataclass(frozen=True)

@@ -792,3 +792,15 @@ def test_other_methods_are_rejected(fal: Fal, method: str, path: str) -> None:
 @pytest.mark.parametrize("path", ["/_mock/health", "/_mock/requests", "/_mock/clock/advance"])
 def test_fals_hosts_have_no_control_api(fal: Fal, path: str) -> None:
     assert fal.request("GET", QUEUE + path).status_code == 405
+
+
+# -- summary
+
+
+def test_the_summary_is_the_text_that_run_prints(fal: Fal) -> None:
+    fal.request("POST", "https://fal.run/fal-ai/nothing-of-this-name", json={})
+    response = fal.request("GET", f"{OURS}/_mock/summary", key=None)
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    first, *_ = response.text.splitlines()
+    assert first == "mock-fal: 1 request received"
+    assert "not emulated: " in response.text

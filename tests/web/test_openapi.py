@@ -451,6 +451,7 @@ def on_the_control_api(witness: Witness) -> None:
             "listDeliveries",
             "listFiles",
             "readUsage",
+            "readSummary",
             "metrics",
             "inspector",
         ):

@@ -28,6 +28,12 @@ class OpenGateway(Protocol):
     def __call__(self) -> Awaitable[dict[str, Any]]: ...
 
 
+class Summary(Protocol):
+    """The text that `mock-fal run` prints at its end."""
+
+    def __call__(self) -> Awaitable[str]: ...
+
+
 class _Handlers:
     """The handlers of a module of this folder. It is imported with the first request for one of them."""
 
@@ -75,6 +81,11 @@ async def _authority(request: Request) -> Response:
     return Response((await open_gateway())["ca"], media_type="application/x-pem-file")
 
 
+async def _summary(request: Request) -> Response:
+    summary: Summary = request.app.state.summary
+    return PlainTextResponse(await summary())
+
+
 # Path -> method -> handler. A handler raises `ControlError` for a request that it cannot process.
 ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/": {"GET": page.index},
@@ -97,6 +108,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     "/_mock/webhooks/resend": {"POST": webhooks.resend},
     "/_mock/files": {"GET": journal.files},
     "/_mock/usage": {"GET": usage.usage},
+    "/_mock/summary": {"GET": _summary},
     "/_mock/metrics": {"GET": journal.metrics},
     "/_mock/clock": {"GET": clock.clock, "PUT": clock.set_speed},
     "/_mock/clock/advance": {"POST": clock.advance},
@@ -119,6 +131,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
 def control(
     emulator: Emulator,
     open_gateway: OpenGateway,
+    summary: Summary,
     started_at: float,
     *,
     app: ASGIApp,
@@ -138,6 +151,7 @@ def control(
     api = Starlette(routes=routes, exception_handlers={404: _not_found, ControlError: _control_error})
     api.state.emulator = emulator
     api.state.open_gateway = open_gateway
+    api.state.summary = summary
     api.state.started_at = started_at
     api.state.app = app
     api.state.renderer = renderer
