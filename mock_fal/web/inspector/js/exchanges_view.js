@@ -31,7 +31,7 @@ function exchangeView({ id, at, duration_s, method, url, status, operation, dire
   const summary = el('summary', {},
     el('time', { class: 'mono quiet' }, exactTime(at)),
     el('span', { class: `code ${status >= 400 ? 'bad' : ''}` }, String(status)),
-    el('span', {}, el('b', {}, operation), ' ', el('span', { class: 'quiet address' }, method, ' ', url)),
+    el('span', {}, el('b', {}, operation), ' ', el('span', { class: 'quiet address' }, method, ' ', url.replace(/^https:\/\//, ''))),
     el('span', { class: 'number quiet' }, duration(duration_s)),
     el('span', { class: 'number quiet' }, `${bytes(request_size)} → ${bytes(response_size)}`))
   const details = el('details', { class: 'exchange', 'data-exchange': id }, summary, directive && el('p', { class: 'acted' }, 'Changed by ', el('code', {}, directive)), content)

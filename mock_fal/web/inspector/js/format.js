@@ -29,10 +29,11 @@ export function duration(seconds) {
   return `${Math.floor(seconds / 3600)} h ${two(Math.floor((seconds % 3600) / 60))} m`
 }
 
-/** `$0.0030`; a dash for a price that is not known. */
+/** `$0.0030`, `$0`; a dash for a price that is not known. */
 export function money(dollars) {
   if (dollars === null || dollars === undefined) return '–'
-  return `$${dollars.toFixed(dollars !== 0 && Math.abs(dollars) < 0.0001 ? 6 : 4)}`
+  if (dollars === 0) return '$0'
+  return `$${dollars.toFixed(Math.abs(dollars) < 0.0001 ? 6 : 4)}`
 }
 
 /** `$4.21`, for sums that stand alone. */

@@ -2,6 +2,7 @@
 import { el } from './dom.js'
 
 const SETTING = 'mock-fal.keys'
+const NAMES = { Escape: 'Esc', ArrowDown: '↓', ArrowUp: '↑' }
 const bindings = []
 let on = remembered()
 
@@ -13,7 +14,7 @@ export function bind(keys, words, run) {
 /** A list of the keys and what they do. */
 export function keyList() {
   return el('dl', {}, bindings.map(({ keys, words }) => [
-    el('dt', {}, keys.map((key) => el('kbd', {}, key === 'Escape' ? 'Esc' : key))),
+    el('dt', {}, keys.map((key) => el('kbd', {}, NAMES[key] ?? key))),
     el('dd', {}, words),
   ]))
 }
