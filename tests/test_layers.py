@@ -52,7 +52,7 @@ ROOMS = [
 
 # The layers inside each room. Modules in one string don't import each other.
 INSIDE = {
-    "accounts": ["secrets tokens signed_tokens acl permissions", "keys workspace"],
+    "accounts": ["secrets tokens signed_tokens acl permissions key_values", "keys workspace"],
     "pictures": [
         "recipe random_stream caption encode",
         "noise palette scene source",

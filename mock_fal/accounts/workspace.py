@@ -1,4 +1,4 @@
-"""What an account has set up beside its requests: its storage settings. Bounded in number."""
+"""What an account has set up beside its requests: its storage settings, and values by key. Bounded in number."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mock_fal.accounts.acl import ObjectLifecycle
+from mock_fal.accounts.key_values import KeyValues
 
 # Beyond this number, the account that was set up first starts anew.
 MAX_WORKSPACES: Final = 1000
@@ -24,8 +25,10 @@ class Workspaces:
 
     def __init__(self) -> None:
         self._workspaces: dict[str, Workspace] = {}
+        self.key_values = KeyValues()
 
     def __bool__(self) -> bool:
+        """Whether an account has set up how its files are stored."""
         return bool(self._workspaces)
 
     def of(self, account: str) -> Workspace:
@@ -43,6 +46,7 @@ class Workspaces:
 
     def clear(self, account: str | None = None) -> None:
         """Forget one account or all."""
+        self.key_values.clear(account)
         if account is None:
             self._workspaces = {}
         else:

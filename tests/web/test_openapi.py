@@ -70,6 +70,12 @@ def a_workflow(fal: Fal) -> dict[str, Any]:
     return {"user": "alice", "name": name}
 
 
+def a_value(fal: Fal) -> dict[str, Any]:
+    """The parameters of a value that is set."""
+    Witness(fal).request("kv.setValue", 200)
+    return {}
+
+
 def a_session(fal: Fal) -> dict[str, Any]:
     """The parameters of a multipart upload with a token."""
     begun = Witness(fal).request("media.beginMultipart").json()
@@ -86,6 +92,7 @@ PREPARED: dict[str, Callable[[Fal], dict[str, Any]]] = {
         ["platform.getStorageFileAcl", "platform.setStorageFileAcl", "platform.signStorageFile"],
         lambda fal: a_file(fal, full=True),
     ),
+    "kv.getValue": lambda fal: a_value(fal),
     "platform.deletePayloads": a_completed_request,
     "platform.getWorkflow": lambda fal: a_workflow(fal),
     "platform.streamLogs": lambda fal: some_logs(fal),
@@ -106,7 +113,7 @@ def prepared(name: str, fal: Fal) -> dict[str, Any]:
 
 # -- every operation, with the examples in the documents
 
-SERVED = ["queue", "run", "openai", "rest", "media", "platform", "control"]
+SERVED = ["queue", "run", "openai", "rest", "media", "kv", "platform", "control"]
 OPERATIONS = [operation for name in SERVED for operation in spec(name).operations]
 EXAMPLES = [
     pytest.param(operation, body, id=f"{operation}-{title}")
@@ -412,6 +419,20 @@ def on_the_platform(witness: Witness) -> None:
         witness.request(f"platform.{name}", 403, file, key="bob:secret")
 
 
+def on_the_key_value_host(witness: Witness) -> None:
+    witness.request("kv.getValue", 404)
+    witness.request("kv.setValue", 400, {"ttl": 59})
+    witness.request("kv.setValue", 413, body=b" " * ((1 << 20) + 1))
+    witness.request("kv.deleteValue", 200)
+
+
+def with_few_permissions(witness: Witness) -> None:
+    key = witness.request("platform.createKey", 201, body={"alias": "a", "scope": ["models:read"]}).json()["key"]
+    for name in ("readBalance", "readUserDetails"):
+        witness.request(f"rest.{name}", 403, key=key)
+    witness.request("rest.readCurrentUser", 200, key=key)
+
+
 def on_the_control_api(witness: Witness) -> None:
     for operation in spec("control").operations:
         witness.request(str(operation), 403, headers={"host": "evil.example"})
@@ -592,6 +613,8 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (of_an_expired_file, {"clock": "manual"}),
     (with_ranges_and_conditions, {}),
     (on_the_platform, {"clock": "manual"}),
+    (on_the_key_value_host, {}),
+    (with_few_permissions, {}),
     (on_the_control_api, {"clock": "manual"}),
     (with_webhooks_of_the_control_api, {}),
     (with_the_system_clock, {"clock": "system"}),
