@@ -73,6 +73,8 @@ class SubmitOptions:
     directive: str = ""
     # Whether the client asked for no automatic retries.
     no_retry: bool = False
+    # How often the owner of an app wants it to be tried again, by the condition of the failure.
+    retry_config: Mapping[str, int] = field(default_factory=dict)
     object_lifecycle: ObjectLifecycle = NO_PREFERENCE
     # What users' callables have returned for inputs; see `AnswerNeeded`.
     answers: Mapping[tuple[Output, bytes], Output] = field(default_factory=dict)
@@ -501,7 +503,9 @@ class Emulator:
             )
             if operation == "submit" and not options.no_retry:
                 max_attempts = self.settings.request_attempts
-                directives = self.scenario_engine.retried(account, directives, max_attempts)
+                # fal: `X-Fal-Retry-Config` counts for the owner of the app only (documentation of retries, 2026).
+                config = options.retry_config if endpoint.owner == tenant else {}
+                directives = self.scenario_engine.retried(account, directives, max_attempts, config)
         directive: OutcomeOptions = directives.last.outcome if directives else NO_OPTIONS
         first: OutcomeOptions = directives.choice.outcome if directives else NO_OPTIONS
         output, model = directive.output, self.catalog.find(endpoint)

@@ -27,7 +27,8 @@ MAX_KEYS_OF_ID: Final = 16
 MAX_PART_BYTES: Final = 64
 # Places in one text that are compared with known keys: about 10 ms. The rest is not searched.
 MAX_COMPARED: Final = 20_000
-# Longer texts are not searched for encoded keys and for secrets without an id, and compressed ones are not read further: about 10 ms.
+# Longer texts are not searched for encoded keys and for secrets without an id, and compressed ones are not read
+# further: about 10 ms.
 MAX_DECODED_BYTES: Final = 1 << 20
 
 # Heads that are remembered as they are shown, and the size of one: a client sends the same head with each poll.

@@ -427,7 +427,9 @@ def on_the_key_value_host(witness: Witness) -> None:
 
 
 def with_few_permissions(witness: Witness) -> None:
-    key = witness.request("platform.createKey", 201, body={"alias": "a", "scope": ["models:read"]}).json()["key"]
+    key = witness.request("platform.createKey", 201, body={"alias": "a", "scope": ["models:read"]}).json()[
+        "key"
+    ]
     for name in ("readBalance", "readUserDetails"):
         witness.request(f"rest.{name}", 403, key=key)
     witness.request("rest.readCurrentUser", 200, key=key)
