@@ -26,7 +26,7 @@ GRACE_S = 1
 # From this size on, another write is cheaper than another copy.
 _LARGE_BYTES = 16 * 1024
 
-# deviation: fal's limit of a WebSocket message is unknown. Here it is 16 MiB; a larger one closes the connection (1009).
+# deviation: fal's limit of a WebSocket message is unknown. Here it is 16 MiB, and more closes the connection (1009).
 # An input may contain a picture: one of 12 megapixels has some 8 MB as a data URI. A message is joined on the event
 # loop, and kept outside of the memory budget, so it may not be as large as a body.
 MAX_MESSAGE_BYTES: Final = 16 << 20

@@ -73,7 +73,7 @@ INSIDE = {
     ],
     "scenario": ["syntax patterns", "output", "options", "directive", "rules", "rule_file", "explain"],
     "journal": ["memory tags", "exchanges", "har assertions"],
-    "requests": ["progress outcome", "lifecycle", "queue", "state view retries"],
+    "requests": ["progress upload_policy", "outcome", "lifecycle", "queue", "state view retries"],
     "billing": ["prices", "usage"],
     "webhooks": ["payload signature retry_policy", "outbox receiver"],
     "models": [
@@ -89,6 +89,7 @@ INSIDE = {
         "engine",
         "stubs workflow_run",
         "runner",
+        "own_storage",
     ],
     "commands": ["download webhook", "models catalogue"],
     "files": ["blobs file_name long_input temporary_folder", "file_store", "storage", "inputs listing"],
@@ -97,10 +98,10 @@ INSIDE = {
     "gateway": [
         "peer_owner",
         "addresses preload certificates environment connect post lookup",
-        "webhook_sender forward fetch",
+        "webhook_sender forward fetch output_sender",
     ],
     "web": [
-        "isolation",
+        "isolation output_storage",
         "http_request renderer",
         "wire download",
         "wire_account wire_storage wire_tokens stream",
