@@ -52,7 +52,10 @@ ROOMS = [
 
 # The layers inside each room. Modules in one string don't import each other.
 INSIDE = {
-    "accounts": ["secrets tokens signed_tokens acl permissions key_values", "keys workspace"],
+    "accounts": [
+        "secrets tokens signed_tokens acl permissions key_values library instances",
+        "keys workspace",
+    ],
     "pictures": [
         "recipe random_stream caption encode",
         "noise palette scene source",

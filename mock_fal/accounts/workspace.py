@@ -1,4 +1,4 @@
-"""What an account has set up beside its requests: its storage settings, and values by key. Bounded in number."""
+"""What an account has set up beside its requests: storage settings, values by key, assets, machines. Bounded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from mock_fal.accounts.acl import ObjectLifecycle
+from mock_fal.accounts.instances import Instances
 from mock_fal.accounts.key_values import KeyValues
+from mock_fal.accounts.library import Libraries
 
 # Beyond this number, the account that was set up first starts anew.
 MAX_WORKSPACES: Final = 1000
@@ -26,6 +28,8 @@ class Workspaces:
     def __init__(self) -> None:
         self._workspaces: dict[str, Workspace] = {}
         self.key_values = KeyValues()
+        self.libraries = Libraries()
+        self.instances = Instances()
 
     def __bool__(self) -> bool:
         """Whether an account has set up how its files are stored."""
@@ -46,7 +50,8 @@ class Workspaces:
 
     def clear(self, account: str | None = None) -> None:
         """Forget one account or all."""
-        self.key_values.clear(account)
+        for kept in (self.key_values, self.libraries, self.instances):
+            kept.clear(account)
         if account is None:
             self._workspaces = {}
         else:
