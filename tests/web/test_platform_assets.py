@@ -167,7 +167,7 @@ def test_a_reference_is_one_id(fal: Fal, body: Any) -> None:
 
 
 def test_collections_nest_and_move(fal: Fal) -> None:
-    ids = []
+    ids: list[str] = []
     for number in range(5):
         body = {"name": f"c{number}", "parent_collection_id": ids[-1] if ids else None}
         ids.append(done(call(fal, "POST", "/collections", body), 201)["collection"]["id"])

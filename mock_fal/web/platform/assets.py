@@ -305,12 +305,13 @@ async def _ranked(found: list[Asset], sought: dict[str, str]) -> list[tuple[Asse
         own = vector_id(path[max(path.find("/files/"), 0) :])
         text = next((asset.prompt or "" for asset in found if asset.id == own), "")
     words = set(_WORD.findall(text.lower()))
-    ranked = []
+    ranked: list[tuple[float, Asset]] = []
     for number, asset in enumerate(found, 1):
-        ranked.append((asset, 1.0 if asset.id == own else _share(words, asset.prompt or "")))
+        ranked.append((1.0 if asset.id == own else _share(words, asset.prompt or ""), asset))
         if number % _SLICE == 0:
             await asyncio.sleep(0)
-    return sorted([item for item in ranked if item[1]], key=lambda item: -item[1])
+    ranked.sort(key=lambda item: -item[0])
+    return [(asset, similarity) for similarity, asset in ranked if similarity]
 
 
 def _share(words: set[str], text: str) -> float:
