@@ -42,6 +42,12 @@ MIN_ALONE: Final = 8
 _SECRET_HEADERS: Final = frozenset(
     (b"x-api-key", b"api-key", b"x-fal-key", b"fal-key", b"x-mock-fal-token", b"cookie")
 )
+# A presigned POST of S3: with these fields anyone can write to the bucket until it expires.
+_UPLOAD_POLICY: Final = b"x-app-fal-upload-policy"
+_POLICY_SECRETS: Final = re.compile(
+    r'("(?:policy|signature|awsaccesskeyid|x-amz-(?:signature|credential|security-token))"\s*:\s*")(?:[^"\\]|\\.)*',
+    re.IGNORECASE,
+)
 _AUTHORIZATIONS: Final = frozenset((b"authorization", b"proxy-authorization"))
 _URL_HEADERS: Final = frozenset((b"referer", b"x-fal-target-url"))
 
@@ -194,6 +200,8 @@ class Secrets:
             credentials = text.partition(" ")[2] or text
             self.add(basic_credentials(credentials) or credentials)
             shown = shown_authorization(text)
+        elif name == _UPLOAD_POLICY:
+            shown = _POLICY_SECRETS.sub(rf"\1{HIDDEN}", text)
         else:
             shown = shown_query(text) if name in _URL_HEADERS else shown_key(text)
         return b"%b:%b" % (name, _encoded(shown))
@@ -286,7 +294,7 @@ class Secrets:
         return blake2b(self._salt + key_id + b":" + secret, digest_size=16).digest()
 
 
-_REDACTED: Final = _AUTHORIZATIONS | _SECRET_HEADERS | _URL_HEADERS
+_REDACTED: Final = _AUTHORIZATIONS | _SECRET_HEADERS | _URL_HEADERS | {_UPLOAD_POLICY}
 
 
 def own_secret(authorization: str | None) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from mock_fal.accounts.acl import ObjectLifecycle
-from mock_fal.accounts.instances import Instances
-from mock_fal.accounts.key_values import KeyValues
-from mock_fal.accounts.library import Libraries
+
+if TYPE_CHECKING:
+    from mock_fal.accounts.instances import Instances
+    from mock_fal.accounts.key_values import KeyValues
+    from mock_fal.accounts.library import Libraries
 
 # Beyond this number, the account that was set up first starts anew.
 MAX_WORKSPACES: Final = 1000
@@ -27,13 +30,33 @@ class Workspaces:
 
     def __init__(self) -> None:
         self._workspaces: dict[str, Workspace] = {}
-        self.key_values = KeyValues()
-        self.libraries = Libraries()
-        self.instances = Instances()
 
     def __bool__(self) -> bool:
         """Whether an account has set up how its files are stored."""
         return bool(self._workspaces)
+
+    # Created, and their modules imported, at first use.
+
+    @cached_property
+    def key_values(self) -> KeyValues:
+        """The values at kv.fal.media."""
+        from mock_fal.accounts.key_values import KeyValues
+
+        return KeyValues()
+
+    @cached_property
+    def libraries(self) -> Libraries:
+        """The asset libraries."""
+        from mock_fal.accounts.library import Libraries
+
+        return Libraries()
+
+    @cached_property
+    def instances(self) -> Instances:
+        """The rented machines."""
+        from mock_fal.accounts.instances import Instances
+
+        return Instances()
 
     def of(self, account: str) -> Workspace:
         """The workspace of an account, created at the first call."""
@@ -50,8 +73,9 @@ class Workspaces:
 
     def clear(self, account: str | None = None) -> None:
         """Forget one account or all."""
-        for kept in (self.key_values, self.libraries, self.instances):
-            kept.clear(account)
+        for name in ("key_values", "libraries", "instances"):
+            if name in self.__dict__:
+                getattr(self, name).clear(account)
         if account is None:
             self._workspaces = {}
         else:

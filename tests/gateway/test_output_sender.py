@@ -54,6 +54,16 @@ def test_the_files_of_a_result_are_in_the_bucket(mock_fal: Account, s3: S3) -> N
     assert mock_fal.files == []
 
 
+def test_the_journal_has_the_policy_without_what_allows_to_write(server: MockFal, s3: S3) -> None:
+    signed = s3.presigned()
+    assert run(server, policy(signed)).status_code == 200
+    for path in ("requests", "requests.har"):
+        shown = httpx.get(f"{server.url}/_mock/{path}").text
+        assert f"{s3.url}" in shown and "outputs/${filename}" in shown
+        for name in ("policy", "x-amz-signature", "x-amz-credential"):
+            assert signed["fields"][name] not in shown
+
+
 def test_a_file_is_uploaded_once(server: MockFal, s3: S3) -> None:
     headers = {"authorization": "Key alice:secret", **policy(s3.presigned())}
     base = f"{server.url}/queue.fal.run"
