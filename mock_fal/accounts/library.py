@@ -8,6 +8,8 @@ from typing import Final, Literal
 
 # deviation: the limit of one server for uploads, collections, characters and tags together.
 MAX_ITEMS: Final = 10_000
+# Beyond this number, the account whose library is the oldest starts anew.
+MAX_LIBRARIES: Final = 1000
 # The assets of an account that are favourites, or have a tag or a collection.
 MAX_MARKED: Final = 10_000
 
@@ -139,7 +141,9 @@ class Libraries:
         return self._libraries.get(account) or Library()
 
     def keep(self, account: str, library: Library) -> None:
-        """Keep the library of an account."""
+        """Keep the library of an account; the oldest library makes room."""
+        if account not in self._libraries and len(self._libraries) >= MAX_LIBRARIES:
+            del self._libraries[next(iter(self._libraries))]
         self._libraries[account] = library
 
     @property

@@ -34,7 +34,7 @@ class InvalidPolicy(ValueError):
     """A policy that fal rejects."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class UploadPolicy:
     """A presigned POST. Equal policies of two requests are two: each uploads its own files."""
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Final
+from weakref import WeakKeyDictionary
 
 from mock_fal.requests.outcome import MediaFile
 from mock_fal.requests.upload_policy import UploadPolicy
-
-# The files that are known to be uploaded; one that was forgotten is uploaded again.
-MAX_KNOWN: Final = 10_000
 
 # Uploads a file (path on the media host, content type, content) and returns why that failed.
 Send = Callable[[UploadPolicy, str, str, bytes], Awaitable[str]]
@@ -25,18 +21,18 @@ class OutputStorage:
 
     def __init__(self) -> None:
         self.send: Send | None = None
-        self._uploads: OrderedDict[MediaFile, asyncio.Task[None]] = OrderedDict()
+        # The uploads of each policy by path, as long as the request is kept that came with it.
+        self._uploads: WeakKeyDictionary[UploadPolicy, dict[str, asyncio.Task[None]]] = WeakKeyDictionary()
 
     async def address(self, file: MediaFile, render: Callable[[MediaFile], Awaitable[bytes]]) -> str:
         """The address of a file, once it is uploaded or has failed to be."""
         policy = file.bucket
         assert policy is not None
-        if file not in self._uploads and policy.is_used and self.send is not None:
-            self._uploads[file] = asyncio.ensure_future(self._upload(file, policy, self.send, render))
-            if len(self._uploads) > MAX_KNOWN:
-                self._uploads.popitem(last=False)
-        if file in self._uploads:
-            await asyncio.shield(self._uploads[file])  # others may wait for it too
+        uploads = self._uploads.setdefault(policy, {})
+        if file.path not in uploads and policy.is_used and self.send is not None:
+            uploads[file.path] = asyncio.ensure_future(self._upload(file, policy, self.send, render))
+        if file.path in uploads:
+            await asyncio.shield(uploads[file.path])  # others may wait for it too
         return policy.address(file.path)
 
     async def _upload(

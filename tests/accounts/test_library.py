@@ -58,6 +58,15 @@ def test_a_library_is_kept_only_once_it_has_something() -> None:
     assert libraries.of("ana") is not library
 
 
+def test_the_oldest_library_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mock_fal.accounts.library.MAX_LIBRARIES", 1)
+    libraries, first, second = Libraries(), Library(), Library()
+    libraries.keep("ana", first)
+    libraries.keep("ana", first)
+    libraries.keep("bob", second)
+    assert libraries.of("ana") is not first and libraries.of("bob") is second
+
+
 def test_a_machine_is_ready_later() -> None:
     machine = Instance("i", "ana", "gpu_1x_h100_sxm5", None, 100.0)
     assert (machine.is_ready(100 + PROVISIONING_S - 1), machine.is_ready(100 + PROVISIONING_S)) == (

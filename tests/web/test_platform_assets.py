@@ -121,6 +121,7 @@ def test_an_upload_is_added_with_what_is_said_of_it(fal: Fal) -> None:
         ({"type": "image"}, 400, "url is None"),
         ({"url": "https://example.com/a.png", "type": "image"}, 400, "url is 'https://example.com/a.png'"),
         ({"url": FILE, "type": "image"}, 404, f"no file at '{FILE}'"),
+        ({"url": f"{FILE}?{'a' * 2048}", "type": "image"}, 400, "url is 'https://v3b.fal.media"),
         ({"url": FILE, "type": "text"}, 400, "type is 'text'"),
         ({"url": FILE, "type": "image", "prompt": ""}, 400, "prompt is ''"),
         ({"url": FILE, "type": "image", "prompt": "a" * 2001}, 400, "prompt is 'aaa"),

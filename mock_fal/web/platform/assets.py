@@ -26,6 +26,7 @@ _SOURCES: Final = ("upload", "response", "request")
 _SECTIONS: Final = ("all-media", "uploads", "favorites", "generated")
 _SOUGHT: Final = ("q", "search_image_url", "search_video_url")
 _MAX_PROMPT: Final = 2000
+_MAX_URL: Final = 2048
 _MAX_TITLE: Final = 80
 _WORD: Final = re.compile(r"\w+")
 # Longer inputs have no prompt here: parsing one takes the event loop.
@@ -211,7 +212,7 @@ def vector_id(path: str) -> str:
 
 def path_of(emulator: Emulator, http_request: HttpRequest, name: str, url: Any) -> str:
     """The path of a file on fal's media host that the account may read. Raises Invalid or NotFound."""
-    at = url.find("/files/") if isinstance(url, str) else -1
+    at = url.find("/files/") if isinstance(url, str) and len(url) <= _MAX_URL else -1
     if at < 0:
         raise Invalid(name, url, "the address of a file on fal's media host")
     path = unquote(urlsplit(url[at:]).path)
