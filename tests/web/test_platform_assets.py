@@ -160,9 +160,7 @@ def test_a_favourite_is_named_by_its_own_id_or_that_of_its_request(fal: Fal) -> 
     assert listed(fal, "?section=favorites") == []
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"vector_id": "a", "request_id": "b"}, {"vector_id": 5}, {"vector_id": ""}]
-)
+@pytest.mark.parametrize("body", [{}, {"vector_id": 5}, {"vector_id": ""}])
 def test_a_reference_is_one_id(fal: Fal, body: Any) -> None:
     assert error_of(call(fal, "POST", "/favorite", body))[0] == 400
 
@@ -205,6 +203,13 @@ def test_a_collection_holds_assets(fal: Fal) -> None:
     assert changed["updated_at"] > changed["created_at"]
     assert done(call(fal, "POST", f"{url}/favorite"))["collection"]["is_favorited"] is True
     assert done(call(fal, "POST", f"{url}/unfavorite"))["collection"]["is_favorited"] is False
+
+
+def test_a_change_needs_a_body_and_a_search_an_address(fal: Fal) -> None:
+    group = done(call(fal, "POST", "/collections", {"name": "Cats"}), 201)["collection"]
+    assert error_of(call(fal, "PATCH", f"/collections/{group['id']}"))[0] == 400
+    for query in ("?search_image_url=", "?search_video_url=cat.mp4"):
+        assert error_of(call(fal, "GET", query))[0] == 400
 
 
 def test_a_character_has_pictures_and_an_identifier(fal: Fal) -> None:
@@ -308,6 +313,8 @@ def test_a_repeated_write_with_the_same_idempotency_key_is_made_once(fal: Fal) -
     fal.advance(601)
     call(fal, "POST", "/collections", {"name": "a"}, idempotency_key="once")
     assert len(done(call(fal, "GET", "/collections"))["collections"]) == 2
+    call(fal, "POST", "/collections", {"name": "b"}, idempotency_key="once")
+    assert len(done(call(fal, "GET", "/collections"))["collections"]) == 3
 
 
 def test_a_refused_write_may_be_repeated_with_its_key(fal: Fal) -> None:

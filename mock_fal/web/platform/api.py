@@ -85,8 +85,10 @@ class Platform:
             return handler(self._emulator, http_request, *names)
         now = self._emulator.clock.now()
         self._responses = {name: kept for name, kept in self._responses.items() if kept[0] > now}
-        text = "\n".join((http_request.account, key, http_request.method, http_request.path))
-        name = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        # assumption: the same key with another body is another request.
+        text = "\n".join((http_request.account, key, http_request.method, http_request.path, ""))
+        sent = text.encode("utf-8", "surrogatepass") + http_request.body
+        name = blake2b(sent, digest_size=16).digest()
         if name not in self._responses:
             body = handler(self._emulator, http_request, *names)
             if len(self._responses) >= _MAX_IDEMPOTENCY_KEYS:

@@ -134,6 +134,8 @@ def update_character(emulator: Emulator, http_request: HttpRequest, id: str) -> 
 
 def _updated(emulator: Emulator, http_request: HttpRequest, id: str, kind: Kind) -> JSON:
     group = found_collection(library_of(emulator, http_request), id, kind)
+    if not http_request.body:
+        raise Invalid("the body", "", "JSON")
     _change(emulator, http_request, group, document(http_request))
     group.updated_at = emulator.clock.now()
     return _single(group)

@@ -70,9 +70,12 @@ async def assets(emulator: Emulator, http_request: HttpRequest, collection: str 
     """`GET /assets`: the assets of the account, latest first, or those most like a text or a file."""
     query = Query(http_request)
     page = query.page(default=50, most=100)
-    sought = {name: text for name in _SOUGHT if (text := query.text(name))}
+    sought = {name: text for name in _SOUGHT if (text := query.text(name)) is not None}
     if len(sought) > 1:
         raise Invalid(" and ".join(sought), len(sought), f"one of {', '.join(_SOUGHT)}")
+    for name, text in sought.items():
+        if name != "q" and not (text.startswith(("http://", "https://")) and "/files/" in text):
+            raise Invalid(name, text, "the address of a file on fal's media host")
     types, sources = query.listed("media_type", _TYPES), query.listed("source", _SOURCES)
     section = query.choice("section", _SECTIONS, _SECTIONS[0])
     tags, characters = query.listed("tag_id"), query.listed("character_identifier")
@@ -227,9 +230,10 @@ def referred(emulator: Emulator, http_request: HttpRequest, library: Library) ->
     """The asset that a body names by `vector_id` or `request_id`. Raises Invalid or NotFound."""
     body = document(http_request)
     ids = {name: body[name] for name in ("vector_id", "request_id") if body.get(name) is not None}
-    if len(ids) != 1:
+    if not ids:
         raise Invalid("the body", body, "vector_id or request_id")
-    [(name, id)] = ids.items()
+    # assumption: of both, the id of the asset counts.
+    name, id = next(iter(ids.items()))
     if not isinstance(id, str) or not id:
         raise Invalid(name, id, "an id")
     return named(emulator, http_request, library, id)
