@@ -237,7 +237,7 @@ def _change(emulator: Emulator, http_request: HttpRequest, group: Collection, bo
     for name, most in (("description", _MAX_DESCRIPTION), ("icon", _MAX_NAME), ("color", _MAX_NAME)):
         if name in body and (name == "description" or not is_character):
             is_null = body[name] is None and not is_character
-            values[name] = None if is_null else _text(body, name, most)
+            values[name] = None if is_null else _text(body, name, most, least=1 if is_character else 0)
     if "cover_image_url" in body:
         url = body["cover_image_url"]
         if url is not None:
@@ -266,10 +266,10 @@ def _picture(emulator: Emulator, http_request: HttpRequest, image: Any) -> str:
     return f"{http_request.links.media}{found.path}"
 
 
-def _text(body: dict[str, Any], name: str, most: int) -> str:
+def _text(body: dict[str, Any], name: str, most: int, least: int = 1) -> str:
     value = body[name]
-    if not isinstance(value, str) or not 0 < len(value) <= most:
-        raise Invalid(name, value, f"a text of 1 to {most} characters")
+    if not isinstance(value, str) or not least <= len(value) <= most:
+        raise Invalid(name, value, f"a text of {least} to {most} characters")
     return value
 
 

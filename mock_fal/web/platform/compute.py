@@ -34,7 +34,7 @@ def create(emulator: Emulator, http_request: HttpRequest) -> wire.Reply:
         raise Invalid("instance_type", kind, f"one of {', '.join(_TYPES)}")
     if not isinstance(ssh_key, str) or not ssh_key:
         raise Invalid("ssh_key", ssh_key, "a public key of SSH")
-    if sector is not None and (sector not in _SECTORS or kind != _TYPES[0]):
+    if "sector" in body and (sector not in _SECTORS or kind != _TYPES[0]):
         raise Invalid("sector", sector, f"one of {', '.join(_SECTORS)}, with {_TYPES[0]} only")
     now = emulator.clock.now()
     # assumption: the id after its prefix, which is that of the specification's examples.
