@@ -372,7 +372,7 @@ def _parser() -> argparse.ArgumentParser:
         "--format",
         choices=("shell", "env-file", "json"),
         default="shell",
-        help="lines for eval, NAME=VALUE for GITHUB_ENV and docker --env-file, or a line of JSON (default: %(default)s)",
+        help="lines for eval, NAME=VALUE for GITHUB_ENV and docker --env-file, or JSON (default: %(default)s)",
     )
     env_parser.add_argument(
         "--control-token",

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from mock_fal.models.input_schema import FileReference
     from mock_fal.models.job import Media
     from mock_fal.requests.retries import Attempt
+    from mock_fal.requests.upload_policy import UploadPolicy
     from mock_fal.scenario.output import Output
     from mock_fal.scenario.rules import RequestDirectives, Scenario
     from mock_fal.scenario_engine import ScenarioEngine
@@ -80,9 +81,19 @@ class SubmitOptions:
     directive: str = ""
     # Whether the client asked for no automatic retries.
     no_retry: bool = False
+    # How often the owner of an app wants it to be tried again, by the condition of the failure.
+    retry_config: Mapping[str, int] = field(default_factory=dict)
     object_lifecycle: ObjectLifecycle = NO_PREFERENCE
+    # Where the files of the result go instead of fal's media host; a text says why the policy is invalid.
+    upload_policy: UploadPolicy | str | None = None
     # What users' callables have returned for inputs; see `AnswerNeeded`.
     answers: Mapping[tuple[Output, bytes], Output] = field(default_factory=dict)
+
+    @property
+    def kept_bytes(self) -> int:
+        """The bytes of what is kept of them with the request, beside the webhook."""
+        policy = self.upload_policy
+        return 0 if policy is None or isinstance(policy, str) else policy.kept_bytes
 
 
 class AnswerNeeded(Exception):
@@ -573,7 +584,9 @@ class Emulator:
             )
             if operation == "submit" and not options.no_retry:
                 max_attempts = self.settings.request_attempts
-                directives = self.scenario_engine.retried(account, directives, max_attempts)
+                # fal: `X-Fal-Retry-Config` counts for the owner of the app only (documentation of retries, 2026).
+                config = options.retry_config if endpoint.owner == tenant else {}
+                directives = self.scenario_engine.retried(account, directives, max_attempts, config)
         directive: OutcomeOptions = directives.last.outcome if directives else NO_OPTIONS
         first: OutcomeOptions = directives.choice.outcome if directives else NO_OPTIONS
         output, model = directive.output, self.catalog.find(endpoint)
@@ -608,6 +621,10 @@ class Emulator:
                 model=model,
                 now=now,
             )
+        if options.upload_policy is not None and model is not None:
+            from mock_fal.models.own_storage import stored  # rarely used
+
+            run = stored(run, options.upload_policy, allow_egress=self.settings.allow_egress)
         rejected = isinstance(run.outcome, RunnerResponse) and not run.steps and directive.run is None
         steps = progress.lines(kind, run.steps) if directive.logs is None else directive.logs
         request_id = account.ids.request_id(now)
@@ -642,7 +659,7 @@ class Emulator:
             earlier=earlier,
             last_id=last_id,
         )
-        return [*nodes, (request, len(body))]
+        return [*nodes, (request, len(body) + options.kept_bytes)]
 
     def _lifecycle(self, options: SubmitOptions, tenant: str) -> ObjectLifecycle:
         """The lifetime and access list of the files of a request: as the client asks, or as the workspace says."""

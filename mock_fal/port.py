@@ -36,9 +36,10 @@ _CLOSING_S: Final = 0.005
 # From this size on, another write is cheaper than another copy.
 _LARGE_BYTES = 16 * 1024
 
+# deviation: fal's limit of a WebSocket message is unknown. Here it is 16 MiB, and more closes the connection (1009).
 # An input may contain a picture: one of 12 megapixels has some 8 MB as a data URI. A message is joined on the event
 # loop, and kept outside of the memory budget, so it may not be as large as a body.
-_LARGEST_MESSAGE_BYTES = 16 << 20
+MAX_MESSAGE_BYTES: Final = 16 << 20
 
 # deviation: the limits of fal's gateway are unknown. Here a request head may have 64 KiB and 256 headers (431), and its
 # target 16 KiB (414); the head of a WebSocket handshake lines of 8,000 bytes and 128 headers.
@@ -140,7 +141,7 @@ def _config(app: ASGIApp | None, tls: SSLContext | None = None) -> uvicorn.Confi
         cast(Any, app),
         http=_Protocol,
         ws=cast(Any, _socket_protocol),
-        ws_max_size=_LARGEST_MESSAGE_BYTES,
+        ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # pictures are compressed already
         ws_ping_interval=None,  # a client that is stopped in a debugger stays connected
         lifespan="off",

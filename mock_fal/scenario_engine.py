@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, InvalidDirective, ScenarioError
 from mock_fal.models.runner import failure
 from mock_fal.requests.queue import ModelRequest
-from mock_fal.requests.retries import is_retried
+from mock_fal.requests.retries import NO_RETRY_CONFIG, RetryConfig, condition, is_retried
 from mock_fal.scenario.directive import Directive, injected_fault, parse_directive
 from mock_fal.scenario.rules import (
     Call,
@@ -68,13 +70,24 @@ class ScenarioEngine:
             raise injected_fault(response)
         return RequestDirectives(tuple(directives), prompt, choice)
 
-    def retried(self, tenant: Tenant, directives: RequestDirectives, max_attempts: int) -> RequestDirectives:
+    def retried(
+        self,
+        tenant: Tenant,
+        directives: RequestDirectives,
+        max_attempts: int,
+        config: RetryConfig = NO_RETRY_CONFIG,
+    ) -> RequestDirectives:
         """The directives of a queued request with those of each further attempt, until one is not tried again."""
+        retries: Counter[str] = Counter()
         while len(directives.retries) + 1 < max_attempts:
             last = directives.last
             outcome = last.outcome
             if not outcome.error or not is_retried(failure(outcome), outcome.retry):
                 break
+            kind = condition(failure(outcome))
+            if retries[kind] >= config.get(kind, max_attempts):
+                break
+            retries[kind] += 1
             choice = choose(last.call, tenant.scenario, self.global_rules, directives.directives, last)
             directives = directives._replace(retries=(*directives.retries, choice))
         return directives

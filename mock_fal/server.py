@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from mock_fal.billing.usage import Usage
     from mock_fal.gateway.connect import Event
     from mock_fal.gateway.fetch import Fetcher
+    from mock_fal.gateway.output_sender import OutputSender
     from mock_fal.gateway.webhook_sender import WebhookSender
+    from mock_fal.requests.upload_policy import UploadPolicy
     from mock_fal.scenario.rules import Scenario
     from mock_fal.webhooks.outbox import Delivery
 
@@ -70,7 +72,9 @@ class MockFal:
         self._failures: list[MockFalError] = []  # of the start
         self._gateway: dict[str, Any] | None = None
         self._sender: WebhookSender | None = None
+        self._output_sender: OutputSender | None = None
         self._emulator.notify = self._notify
+        self._renderer.send_output = self._send_output
 
     # -- starting and stopping
 
@@ -308,7 +312,7 @@ class MockFal:
                 fetcher.close()  # requests that wait for a file end now
             for port in self._ports:
                 port.stop()  # all at once: each takes a moment to stop
-        self._gateway = self._sender = None
+        self._gateway = self._sender = self._output_sender = None
 
     def _notify(self) -> None:
         """A webhook may be due. The webhook sender is imported with the first one."""
@@ -318,6 +322,14 @@ class MockFal:
             self._sender = WebhookSender(self._emulator, self._renderer.rendered)
             self._stack.push_async_callback(self._sender.close)
         self._sender.notify()
+
+    async def _send_output(self, policy: UploadPolicy, path: str, content_type: str, data: bytes) -> str:
+        """Upload a file of a result to a storage of the user's own. Returns why that failed."""
+        if self._output_sender is None:
+            from mock_fal.gateway.output_sender import OutputSender
+
+            self._output_sender = OutputSender(allow_egress=self.settings.allow_egress)
+        return await self._output_sender.send(policy, path, content_type, data)
 
     async def _addresses(self) -> dict[str, Any]:
         """The gateway's addresses. The first call opens it."""

@@ -22,7 +22,8 @@ _REQUEST: Final = re.compile(r"/requests/(?!by-endpoint)[^/]+")
 _FILE: Final = re.compile(r"/files/.*")
 
 # A string of an input that is a URL, and the beginning of one that is a data URI.
-_INPUT_URL: Final = re.compile(rb'"(https?://[^"\\\s]{1,2000})"')
+# PHP and others write a slash in JSON as `\/`.
+_INPUT_URL: Final = re.compile(rb'"(https?:\\?/\\?/(?:[^"\\\s]|\\/){1,2000})"')
 _DATA_URI: Final = re.compile(rb'"data:')
 # fal: clients advise to upload larger files (documentation and reports, 2026: 3 to 10 MB). No limit is documented.
 MAX_DATA_URI_BYTES: Final = 10_000_000
@@ -149,7 +150,7 @@ def _inputs(exchanges: Sequence[Exchange]) -> Iterable[str]:
         if not exchange.is_submission:
             continue
         for match in _INPUT_URL.finditer(exchange.request_body):
-            url = match[1].decode("utf-8", "replace")
+            url = match[1].replace(b"\\/", b"/").decode("utf-8", "replace")
             if _is_out_of_reach(url):
                 notes[f"{_cut(url, _MAX_INPUT_LENGTH)}: fal can't reach this address"] += 1
         for match in _DATA_URI.finditer(exchange.request_body):

@@ -52,7 +52,10 @@ ROOMS = [
 
 # The layers inside each room. Modules in one string don't import each other.
 INSIDE = {
-    "accounts": ["secrets tokens signed_tokens acl permissions", "keys workspace"],
+    "accounts": [
+        "secrets tokens signed_tokens acl permissions key_values library instances",
+        "keys workspace",
+    ],
     "pictures": [
         "recipe random_stream caption encode",
         "noise palette scene source",
@@ -73,7 +76,7 @@ INSIDE = {
     ],
     "scenario": ["syntax patterns", "output", "options", "directive", "rules", "rule_file", "explain"],
     "journal": ["memory tags", "exchanges", "har assertions"],
-    "requests": ["progress outcome", "lifecycle", "queue", "state view retries"],
+    "requests": ["progress upload_policy", "outcome", "lifecycle", "queue", "state view retries"],
     "billing": ["prices", "usage"],
     "webhooks": ["payload signature retry_policy", "outbox receiver"],
     "models": [
@@ -90,6 +93,7 @@ INSIDE = {
         "stubs workflow_run",
         "runner",
         "deferred",
+        "own_storage",
     ],
     "commands": ["browser download webhook health authority", "models catalogue"],
     "files": ["blobs file_name long_input temporary_folder", "file_store", "storage", "inputs listing"],
@@ -98,10 +102,10 @@ INSIDE = {
     "gateway": [
         "peer_owner lookup",
         "addresses preload certificates environment connect post",
-        "webhook_sender forward fetch kept_authority join",
+        "webhook_sender forward fetch kept_authority join output_sender",
     ],
     "web": [
-        "isolation unbuilt",
+        "isolation unbuilt output_storage",
         "http_request renderer",
         "wire download",
         "wire_account wire_storage wire_tokens stream",

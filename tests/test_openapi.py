@@ -21,7 +21,7 @@ from openapi_spec_validator import validate
 from mock_fal.errors import MODEL_ERRORS, REQUEST_ERRORS
 from mock_fal.models import openapi
 from mock_fal.models.catalog import Catalog
-from mock_fal.web import queue, rest
+from mock_fal.web import kv, queue, rest
 from mock_fal.web.control import api as control
 from mock_fal.web.control.spec import NAMES
 from mock_fal.web.platform import api as platform
@@ -177,6 +177,10 @@ def described(name: str) -> set[tuple[str, str]]:
 def test_the_routes_of_the_rest_host_are_described() -> None:
     routes = {(method, f"/{path}") for path, methods in rest._ROUTES.items() for method in methods}
     assert described("rest") == routes
+
+
+def test_the_routes_of_the_key_value_host_are_described() -> None:
+    assert described("kv") == {(method, f"/{verb}/{{}}/{{}}") for verb, method in kv.METHODS.items()}
 
 
 def test_the_routes_of_the_control_api_are_described() -> None:

@@ -263,6 +263,26 @@ def test_a_websocket_transfers_text_and_bytes_of_any_size(opened: OpenPort) -> N
     assert opened.get("/a") == [b"/a"]
 
 
+def test_a_websocket_message_has_a_limit(opened: OpenPort) -> None:
+    largest = bytes(port.MAX_MESSAGE_BYTES)
+    with open_socket(opened) as client:
+        client.send(largest)
+        assert client.recv(PATIENCE_S) == largest
+        with pytest.raises(ConnectionClosed) as closed:
+            client.send(largest + b"1")
+            client.recv(PATIENCE_S)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
+    assert opened.get("/a") == [b"/a"]
+
+
+def test_a_websocket_message_in_many_fragments_has_the_same_limit(opened: OpenPort) -> None:
+    with open_socket(opened) as client:
+        with pytest.raises(ConnectionClosed) as closed:
+            client.send(bytes(1 << 20) for _ in range(18))
+            client.recv(PATIENCE_S)
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
+
+
 def test_a_websocket_works_over_tls(loop: Loop) -> None:
     authority = trustme.CA()
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()

@@ -195,6 +195,13 @@ def test_a_file_that_fal_can_not_reach_is_named(url: str) -> None:
     assert lines([sent, sent])[2:] == [f"mock-fal:   input: {url}: fal can't reach this address (×2)"]
 
 
+def test_a_file_out_of_reach_is_named_however_its_slashes_are_written() -> None:
+    sent = exchange("POST", "queue.fal.run/fal-ai/flux-2/edit")
+    sent.request_body = rb'{"image_urls": ["http:\/\/localhost:3000\/a.png"]}'
+    [line] = lines([sent])[2:]
+    assert line == "mock-fal:   input: http://localhost:3000/a.png: fal can't reach this address"
+
+
 def test_files_that_fal_reaches_and_those_of_mock_fal_are_not_named() -> None:
     sent = exchange("POST", "queue.fal.run/fal-ai/flux-2/edit")
     own = b"http://127.0.0.1:8325/v3b.fal.media/files/b/0aa/a.png"

@@ -72,9 +72,8 @@ class Keys:
         """Make a created key valid from now on. False if there are too many."""
         if len(self._created) >= MAX_CREATED:
             return False
-        text = f"{key.id}:{secret}"
-        self.secrets.add(text)
-        self._created[key.id] = key, self.secrets.digest(text)
+        self.secrets.add_created(key.id, secret)
+        self._created[key.id] = key, self.secrets.digest(f"{key.id}:{secret}")
         return True
 
     def created(self, account: str) -> list[CreatedKey]:

@@ -27,7 +27,8 @@ MAX_KEYS_OF_ID: Final = 16
 MAX_PART_BYTES: Final = 64
 # Places in one text that are compared with known keys: about 10 ms. The rest is not searched.
 MAX_COMPARED: Final = 20_000
-# Longer texts are not searched for encoded keys, and compressed ones are not read further: about 10 ms.
+# Longer texts are not searched for encoded keys and for secrets without an id, and compressed ones are not read
+# further: about 10 ms.
 MAX_DECODED_BYTES: Final = 1 << 20
 
 # Heads that are remembered as they are shown, and the size of one: a client sends the same head with each poll.
@@ -40,6 +41,12 @@ MIN_ALONE: Final = 8
 # Headers that contain nothing but a secret, besides the two authorizations.
 _SECRET_HEADERS: Final = frozenset(
     (b"x-api-key", b"api-key", b"x-fal-key", b"fal-key", b"x-mock-fal-token", b"cookie")
+)
+# A presigned POST of S3: with these fields anyone can write to the bucket until it expires.
+_UPLOAD_POLICY: Final = b"x-app-fal-upload-policy"
+_POLICY_SECRETS: Final = re.compile(
+    r'("(?:policy|signature|awsaccesskeyid|x-amz-(?:signature|credential|security-token))"\s*:\s*")(?:[^"\\]|\\.)*',
+    re.IGNORECASE,
 )
 _AUTHORIZATIONS: Final = frozenset((b"authorization", b"proxy-authorization"))
 _URL_HEADERS: Final = frozenset((b"referer", b"x-fal-target-url"))
@@ -60,6 +67,8 @@ _SECRET_PART: Final = re.compile(r"[^\s:\"']+")
 # Texts that may be base64, base64url or hex.
 _ENCODED: Final = re.compile(rb"[A-Za-z0-9+/]{16,}={0,2}|[A-Za-z0-9_-]{16,}={0,2}")
 _HEX: Final = re.compile(rb"(?:[0-9a-fA-F]{2})+")
+# The secret of a created key (`ids.random_secret`), without its id.
+_CREATED: Final = re.compile(rb"(?<![0-9A-Za-z])[0-9a-f]{32}(?![0-9A-Za-z])")
 _GZIP: Final = b"\x1f\x8b"
 
 
@@ -136,10 +145,15 @@ class Secrets:
         self._known: dict[bytes, dict[bytes, int]] = {}
         self._lengths: set[int] = set()
         self._last_bytes: set[int] = set()
+        # The digests of secrets of created keys, which are hidden without their ids too; the oldest one first.
+        self._created: dict[bytes, None] = {}
 
     def digest(self, text: str) -> bytes:
         """A digest that only this server can make. To look it up reveals nothing about the text."""
-        return blake2b(self._salt + text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        return self._digest(text.encode("utf-8", "surrogatepass"))
+
+    def _digest(self, data: bytes) -> bytes:
+        return blake2b(self._salt + data, digest_size=16).digest()
 
     def add(self, key: str) -> None:
         """Look for a key, `id:secret`, from now on."""
@@ -159,6 +173,13 @@ class Secrets:
         # New sets, because a thread may search a body meanwhile.
         self._lengths = self._lengths | {len(key_id)}
         self._last_bytes = self._last_bytes | {key_id[-1]}
+
+    def add_created(self, key_id: str, secret: str) -> None:
+        """Look for a key that was created, and for its secret alone: the response to its creation has both."""
+        if len(self._created) >= MAX_KEYS:
+            del self._created[next(iter(self._created))]
+        self._created[self.digest(secret)] = None
+        self.add(f"{key_id}:{secret}")
 
     def head(self, head: bytes) -> bytes:
         """A request head of lines `name:value`, names in lower case, without secrets. Its key is known from now on."""
@@ -180,6 +201,8 @@ class Secrets:
             credentials = text.partition(" ")[2] or text
             self.add(basic_credentials(credentials) or credentials)
             shown = shown_authorization(text)
+        elif name == _UPLOAD_POLICY:
+            shown = _POLICY_SECRETS.sub(rf"\1{HIDDEN}", text)
         else:
             shown = shown_query(text) if name in _URL_HEADERS else shown_key(text)
         return b"%b:%b" % (name, _encoded(shown))
@@ -188,7 +211,7 @@ class Secrets:
 
     def text(self, text: str) -> str:
         """A text without the secrets of known keys."""
-        if ":" not in text and "%3" not in text:
+        if ":" not in text and "%3" not in text and not self._created:
             return text
         data = text.encode("utf-8", "surrogatepass")
         hidden = self.plain(data)
@@ -196,12 +219,23 @@ class Secrets:
 
     def plain(self, data: bytes) -> bytes:
         """Bytes without the secrets of known keys, `data` itself if it has none."""
+        if self._created and len(data) <= MAX_DECODED_BYTES:
+            data = self._without_created(data)
         parts, end = [], 0
         for start, length in self._places(data):
             if start >= end:
                 parts += [data[end:start], HIDDEN_BYTES]
                 end = start + length
         return b"".join([*parts, data[end:]]) if parts else data
+
+    def _without_created(self, data: bytes) -> bytes:
+        """Bytes without the secrets of created keys, `data` itself if it has none."""
+        hidden = _CREATED.sub(
+            lambda match: HIDDEN_BYTES if self._digest(match[0]) in self._created else match[0],
+            data,
+            count=MAX_COMPARED,
+        )
+        return data if hidden == data else hidden
 
     def body(self, data: bytes) -> bytes:
         """A body without the secrets of known keys, also in base64, hex and gzip; `data` itself if it has none."""
@@ -262,7 +296,7 @@ class Secrets:
         return blake2b(self._salt + key_id + b":" + secret, digest_size=16).digest()
 
 
-_REDACTED: Final = _AUTHORIZATIONS | _SECRET_HEADERS | _URL_HEADERS
+_REDACTED: Final = _AUTHORIZATIONS | _SECRET_HEADERS | _URL_HEADERS | {_UPLOAD_POLICY}
 
 
 def own_secret(authorization: str | None) -> str:

@@ -1,11 +1,17 @@
-"""What an account has set up beside its requests: its storage settings. Bounded in number."""
+"""What an account has set up beside its requests: storage settings, values by key, assets, machines. Bounded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 from mock_fal.accounts.acl import ObjectLifecycle
+
+if TYPE_CHECKING:
+    from mock_fal.accounts.instances import Instances
+    from mock_fal.accounts.key_values import KeyValues
+    from mock_fal.accounts.library import Libraries
 
 # Beyond this number, the account that was set up first starts anew.
 MAX_WORKSPACES: Final = 1000
@@ -26,7 +32,31 @@ class Workspaces:
         self._workspaces: dict[str, Workspace] = {}
 
     def __bool__(self) -> bool:
+        """Whether an account has set up how its files are stored."""
         return bool(self._workspaces)
+
+    # Created, and their modules imported, at first use.
+
+    @cached_property
+    def key_values(self) -> KeyValues:
+        """The values at kv.fal.media."""
+        from mock_fal.accounts.key_values import KeyValues
+
+        return KeyValues()
+
+    @cached_property
+    def libraries(self) -> Libraries:
+        """The asset libraries."""
+        from mock_fal.accounts.library import Libraries
+
+        return Libraries()
+
+    @cached_property
+    def instances(self) -> Instances:
+        """The rented machines."""
+        from mock_fal.accounts.instances import Instances
+
+        return Instances()
 
     def of(self, account: str) -> Workspace:
         """The workspace of an account, created at the first call."""
@@ -43,6 +73,9 @@ class Workspaces:
 
     def clear(self, account: str | None = None) -> None:
         """Forget one account or all."""
+        for name in ("key_values", "libraries", "instances"):
+            if name in self.__dict__:
+                getattr(self, name).clear(account)
         if account is None:
             self._workspaces = {}
         else:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, RequestErrorKind
 from mock_fal.media.recipe import MediaRecipe
+
+if TYPE_CHECKING:
+    from mock_fal.requests.upload_policy import UploadPolicy
 
 T = TypeVar("T")
 
@@ -17,12 +20,14 @@ T = TypeVar("T")
 class MediaFile:
     """A file in a result, in place of its URL, which depends on the media host that a client can reach.
 
-    `path` is the path on the media host; `inline` selects a data URI instead.
+    `path` is the path on the media host; `inline` selects a data URI instead, or the address in `bucket`.
     """
 
     recipe: MediaRecipe
     path: str
     inline: bool = False
+    # Where the file goes instead of fal's media host.
+    bucket: UploadPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ def needs_rendering(body: JSON) -> bool:
     return any(file.inline for file in media_files(body)) or any(True for _ in media_sizes(body))
 
 
-# What is known of files once they are rendered: data URIs, and sizes in bytes.
+# What is known of files once they are rendered: data URIs or addresses elsewhere, and sizes in bytes.
 Rendered = Mapping[MediaFile | MediaSize, str | int]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from mock_fal.requests.outcome import Outcome, RequestFailure, RunnerResponse
@@ -34,6 +35,24 @@ def is_retried(outcome: Outcome, retry: bool | None = None) -> bool:
     if retry is not None and (status >= 500 or status == 429):
         return retry
     return status in (503, 504)
+
+
+# fal: the conditions of `X-Fal-Retry-Config` (fal's documentation of retries, 2026).
+CONDITIONS: Final = ("server_error", "timeout", "connection_error")
+
+# How many more attempts there are after failures of each condition; without a number there is no limit of its own.
+RetryConfig = Mapping[str, int]
+NO_RETRY_CONFIG: Final[RetryConfig] = {}
+
+
+def condition(outcome: Outcome) -> str:
+    """The condition of a failure: one of CONDITIONS."""
+    # assumption: which failures belong to which condition, from their names.
+    if isinstance(outcome, RequestFailure):
+        if outcome.error_type.startswith(("runner_connection", "runner_disconnected")):
+            return "connection_error"
+        return "timeout" if outcome.kind.status == 504 else "server_error"
+    return "timeout" if outcome.status == 504 else "server_error"
 
 
 def gap(number: int, queue_duration: float) -> float:

@@ -353,6 +353,7 @@ class App:
         if request is not None and request.directives is not None:
             exchange.directive = str(request.directives.choice)
             exchange.is_stubbed = request.is_stubbed
+        if request is not None and request.warning:
             exchange.warning = request.warning
         if isinstance(response, wire.Reply):
             exchange.response_body = response.body

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mock_fal.errors import JSON
@@ -27,6 +28,7 @@ from mock_fal.requests.outcome import (
 if TYPE_CHECKING:
     from mock_fal.files.inputs import Content, InputFiles, LocalFile
     from mock_fal.models.job import Media
+    from mock_fal.web.output_storage import OutputStorage, Send
 
 T = TypeVar("T")
 
@@ -61,6 +63,8 @@ class Renderer:
         self._cache = media_cache
         self._jobs: dict[Hashable, _Job] = {}
         self._lanes = _new_lanes()
+        # Uploads a file of a result; None without a server.
+        self.send_output: Send | None = None
 
     def cached(self, recipe: MediaRecipe) -> bytes | None:
         """The file of a recipe if it was rendered before."""
@@ -124,11 +128,25 @@ class Renderer:
         """The data URIs of the files in a body that are marked as inline, and the sizes that it states."""
         rendered: dict[MediaFile | MediaSize, str | int] = {}
         for file in media_files(body):
-            if file.inline:
+            if file.bucket is not None:
+                rendered[file] = await self.output_storage.address(file, self._of_file)
+            elif file.inline:
                 rendered[file] = await self._data_uri(file.recipe)
         for size in media_sizes(body):
             rendered[size] = len(await self.render(size.file.recipe))
         return rendered
+
+    async def _of_file(self, file: MediaFile) -> bytes:
+        return await self.render(file.recipe)
+
+    @cached_property
+    def output_storage(self) -> OutputStorage:
+        """The storage of users' own for the files of results."""
+        from mock_fal.web.output_storage import OutputStorage  # rarely used
+
+        storage = OutputStorage()
+        storage.send = self.send_output
+        return storage
 
     async def _data_uri(self, recipe: MediaRecipe) -> str:
         data = await self.render(recipe)

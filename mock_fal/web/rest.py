@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from mock_fal.accounts.permissions import RUN
 from mock_fal.billing.usage import balance_usd
 from mock_fal.emulator import Emulator
 from mock_fal.requests.queue import ModelRequest
@@ -13,6 +14,13 @@ from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.uploads import key_account
 
 _MAX_BODY: Final = 1 << 20
+
+# assumption: a key needs the permissions that the Platform API names for the same reads and writes. Any valid key may
+# ask whose it is.
+_BILLING: Final = "billing:account:read"
+_READ_FILES: Final = "assets:read"
+_WRITE_FILES: Final = "assets:write"
+_ANY: Final = ""
 
 
 class Rest:
@@ -77,26 +85,26 @@ class Rest:
         return self._emulator.tokens.issue(account, apps, lifetime_s, self._emulator.clock.now())
 
     async def _acl(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        owner = await self._admit(http_request, receive)
+        owner = await self._admit(http_request, receive, _READ_FILES)
         return wire_storage.acl_reply(self._storage.acl(wire_storage.path_of(http_request), owner))
 
     async def _set_acl(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        owner = await self._admit(http_request, receive)
+        owner = await self._admit(http_request, receive, _WRITE_FILES)
         new_acl = wire_storage.acl(wire_storage.document(http_request))
         path = wire_storage.path_of(http_request)
         return wire_storage.acl_reply(self._storage.acl(path, owner, new_acl))
 
     async def _balance(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         # fal: a number of US dollars as plain text (live, 2026-07 and 2026-08, several reports).
-        account = await self._admit(http_request, receive)
+        account = await self._admit(http_request, receive, _BILLING)
         return wire.text(200, str(balance_usd(self._emulator.charges(account))))
 
     async def _user_details(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        account = await self._admit(http_request, receive)
+        account = await self._admit(http_request, receive, _BILLING)
         return wire.reply(200, wire_account.user_details(account, self._lock_reason(account)))
 
     async def _current_user(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
-        account = await self._admit(http_request, receive)
+        account = await self._admit(http_request, receive, _ANY)
         return wire.reply(200, wire_account.current_user(account, self._lock_reason(account)))
 
     def _lock_reason(self, account: str) -> str | None:
@@ -110,9 +118,9 @@ class Rest:
         # fal: no key is needed to read the keys (live, 2026-07).
         return wire.reply(200, self._emulator.signer.jwks)
 
-    async def _admit(self, http_request: HttpRequest, receive: Receive) -> str:
-        """Authenticate the request and read its body. Returns the account."""
-        owner = http_request.account = key_account(self._emulator, http_request)
+    async def _admit(self, http_request: HttpRequest, receive: Receive, needs: str = RUN) -> str:
+        """Authenticate the request, whose key `needs` a permission, and read its body. Returns the account."""
+        owner = http_request.account = key_account(self._emulator, http_request, needs)
         await http_request.read(receive, _MAX_BODY)
         return owner
 

@@ -80,7 +80,7 @@ class Run:
             endpoint, "stream", tenant
         )
         body, contents = await read_input(emulator, self._renderer, model or endpoint, body, tenant, receive)
-        options = submit_options(http_request, queued=False)
+        options = submit_options(http_request, emulator.keys, queued=False)
         request = await answered(
             lambda options: emulator.run(
                 model or endpoint,

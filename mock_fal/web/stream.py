@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from mock_fal.emulator import Emulator
-from mock_fal.requests.outcome import Outcome, Rendered, RunnerResponse
+from mock_fal.requests.outcome import MediaFile, Outcome, Rendered, RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import ClientDisconnected, Links, Receive
@@ -82,8 +82,15 @@ async def result_response(
     inline = await rendered(renderer, outcome, receive)
     if not isinstance(outcome, RunnerResponse) or not outcome.inline:
         return wire.result(outcome, request, links, inline)
+    request.warning = request.warning or upload_failure(inline)
     writing = renderer.in_thread(wire.result, outcome, request, links, inline)
     return await while_connected(receive, writing)
+
+
+def upload_failure(inline: Rendered) -> str:
+    """Why a file of a result was not uploaded to a storage of the user's own; empty if all were."""
+    notes = (file.bucket.notes for file in inline if isinstance(file, MediaFile) and file.bucket is not None)
+    return next((note for found in notes for note in found), "")
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:

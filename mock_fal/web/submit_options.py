@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mock_fal.files.inputs import Content, Contents
     from mock_fal.files.long_input import DataUri
     from mock_fal.models.job import Media
+    from mock_fal.requests.upload_policy import UploadPolicy
     from mock_fal.web.renderer import Renderer
 
 # Renderer on other hosts that cost no thread; after as many, other requests get a turn.
@@ -41,11 +42,29 @@ def submit_options(
     ):
         if keys.is_of_this_run(http_request.authorization):
             options = replace(options, webhook=replace(options.webhook, page=""))
+    if (policy := http_request.headers.get(_UPLOAD_POLICY)) is not None:
+        options = replace(options, upload_policy=_upload_policy(policy, http_request, keys))
     if http_request.headers.keys().isdisjoint(wire.LIFECYCLE):
         return options
     from mock_fal.web.wire_storage import with_object_lifecycle  # rarely used, so not imported at start
 
     return with_object_lifecycle(options, http_request)
+
+
+_UPLOAD_POLICY: Final = b"x-app-fal-upload-policy"
+
+
+def _upload_policy(header: bytes, http_request: HttpRequest, keys: Keys | None) -> UploadPolicy | str:
+    """The policy in the header, or why fal rejects it."""
+    from mock_fal.requests.upload_policy import InvalidPolicy, parse  # rarely used
+
+    is_trusted = (
+        keys is not None and http_request.key_was_sent and keys.is_of_this_run(http_request.authorization)
+    )
+    try:
+        return parse(header.decode("utf-8", "replace"), "" if is_trusted else http_request.foreign_origin)
+    except InvalidPolicy as error:
+        return str(error)
 
 
 class Input(NamedTuple):

@@ -167,10 +167,13 @@ class Uploads:
 Handler = Callable[[HttpRequest, Receive], Awaitable[wire.AnyResponse]]
 
 
-def key_account(emulator: Emulator, http_request: HttpRequest) -> str:
-    """The account of a request's key. Raises HeaderRequired, InvalidKey or InvalidBearer."""
+def key_account(emulator: Emulator, http_request: HttpRequest, needs: str = RUN) -> str:
+    """The account of a request's key, which must have the permission `needs`.
+
+    Raises HeaderRequired, InvalidKey, InvalidBearer or InsufficientPermissions.
+    """
     try:
-        owner = emulator.keys.account(http_request.authorization, "", RUN)
+        owner = emulator.keys.account(http_request.authorization, "", needs)
     except AuthenticationRequired:
         # assumption: a value that is not `id:secret` gets the response for an invalid key.
         raise InvalidKey from None

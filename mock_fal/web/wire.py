@@ -30,6 +30,7 @@ from mock_fal.journal.exchanges import RawHeaders
 from mock_fal.requests.lifecycle import Completed, LogLine, Queued, Running
 from mock_fal.requests.outcome import Outcome, Rendered, RequestFailure, media_urls
 from mock_fal.requests.queue import ModelRequest
+from mock_fal.requests.retries import CONDITIONS
 from mock_fal.requests.view import View
 from mock_fal.web.http_request import HttpRequest, Links
 
@@ -136,6 +137,7 @@ def submit_options(http_request: HttpRequest) -> SubmitOptions:
         directive=http_request.header(b"x-mock-fal"),
         # fal: these three values (fal's documentation of reliability, 2026).
         no_retry=headers.get(b"x-fal-no-retry") in (b"1", b"true", b"yes"),
+        retry_config=_retry_config(headers.get(b"x-fal-retry-config")),
     )
 
 
@@ -153,6 +155,7 @@ _OPTION_HEADERS: Final = frozenset(
     {
         b"x-fal-queue-priority",
         b"x-fal-no-retry",
+        b"x-fal-retry-config",
         b"x-fal-request-start-timeout",
         b"x-fal-request-timeout",
         b"x-mock-fal",
@@ -184,6 +187,24 @@ def _start_timeout(headers: Mapping[bytes, bytes]) -> float:
         seconds = math.nan
     # fal: documented is a number above 0.1. assumption: other values mean no deadline.
     return seconds if seconds > 0.1 else math.inf
+
+
+def _retry_config(text: bytes | None) -> dict[str, int]:
+    """The retries of each condition in `X-Fal-Retry-Config`."""
+    if text is None:
+        return {}
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}  # fal: bad JSON is ignored (documentation of retries, 2026)
+    # fal: so is a number in place of an object. assumption: other values that make no sense are ignored too.
+    given = config.items() if isinstance(config, dict) else ()
+    numbers = {name: value.get("retries") for name, value in given if isinstance(value, dict)}
+    return {
+        name: number
+        for name, number in numbers.items()
+        if name in CONDITIONS and isinstance(number, int) and not isinstance(number, bool) and number >= 0
+    }
 
 
 def _max_queue_length(text: str | None) -> int | None:

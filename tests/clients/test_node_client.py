@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 import trustme
 
@@ -52,6 +53,28 @@ def test_the_queue_functions(node: Node, mock_fal: Account) -> None:
     assert (output["running"]["status"], len(output["running"]["logs"])) == ("IN_PROGRESS", 2)
     assert (output["done"]["status"], len(output["done"]["logs"])) == ("COMPLETED", 4)
     assert (output["result"]["requestId"], output["result"]["data"]["prompt"]) == (request_id, "a cat")
+
+
+def test_a_request_that_is_tried_again_is_one_request(newest_node: Node, mock_fal: Account) -> None:
+    output = newest_node("fal.mjs", "triedAgain")
+    request_id, *statuses = output["ids"]
+    assert output["seen"]["requestId"] == request_id
+    assert output["seen"]["data"]["images"]
+    assert statuses[-1] == "COMPLETED" and set(statuses) == {"IN_QUEUE", "IN_PROGRESS", "COMPLETED"}
+    # The client neither sees nor makes another submission; the test sees both attempts, in Python and over HTTP.
+    [queued, *direct] = mock_fal.submissions
+    first, second = mock_fal.attempts(request_id)
+    assert (first.id, first.status, first.error_type) == (request_id, 503, "runner_disconnected")
+    assert (second.status, second.error_type) == (200, None)
+    assert second.id != request_id and second.starts_at >= (first.ends_at or 0)
+    listed = httpx.get(f"{mock_fal.url}/_mock/requests", params={"operation": "submit"}).json()["requests"]
+    [shown] = [item for item in listed if item["request_id"] == request_id]
+    assert [attempt["id"] for attempt in shown["attempts"]] == [first.id, second.id]
+    assert queued.request_id == request_id
+    # fal does not try a direct call again; the client itself does, three times.
+    assert output["direct"]["status"] == 503
+    assert [(exchange.operation, exchange.status) for exchange in direct] == [("run", 503)] * 4
+    assert [len(mock_fal.attempts(exchange.request_id or "")) for exchange in direct] == [1] * 4
 
 
 def test_a_submission_that_ends_at_once_is_in_queue(node: Node, mock_fal: Account) -> None:

@@ -10,7 +10,16 @@ from mock_fal.errors import MODEL_ERRORS, REQUEST_ERRORS
 from mock_fal.requests.lifecycle import FailedRun, Submission, schedule
 from mock_fal.requests.outcome import Outcome, RequestFailure, RunnerResponse, model_error
 from mock_fal.requests.queue import FailedAttempt, ModelRequest
-from mock_fal.requests.retries import MAX_ATTEMPTS, NOT_BEGUN, Attempt, attempts, gap, is_retried
+from mock_fal.requests.retries import (
+    CONDITIONS,
+    MAX_ATTEMPTS,
+    NOT_BEGUN,
+    Attempt,
+    attempts,
+    condition,
+    gap,
+    is_retried,
+)
 
 FAILURE = RequestFailure("runner_disconnected")
 
@@ -46,6 +55,24 @@ def test_a_runner_decides_for_5xx_and_429_only(status: int, heard: bool) -> None
     response = RunnerResponse(status, {})
     assert is_retried(response, True) == heard
     assert not is_retried(response, False)
+
+
+@pytest.mark.parametrize(
+    ("error_type", "kind"),
+    [
+        ("runner_disconnected", "connection_error"),
+        ("runner_connection_refused", "connection_error"),
+        ("runner_connection_timeout", "connection_error"),
+        ("request_timeout", "timeout"),
+        ("startup_timeout", "timeout"),
+        ("runner_scheduling_failure", "server_error"),
+        ("runner_server_error", "server_error"),
+    ],
+)
+def test_a_failure_has_a_condition(error_type: str, kind: str) -> None:
+    assert condition(RequestFailure(error_type)) == kind
+    assert {condition(RequestFailure(name)) for name in REQUEST_ERRORS} == set(CONDITIONS)
+    assert condition(model_error("generation_timeout")) == "timeout"
 
 
 def test_errors_before_a_runner_begins_are_request_errors() -> None:

@@ -68,14 +68,25 @@ def test_other_requests_are_rejected(fal: Fal, method: str, path: str, status: i
 def test_the_oldest_value_makes_room(
     fal: Fal, monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
-    monkeypatch.setattr(f"mock_fal.web.kv.{limit}", value)
+    monkeypatch.setattr(f"mock_fal.accounts.key_values.{limit}", value)
     send(fal, "PUT", "/set/d/a", b"1")
     send(fal, "PUT", "/set/d/b", b"2")
     assert [send(fal, "GET", f"/get/d/{key}").status_code for key in "ab"] == [404, 200]
 
 
 def test_a_value_that_is_too_large_is_rejected(fal: Fal) -> None:
-    assert send(fal, "PUT", "/set/d/a", b"1" * ((1 << 20) + 1)).status_code == 413
+    response = send(fal, "PUT", "/set/d/a", b"1" * ((1 << 20) + 1))
+    assert (response.status_code, list(response.json())) == (413, ["error"])
+
+
+def test_a_reset_of_an_account_deletes_its_values_and_no_others(fal: Fal) -> None:
+    send(fal, "PUT", "/set/d/a", b"1")
+    send(fal, "PUT", "/set/d/a", b"2", key="bob:secret")
+    fal.request("DELETE", f"{OURS}/_mock/requests?key=alice", key=None)
+    assert send(fal, "GET", "/get/d/a").status_code == 404
+    assert send(fal, "GET", "/get/d/a", key="bob:secret").json() == {"value": "2"}
+    fal.request("DELETE", f"{OURS}/_mock/requests", key=None)
+    assert send(fal, "GET", "/get/d/a", key="bob:secret").status_code == 404
 
 
 def test_the_store_is_available_by_path(fal: Fal) -> None:

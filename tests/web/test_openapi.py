@@ -86,6 +86,37 @@ def a_rule(fal: Fal) -> dict[str, Any]:
     return {"id": fal.emulator.scenario.rules[0].number}
 
 
+def a_value(fal: Fal) -> dict[str, Any]:
+    """The parameters of a value that is set."""
+    Witness(fal).request("kv.setValue", 200)
+    return {}
+
+
+def a_library(fal: Fal) -> dict[str, Any]:
+    """The parameters of an asset, a collection, a character and a tag, and of an instance."""
+    witness, number = Witness(fal), len(fal.journal)
+    handle = fal.submit("a cat [mock: queue=0 run=0]")
+    [asset, *_] = witness.request("platform.listAssets", 200).json()["assets"]
+    character = {"name": f"Alice {number}", "description": "red hair", "reference_images": [asset["url"]]}
+    made = {
+        name: witness.request(f"platform.{name}", 201, body=body).json()
+        for name, body in (
+            ("createCollection", {"name": "Cats"}),
+            ("createCharacter", character),
+            ("createTag", {"name": f"tag {number}"}),
+            ("createInstance", None),
+        )
+    }
+    return {
+        "request_id": handle.id,
+        "vector_id": asset["vector_id"],
+        "collection_id": made["createCollection"]["collection"]["id"],
+        "character_id": made["createCharacter"]["character"]["id"],
+        "tag_id": made["createTag"]["tag"]["id"],
+        "instance_id": made["createInstance"]["id"],
+    }
+
+
 def a_session(fal: Fal) -> dict[str, Any]:
     """The parameters of a multipart upload with a token."""
     begun = Witness(fal).request("media.beginMultipart").json()
@@ -101,6 +132,21 @@ PREPARED: dict[str, Callable[[Fal], dict[str, Any]]] = {
     **dict.fromkeys(
         ["platform.getStorageFileAcl", "platform.setStorageFileAcl", "platform.signStorageFile"],
         lambda fal: a_file(fal, full=True),
+    ),
+    "kv.getValue": lambda fal: a_value(fal),
+    **dict.fromkeys(
+        [
+            f"platform.{name}"
+            for name in (
+                *("getCollection", "updateCollection", "deleteCollection", "favoriteCollection"),
+                *("unfavoriteCollection", "moveCollection", "listCollectionAssets"),
+                *("addToCollection", "removeFromCollection"),
+                *("getCharacter", "updateCharacter", "deleteCharacter", "favoriteCharacter"),
+                *("unfavoriteCharacter", "updateTag", "deleteTag", "assignTag", "unassignTag", "getAsset"),
+                *("getInstance", "deleteInstance"),
+            )
+        ],
+        lambda fal: a_library(fal),
     ),
     "platform.deletePayloads": a_completed_request,
     "platform.getWorkflow": lambda fal: a_workflow(fal),
@@ -128,7 +174,7 @@ def prepared(name: str, fal: Fal) -> dict[str, Any]:
 
 # -- every operation, with the examples in the documents
 
-SERVED = ["queue", "run", "openai", "rest", "media", "platform", "control"]
+SERVED = ["queue", "run", "openai", "rest", "media", "kv", "platform", "control"]
 OPERATIONS = [operation for name in SERVED for operation in spec(name).operations]
 EXAMPLES = [
     pytest.param(operation, body, id=f"{operation}-{title}")
@@ -136,7 +182,17 @@ EXAMPLES = [
     for title, _, body in operation.examples()
 ]
 # The status if it is not a success, because the example parameters do not belong together.
-EXPECTED = {"queue.result": 400, "control.resendWebhook": 409, "control.setClock": 409}
+EXPECTED = {
+    "queue.result": 400,
+    "control.resendWebhook": 409,
+    "control.setClock": 409,
+    # They name an asset that does not exist, or look for several things at once.
+    **dict.fromkeys(("platform.addAsset", "platform.createCharacter", "platform.setTags"), 404),
+    **dict.fromkeys(("platform.favoriteAsset", "platform.unfavoriteAsset"), 404),
+    **dict.fromkeys(("platform.addToCollection", "platform.removeFromCollection"), 404),
+    **dict.fromkeys(("platform.assignTag", "platform.unassignTag"), 404),
+    **dict.fromkeys(("platform.listAssets", "platform.listCollectionAssets"), 400),
+}
 
 
 @pytest.mark.parametrize(("operation", "body"), EXAMPLES)
@@ -418,10 +474,12 @@ def on_the_platform(witness: Witness) -> None:
     witness.request("platform.streamLogs", 200, some_logs(witness.fal))
     witness.request("platform.deleteKey", 204)
     witness.request("platform.listModelsOfWebsite", 200)
-    key = witness.request("platform.createKey", 201, body={"alias": "a", "scope": ["compute:instances:read"]})
+    key = witness.request("platform.createKey", 201, body={"alias": "a", "scope": ["requests:delete"]})
     for operation in spec("platform").operations:
-        if "403" in operation.responses:
+        if "403" in operation.responses and str(operation) != "platform.deletePayloads":
             witness.request(str(operation), 403, key=key.json()["key"])
+    other = witness.request("platform.createKey", 201, body={"alias": "a", "scope": ["models:read"]})
+    witness.request("platform.deletePayloads", 403, key=other.json()["key"])
     witness.request("platform.deletePayloads", 404, UNKNOWN)
     for name in ("getQueueSize", "flushQueue"):
         witness.request(f"platform.{name}", 404, {"name": "nope"})
@@ -432,6 +490,91 @@ def on_the_platform(witness: Witness) -> None:
     witness.request("platform.setStorageFileAcl", 200, file)
     for name in ("getStorageFileAcl", "setStorageFileAcl", "signStorageFile"):
         witness.request(f"platform.{name}", 403, file, key="bob:secret")
+
+
+def in_the_asset_library(witness: Witness) -> None:
+    values = a_library(witness.fal)
+    asset = {"vector_id": values["vector_id"]}
+    for name, body in (
+        ("favoriteAsset", asset),
+        ("unfavoriteAsset", {"request_id": values["request_id"]}),
+        ("assignTag", asset),
+        ("setTags", {**asset, "tag_ids": [values["tag_id"]]}),
+        ("unassignTag", asset),
+    ):
+        witness.request(f"platform.{name}", 200, values, body=body)
+    witness.request("platform.addToCollection", 204, values, body=asset)
+    for name in ("listAssets", "listCollectionAssets", "getAsset", "listTagsOfAsset"):
+        witness.request(f"platform.{name}", 200, {**values, "q": "cat"})
+    witness.request("platform.removeFromCollection", 204, values, body=asset)
+    file = a_file(witness.fal, full=True)["url"]
+    witness.request(
+        "platform.addAsset", 201, body={"url": file, "type": "image", "tag_ids": [values["tag_id"]]}
+    )
+    changed = (
+        "getCollection",
+        "updateCollection",
+        "favoriteCollection",
+        "unfavoriteCollection",
+        "moveCollection",
+    )
+    for name in (*changed, "getCharacter", "updateCharacter", "favoriteCharacter", "unfavoriteCharacter"):
+        witness.request(f"platform.{name}", 200, values)
+    for name in (
+        "listCollections",
+        "listCharacters",
+        "listTags",
+        "listInstances",
+        "listTeams",
+        "getInstance",
+    ):
+        witness.request(f"platform.{name}", 200, values)
+    witness.request("platform.updateTag", 200, values)
+    witness.request("platform.createTag", 201, body={"name": "taken"})
+    for name in ("createTag", "updateTag"):
+        witness.request(f"platform.{name}", 409, values, body={"name": "taken"})
+    again = {
+        "name": "a",
+        "description": "b",
+        "reference_images": [values["request_id"]],
+        "identifier": "taken",
+    }
+    witness.request("platform.createCharacter", 201, body=again)
+    witness.request("platform.createCharacter", 409, body=again)
+    nested = {"name": "a", "parent_collection_id": "unknown"}
+    witness.request("platform.createCollection", 404, body=nested)
+    for name in ("listAssets", "listCollectionAssets"):
+        witness.request(f"platform.{name}", 404, {"collection_id": "unknown"})
+    added = {"url": file, "type": "image", "tag_ids": ["unknown"]}
+    witness.request("platform.addAsset", 404, body=added)
+    for operation in spec("platform").operations:
+        name = str(operation)
+        if operation.path.startswith(("/assets", "/compute")):
+            if "400" in operation.responses and "requestBody" in operation.node:
+                witness.request(name, 400, values, body=b"{")
+            if "404" in operation.responses and "{" in operation.path:
+                unknown = {**values, **dict.fromkeys(operation.names("path"), "unknown")}
+                witness.request(name, 404, unknown)
+    for name in ("favoriteAsset", "unfavoriteAsset", "setTags"):
+        witness.request(f"platform.{name}", 404)
+    for name in ("deleteCollection", "deleteCharacter", "deleteTag", "deleteInstance"):
+        witness.request(f"platform.{name}", 204, values)
+
+
+def on_the_key_value_host(witness: Witness) -> None:
+    witness.request("kv.getValue", 404)
+    witness.request("kv.setValue", 400, {"ttl": 59})
+    witness.request("kv.setValue", 413, body=b" " * ((1 << 20) + 1))
+    witness.request("kv.deleteValue", 200)
+
+
+def with_few_permissions(witness: Witness) -> None:
+    key = witness.request("platform.createKey", 201, body={"alias": "a", "scope": ["models:read"]}).json()[
+        "key"
+    ]
+    for name in ("readBalance", "readUserDetails"):
+        witness.request(f"rest.{name}", 403, key=key)
+    witness.request("rest.readCurrentUser", 200, key=key)
 
 
 def on_the_control_api(witness: Witness) -> None:
@@ -658,6 +801,9 @@ SCENARIOS: list[tuple[Scenario, dict[str, Any]]] = [
     (of_an_expired_file, {"clock": "manual"}),
     (with_ranges_and_conditions, {}),
     (on_the_platform, {"clock": "manual"}),
+    (on_the_key_value_host, {}),
+    (in_the_asset_library, {}),
+    (with_few_permissions, {}),
     (on_the_control_api, {"clock": "manual"}),
     (with_webhooks_of_the_control_api, {}),
     (with_calls_of_the_control_api, {}),

@@ -82,11 +82,11 @@ def test_an_unknown_key_is_rejected(serve: Serve) -> None:
     [
         ("POST", "models", ""),
         ("GET", "", ""),
-        ("GET", "assets", ": it keeps no library of assets"),
-        ("POST", "assets/collections", ": it keeps no library of assets"),
-        ("GET", "compute/instances", ": it rents out no machines"),
+        ("GET", "assets/a/lineage", ": the form of hierarchies and lineages is not known"),
+        ("GET", "assets/collections/a/hierarchy", ": the form of hierarchies and lineages is not known"),
+        ("GET", "compute/clusters", ": compute/instances is emulated"),
         ("GET", "serverless/files/list", ": it runs no apps of yours"),
-        ("GET", "organization/teams", ": it has no other teams"),
+        ("GET", "organization/members", ": organization/teams and organization/usage are emulated"),
         ("GET", "account/model-access-controls", ": it blocks no models"),
     ],
 )

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from mock_fal.accounts.permissions import PRESETS
-from tests.web.conftest import QUEUE, RUN, SCHNELL, Fal, Serve
+from tests.web.conftest import OURS, QUEUE, RUN, SCHNELL, Fal, Serve
 from tests.web.test_platform import API, error_of, get, post
 
 INSUFFICIENT = (403, "authorization_error", "Insufficient permissions")
@@ -108,6 +108,48 @@ def test_a_scope_limits_the_platform_api(fal: Fal, scope: object, allowed: str, 
     get(fal, allowed, key=key)
     if refused:
         assert error_of(fal.request("GET", f"{API}/{refused}", key=key)) == INSUFFICIENT
+
+
+REST = "https://rest.alpha.fal.ai"
+
+
+@pytest.mark.parametrize(
+    ("scope", "path", "status"),
+    [
+        ("API", "billing/user_balance", 403),
+        ("API", "billing/user_details", 403),
+        ("BILLING", "billing/user_balance", 200),
+        ("BILLING", "billing/user_details", 200),
+        ("READONLY", "billing/user_balance", 200),
+        ("BILLING", "storage/files/acl?url=https://v3b.fal.media/files/b/0/none", 403),
+        ("READONLY", "storage/files/acl?url=https://v3b.fal.media/files/b/0/none", 404),
+        (["models:run"], "users/current", 200),
+    ],
+)
+def test_a_scope_limits_what_is_read_about_an_account(
+    fal: Fal, scope: object, path: str, status: int
+) -> None:
+    response = fal.request("GET", f"{REST}/{path}", key=created(fal, scope))
+    assert response.status_code == status
+    assert status != 403 or response.json() == {"detail": "Insufficient permissions"}
+
+
+def test_a_key_to_read_sets_no_access_list(fal: Fal) -> None:
+    url = f"{REST}/storage/files/acl?url=https://v3b.fal.media/files/b/0/none"
+    assert fal.request("PUT", url, key=created(fal, "READONLY"), body=b"{}").status_code == 403
+
+
+def test_the_secret_of_a_created_key_is_in_its_response_and_not_in_the_journal(fal: Fal) -> None:
+    key_id, _, secret = created(fal).partition(":")
+    body = json.dumps({"prompt": f"what is {secret}?"}).encode()
+    fal.request("POST", f"{QUEUE}/{SCHNELL}?note={secret}", body=body, headers={"x-note": secret})
+    for path in ("_mock/requests", "_mock/requests.har", "_mock/requests?format=har"):
+        shown = fal.request("GET", f"{OURS}/{path}", key=None)
+        assert shown.status_code == 200, path
+        assert secret not in shown.text and key_id in shown.text, path
+    [made] = [exchange for exchange in fal.journal if exchange.path == "/v1/keys"]
+    shown_body = json.loads(fal.emulator.shown(made).response_body)
+    assert shown_body == {"key_id": key_id, "key_secret": "•••", "key": f"{key_id}:•••"}
 
 
 def test_a_key_to_read_changes_nothing(fal: Fal) -> None:

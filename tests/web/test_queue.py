@@ -977,6 +977,47 @@ def test_other_values_refuse_nothing(fal: Fal, value: str) -> None:
     assert handle.result().status_code == 200
 
 
+BREAKS = "a cat [mock: error=runner_disconnected times=3]"
+
+
+@pytest.mark.parametrize(
+    ("config", "attempts"),
+    [
+        ('{"connection_error": {"retries": 0}}', 1),
+        ('{"connection_error": {"retries": 2}}', 3),
+        ('{"connection_error": {"retries": 99}}', 4),
+        ('{"timeout": {"retries": 0}, "server_error": {"retries": 0}}', 4),
+        ('{"connection_error": 0}', 4),
+        ('{"connection_error": {"retries": -1}}', 4),
+        ('{"connection_error": {"retries": true}}', 4),
+        ('["connection_error"]', 4),
+        ("{", 4),
+        ("[" * 5000, 4),
+    ],
+)
+def test_the_owner_of_an_app_sets_the_retries(fal: Fal, config: str, attempts: int) -> None:
+    fal.emulator.scenario.add(endpoint="alice/app", output={"done": True})
+    handle = fal.submit(BREAKS, endpoint="alice/app", headers={"x-fal-retry-config": config})
+    fal.advance(1000)
+    assert len(attempts_at(fal, handle)) == attempts
+    assert handle.result().status_code == (200 if attempts == 4 else 503)
+
+
+def test_the_retries_of_apps_of_others_are_fals(fal: Fal) -> None:
+    headers = {"x-fal-retry-config": '{"connection_error": {"retries": 0}}'}
+    handle = fal.submit(BREAKS, headers=headers)
+    fal.advance(1000)
+    assert len(attempts_at(fal, handle)) == 4
+
+
+def test_no_retry_wins_over_a_number_of_retries(fal: Fal) -> None:
+    fal.emulator.scenario.add(endpoint="alice/app", output={"done": True})
+    headers = {"x-fal-retry-config": '{"connection_error": {"retries": 9}}', "x-fal-no-retry": "1"}
+    handle = fal.submit(BREAKS, endpoint="alice/app", headers=headers)
+    fal.advance(1000)
+    assert len(attempts_at(fal, handle)) == 1
+
+
 def test_a_runner_can_refuse_and_request_retries(fal: Fal) -> None:
     final = fal.submit("a cat [mock: error=runner_disconnected retry=false times=1]")
     repeated = fal.submit("a cat [mock: error=runner_server_error retry=true times=1]")

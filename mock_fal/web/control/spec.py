@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 import mock_fal
 from mock_fal.web.control.wire import ControlError
 
-NAMES: Final = ("queue", "run", "openai", "rest", "media", "platform", "webhook", "control")
+NAMES: Final = ("queue", "run", "openai", "rest", "media", "kv", "platform", "webhook", "control")
 
 
 def folder() -> Path:

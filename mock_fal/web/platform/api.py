@@ -17,6 +17,9 @@ from mock_fal.web.http_request import HttpRequest, Receive
 from mock_fal.web.platform import (
     account,
     analytics,
+    asset_groups,
+    assets,
+    compute,
     keys,
     models,
     organization,
@@ -32,6 +35,7 @@ _MAX_BODY: Final = 1 << 20
 # fal: the response for an idempotency key is kept for ten minutes (Platform API specification, 2026-08).
 _IDEMPOTENCY_S: Final = 600
 _MAX_IDEMPOTENCY_KEYS: Final = 1000
+_IDEMPOTENT: Final = ("/v1/assets/", "/v1/compute/instances")
 
 Handler = Callable[..., JSON]
 
@@ -75,12 +79,16 @@ class Platform:
     def _once(self, handler: Handler, http_request: HttpRequest, names: list[str]) -> JSON:
         """The handler's response, or its earlier one for the same idempotency key."""
         key = http_request.header(b"idempotency-key")
-        if not key or http_request.method != "DELETE":
+        # fal: writes of assets and of instances, and deletions, take it (Platform API specification, 2026).
+        takes_key = http_request.method == "DELETE" or http_request.path.startswith(_IDEMPOTENT)
+        if not key or http_request.method == "GET" or not takes_key:
             return handler(self._emulator, http_request, *names)
         now = self._emulator.clock.now()
         self._responses = {name: kept for name, kept in self._responses.items() if kept[0] > now}
-        text = "\n".join((http_request.account, key, http_request.path))
-        name = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        # assumption: the same key with another body is another request.
+        text = "\n".join((http_request.account, key, http_request.method, http_request.path, ""))
+        sent = text.encode("utf-8", "surrogatepass") + http_request.body
+        name = blake2b(sent, digest_size=16).digest()
         if name not in self._responses:
             body = handler(self._emulator, http_request, *names)
             if len(self._responses) >= _MAX_IDEMPOTENCY_KEYS:
@@ -118,6 +126,42 @@ _ROUTES: Final[dict[tuple[str, str], tuple[Handler, str]]] = {
     ("GET", "serverless/requests/by-endpoint"): (requests.by_owned_endpoint, "serverless:apps:read"),
     ("POST", "serverless/logs/history"): (serverless.logs_history, "serverless:logs:read"),
     ("POST", "serverless/logs/stream"): (serverless.logs_stream, "serverless:logs:read"),
+    ("GET", "assets"): (assets.assets, "assets:read"),
+    ("POST", "assets/uploads"): (assets.add, "assets:write"),
+    ("POST", "assets/favorite"): (assets.favorite, "assets:write"),
+    ("POST", "assets/unfavorite"): (assets.unfavorite, "assets:write"),
+    ("GET", "assets/collections"): (asset_groups.collections, "assets:read"),
+    ("POST", "assets/collections"): (asset_groups.create_collection, "assets:write"),
+    ("GET", "assets/collections/{}"): (asset_groups.collection, "assets:read"),
+    ("PATCH", "assets/collections/{}"): (asset_groups.update_collection, "assets:write"),
+    ("DELETE", "assets/collections/{}"): (asset_groups.delete_collection, "assets:write"),
+    ("POST", "assets/collections/{}/favorite"): (asset_groups.favorite_collection, "assets:write"),
+    ("POST", "assets/collections/{}/unfavorite"): (asset_groups.unfavorite_collection, "assets:write"),
+    ("POST", "assets/collections/{}/move"): (asset_groups.move, "assets:write"),
+    ("GET", "assets/collections/{}/assets"): (asset_groups.collection_assets, "assets:read"),
+    ("POST", "assets/collections/{}/assets"): (asset_groups.put, "assets:write"),
+    ("DELETE", "assets/collections/{}/assets"): (asset_groups.take_out, "assets:write"),
+    ("GET", "assets/characters"): (asset_groups.characters, "assets:read"),
+    ("POST", "assets/characters"): (asset_groups.create_character, "assets:write"),
+    ("GET", "assets/characters/{}"): (asset_groups.character, "assets:read"),
+    ("PATCH", "assets/characters/{}"): (asset_groups.update_character, "assets:write"),
+    ("DELETE", "assets/characters/{}"): (asset_groups.delete_character, "assets:write"),
+    ("POST", "assets/characters/{}/favorite"): (asset_groups.favorite_character, "assets:write"),
+    ("POST", "assets/characters/{}/unfavorite"): (asset_groups.unfavorite_character, "assets:write"),
+    ("GET", "assets/tags"): (asset_groups.tags, "assets:read"),
+    ("POST", "assets/tags"): (asset_groups.create_tag, "assets:write"),
+    ("PUT", "assets/tags"): (asset_groups.set_tags, "assets:write"),
+    ("PATCH", "assets/tags/{}"): (asset_groups.update_tag, "assets:write"),
+    ("DELETE", "assets/tags/{}"): (asset_groups.delete_tag, "assets:write"),
+    ("POST", "assets/tags/{}/assign"): (asset_groups.assign, "assets:write"),
+    ("DELETE", "assets/tags/{}/assign"): (asset_groups.unassign, "assets:write"),
+    ("GET", "assets/{}"): (assets.asset, "assets:read"),
+    ("GET", "assets/{}/tags"): (assets.tags_of, "assets:read"),
+    ("GET", "compute/instances"): (compute.instances, "compute:instances:read"),
+    ("POST", "compute/instances"): (compute.create, "compute:instances:write"),
+    ("GET", "compute/instances/{}"): (compute.instance, "compute:instances:read"),
+    ("DELETE", "compute/instances/{}"): (compute.delete, "compute:instances:write"),
+    ("GET", "organization/teams"): (organization.teams, "organization:read"),
     ("GET", "organization/usage"): (organization.usage, "organization:read"),
     ("GET", "account/billing"): (account.billing, "billing:account:read"),
     ("GET", "account/focus"): (organization.focus, "billing:account:read"),
@@ -125,16 +169,16 @@ _ROUTES: Final[dict[tuple[str, str], tuple[Handler, str]]] = {
     ("PUT", "storage/settings"): (account.set_storage_settings, "account:settings:write"),
     ("GET", "storage/files/acl"): (account.acl, "assets:read"),
     ("PUT", "storage/files/acl"): (account.set_acl, "assets:write"),
-    ("POST", "storage/files/sign"): (account.sign, "assets:write"),
+    ("POST", "storage/files/sign"): (account.sign, "assets:read"),
     ("GET", "meta"): (account.meta, _PUBLIC),
 }
 
 # Beginning of a path of fal below /v1 -> why mock-fal does not answer it.
 _NOT_EMULATED: Final = {
-    "assets": "it keeps no library of assets; the files of results are at the URLs in the results",
-    "compute": "it rents out no machines",
+    "assets": "the form of hierarchies and lineages is not known; other reads and writes of assets are emulated",
+    "compute": "compute/instances is emulated, as records without machines",
     "serverless/files": "it runs no apps of yours, and keeps no files for them",
-    "organization": "it has no other teams; organization/usage is emulated",
+    "organization": "organization/teams and organization/usage are emulated",
     "account/model-access-controls": "it blocks no models; a rule of a test can: mock_fal.fail(ENDPOINT, ...)",
 }
 

@@ -32,7 +32,7 @@ def usage(emulator: Emulator, http_request: HttpRequest) -> JSON:
     page = query.page(default=10_000, most=10_000)
     expand = query.listed("expand", ("time_series", "summary", *AUTH)) or ["time_series"]
     products = query.listed("product", _PRODUCTS) or list(_PRODUCTS)
-    teams, endpoints = query.ids("username"), query.ids("endpoint_id")
+    teams, endpoints = query.ids("team_username"), query.ids("endpoint_id")
     account = http_request.account
     buckets = Buckets(query, emulator.clock.now())
     is_selected = "model_apis" in products and (not teams or account in teams)
@@ -60,6 +60,13 @@ def usage(emulator: Emulator, http_request: HttpRequest) -> JSON:
         ]
 
     return time_series(buckets.grouped(charges, lambda charge: charge.at), charges, rows, expand, page)
+
+
+def teams(emulator: Emulator, http_request: HttpRequest) -> JSON:
+    """`GET /organization/teams`: the one team of the organization, which is the account."""
+    # assumption: the names of the members; documented are user names, display names and which team is the root.
+    account = http_request.account
+    return {"teams": [{"username": account, "display_name": account, "is_org_root": True}]}
 
 
 # -- the FOCUS report

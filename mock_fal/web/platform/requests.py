@@ -73,7 +73,7 @@ def _by_endpoint(emulator: Emulator, http_request: HttpRequest, expandable: tupl
     sort_key = _duration_s if sort_by == "duration" else _ended_at
     matching.sort(key=lambda request: (sort_key(request), request.submission.number), reverse=True)
     body = paged("items", matching, page)
-    sent = _submissions(emulator, http_request.account)
+    sent = submissions(emulator, http_request.account)
     body["items"] = [
         _item(emulator, request)
         | _tags(sent.get(request.id))
@@ -109,7 +109,7 @@ async def search(emulator: Emulator, http_request: HttpRequest) -> JSON:
         and (not endpoints or str(request.endpoint) in endpoints)
     ]
     found.sort(key=lambda request: request.submission.number, reverse=True)
-    sent = _submissions(emulator, http_request.account)
+    sent = submissions(emulator, http_request.account)
     if sought:
         [(name, text)] = sought.items()
         alike = _Alike(emulator, sent, name, text)
@@ -188,7 +188,7 @@ def _tags(exchange: Exchange | None) -> dict[str, JSON]:
     return {"tags": tags} if tags else {}
 
 
-def _submissions(emulator: Emulator, account: str) -> dict[str, Exchange]:
+def submissions(emulator: Emulator, account: str) -> dict[str, Exchange]:
     """Request id -> how it was submitted, for the requests in the journal."""
     return {
         exchange.request_id: exchange

@@ -25,6 +25,19 @@ const cases = {
     return { submitted, result: await fal.queue.result(SCHNELL, { requestId }) }
   },
 
+  // A runner breaks off; fal tries again, and the program sees one request.
+  async triedAgain() {
+    const input = { prompt: 'a cat [mock: error=runner_disconnected logs=1 times=1]' }
+    const ids = []
+    const seen = await fal.subscribe(SCHNELL, {
+      input, logs: true, ...atOnce, onEnqueue: (id) => ids.push(id), onQueueUpdate: ({ status }) => ids.push(status),
+    })
+    const direct = await failure(fal.run(SCHNELL, {
+      input: { prompt: 'another [mock: error=runner_disconnected retry=false]' },
+    }))
+    return { seen, ids, direct }
+  },
+
   options: () => fal.queue.submit(SCHNELL, {
     input: cat, webhookUrl: 'http://127.0.0.1:9/hook', priority: 'low', hint: 'warm', startTimeout: 30,
   }),
