@@ -271,7 +271,8 @@ class Emulator:
         if options.webhook is None:
             # A submission writes down facts. What follows from them is worked out at the first look, unless something
             # else depends on it now.
-            if not (contents or options.directive or self._depends_on_outcome(endpoint, body, tenant)):
+            at_once = contents or options.directive or options.upload_policy is not None
+            if not (at_once or self._depends_on_outcome(endpoint, body, tenant)):
                 return self._accept_unread(endpoint, body, tenant, options)
             return self._accept(endpoint, body, tenant, options, self.settings.queue_duration, contents)
         self.outbox.make_room()

@@ -7,6 +7,90 @@ export type Operation = 'submit' | 'run' | 'stream' | 'realtime' | 'status' | 's
 
 export type State = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled'
 
+export interface Call {
+  /** The id of the request to a model; `exchange-N` for a call that was refused. */
+  id: string
+  key: string
+  /** Null for a call whose path has no endpoint. */
+  endpoint: string | null
+  /** Null for a direct request that has not been answered yet, for a node of a workflow, and if the exchange was forgotten. */
+  operation: 'submit' | 'run' | 'stream' | 'realtime' | null
+  /** The kind of model: image, video, audio, speech, 3d, training, transcript, text or json; null for a refused call. */
+  kind: string | null
+  /** False for a call that made no request to a model here: fal or a rule refused it, or its response is that of a cassette. */
+  accepted: boolean
+  state: State
+  /** The number of requests ahead in the queue; null for one that is not queued. */
+  position: number | null
+  /** The lines of progress that the runner has logged, and how many it logs in all. */
+  steps: { done: number; total: number }
+  submitted_at: number
+  /** When a runner starts, also in the future; null if none ever does. */
+  starts_at: number | null
+  /** When it is completed, also in the future; null for one that waits for others. */
+  ends_at: number | null
+  /** The number of attempts that have started. */
+  attempts: number
+  /** The HTTP status of the result; null before it is completed. */
+  status: number | null
+  error_type: string | null
+  /** The estimated cost in US dollars; null before it is completed, and if the price is not known. */
+  cost: number | null
+  /** The first 200 characters of the prompt. */
+  prompt: string | null
+  /** The first 8 files of the result; none unless the call is completed. */
+  files: Array<CallFile>
+  file_count: number
+  /** The first 200 characters of a text in the result. */
+  text: string | null
+  webhook: { url: string; state: 'waiting' | 'delivered' | 'failed'; attempts: number; next_at: number | null } | null
+  /** What rules and directives changed. */
+  directive: string | null
+  tags: Record<string, string>
+  /** The id of the exchange that made the call. */
+  exchange: number | null
+  /** The call that this one repeats. */
+  replay_of: string | null
+  /** What the user should know: an endpoint that is not emulated and what may have been meant, or what is wrong with an output of theirs. */
+  warning: string | null
+}
+
+export interface CallFile {
+  /** The URL that clients get. */
+  url: string
+  /** Path of the content on this address, below `/_mock/media/`; null for one that is elsewhere. */
+  local: string | null
+  /** Null if it is not known. */
+  content_type: string | null
+  kind: 'image' | 'video' | 'audio' | 'text' | 'other'
+  /** Whether `local` with `?preview=96` is a picture. */
+  preview: boolean
+}
+
+export type CallDetail = any
+
+export interface Attempt {
+  /** That of the first one is the request's. */
+  id: string
+  starts_at: number
+  ends_at: number | null
+  status: number | null
+  error_type: string | null
+}
+
+export interface ExchangeSummary {
+  id: number
+  at: number
+  duration_s: number | null
+  method: string
+  url: string
+  status: number
+  operation: Operation
+  directive: string | null
+  request_size: number
+  response_size: number
+}
+
 export interface Exchange {
   id: number
   /** The emulated time. */
@@ -36,7 +120,7 @@ export interface Exchange {
   /** The directive that changed the response. */
   directive: string | null
   /** The attempts so far at the request that was submitted; null for other exchanges. */
-  attempts: Array<{ id: string; starts_at: number; ends_at: number | null; status: number | null; error_type: string | null }> | null
+  attempts: Array<Attempt> | null
   /** What is wrong with an output of the user's own. */
   warning: string | null
   /** The valid tags of `X-Fal-Tags`. */
@@ -70,7 +154,9 @@ export interface Delivery {
   state: 'waiting' | 'delivered' | 'failed'
   /** Time of the next attempt. */
   next_at: number | null
-  attempts: Array<{ at: number; status: number | null; duration_s: number; error: string | null }>
+  attempts: Array<{ at: number; status: number | null; duration_s: number; error: string | null; signed_at: number | null; signature: 'valid' | 'invalid' | null; reason: string | null }>
+  /** What a rule did: `duplicate`, `out_of_order`, `drop` or `bad_signature`. */
+  fault: string | null
   /** The webhook body; see webhook.yaml. Null before the first attempt. */
   body: any
 }
@@ -81,13 +167,25 @@ export interface Usage {
   currency: 'USD'
   /** The number of requests whose price is not known. */
   unpriced: number
+  /** The days of the emulated time with a charge, in UTC, oldest first. */
+  days: Array<{ day: string; requests: number; cost: number }>
+  /** What each account has at its start. */
+  credits: number
+  /** What is left of it; null without `key`. */
+  balance: number | null
   /** The most expensive endpoint first, those without a known price last. */
   items: Array<{ endpoint: string; requests: number; units: number; unit: string | null; unit_price: number | null; cost: number | null }>
 }
 
 export interface StoredFile {
   url: string
+  /** Path of the content on this address, below `/_mock/media/`. */
+  local: string
   content_type: string
+  kind: 'image' | 'video' | 'audio' | 'text' | 'other'
+  /** Whether `local` with `?preview=96` is a picture. */
+  preview: boolean
+  created_at: number
   key: string
   /** Size in bytes; null for a picture. */
   size: number | null
@@ -98,6 +196,10 @@ export interface StoredFile {
 }
 
 export interface AddedRule {
+  /** For `DELETE /_mock/scenario/{id}`. */
+  id: number
+  /** The key whose rule it is; null for one that applies to all keys. */
+  key: string | null
   rule: string
   /** Number of calls that the rule matched. */
   matched: number
@@ -122,8 +224,12 @@ export interface RequestFilter {
   tag?: string
   /** Only exchanges after the one with this id. */
   since?: number
+  /** Only exchanges before the one with this id. With `limit` it pages from the latest ones back. */
+  before?: number
   /** The number of exchanges; the latest ones are kept. */
   limit?: number
+  /** With 0, exchanges come without headers and bodies. */
+  bodies?: '0' | '1'
 }
 
 /** The errors of fal. */
@@ -319,10 +425,22 @@ export interface Settings {
   guessModels?: boolean
   /** PEM file with the Ed25519 key that signs webhooks; default: derived from --seed. */
   signingKey?: string
-  /** Token that other machines need for the control API and the web UI; default: a random one, if --host lets them connect. */
+  /** Token that other machines need for the control API and the inspector; default: a random one, if --host lets them connect. */
   controlToken?: string
   /** File URLs that any browser on this machine can open. */
   localMediaUrls?: boolean
+  /** Address of this server that programs and browsers reach; the URLs of files begin with it. */
+  publicUrl?: string
+  /** Address on which the proxy and the TLS port of unmodified programs listen. */
+  gatewayHost?: string
+  /** Port of the proxy; 0 selects a free one. */
+  gatewayPort?: number
+  /** TLS port for fal's hosts; 0 selects a free one. */
+  gatewayTlsPort?: number
+  /** Password of the proxy for other machines and other users; default: a random one. */
+  gatewayPassword?: string
+  /** Folder that keeps the certificate authority; default: a new one for each run. */
+  caDir?: string
   /** Block every host that is not fal's. */
   offline?: boolean
   /** Host to forward in any case: with --offline, or a host of fal (may be repeated). */
