@@ -161,7 +161,7 @@ def test_the_usage_of_an_organization_names_the_team(fal: Fal) -> None:
     [row] = get(fal, "organization/usage?expand=summary,auth_method")["summary"]
     assert (row["username"], row["product"], row["endpoint_id"]) == ("alice", "model_apis", SCHNELL)
     assert (row["cost"], row["auth_method"]) == (0.003, "alice")
-    for query in ("product=compute", "username=bob", f"endpoint_id={DEV}"):
+    for query in ("product=compute", "team_username=bob", f"endpoint_id={DEV}"):
         assert get(fal, f"organization/usage?expand=summary&{query}")["summary"] == []
 
 
