@@ -20,6 +20,7 @@ class Ids:
         self._files = 0
         self._uploads = 0
         self._seen: OrderedDict[int, int] = OrderedDict()
+        self._last_recipe = self._last_digest = b""
 
     def request_id(self, now: float) -> str:
         """A UUIDv7 for the moment `now`. Later ids sort after earlier ones, also within a millisecond.
@@ -66,14 +67,27 @@ class Ids:
 
     def seed_for(self, recipe: bytes) -> int:
         """The seed of a request without one, derived from its input and the number of earlier uses of that input."""
-        digest = self._draw(recipe)
-        key = int.from_bytes(digest[:8])  # half the memory of the digest
+        return self.seed(recipe, self.take_use(recipe))
+
+    def take_use(self, recipe: bytes) -> int:
+        """Count one more use of an input, and return the number of earlier ones."""
+        key = int.from_bytes(self._digest(recipe)[:8])  # half the memory of the digest
         uses = self._seen.pop(key, 0)
         self._seen[key] = uses + 1
         if len(self._seen) > MAX_INPUTS_REMEMBERED:
             self._seen.popitem(last=False)
+        return uses
+
+    def seed(self, recipe: bytes, uses: int) -> int:
+        """The seed of the use of an input after `uses` earlier ones."""
+        digest = self._digest(recipe)
         # fal: the seeds of flux results are unsigned 32-bit numbers (live captures).
         return int.from_bytes((self._draw(b"seed/%d/" % uses + digest) if uses else digest)[:4])
+
+    def _digest(self, recipe: bytes) -> bytes:
+        if recipe != self._last_recipe:  # load tests repeat one
+            self._last_recipe, self._last_digest = recipe, self._draw(recipe)
+        return self._last_digest
 
     @property
     def kept_bytes(self) -> int:

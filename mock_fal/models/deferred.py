@@ -107,11 +107,13 @@ class DeferredRuns:
             model = self._find_model(request.endpoint)
             assert model is not None  # else it was built when it was drawn
             files: list[MediaFile] = []
-            job = self._job(request, self._find_account(request.tenant).ids, files, request.first_file)
+            ids = self._find_account(request.tenant).ids
+            job = self._job(request, ids, files, request.first_file)
             known = self._recall(model, request)
             reading = known.reading if known else engine.read(model, job)
             assert isinstance(reading, engine.Reading)
-            response, _, _ = engine.build(reading.with_seed(lambda seed_of: request.seed), job)
+            planned = reading.with_seed(lambda seed_of: ids.seed(seed_of, request.earlier_uses))
+            response, _, _ = engine.build(planned, job)
             self._finish(request, response, files)
 
     def _draw(self, request: ModelRequest, ids: Ids) -> None:
@@ -120,7 +122,8 @@ class DeferredRuns:
         if known is None:
             self._run(request, model, ids)
             return
-        request.seed = known.reading.with_seed(ids.seed_for).seed
+        seed_of = known.reading.seed_of
+        request.earlier_uses = 0 if seed_of is None else ids.take_use(seed_of)
         request.first_file = ids.take_file_numbers(known.files)
         request.set_drawn(known.response, progress.lines(request.kind, known.reading.plan.steps))
 
@@ -135,7 +138,7 @@ class DeferredRuns:
             response, steps = RunnerResponse(500, {"detail": "Internal Server Error"}), 0
         if not steps:
             submission = request.submission
-            request.submission = replace(submission, run_duration=min(submission.run_duration, REJECTION_S))
+            request.submission = submission._replace(run_duration=min(submission.run_duration, REJECTION_S))
             request.planned = schedule(request.submission, submission.ready_at)
         request.set_drawn(response, progress.lines(request.kind, steps))
         self._finish(request, response, files)

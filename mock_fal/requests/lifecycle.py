@@ -37,8 +37,7 @@ class FailedRun(NamedTuple):
     gap: float
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """A submitted request: moments in Unix seconds, durations in seconds.
 
     `number` is the order of submission. A low-priority request waits behind every normal one. `run_duration` is that of
@@ -89,8 +88,7 @@ class Span(NamedTuple):
     run_duration: float
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """When a request starts and ends. `starts_at` is infinite for one that never starts.
 
     `run_duration` is the duration of a full run, also for one that was stopped. `retried` has the attempts of a request

@@ -61,6 +61,7 @@ class ModelRequest:
         "counted_bytes",
         "directives",
         "earlier",
+        "earlier_uses",
         "endpoint",
         "first_file",
         "id",
@@ -70,7 +71,6 @@ class ModelRequest:
         "object_lifecycle",
         "payloads_deleted",
         "planned",
-        "seed",
         "submission",
         "tenant",
         "warning",
@@ -113,8 +113,8 @@ class ModelRequest:
         self.planned = schedule
         self._outcome = outcome
         self._steps = steps
-        # The seed of an output that was not built yet, and the number of its first file.
-        self.seed = self.first_file = 0
+        # What `draw` has taken: the number of earlier uses of the input, and the number of the first file.
+        self.earlier_uses = self.first_file = 0
         self._files = files
         self._partials = partials
         # Directives and rules that apply to this request.
@@ -287,12 +287,12 @@ class AppQueue:
 
     def cancel(self, request: ModelRequest, now: float) -> None:
         """Cancel a request that has not ended: a waiting one ends now, a running one if it honours cancellation."""
-        self._end(request, replace(request.submission, cancelled_at=now), now)
+        self._end(request, request.submission._replace(cancelled_at=now), now)
 
     def abandon(self, request: ModelRequest, now: float) -> None:
         """End a request that has not ended, because its client disconnected."""
-        submission = replace(
-            request.submission, cancelled_at=now, honours_cancel=True, client_disconnected=True
+        submission = request.submission._replace(
+            cancelled_at=now, honours_cancel=True, client_disconnected=True
         )
         self._end(request, submission, now)
 

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from mock_fal.web.sockets.dispatch import Sockets
 
 _HTTP_REQUEST: Final = "mock_fal.http_request"
+# The same, if `at_once` has read it and left the request to ASGI.
+_DECLINED: Final = "mock_fal.declined"
 _MODEL_HOSTS: Final = QUEUE_HOSTS | RUN_HOSTS | WS_HOSTS
 
 
@@ -88,7 +90,7 @@ class App:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
             return
-        http_request = scope.get(_HTTP_REQUEST) or self._read_head(scope)
+        http_request = scope[_HTTP_REQUEST] = scope.pop(_DECLINED, None) or self._read_head(scope)
         try:
             if not http_request.host and not http_request.by_proxy:
                 await self._control(scope, receive, restricted(send))
@@ -112,7 +114,7 @@ class App:
 
         Most requests are submissions, statuses and results. A server that calls this first saves a task for each.
         """
-        http_request = self._read_head(scope)
+        http_request = scope[_DECLINED] = self._read_head(scope)
         store = self._emulator.store
         if (
             self._hosts.get(http_request.host) is not self._queue
@@ -143,10 +145,7 @@ class App:
         return wire.Reply(response.status_code, response.body, headers)
 
     def _read_head(self, scope: Scope) -> HttpRequest:
-        http_request = scope[_HTTP_REQUEST] = HttpRequest(
-            scope, self.local_media, self._proxy_key, self._emulator.store.memory
-        )
-        return http_request
+        return HttpRequest(scope, self.local_media, self._proxy_key, self._emulator.store.memory)
 
     def _internal_error(self, http_request: HttpRequest) -> wire.Reply:
         path = self._emulator.keys.secrets.text(http_request.path)

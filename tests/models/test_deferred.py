@@ -67,7 +67,7 @@ def test_the_facts_of_a_submission_are_plain_values(unreading: Emulator) -> None
     request = submit(unreading)
     facts = (request.id, str(request.endpoint), request.tenant, request.body, request.kind)
     assert all(type(fact) in (str, bytes) for fact in facts)
-    submission = {name: getattr(request.submission, name) for name in request.submission.__slots__}
+    submission = {name: getattr(request.submission, name) for name in request.submission._fields}
     assert {type(value) for value in submission.values()} <= {int, float, bool, tuple}
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import accumulate, islice, repeat, takewhile
 
 import pytest
@@ -44,7 +43,7 @@ def changes(timetable: Schedule, steps: int) -> list[float]:
 
 def submitted(queue_duration: float = 2, run_duration: float = 8, **options: float) -> Submission:
     """A request submitted at EPOCH."""
-    return replace(Submission(1, EPOCH, queue_duration, run_duration), **options)  # type: ignore[arg-type]
+    return Submission(1, EPOCH, queue_duration, run_duration)._replace(**options)  # type: ignore[arg-type]
 
 
 # -- the lifecycle of one request
@@ -123,7 +122,7 @@ def test_a_runner_ignores_a_cancellation_by_default() -> None:
 
 
 def test_a_runner_that_honours_a_cancellation_stops() -> None:
-    timetable = schedule(replace(submitted(cancelled_at=EPOCH + 5), honours_cancel=True), EPOCH + 2)
+    timetable = schedule(submitted(cancelled_at=EPOCH + 5)._replace(honours_cancel=True), EPOCH + 2)
     assert status(timetable, EPOCH + 4.75) == Running()
     assert status(timetable, EPOCH + 5) == Completed(3.0, Ending.STOPPED)
 
@@ -143,12 +142,12 @@ def test_the_parts_of_a_stream_are_spread_evenly_over_the_run() -> None:
 
 
 def test_a_cancellation_at_the_start_stops_a_running_request() -> None:
-    timetable = schedule(replace(submitted(cancelled_at=EPOCH + 2), honours_cancel=True), EPOCH + 2)
+    timetable = schedule(submitted(cancelled_at=EPOCH + 2)._replace(honours_cancel=True), EPOCH + 2)
     assert status(timetable, EPOCH + 2) == Completed(0.0, Ending.STOPPED)
 
 
 def test_a_cancellation_at_the_end_is_too_late() -> None:
-    timetable = schedule(replace(submitted(cancelled_at=EPOCH + 10), honours_cancel=True), EPOCH + 2)
+    timetable = schedule(submitted(cancelled_at=EPOCH + 10)._replace(honours_cancel=True), EPOCH + 2)
     assert timetable.ending is Ending.RESPONDED
 
 
@@ -293,7 +292,7 @@ def test_a_finished_run_has_logged_every_step(starts_at: float, steps: int, run_
 
 
 def test_a_stopped_run_has_logged_the_steps_before_the_stop() -> None:
-    timetable = schedule(replace(submitted(cancelled_at=EPOCH + 7), honours_cancel=True), EPOCH + 2)
+    timetable = schedule(submitted(cancelled_at=EPOCH + 7)._replace(honours_cancel=True), EPOCH + 2)
     assert len(logs(timetable, 4, EPOCH + 100)) == 2
 
 
@@ -344,7 +343,7 @@ def test_a_completed_request_has_no_next_stage(later: float) -> None:
 
 def retried(*failed: tuple[float, float], **options: float) -> Schedule:
     """The schedule of a request whose attempts fail after some seconds, each with a wait, before a run of 8 s."""
-    submission = replace(submitted(**options), failed=tuple(FailedRun(*run) for run in failed))
+    submission = submitted(**options)._replace(failed=tuple(FailedRun(*run) for run in failed))
     return schedule(submission, submission.ready_at)
 
 
