@@ -38,7 +38,10 @@ def submissions(number: int = 1) -> st.SearchStrategy[Submission]:
         run_duration=spans(),
         low_priority=st.booleans(),
         start_timeout_s=deadlines(),
+        cancelled_at=st.just(math.inf),
         honours_cancel=st.booleans(),
+        position=st.just(0),
+        client_disconnected=st.just(False),
         failed=st.lists(st.builds(FailedRun, spans(), spans()), max_size=3).map(tuple),
     )
 
