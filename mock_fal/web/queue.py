@@ -40,12 +40,13 @@ class Queue:
         self, http_request: HttpRequest, receive: Receive
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """The HTTP response, and the request to a model that it is about, if any."""
-        if match_route(http_request.path) is None:
+        route = match_route(http_request.path)
+        if route is None:
             return await self._submit(http_request, receive)
         at_once = self.at_once(http_request)
         if at_once is not None:
             return at_once
-        request, handler = self._requested(http_request)
+        request, handler = self._requested(http_request, route)
         return await _WAITING[handler](self, http_request, request, receive), request
 
     def at_once(self, http_request: HttpRequest) -> tuple[wire.Reply, ModelRequest | None] | None:
@@ -58,7 +59,7 @@ class Queue:
             return self._submit_at_once(http_request)
         as_status = route[2][2]
         try:
-            request, handler = self._requested(http_request)
+            request, handler = self._requested(http_request, route)
         except _MethodNotAllowed as error:
             return wire.method_not_allowed(error.allowed, self._header_id(route[1])), None
         except FalError as error:
@@ -66,10 +67,10 @@ class Queue:
         response = handler(self, http_request, request)
         return None if response is None else (response, request)
 
-    def _requested(self, http_request: HttpRequest) -> tuple[ModelRequest, Handler]:
+    def _requested(
+        self, http_request: HttpRequest, route: tuple[str, str, Route]
+    ) -> tuple[ModelRequest, Handler]:
         """The request that a URL names, and what responds to it. Raises FalError or _MethodNotAllowed."""
-        route = match_route(http_request.path)
-        assert route is not None
         app_id, request_id, (method, handler, _) = route
         if http_request.method != method and (http_request.method, method) != ("HEAD", "GET"):
             raise _MethodNotAllowed("GET,HEAD" if method == "GET" else method)
