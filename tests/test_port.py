@@ -255,6 +255,15 @@ def open_socket(opened: OpenPort, path: str = "/") -> Any:
     )
 
 
+# RFC 6455, section 5.2
+CONTINUED, BINARY, LAST = 0x00, 0x02, 0x80
+
+
+def frame_head(first: int, length: int) -> bytes:
+    """The head of a frame whose mask changes nothing."""
+    return bytes([first, 0x80 | 127]) + length.to_bytes(8, "big") + bytes(4)
+
+
 def test_a_websocket_transfers_text_and_bytes_of_any_size(opened: OpenPort) -> None:
     with open_socket(opened) as client:
         for message in ("a", b"b", LARGE, "é" * 100_000):
@@ -268,17 +277,23 @@ def test_a_websocket_message_has_a_limit(opened: OpenPort) -> None:
     with open_socket(opened) as client:
         client.send(largest)
         assert client.recv(PATIENCE_S) == largest
+        # Its length is enough: bytes that the server does not read would reset the connection.
+        client.socket.sendall(frame_head(BINARY | LAST, len(largest) + 1))
         with pytest.raises(ConnectionClosed) as closed:
-            client.send(largest + b"1")
             client.recv(PATIENCE_S)
     assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
     assert opened.get("/a") == [b"/a"]
 
 
 def test_a_websocket_message_in_many_fragments_has_the_same_limit(opened: OpenPort) -> None:
+    part = 1 << 20
+    opcodes = [BINARY, *[CONTINUED] * (port.MAX_MESSAGE_BYTES // part - 1)]
+    largest = b"".join(frame_head(opcode, part) + bytes(part) for opcode in opcodes)
     with open_socket(opened) as client:
+        client.socket.sendall(largest + frame_head(CONTINUED | LAST, 0))
+        assert client.recv(PATIENCE_S) == bytes(port.MAX_MESSAGE_BYTES)
+        client.socket.sendall(largest + frame_head(CONTINUED | LAST, 1))
         with pytest.raises(ConnectionClosed) as closed:
-            client.send(bytes(1 << 20) for _ in range(18))
             client.recv(PATIENCE_S)
     assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
 
@@ -336,6 +351,9 @@ class Transport:
 
     def write(self, data: bytes) -> None:
         self.calls.append(data)
+
+    def writelines(self, parts: list[bytes]) -> None:
+        self.calls.append(b"".join(parts))
 
     def close(self) -> None:
         self.calls.append("closed")

@@ -459,6 +459,7 @@ queries = st.binary(max_size=20) | st.sampled_from(
         b"fal_webhook=http://127.0.0.1:9/x",
         b"storage_type=gcs",
         b"key=%ff",
+        b"\x80",  # not UTF-8
     ]
 )
 

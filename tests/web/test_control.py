@@ -334,26 +334,56 @@ def test_the_archive_masks_secrets(fal: Fal, given: str, masked: str) -> None:
     assert values == [masked]
 
 
-@pytest.mark.parametrize("path", [REQUESTS, f"{REQUESTS}.har", f"{OURS}/"])
-def test_long_bodies_are_searched_for_keys_in_a_thread(
-    fal: Fal, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    fal.submit(key="alice:0123456789abcdef", prompt="short")
-    fal.submit(key="bob:secret", prompt="alice:0123456789abcdef" + " x" * 50_000)
-    searched: list[tuple[int, bool]] = []
+@pytest.fixture
+def searched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, bool]]:
+    """For each exchange that was searched for keys: whether its body is long, and whether it was done in a thread."""
+    searched: list[tuple[bool, bool]] = []
     shown = Emulator.shown
 
     def seen(emulator: Emulator, exchange: Exchange) -> Exchange:
-        searched.append((len(exchange.request_body), threading.current_thread().name.startswith("mock-fal")))
+        if exchange.searched_version != emulator.keys.secrets.version:
+            is_long = len(exchange.request_body) > 100_000
+            searched.append((is_long, threading.current_thread().name.startswith("mock-fal")))
         return shown(emulator, exchange)
 
     monkeypatch.setattr(Emulator, "shown", seen)
+    return searched
+
+
+LONG_PROMPT = "alice:0123456789abcdef" + " x" * 50_000
+
+
+@pytest.mark.parametrize("path", [REQUESTS, f"{REQUESTS}.har", f"{OURS}/_mock/calls"])
+def test_long_bodies_are_searched_for_keys_in_a_thread(
+    fal: Fal, searched: list[tuple[bool, bool]], path: str
+) -> None:
+    fal.submit(key="alice:0123456789abcdef", prompt="short")
+    fal.submit(key="bob:secret", prompt=LONG_PROMPT)
     text = fal.request("GET", path, key=None).text
-    assert sorted((size > 100_000, in_thread) for size, in_thread in searched) == [
-        (False, False),
-        (True, True),
-    ]
+    assert sorted(searched) == [(False, False), (True, True)]
     assert "0123456789abcdef" not in text
+
+
+@pytest.mark.parametrize("part", ["", "/snippet", "/cassettes"])
+def test_the_long_bodies_of_a_call_are_searched_for_keys_in_a_thread(
+    fal: Fal, searched: list[tuple[bool, bool]], part: str
+) -> None:
+    fal.submit(key="alice:0123456789abcdef", prompt="short")
+    call = fal.submit(key="bob:secret", prompt=LONG_PROMPT)
+    response = fal.request("GET", f"{OURS}/_mock/calls/{call.id}{part}", key=None)
+    assert response.status_code == 200, response.text
+    assert searched == [(True, True)]
+    assert b"0123456789abcdef" not in response.content
+
+
+def test_the_long_body_of_a_replayed_call_is_searched_for_keys_in_a_thread(
+    fal: Fal, searched: list[tuple[bool, bool]]
+) -> None:
+    fal.submit(key="alice:0123456789abcdef", prompt="short")
+    call = fal.submit(key="bob:secret", prompt=LONG_PROMPT)
+    response = fal.request("POST", f"{OURS}/_mock/calls/{call.id}/replay", key=None, json={})
+    assert response.status_code == 202, response.text
+    assert searched == [(True, True)]
 
 
 def test_the_archive_is_filtered_by_key_and_also_a_format(fal: Fal) -> None:

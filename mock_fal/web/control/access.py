@@ -75,7 +75,7 @@ def is_this_machine(request: Request) -> bool:
 
     Nor is one at the TLS port: the proxy connects there for other machines too.
     """
-    if request.client is None or request.url.scheme == "https":
+    if request.client is None or request.scope["scheme"] == "https":
         return False
     try:
         address = ip_address(request.client.host.partition("%")[0])

@@ -32,7 +32,7 @@ from mock_fal.cassettes.redaction import Redaction
 from mock_fal.hosts import EMULATED_HOSTS
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.web.control.calls import exchanges_of, stored_call
-from mock_fal.web.control.wire import ControlError, emulator
+from mock_fal.web.control.wire import ControlError, emulator, shown
 from mock_fal.web.renderer import Renderer
 
 # The bytes of all bodies.
@@ -50,7 +50,7 @@ async def cassettes(request: Request) -> Response:
     renderer: Renderer = request.app.state.renderer
     # An exchange without a response, or with one that is not over, is no cassette.
     exchanges = [
-        mock.shown(exchange)
+        await shown(request, exchange)
         async for exchange in exchanges_of(mock, call)
         if exchange.method != "WS" and 200 <= exchange.status <= 599 and exchange.sent_at is not None
     ]

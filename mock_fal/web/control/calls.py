@@ -26,7 +26,7 @@ from mock_fal.web.control.call_row import Call, finite, input_urls, named_file, 
 from mock_fal.web.control.journal import delivery_shape, matches_status, number_text, read_body, status_text
 from mock_fal.web.control.journal import summary as exchange_summary
 from mock_fal.web.control.submissions import Submissions
-from mock_fal.web.control.wire import ControlError, emulator, hidden, listed, slices
+from mock_fal.web.control.wire import ControlError, emulator, hidden, listed, shown, slices
 from mock_fal.web.http_request import Links
 from mock_fal.web.renderer import Renderer
 
@@ -73,7 +73,7 @@ async def calls(request: Request) -> Response:
         "next": cursor,
         "calls": [],
     }
-    return listed(request, document, page, lambda call: row(mock, call))
+    return listed(request, document, page, lambda call: row(mock, call), _shown_call)
 
 
 async def call(request: Request) -> Response:
@@ -84,7 +84,8 @@ async def call(request: Request) -> Response:
     document |= await _sent(mock, renderer, chosen.exchange)
     document |= await _received(mock, renderer, chosen)
     document["exchanges"] = [
-        exchange_summary(mock.shown(exchange)) async for exchange in slices(exchanges[-MAX_EXCHANGES:])
+        exchange_summary(await shown(request, exchange))
+        async for exchange in slices(exchanges[-MAX_EXCHANGES:])
     ]
     delivery = mock.store.outbox.find(chosen.id) if mock.store.outbox else None
     document["deliveries"] = [delivery_shape(mock, delivery)] if delivery else []
@@ -94,13 +95,17 @@ async def call(request: Request) -> Response:
 
 
 async def stored_call(request: Request) -> Call:
-    """The call in the path. Raises ControlError."""
+    """The call in the path, without the secrets of keys. Raises ControlError."""
     mock, submissions, call_id = emulator(request), found(request), request.path_params["id"]
     await submissions.update()
     call = find(mock, submissions, call_id)
     if call is None:
         raise ControlError(404, f"no call {call_id!r:.100} is stored")
-    return call
+    return await _shown_call(request, call)
+
+
+async def _shown_call(request: Request, call: Call) -> Call:
+    return Call(call.request, await shown(request, call.exchange)) if call.exchange else call
 
 
 def find(mock: Emulator, submissions: Submissions, call_id: str) -> Call | None:
@@ -328,7 +333,7 @@ async def _sent(mock: Emulator, renderer: Renderer, exchange: Exchange | None) -
     """The input, and the files that it names."""
     if exchange is None:
         return {"input": None, "input_size": None, "input_files": []}
-    body = mock.shown(exchange).request_body
+    body = exchange.request_body
     document = await _parsed(renderer, body)
     named = [
         {"pointer": pointer, "file": named_file(mock, url)}
@@ -344,7 +349,7 @@ async def _received(mock: Emulator, renderer: Renderer, call: Call) -> dict[str,
         assert call.exchange is not None
         return {
             "now": now,
-            "output": await _parsed(renderer, mock.shown(call.exchange).response_body),
+            "output": await _parsed(renderer, call.exchange.response_body),
             "inference_s": None,
             "cancelled_at": None,
             "ending": "refused",

@@ -29,22 +29,26 @@ _MAX_CLOSEST: Final = 3
 async def of(
     mock: Emulator, renderer: Renderer, exchanges: Sequence[Exchange], delivery: Delivery | None
 ) -> dict[str, Any]:
-    """The findings of the usage rules about the exchanges of one call, made in a thread."""
+    """The findings of the usage rules about the exchanges of one call, made in a thread.
+
+    At most MAX_EXCHANGES are judged; they must be without the secrets of keys.
+    """
     reason = _obstacle(exchanges)
     if reason:
         return {"available": False, "reason": reason, "items": []}
     from mock_fal.models.catalog import Model
 
-    shown = [mock.shown(exchange) for exchange in exchanges]
     now = mock.clock.now()
-    requests = {exchange.request_id: mock.store.requests.get(exchange.request_id or "") for exchange in shown}
+    requests = {
+        exchange.request_id: mock.store.requests.get(exchange.request_id or "") for exchange in exchanges
+    }
     states = {id: state(request, now).value for id, request in requests.items() if request}
-    endpoints = {exchange.endpoint for exchange in shown if exchange.is_submission and exchange.endpoint}
+    endpoints = {exchange.endpoint for exchange in exchanges if exchange.is_submission and exchange.endpoint}
     models: dict[str, Model | None] = {
         name: mock.catalog.find(name.removesuffix("/stream")) for name in endpoints
     }
     closest = {name: mock.catalog.closest(name, _MAX_CLOSEST) for name, model in models.items() if not model}
-    items = await renderer.in_thread(_judged, shown, states, models, closest, delivery)
+    items = await renderer.in_thread(_judged, exchanges, states, models, closest, delivery)
     return {"available": True, "reason": None, "items": items}
 
 

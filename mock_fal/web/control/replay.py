@@ -45,7 +45,7 @@ async def replay(request: Request) -> Response:
     exchange = call.exchange
     if exchange is None or exchange.endpoint is None:
         raise ControlError(409, f"the input of {call.id!r:.100} is not stored")
-    body = json.dumps(changes["input"]).encode() if "input" in changes else mock.shown(exchange).request_body
+    body = json.dumps(changes["input"]).encode() if "input" in changes else exchange.request_body
     key = _key(mock, changes.get("key", exchange.tenant))
     headers = _headers(exchange, call.id, key, len(body), changes.get("directive"))
     query = _query(mock, call) if exchange.operation == "submit" else ""

@@ -45,7 +45,7 @@ async def snippet(request: Request) -> Response:
     call = await stored_call(request)
     if call.exchange is None or call.exchange.endpoint is None:
         raise ControlError(409, f"the input of {call.id!r:.100} is not stored")
-    exchange = emulator(request).shown(call.exchange)
+    exchange = call.exchange
     if len(exchange.request_body) > MAX_INPUT_BYTES:
         raise ControlError(
             409, f"the input has {len(exchange.request_body)} bytes, expected at most {MAX_INPUT_BYTES}"
