@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo check test coverage lint types docs catalogue bench bench-quick bench-tools dist test-pythons tools clean
+.PHONY: help demo check test coverage lint types docs catalogue bench bench-quick dist test-pythons tools bench-tools clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -60,7 +60,7 @@ tools: .venv/dev .venv/official .venv/websockets .venv/fal-client .venv/clients 
 	@$(namespaces) || echo "users may not make namespaces (see kernel.apparmor_restrict_unprivileged_userns): no tests of containers"
 	@command -v chromium >/dev/null || ( $(call apt,chromium) ) || [ -z "$$CI" ]
 
-bench-tools: .venv/dev tests/bench/node/node_modules/.package-lock.json
+bench-tools: .venv/dev tests/bench/node/node_modules/.package-lock.json  ## install the programs that `make bench` needs
 	@command -v wrk >/dev/null || $(call apt,wrk)
 	@command -v nginx >/dev/null || $(call apt,nginx-light)
 

@@ -659,8 +659,8 @@ def with_files_and_pages_of_the_control_api(witness: Witness) -> None:
     witness.request("control.pageFile", 304, {"If-None-Match": etag})
     witness.request("control.explainRules", 422, body=["nonsense"])
     witness.request("control.removeRule", 204, a_rule(witness.fal))
-    for name in ("keys", "connections"):
-        witness.request(f"control.list{name.title()}", 200)
+    for name in ("UsedKeys", "Connections"):
+        witness.request(f"control.list{name}", 200)
 
 
 def with_the_system_clock(witness: Witness) -> None:
