@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
@@ -20,11 +21,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import mock_fal
-from mock_fal.commands.authority import add_parser as add_authority_parser
-from mock_fal.commands.browser import open_page
-from mock_fal.commands.health import add_parser as add_health_parser
-from mock_fal.commands.models import add_parser as add_models_parser
-from mock_fal.commands.webhook import add_parser as add_webhook_parser
 from mock_fal.errors import MockFalError, ScenarioError, SettingsError
 from mock_fal.settings import Settings, from_environment, read_setting
 from mock_fal.terminal import printable
@@ -87,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
         flags, command = _split(arguments)
         if flags and flags[0] == "check":
             return check(flags[1:], command)
-        options, rest = _parser().parse_known_args(flags)
+        options, rest = _parser(flags[0] if flags else "").parse_known_args(flags)
         if rest:
             hint = (
                 " Put the command after --, as in: mock-fal run -- python app.py"
@@ -123,9 +119,15 @@ def serve(options: argparse.Namespace) -> int:
             print(f"  to see what happens:      {fal.url}/", flush=True)
         _print_secrets(fal, settings)
         if options.open:
-            open_page(f"{fal.url}/", os.environ)
+            _open_page(fal.url)
         stop.wait()
     return 0
+
+
+def _open_page(url: str) -> None:
+    from mock_fal.commands.browser import open_page
+
+    open_page(f"{url}/", os.environ)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -139,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
         if options.inspect:
             print(f"mock-fal: the inspector is at {fal.url}/", file=sys.stderr, flush=True)
         if options.open:
-            open_page(f"{fal.url}/", os.environ)
+            _open_page(fal.url)
         environ = fal.child_environment(os.environ)
         if settings.clock == "manual":
             print(_MANUAL_CLOCK.format(url=fal.url), file=sys.stderr)
@@ -192,7 +194,7 @@ def _print_secrets(fal: MockFal, given: Settings) -> None:
 
 
 def env(options: argparse.Namespace) -> int:
-    """Print shell commands that set the environment for a run_parser server."""
+    """Print shell commands that set the environment for a running server."""
     from mock_fal.server import environment, open_remote_gateway
 
     token = read_setting("control_token", options.control_token, "--control-token")
@@ -329,7 +331,17 @@ def check(flags: Sequence[str], command: Sequence[str]) -> int:
     return main(flags, command)
 
 
-def _parser() -> argparse.ArgumentParser:
+# Command -> its module in mock_fal/commands, which is imported when it is needed, and what it does.
+_MODULES: Final = {
+    "models": ("models", "list the endpoints, show one, or import more"),
+    "webhook": ("webhook", "send a signed webhook, without a request before it"),
+    "health": ("health", "check that a server responds (exit code 0 or 1)"),
+    "ca": ("authority", "make or show a certificate authority for --ca-dir"),
+}
+
+
+def _parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, or one that knows the flags of `command` and may not know those of the others."""
     parser = _Parser(prog="mock-fal", description=mock_fal.__doc__.partition("\n")[0], epilog=_EPILOG)
     parser.add_argument("--version", action="version", version=f"mock-fal {mock_fal.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -414,10 +426,10 @@ def _parser() -> argparse.ArgumentParser:
         "check", help="run the contract suite for servers and clients; see mock-fal check --help"
     )
 
-    add_models_parser(commands)
-    add_webhook_parser(commands)
-    add_health_parser(commands)
-    add_authority_parser(commands)
+    for name, (module, help) in _MODULES.items():
+        parser_of_module = commands.add_parser(name, help=help)
+        if command in (None, name):
+            import_module(f"mock_fal.commands.{module}").add_arguments(parser_of_module)
 
     explain_parser = commands.add_parser("explain", help="describe what a directive or a rule does")
     explain_parser.add_argument(

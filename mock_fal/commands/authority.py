@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from mock_fal.clock import SystemClock
 
@@ -28,9 +27,8 @@ def authority(options: argparse.Namespace) -> int:
     return 0
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command `ca`."""
-    parser = commands.add_parser("ca", help="make or show a certificate authority for --ca-dir")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the command `ca`."""
     parser.add_argument("folder", help="folder of the authority; it is made if it does not exist")
     parser.add_argument("--pem", action="store_true", help="print the certificate in PEM")
     parser.set_defaults(command=authority)

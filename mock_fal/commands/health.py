@@ -54,9 +54,8 @@ def _get(url: str, token: str) -> Any:
         ) from None
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command `health`."""
-    parser = commands.add_parser("health", help="check that a server responds (exit code 0 or 1)")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the command `health`."""
     # In a container, the port of the server is in the environment of the health check too.
     parser.add_argument(
         "--url",

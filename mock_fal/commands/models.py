@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mock_fal.errors import SettingsError
 from mock_fal.regular_file import read_regular_file
@@ -15,8 +15,6 @@ from mock_fal.terminal import printable
 
 if TYPE_CHECKING:
     from mock_fal.models.catalog import Catalog
-
-# The functions import what they need: every command of mock-fal imports this module for its parser.
 
 # Wide enough for nine of ten ids.
 _ID_WIDTH: Final = 60
@@ -95,9 +93,8 @@ def _catalog(options: argparse.Namespace) -> Catalog:
     return Catalog(files)
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command to the parser of `mock-fal`."""
-    parser = commands.add_parser("models", help="list the endpoints, show one, or import more")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the command, and its own commands."""
     parser.add_argument(
         "--search", metavar="WORDS", help="only those with these words in id, category or title"
     )
@@ -117,7 +114,7 @@ def add_parser(commands: Any) -> None:
     take.set_defaults(command=import_models)
 
 
-def _add_files(parser: Any) -> None:
+def _add_files(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         action="append",

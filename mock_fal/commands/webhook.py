@@ -65,9 +65,8 @@ def _call(options: argparse.Namespace, method: str, path: str, body: Any = None)
         raise MockFalError(f"no mock-fal at {options.url} ({reason}); {hint}") from None
 
 
-def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
-    """Add the parser of the command."""
-    parser = commands.add_parser("webhook", help="send a signed webhook, without a request before it")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of the command."""
     parser.set_defaults(command=send_webhook)
     parser.add_argument("--to", required=True, metavar="URL", help="the receiver")
     parser.add_argument(

@@ -144,9 +144,6 @@ def control(
     `started_at` is a `steady_time()`. `app` is the whole application, which answers replays. `read_file` is the content
     of a file of the media host, and `connections` are the gateway's decisions, oldest first.
     """
-    from mock_fal.web.control.events import Feed
-    from mock_fal.web.control.submissions import Submissions
-
     routes = [Route(path, _by_method(handlers), methods=list(handlers)) for path, handlers in ROUTES.items()]
     api = Starlette(routes=routes, exception_handlers={404: _not_found, ControlError: _control_error})
     api.state.emulator = emulator
@@ -157,8 +154,6 @@ def control(
     api.state.renderer = renderer
     api.state.read_file = read_file
     api.state.connections = connections
-    api.state.submissions = Submissions(emulator)
-    api.state.feed = Feed(emulator, connections)
     return guarded(api, emulator.settings.control_token)
 
 

@@ -120,8 +120,11 @@ def find(mock: Emulator, submissions: Submissions, call_id: str) -> Call | None:
 
 
 def found(request: Request) -> Submissions:
-    """The submissions that were found in the journal."""
-    submissions: Submissions = request.app.state.submissions
+    """The submissions that were found in the journal. Created by the first request that needs them."""
+    state = request.app.state
+    if not hasattr(state, "submissions"):
+        state.submissions = Submissions(state.emulator)
+    submissions: Submissions = state.submissions
     return submissions
 
 

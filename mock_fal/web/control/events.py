@@ -65,7 +65,7 @@ async def events(request: Request) -> Response:
     limit = params.get("limit", str(_MAX_LIMIT))
     if not (limit.isascii() and limit.isdecimal() and len(limit) < 8 and 1 <= int(limit) <= _MAX_LIMIT):
         raise ControlError(422, f"limit is {limit!r:.100}, expected a number from 1 to {_MAX_LIMIT}")
-    feed: Feed = request.app.state.feed
+    feed = _feed(request)
     if feed.is_full:
         raise ControlError(503, f"{MAX_LISTENERS} clients listen already")
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -73,6 +73,15 @@ async def events(request: Request) -> Response:
         return Response(media_type="text/event-stream", headers=headers)
     stream = feed.stream(request.headers.get("last-event-id", ""), int(limit))
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+
+def _feed(request: Request) -> Feed:
+    """The feed of a server. Created by the first request for it."""
+    state = request.app.state
+    if not hasattr(state, "feed"):
+        state.feed = Feed(state.emulator, state.connections)
+    feed: Feed = state.feed
+    return feed
 
 
 class Feed:
