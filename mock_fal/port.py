@@ -356,9 +356,20 @@ def _socket_protocol(**options: Any) -> asyncio.Protocol:
 def _socket_class() -> type[asyncio.Protocol]:
     # Imported with the first WebSocket: it takes about 15 ms and a megabyte.
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+    from websockets.protocol import State
 
     class Protocol(WebSocketsSansIOProtocol):
         in_fragments = False
+
+        def shutdown(self) -> None:
+            # uvicorn (0.54) sends a close frame, which fails if the client has begun to close.
+            is_open = self.conn.state is State.OPEN or self.close_sent
+            if self.handshake_complete and not is_open:
+                self.stop_keepalive()
+                self.queue.put_nowait({"type": "websocket.disconnect", "code": 1012})
+                self.transport.close()
+            else:
+                super().shutdown()
 
         async def send(self, message: Any) -> None:
             if "more" in message:
@@ -394,7 +405,11 @@ class _BufferedTransport:
     def write(self, data: bytes) -> None:
         if len(data) >= _LARGE_BYTES:
             buffered, self._buffer = self._buffer, b""
-            self._transport.writelines([buffered, data])
+            # After a lost connection, writelines of Python 3.12 fails, where write ignores the data.
+            if buffered and not self.is_closing():
+                self._transport.writelines([buffered, data])
+            else:
+                self._transport.write(data)
             return
         if not self._buffer:
             self._loop.call_soon(self._flush)
