@@ -65,7 +65,7 @@ def concrete(path: str) -> str:
     """A path of a route, with a value for each name. The events end after the first one."""
     path = path.replace("{path:path}", "index.html").replace("{name}", "queue")
     path = path.replace("/_mock/events", "/_mock/events?limit=1")
-    return re.sub(r"{\w+}", "1", path)
+    return re.sub(r"{\w+(:int)?}", "1", path)
 
 
 def everything_shown(fal: Fal) -> str:

@@ -804,7 +804,13 @@ def test_the_page_of_the_server_is_accepted(fal: Fal) -> None:
 # -- other paths
 
 
-@pytest.mark.parametrize("path", ["/_mock", "/_mock/nothing", "/fal-ai/flux/schnell", "/favicon.ico", "/v3b"])
+def test_an_unknown_path_of_the_control_api_is_an_error_in_json(fal: Fal) -> None:
+    response = fal.request("GET", f"{OURS}/_mock/nothing")
+    assert response.status_code == 404
+    assert response.json()["detail"].startswith("mock-fal: no route '/_mock/nothing'. fal's hosts are at")
+
+
+@pytest.mark.parametrize("path", ["/_mock", "/fal-ai/flux/schnell", "/favicon.ico", "/v3b"])
 def test_an_unknown_path_lists_the_available_routes(fal: Fal, path: str) -> None:
     response = fal.request("GET", OURS + path)
     assert response.status_code == 404

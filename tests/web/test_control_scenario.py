@@ -60,10 +60,18 @@ def test_one_rule_is_removed_and_the_others_keep_their_counts(fal: Fal) -> None:
     assert rest[0]["used"] == 1
 
 
-@pytest.mark.parametrize("number", ["999999999", "x"])
-def test_an_unknown_rule_is_not_found(fal: Fal, number: str) -> None:
-    response = fal.request("DELETE", f"{SCENARIO}/{number}")
-    assert (response.status_code, response.json()["detail"]) == (404, f"mock-fal: no rule {number!r}")
+@pytest.mark.parametrize(
+    ("id", "detail"), [("999999999", "no rule 999999999"), ("x", "no route '/_mock/scenario/x'")]
+)
+def test_an_unknown_rule_is_not_found(fal: Fal, id: str, detail: str) -> None:
+    response = fal.request("DELETE", f"{SCENARIO}/{id}")
+    assert response.status_code == 404
+    assert response.json()["detail"].startswith(f"mock-fal: {detail}")
+
+
+@pytest.mark.parametrize("name", ["explain", "options"])
+def test_the_names_beside_rules_take_no_delete(fal: Fal, name: str) -> None:
+    assert fal.request("DELETE", f"{SCENARIO}/{name}").status_code == 405
 
 
 def test_rules_of_all_keys_are_asked_for_by_one_or_zero(fal: Fal) -> None:

@@ -642,6 +642,7 @@ def with_calls_of_the_control_api(witness: Witness) -> None:
         witness.request("control.readCall", 200, {"id": call["id"]})
     for name, value in (("state", "done"), ("before", "x"), ("limit", 0)):
         witness.request("control.listCalls", 422, {name: value})
+    witness.request("control.streamEvents", 422, {"limit": 0})
     fal.emulator.store.exchanges.clear()
     for name in ("replayCall", "snippetOfCall", "cassettesOfCall"):
         witness.request(f"control.{name}", 409, values)

@@ -141,7 +141,7 @@ ACCEPTED: dict[str, _Condition] = {
         and "expiration_seconds" in failure.message
     ),
     "rules have their own grammar, which is not in the schema (see mock-fal explain)": lambda failure: (
-        failure.operation in ("replaceRules", "addRules")
+        failure.operation in ("replaceRules", "addRules", "explainRules")
         and failure.check == "positive_data_acceptance"
         and failure.status == 422
     ),

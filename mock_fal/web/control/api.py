@@ -120,7 +120,7 @@ ROUTES: Final[Mapping[str, Mapping[str, Handler]]] = {
     },
     "/_mock/scenario/explain": {"POST": scenario.explain},
     "/_mock/scenario/options": {"GET": scenario.options},
-    "/_mock/scenario/{id}": {"DELETE": scenario.remove},
+    "/_mock/scenario/{id:int}": {"DELETE": scenario.remove},
     "/_mock/openapi/": {"GET": spec.index},
     "/_mock/openapi/{name}.yaml": {"GET": spec.document},
     "/_mock/gateway": {"POST": _gateway},
@@ -171,9 +171,12 @@ async def _control_error(request: Request, error: Exception) -> Response:
     return error_response(error.status, error.detail, error.column)
 
 
+_WHERE: Final = "fal's hosts are at /queue.fal.run/…, /fal.run/…; the control API is at /_mock/…"
+
+
 async def _not_found(request: Request, error: Exception) -> Response:
-    return PlainTextResponse(
-        f"mock-fal: no route {request.scope['path']}. fal's hosts are at /queue.fal.run/…, /fal.run/…; "
-        "the control API is at /_mock/…\n",
-        404,
-    )
+    path = request.scope["path"]
+    if path.startswith("/_mock/"):
+        return error_response(404, f"no route {path!r:.200}. {_WHERE}")
+    text = f"mock-fal: no route {path}. {_WHERE}\n"
+    return PlainTextResponse(text, 404)

@@ -113,14 +113,14 @@ def _page(
     items: Sequence[T], params: Mapping[str, str], name: Callable[[T], str]
 ) -> tuple[Sequence[T], str | None]:
     """The latest `limit` items before the one that `before` names, and the `before` of the page of older ones."""
-    limit, before = params.get("limit", ""), params.get("before")
-    if limit and not (number_text(limit) and 1 <= int(limit) <= MAX_PAGE):
+    limit, before = params.get("limit"), params.get("before")
+    if limit is not None and not (number_text(limit) and 1 <= int(limit) <= MAX_PAGE):
         raise ControlError(422, f"limit is {limit!r:.100}, expected a number from 1 to {MAX_PAGE}")
     if before is not None:
         # One that was removed was among the oldest.
         end = next((index for index, item in enumerate(items) if name(item) == before), 0)
         items = items[:end]
-    page = items[-int(limit) :] if limit else items
+    page = items if limit is None else items[-int(limit) :]
     return page, name(page[0]) if len(page) < len(items) else None
 
 

@@ -71,9 +71,9 @@ async def clear(request: Request) -> Response:
 
 async def remove(request: Request) -> Response:
     """Remove one rule; the others keep their counts."""
-    mock, text = emulator(request), request.path_params["id"]
+    mock, number = emulator(request), request.path_params["id"]
     for key, rule in _all(mock):
-        if str(rule.number) == text:
+        if rule.number == number:
             scenario = mock.scenario if key is None else mock.store.tenant(key).scenario
             rest = [other for other in scenario.rules if other is not rule]
             if key is None:
@@ -81,7 +81,7 @@ async def remove(request: Request) -> Response:
             else:
                 mock.store.install_rules(key, rest, keep=False)
             return Response(status_code=204)
-    raise ControlError(404, f"no rule {text!r:.100}")
+    raise ControlError(404, f"no rule {number}")
 
 
 async def explain(request: Request) -> Response:
