@@ -195,7 +195,7 @@ class _Protocol(HttpToolsProtocol):
         # What the application offers for requests that nothing has to be waited for.
         self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
         # The body of a request that may be answered at once; None while there is none.
-        self._whole_body: bytes | None = None
+        self._whole_body: bytearray | None = None
 
     def data_received(self, data: bytes) -> None:
         if len(data) <= MAX_HEAD_BYTES - self._head_bytes and not self._is_stopped:
@@ -236,7 +236,7 @@ class _Protocol(HttpToolsProtocol):
         self._is_in_body = True
         is_idle = self.cycle is None or self.cycle.response_complete
         if is_idle and self._at_once and not (self.expect_100_continue or self.parser.should_upgrade()):
-            self._whole_body = b""
+            self._whole_body = bytearray()
         else:
             super().on_headers_complete()
 
@@ -254,7 +254,7 @@ class _Protocol(HttpToolsProtocol):
         self._is_in_body = False
         self._has_ended = True
         if self._whole_body is not None:
-            if self._answer_at_once(self._whole_body):
+            if self._answer_at_once(bytes(self._whole_body)):
                 self._whole_body = None
                 return
             self._start_task()
@@ -265,7 +265,7 @@ class _Protocol(HttpToolsProtocol):
         body, self._whole_body = self._whole_body, None
         super().on_headers_complete()
         if body:
-            super().on_body(body)
+            super().on_body(bytes(body))
 
     def _answer_at_once(self, body: bytes) -> bool:
         """Answer a request without a task for it, if nothing has to be waited for: it takes half of the time."""

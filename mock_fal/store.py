@@ -289,7 +289,7 @@ class Store:
 
     def build_all(self) -> Iterator[None]:
         """Build the outputs of all requests, one at each step."""
-        for request in list(self.requests.values()) if self._unbuilt else ():
+        for request in list(self.requests.values()) if self.has_unbuilt else ():
             if not request.is_built:
                 _ = request.outcome
                 yield

@@ -466,16 +466,16 @@ def _starts_with_option(text: str, at: int) -> bool:
 def _searched(document: JSON) -> Iterator[tuple[str, int]]:
     """The strings of a document in which a directive may start, each with the length of its searched part."""
     left = MAX_SEARCHED_TEXT
-    for text in _strings(document):
+    for text in strings(document):
         if "[" in text:
             yield text, min(len(text), left)
             left -= min(len(text), left)
 
 
-def _strings(document: JSON) -> Iterator[str]:
-    """The strings among the first values of a document, in order."""
+def strings(document: JSON, most: int = MAX_VALUES) -> Iterator[str]:
+    """The strings among the first `most` values of a document, in order."""
     pending = [document]
-    for _ in range(MAX_VALUES):
+    for _ in range(most):
         if not pending:
             return
         value = pending.pop()
@@ -484,4 +484,4 @@ def _strings(document: JSON) -> Iterator[str]:
         elif isinstance(value, dict):
             pending.extend(reversed(value.values()))
         elif isinstance(value, list):
-            pending.extend(reversed(value))
+            pending.extend(reversed(value[:most]))

@@ -24,6 +24,7 @@ from mock_fal.requests.outcome import MediaFile, RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.requests.retries import status_and_error
 from mock_fal.requests.state import State, state
+from mock_fal.scenario.rules import strings
 from mock_fal.webhooks.outbox import Delivery, DeliveryState
 
 # Characters of a prompt and of a text in a result, and how many files of a result are listed.
@@ -181,21 +182,9 @@ def first_text(document: JSON) -> str | None:
             value = document.get(name)
             if isinstance(value, str) and value:
                 return value[:MAX_TEXT]
-    return next((text[:MAX_TEXT] for text in _texts(document) if text and not _is_url(text)), None)
-
-
-def _texts(document: JSON) -> Iterator[str]:
-    pending = [document]
-    for _ in range(_MAX_VALUES):
-        if not pending:
-            return
-        value = pending.pop()
-        if isinstance(value, str):
-            yield value
-        elif isinstance(value, dict):
-            pending.extend(reversed(value.values()))
-        elif isinstance(value, list):
-            pending.extend(reversed(value[:_MAX_VALUES]))
+    return next(
+        (text[:MAX_TEXT] for text in strings(document, _MAX_VALUES) if text and not _is_url(text)), None
+    )
 
 
 def _is_url(text: str) -> bool:
