@@ -178,5 +178,5 @@ def test_a_server_that_has_gone_is_named(fal: MockFal) -> None:
         control.get("health")
     with pytest.raises(Refused, match="unknown parameter 'kex'"):
         Control(fal.url).get("requests", kex="alice")
-    with pytest.raises(Refused, match="no route /_mock/nothing"):
+    with pytest.raises(Refused, match="no route '/_mock/nothing'"):
         Control(fal.url).get("nothing")

@@ -28,13 +28,14 @@ MAX_REJECTED: Final = 5
 STORM_RETRIES: Final = 6
 STORM_PAUSE_S: Final = 0.5
 
-# Retry-After counts as ignored after so many retries in a row, all within a tenth of the stated time, whose pauses
-# don't grow either.
+# Retry-After counts as ignored after so many retries in a row, all within a tenth of the stated time, without backoff.
 IGNORED_RETRIES: Final = 3
 EARLY: Final = 0.1
-# The pauses of fal_client are random: the third is at least 0.2 s and the first at most 0.15 s.
+# Backoff: the last pause is at least this long, and longer than the first. The pauses of fal_client are random, but its
+# third is at least 0.2 s (less the rounding of clocks) and its first at most 0.15 s. A shorter pause may just be a busy
+# machine.
+BACKOFF_S: Final = 0.19
 GROWTH: Final = 1.1
-NOISE_S: Final = 0.03
 
 
 def _rejected(record: Record, *statuses: int) -> list[Exchange]:
@@ -161,6 +162,10 @@ def _retry_after_s(exchange: Exchange) -> float:
     return float(text) if text.isascii() and text.isdigit() else 0.0
 
 
+def _is_backoff(pauses: Sequence[float]) -> bool:
+    return pauses[-1] >= max(BACKOFF_S, pauses[0] * GROWTH)
+
+
 @rule(
     "retry-after",
     "obeys Retry-After",
@@ -177,7 +182,7 @@ def retry_after(record: Record, exchanges: Sequence[Exchange]) -> Iterator[Findi
         pauses = pauses_s(attempts)
         expected = _retry_after_s(group[0])
         is_early = len(pauses) >= IGNORED_RETRIES and max(pauses) < expected * EARLY
-        if is_early and pauses[-1] < pauses[0] * GROWTH + NOISE_S:
+        if is_early and not _is_backoff(pauses):
             yield Finding(
                 f"after {group[0].status} with Retry-After: {expected:.0f} the request was sent {len(pauses)} times "
                 f"more, with pauses of at most {max(pauses):.2f} s; wait as long as Retry-After says.",
