@@ -4,21 +4,21 @@ It takes two steps. `draw` reads the input, and takes from the counters of the k
 seed of an input without one, and the number of the first file. This is done in the order of submission, so that a
 result does not depend on who looks first. `build` makes the output, for which the order does not matter.
 
-Load tests send the same input many times. What was read of a short input is kept, so that it is drawn without reading
-it again.
+What was read of an input is kept (`readings`), so that it and similar ones are drawn without reading them again.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from threading import RLock
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mock_fal.endpoint import EndpointId
 from mock_fal.ids import Ids
 from mock_fal.models.job import Job, Media
+from mock_fal.models.readings import Known, Readings
 from mock_fal.models.runner import file_adder, path_not_found
 from mock_fal.requests import progress
 from mock_fal.requests.lifecycle import REJECTION_S, schedule
@@ -29,15 +29,10 @@ from mock_fal.terminal import logger
 if TYPE_CHECKING:
     from mock_fal.media.probe import Probe
     from mock_fal.models.catalog import Model
-    from mock_fal.models.engine import Reading
     from mock_fal.pictures.recipe import Source
 
 # So many requests of a key may wait for `draw`; with one more, the oldest is drawn. A look takes some 10 ms at most.
 MAX_UNDRAWN: Final = 64
-
-# The inputs whose reading is kept, and the size of one.
-MAX_READINGS: Final = 256
-MAX_READ_BYTES: Final = 1024
 
 
 class Account(Protocol):
@@ -48,14 +43,6 @@ class Account(Protocol):
     @property
     def undrawn(self) -> deque[ModelRequest]:
         """The requests that were not drawn yet, oldest first."""
-
-
-class Known(NamedTuple):
-    """What all runs of one input have in common: what it asks for, the number of files, and status and units."""
-
-    reading: Reading
-    files: int
-    response: RunnerResponse  # without its body
 
 
 class DeferredRuns:
@@ -74,7 +61,7 @@ class DeferredRuns:
         self._on_built = on_built
         # Several threads may look: a test's, and the server's.
         self._lock = RLock()
-        self._known: OrderedDict[tuple[int, float, bytes], tuple[Model, Known]] = OrderedDict()
+        self._readings = Readings()
 
     def add(self, request: ModelRequest) -> None:
         """Keep a new request for later."""
@@ -110,7 +97,7 @@ class DeferredRuns:
             ids = self._find_account(request.tenant).ids
             job = self._job(request, ids, files, request.first_file)
             known = self._recall(model, request)
-            reading = known.reading if known else engine.read(model, job)
+            reading = known.whole_reading() if known else engine.read(model, job)
             assert isinstance(reading, engine.Reading)
             planned = reading.with_seed(lambda seed_of: ids.seed(seed_of, request.earlier_uses))
             response, _, _ = engine.build(planned, job)
@@ -122,7 +109,7 @@ class DeferredRuns:
         if known is None:
             self._run(request, model, ids)
             return
-        seed_of = known.reading.seed_of
+        seed_of = known.seed_of
         request.earlier_uses = 0 if seed_of is None else ids.take_use(seed_of)
         request.first_file = ids.take_file_numbers(known.files)
         request.set_drawn(known.response, progress.lines(request.kind, known.reading.plan.steps))
@@ -160,10 +147,8 @@ class DeferredRuns:
         if isinstance(reading, RunnerResponse):
             return reading, 0
         response, steps, _ = engine.build(reading.with_seed(ids.seed_for), job)
-        if len(request.body) <= MAX_READ_BYTES:
-            self._remember(
-                model, request, Known(reading, ids.file_count - first_file, replace(response, body=None))
-            )
+        known = Known(model, reading, ids.file_count - first_file, replace(response, body=None))
+        self._readings.add(model, request.submission.run_duration, request.body, known)
         return response, steps
 
     def _job(
@@ -185,15 +170,4 @@ class DeferredRuns:
         self._on_built(request, input_bytes)
 
     def _recall(self, model: Model, request: ModelRequest) -> Known | None:
-        key = id(model), request.submission.run_duration, request.body
-        found = self._known.get(key)
-        if found is None:
-            return None
-        self._known.move_to_end(key)
-        return found[1]
-
-    def _remember(self, model: Model, request: ModelRequest, known: Known) -> None:
-        # With the model, so that its id is not used again.
-        self._known[id(model), request.submission.run_duration, request.body] = model, known
-        if len(self._known) > MAX_READINGS:
-            self._known.popitem(last=False)
+        return self._readings.find(model, request.submission.run_duration, request.body)

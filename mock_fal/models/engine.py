@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -89,7 +89,7 @@ def read(model: Model, job: Job) -> Reading | RunnerResponse:
     seed = fields.get("seed")
     is_given = isinstance(seed, int) and not isinstance(seed, bool)
     planned = plan(model, fields, files, seed if is_given else 0, nsfw=job.nsfw)
-    return Reading(planned, None if is_given else _seed_of(fields, files))
+    return Reading(planned, None if is_given else seed_of(fields, files))
 
 
 def named_files(model: Model, document: JSON) -> Iterator[FileReference]:
@@ -101,7 +101,7 @@ def named_files(model: Model, document: JSON) -> Iterator[FileReference]:
     return input_files(model.input, document, _MEDIA.get(model.kind, "image"))
 
 
-def _seed_of(fields: Mapping[str, Any], files: list[InputFile]) -> bytes:
+def seed_of(fields: Mapping[str, Any], files: Sequence[InputFile]) -> bytes:
     """What the seed of an input without one is derived from."""
     # The seed depends on the content of the input files, since each upload of a file has another URL. The
     # JavaScript client sends a new request_id with each realtime frame; the result must not depend on it.

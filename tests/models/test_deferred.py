@@ -12,7 +12,7 @@ from mock_fal import ids as ids_module
 from mock_fal.clock import ManualClock
 from mock_fal.emulator import Emulator, SubmitOptions
 from mock_fal.endpoint import EndpointId
-from mock_fal.models import deferred, engine
+from mock_fal.models import deferred, engine, readings
 from mock_fal.pictures.recipe import Recipe
 from mock_fal.requests.outcome import RunnerResponse
 from mock_fal.requests.queue import ModelRequest
@@ -114,7 +114,7 @@ def test_the_output_of_an_input_that_was_seen_equals_one_that_was_not(
         return [(body(request), request.head, request.steps) for request in requests]
 
     seen = results()
-    monkeypatch.setattr(deferred, "MAX_READ_BYTES", 0)
+    monkeypatch.setattr(readings, "MAX_READ_BYTES", 0)
     assert results() == seen
 
 
@@ -122,7 +122,7 @@ def test_an_output_is_built_again_from_its_input_when_its_reading_was_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = [body(submit(mock := emulator())), body(submit(mock))][1]
-    monkeypatch.setattr(deferred, "MAX_READINGS", 1)
+    monkeypatch.setattr(readings, "MAX_READINGS", 1)
     mock = emulator()
     submit(mock)
     request = submit(mock)
