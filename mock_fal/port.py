@@ -196,8 +196,17 @@ class _Protocol(HttpToolsProtocol):
         self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
         # The body of a request that may be answered at once; None while there is none.
         self._whole_body: bytearray | None = None
+        # Since when the connection has waited for a request after such an answer, in seconds of the loop; None if not.
+        self._idle_since: float | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._idle_since = None
         if len(data) <= MAX_HEAD_BYTES - self._head_bytes and not self._is_stopped:
             self._head_bytes += len(data)
             self._has_ended = False
@@ -281,22 +290,31 @@ class _Protocol(HttpToolsProtocol):
         if response is None:
             return False
         keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
-        content = [STATUS_LINE[response.status_code]]
-        for name, value in (*self.server_state.default_headers, *response.raw_headers):
-            content += name, b": ", value, b"\r\n"
-        content.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+        headers = (*self.server_state.default_headers, *response.raw_headers)
+        parts = [STATUS_LINE[response.status_code], b"\r\n".join(map(b": ".join, headers))]
+        parts.append(b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n")
         if method != "HEAD":
-            content.append(response.body)
-        self.transport.write(b"".join(content))
+            parts.append(response.body)
+        self.transport.write_last(b"".join(parts))  # type: ignore[attr-defined]
         self.server_state.total_requests += 1
-        if not keep_alive:
+        if keep_alive:
+            self._idle_since = self.loop.time()
+            if self._idle_timer is None:
+                self._idle_timer = self.loop.call_later(KEEP_ALIVE_S, self._close_if_idle)
+        else:
             self.transport.close()
-            return True
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
         return True
+
+    def _close_if_idle(self) -> None:
+        """Close a connection that has waited too long. One timer serves many answers: starting it takes 3 µs."""
+        self._idle_timer = None
+        if self._idle_since is None:
+            return
+        rest = self._idle_since + KEEP_ALIVE_S - self.loop.time()
+        if rest <= 0:
+            self.transport.close()
+        else:
+            self._idle_timer = self.loop.call_later(rest, self._close_if_idle)
 
     def handle_websocket_upgrade(self) -> None:
         lines = [len(name) + len(value) for name, value in self.headers]
@@ -416,6 +434,13 @@ class _BufferedTransport:
         self._buffer += data
         if len(self._buffer) >= _LARGE_BYTES:
             self._flush()
+
+    def write_last(self, data: bytes) -> None:
+        """Write the end of a response: nothing that could be sent with it follows soon."""
+        if self._buffer:
+            self.write(data)
+        else:
+            self._transport.write(data)
 
     def close(self) -> None:
         self._flush()

@@ -29,9 +29,6 @@ from mock_fal.journal.tags import tags
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-# Longer paths are not cached: clients poll short ones, and a cache is bounded only if its keys are.
-MAX_CACHED_PATH: Final = 256
-
 
 @dataclass(slots=True, eq=False, repr=False)
 class Exchange:
@@ -115,8 +112,7 @@ class Exchange:
     @property
     def operation(self) -> str:
         """The operation: one of OPERATIONS."""
-        of = _operation if len(self.path) + len(self.host) <= MAX_CACHED_PATH else _operation.__wrapped__
-        return of(self.host, self.method, self.path)
+        return _operation(self.host, self.method, self.path)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -172,8 +168,6 @@ _QUEUE_OPERATIONS: Final = {
 }
 
 
-# Clients poll the same URLs, and the operation of each removed exchange is counted.
-@lru_cache(maxsize=4096)
 def _operation(host: str, method: str, path: str) -> str:
     if host in QUEUE_HOSTS:
         _, inside, rest = path.partition("/requests/")
@@ -373,14 +367,14 @@ def _repeats(exchange: Exchange, previous: Exchange) -> bool:
 
 def kind_of(exchange: Exchange) -> ExchangeKind:
     """The kind under which an exchange is counted."""
-    of = _kind if len(exchange.path) + len(exchange.host) <= MAX_CACHED_PATH else _kind.__wrapped__
-    return of(exchange.host, exchange.method, exchange.path, exchange.status)
+    host = exchange.host if exchange.host in EMULATED_HOSTS else "other"
+    return _kind(host, exchange.operation, exchange.status)
 
 
+# Each removed exchange is counted. There are few kinds.
 @lru_cache(maxsize=4096)
-def _kind(host: str, method: str, path: str, status: int) -> ExchangeKind:
-    shown_host = host if host in EMULATED_HOSTS else "other"
-    return ExchangeKind(shown_host, _operation.__wrapped__(host, method, path), status)
+def _kind(host: str, operation: str, status: int) -> ExchangeKind:
+    return ExchangeKind(host, operation, status)
 
 
 def hide_secret(exchange: Exchange, secret: str) -> None:

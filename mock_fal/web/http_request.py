@@ -88,11 +88,14 @@ class HttpRequest:
             if proxy_key and not self.headers.get(b"authorization"):
                 self.headers[b"authorization"] = f"Key {proxy_key}".encode("latin-1")
         else:
-            is_short = len(host_header) + len(path) <= _MAX_CACHED_CHARS
+            # All that counts stands before the id of a request, which is a new one in most calls.
+            base = path.partition("/requests/")[0]
+            is_short = len(host_header) + len(base) <= _MAX_CACHED_CHARS
             address = _address if is_short else _address.__wrapped__
-            self.host, self.path, self.by_name, self.links = address(
-                scope["scheme"], host_header, path, local_media
+            self.host, prefix, self.by_name, self.links = address(
+                scope["scheme"], host_header, base, local_media
             )
+            self.path = path[prefix:] or "/"
 
     def header(self, name: bytes) -> str:
         """A header's value, or an empty string. `name` is in lower case."""
@@ -195,30 +198,33 @@ class HttpRequest:
             more = message.get("more_body", False)
 
 
-# Clients poll the same URLs many times, so parsed URLs are cached; longer ones are not, so that a cache is bounded.
+# Clients use the same URLs many times, so parsed ones are cached; longer ones are not, so that a cache is bounded.
 _MAX_CACHED_CHARS: Final = 256
 
 
 @lru_cache(maxsize=4096)
-def _address(scheme: str, host_header: str, path: str, local_media: str) -> tuple[str, str, bool, Links]:
-    """The host of fal, the path on that host, whether the Host header names it, and the links for such a request."""
+def _address(scheme: str, host_header: str, path: str, local_media: str) -> tuple[str, int, bool, Links]:
+    """The host of fal, where the path on that host begins, whether the Host header names it, and the links.
+
+    The end of the path may be missing.
+    """
     name = host_header.partition(":")[0]
-    host, path = _host_and_path(name, path)
-    return host, path, host == name != "", _links(scheme, host_header, host, local_media)
+    host, prefix = _host_and_prefix(name, path)
+    return host, prefix, host == name != "", _links(scheme, host_header, host, local_media)
 
 
-def _host_and_path(name: str, path: str) -> tuple[str, str]:
-    """The host of fal, named by the Host header or by the first path segment, and the path on that host."""
-    first, _, rest = path[1:].partition("/")
+def _host_and_prefix(name: str, path: str) -> tuple[str, int]:
+    """The host of fal, named by the Host header or by the first path segment, and the length of that segment."""
+    first = path[1:].partition("/")[0]
     if name in EMULATED_HOSTS:
-        return name, path
+        return name, 0
     if first in EMULATED_HOSTS:
-        return first, "/" + rest
+        return first, 1 + len(first)
     if belongs_to_fal(name):
-        return name, path
+        return name, 0
     if belongs_to_fal(first):
-        return first, "/" + rest
-    return "", path
+        return first, 1 + len(first)
+    return "", 0
 
 
 def _target(headers: list[tuple[bytes, bytes]]) -> tuple[str, str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import lru_cache
 from typing import Final
 
 from starlette.responses import Response, StreamingResponse
@@ -211,35 +211,31 @@ Route = tuple[str, Handler, bool]
 
 # Path after the request id -> method, handler, and whether the body for an unknown id is a status.
 # fal: `…/response` appears in older documentation; the live service treats it as an endpoint to submit to.
-_ROUTES: Final[dict[tuple[str, ...], Route]] = {
-    (): ("GET", Queue._result, False),
-    ("status",): ("GET", Queue._status, True),
+_ROUTES: Final[dict[str | None, Route]] = {
+    None: ("GET", Queue._result, False),
+    "status": ("GET", Queue._status, True),
     # assumption: for an unknown id the stream responds as the status does.
-    ("status", "stream"): ("GET", Queue._no_stream, True),
-    ("cancel",): ("PUT", Queue._cancel, True),
+    "status/stream": ("GET", Queue._no_stream, True),
+    "cancel": ("PUT", Queue._cancel, True),
 }
 _WAITING: Final[dict[Handler, WaitingHandler]] = {
     Queue._result: Queue._rendered_result,
     Queue._no_stream: Queue._stream,
 }
 
-
-# Clients poll short paths; longer ones are not cached, so that the cache is bounded.
-_MAX_CACHED_PATH: Final = 256
+# fal: the URL of a request is `owner/app/requests/{id}`. With a longer path before `requests` it is that of an endpoint
+# to submit to, and takes POST only (live; six independent reports of 405).
+_NAMESPACE: Final = f"(?:{'|'.join(sorted(NAMESPACES))})/"
+_REQUEST_PATH: Final = re.compile(
+    rf"((?:{_NAMESPACE}[^/]*|(?!{_NAMESPACE})[^/]*)/[^/]*)/requests/([^/]*)(?:/(.*))?", re.DOTALL
+)
 
 
 def match_route(path: str) -> tuple[str, str, Route] | None:
     """The app id, the request id and the route of a path; None for an endpoint to submit to."""
-    return (_match_route if len(path) <= _MAX_CACHED_PATH else _match_route.__wrapped__)(path)
-
-
-@lru_cache(maxsize=4096)
-def _match_route(path: str) -> tuple[str, str, Route] | None:
-    segments = path.strip("/").split("/")
-    app_length = 3 if segments[0] in NAMESPACES else 2
-    # fal: the URL of a request is `owner/app/requests/{id}`. With a longer endpoint path before `requests` it is an
-    # endpoint to submit to, which takes POST only (live; six independent reports of 405).
-    if len(segments) <= app_length + 1 or segments[app_length] != "requests":
+    match = _REQUEST_PATH.fullmatch(path.strip("/"))
+    if match is None:
         return None
-    route = _ROUTES.get(tuple(segments[app_length + 2 :]))
-    return ("/".join(segments[:app_length]), segments[app_length + 1], route) if route else None
+    app_id, request_id, rest = match.groups()
+    route = _ROUTES.get(rest)
+    return (app_id, request_id, route) if route else None
