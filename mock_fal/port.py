@@ -295,7 +295,7 @@ class _Protocol(HttpToolsProtocol):
         parts.append(b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n")
         if method != "HEAD":
             parts.append(response.body)
-        self.transport.write_last(b"".join(parts))  # type: ignore[attr-defined]
+        self.transport.write(b"".join(parts))
         self.server_state.total_requests += 1
         if keep_alive:
             self._idle_since = self.loop.time()
@@ -434,13 +434,6 @@ class _BufferedTransport:
         self._buffer += data
         if len(self._buffer) >= _LARGE_BYTES:
             self._flush()
-
-    def write_last(self, data: bytes) -> None:
-        """Write the end of a response: nothing that could be sent with it follows soon."""
-        if self._buffer:
-            self.write(data)
-        else:
-            self._transport.write(data)
 
     def close(self) -> None:
         self._flush()
