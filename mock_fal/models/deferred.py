@@ -89,18 +89,13 @@ class DeferredRuns:
             self.draw(request)
             if request.is_built:
                 return
-            from mock_fal.models import engine  # imports pydantic
-
             model = self._find_model(request.endpoint)
             assert model is not None  # else it was built when it was drawn
             files: list[MediaFile] = []
             ids = self._find_account(request.tenant).ids
             job = self._job(request, ids, files, request.first_file)
-            known = self._recall(model, request)
-            reading = known.whole_reading() if known else engine.read(model, job)
-            assert isinstance(reading, engine.Reading)
-            planned = reading.with_seed(lambda seed_of: ids.seed(seed_of, request.earlier_uses))
-            response, _, _ = engine.build(planned, job)
+            known = self._recall(model, request) or self._read(model, job)
+            response = known.response_with(lambda seed_of: ids.seed(seed_of, request.earlier_uses), job)
             self._finish(request, response, files)
 
     def _draw(self, request: ModelRequest, ids: Ids) -> None:
@@ -148,8 +143,16 @@ class DeferredRuns:
             return reading, 0
         response, steps, _ = engine.build(reading.with_seed(ids.seed_for), job)
         known = Known(model, reading, ids.file_count - first_file, replace(response, body=None))
-        self._readings.add(model, request.submission.run_duration, request.body, known)
+        self._readings.add(job, known)
         return response, steps
+
+    def _read(self, model: Model, job: Job) -> Known:
+        """What is known of an input that was read before, and forgotten since."""
+        from mock_fal.models import engine  # imports pydantic
+
+        reading = engine.read(model, job)
+        assert isinstance(reading, engine.Reading)
+        return Known(model, reading, 0, RunnerResponse(200, None))
 
     def _job(
         self, request: ModelRequest, ids: Ids, files: list[MediaFile], first_file: int | None = None

@@ -10,7 +10,13 @@ from mock_fal.billing.prices import price, units, video_tokens
 from mock_fal.errors import JSON, UnusableFile
 from mock_fal.media.probe import Probe
 from mock_fal.models.catalog import Model
-from mock_fal.models.input_schema import FileReference, as_plain, input_adapter, input_files
+from mock_fal.models.input_schema import (
+    FileReference,
+    as_plain,
+    default_texts,
+    input_adapter,
+    input_files,
+)
 from mock_fal.models.job import Job, RunnerOutput
 from mock_fal.models.output import output
 from mock_fal.models.plan import InputFile, Plan, plan
@@ -81,7 +87,8 @@ def read(model: Model, job: Job) -> Reading | RunnerResponse:
     files = []
     for reference in named_files(model, fields):
         try:
-            content = job.load_file(reference.url, reference.media)
+            is_default = reference.url in default_texts(model.input)
+            content = None if is_default else job.load_file(reference.url, reference.media)
         except UnusableFile as error:
             seen, loc = reference.url[:MAX_REPEATED_URL], ("body", *reference.loc)
             return model_error(error.error_type, seen, loc=loc, ctx=error.ctx)

@@ -124,6 +124,27 @@ def _may_name_files(key: SchemaKey) -> bool:
     return any(_takes_file(name, field) for name, field in _all_fields(key.schema, 0))
 
 
+def default_texts(schema: JSON) -> frozenset[str]:
+    """The texts in the defaults of a schema. A file with such a URL is fal's own, or an empty text says none."""
+    return _default_texts(SchemaKey(schema))
+
+
+@lru_cache(maxsize=MAX_ADAPTERS)
+def _default_texts(key: SchemaKey) -> frozenset[str]:
+    return frozenset(_texts_in_defaults(key.schema, in_default=False))
+
+
+def _texts_in_defaults(node: JSON, *, in_default: bool) -> Iterator[str]:
+    if isinstance(node, str) and in_default:
+        yield node
+    elif isinstance(node, list):
+        for part in node:
+            yield from _texts_in_defaults(part, in_default=in_default)
+    elif isinstance(node, dict):
+        for name, part in node.items():
+            yield from _texts_in_defaults(part, in_default=in_default or name == "default")
+
+
 def _all_fields(schema: JSON, depth: int) -> Iterator[tuple[str, JSON]]:
     """The properties of a schema, and of the schemas in it, with their names."""
     for items in _parts(schema, "items") if depth < MAX_FILE_DEPTH else ():

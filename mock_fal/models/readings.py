@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from mock_fal.requests.outcome import RunnerResponse
@@ -16,6 +17,8 @@ from mock_fal.requests.outcome import RunnerResponse
 if TYPE_CHECKING:
     from mock_fal.models.catalog import Model
     from mock_fal.models.engine import Reading
+    from mock_fal.models.job import Job
+    from mock_fal.models.output_template import OutputTemplate
 
 # The inputs whose reading is kept, and the bytes of one without its prompt.
 MAX_READINGS: Final = 256
@@ -35,11 +38,12 @@ _NO_LIMIT: Final = 1 << 62
 
 
 class PromptHole(NamedTuple):
-    """What depends on the prompt: its limits in characters, and what stands around it in `Reading.seed_of`."""
+    """What depends on the prompt: its limits in characters, what stands around it in `Reading.seed_of`, the output."""
 
     shortest: int
     longest: int
     seed_of: tuple[bytes, bytes] | None
+    output: OutputTemplate | None
 
 
 class Known(NamedTuple):
@@ -63,15 +67,19 @@ class Known(NamedTuple):
         before, after = self.hole.seed_of
         return before + repr(self.prompt).encode() + after
 
-    def whole_reading(self) -> Reading:
-        """The reading of this very input."""
-        if self.hole is None:
-            return self.reading
-        plan = self.reading.plan
-        fields = {**plan.fields, "prompt": self.prompt}
-        return self.reading._replace(
-            plan=plan._replace(fields=fields, prompt=self.prompt), seed_of=self.seed_of
-        )
+    def response_with(self, derive_seed: Callable[[bytes], int], job: Job) -> RunnerResponse:
+        """The response with the output of one run."""
+        planned, seed_of = self.reading.plan, self.seed_of
+        seed = planned.seed if seed_of is None else derive_seed(seed_of)
+        if self.hole is not None and self.hole.output is not None:
+            body = self.hole.output.filled(self.prompt, seed, job.add_file)
+            return RunnerResponse(self.response.status, body, self.response.billable_units)
+        from mock_fal.models.engine import build  # imports pydantic
+
+        if self.hole is not None:
+            fields = {**planned.fields, "prompt": self.prompt}
+            planned = planned._replace(fields=fields, prompt=self.prompt)
+        return build(planned._replace(seed=seed), job).response
 
 
 class Readings:
@@ -92,16 +100,17 @@ class Readings:
                     return known._replace(prompt=prompt)
         return self._get(model, run_duration, body)
 
-    def add(self, model: Model, run_duration: float, body: bytes, known: Known) -> None:
-        """Keep what was read of an input, for all prompts where that is possible."""
+    def add(self, job: Job, known: Known) -> None:
+        """Keep what was read of the input of a job, for all prompts where that is possible."""
+        body = job.body
         if len(body) > MAX_READ_BYTES:
             return
         found = _PROMPT.search(body)
-        hole = _hole(known, body, found.span(1)) if found else None
+        hole = _hole(known, job, found.span(1)) if found else None
         if found and hole:
             start, end = found.span(1)
             body, known = body[:start] + _HOLE + body[end:], known._replace(hole=hole)
-        self._known[id(model), run_duration, body] = known
+        self._known[id(known.model), job.run_duration, body] = known
         if len(self._known) > MAX_READINGS:
             self._known.popitem(last=False)
 
@@ -121,28 +130,30 @@ def _text(literal: bytes) -> str | None:
         return None
 
 
-def _hole(known: Known, body: bytes, span: tuple[int, int]) -> PromptHole | None:
-    """How an input depends on the prompt at this place; None if it may depend on it in another way."""
+def _hole(known: Known, job: Job, span: tuple[int, int]) -> PromptHole | None:
+    """How a run depends on the prompt at this place; None if it may depend on it in another way."""
     from mock_fal.billing.prices import price
     from mock_fal.models.engine import seed_of  # imports pydantic
+    from mock_fal.models.output_template import output_template
 
     model, plan = known.model, known.reading.plan
     rate = price(model.id)
     if model.kind not in ("image", "video") or (rate and rate.unit in ("characters", "dollars")):
         return None
     limits = _limits(model.input.get("properties", {}).get("prompt"))
-    marked = body[: span[0]] + _MARK.encode() + body[span[1] :]
-    document = json.loads(body)
+    marked = job.body[: span[0]] + _MARK.encode() + job.body[span[1] :]
+    document = json.loads(job.body)
     text = document.get("prompt")
     # The place is that of the prompt, and not of a text inside another one.
     if limits is None or json.loads(marked) != {**document, "prompt": _MARK} or text != plan.prompt:
         return None
     if plan.fields.get("prompt") != text:
         return None
+    template = output_template(plan, job)
     if known.reading.seed_of is None:
-        return PromptHole(*limits, None)
+        return PromptHole(*limits, None, template)
     before, _, after = seed_of({**plan.fields, "prompt": _MARK}, plan.files).partition(repr(_MARK).encode())
-    return PromptHole(*limits, (before, after))
+    return PromptHole(*limits, (before, after), template)
 
 
 def _limits(schema: Any) -> tuple[int, int] | None:

@@ -54,6 +54,7 @@ def seen(
         request = submit(mock, document, endpoint)
         head = request.head
         assert isinstance(head, RunnerResponse)
+        assert head.status < 500
         found.append(
             (
                 request.schedule,
@@ -172,3 +173,16 @@ def test_the_readings_are_bounded(mock: Emulator, monkeypatch: pytest.MonkeyPatc
     long = {"prompt": "a", "negative_prompt": "b" * readings.MAX_READ_BYTES}
     assert is_read(mock, long)
     assert is_read(mock, long)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "document"),
+    [("bria/replace-background", {}), ("fal-ai/steady-dancer", {}), ("decart/lucy2-vton/realtime", {})],
+)
+def test_a_file_that_an_input_names_by_default_is_not_looked_for(
+    mock: Emulator, endpoint: str, document: Any
+) -> None:
+    """It is fal's own, on its media host."""
+    head = submit(mock, document, endpoint).head
+    assert isinstance(head, RunnerResponse)
+    assert head.status == 200
