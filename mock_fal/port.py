@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from urllib.parse import unquote
 
@@ -283,7 +284,8 @@ class _Protocol(HttpToolsProtocol):
         scope: Any = self.scope
         url = parse_url(self.url)
         path = url.path.decode("ascii")
-        scope["method"] = method = self.parser.get_method().decode("ascii")
+        # The journal keeps it, so it is not another text for each request.
+        scope["method"] = method = intern(self.parser.get_method().decode("ascii"))
         scope["path"] = unquote(path) if "%" in path else path
         scope["query_string"] = url.query or b""
         response = self._at_once(scope, body)

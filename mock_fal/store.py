@@ -89,6 +89,39 @@ class Tenant:
         return bool(self._scenario)
 
 
+class _OldestFirst:
+    """Requests in order of submission. Nearly all are added in that order, which takes little time and memory."""
+
+    def __init__(self) -> None:
+        self._in_order: deque[ModelRequest] = deque()
+        # A heap of those that were added after a later one.
+        self._late: list[tuple[int, ModelRequest]] = []
+
+    def __len__(self) -> int:
+        return len(self._in_order) + len(self._late)
+
+    def push(self, request: ModelRequest) -> None:
+        number = request.submission.number
+        if self._in_order and self._in_order[-1].submission.number > number:
+            heappush(self._late, (number, request))
+        else:
+            self._in_order.append(request)
+
+    @property
+    def oldest(self) -> ModelRequest:
+        return self._late[0][1] if self._is_late_next else self._in_order[0]
+
+    def pop(self) -> ModelRequest:
+        """Remove the oldest one."""
+        return heappop(self._late)[1] if self._is_late_next else self._in_order.popleft()
+
+    @property
+    def _is_late_next(self) -> bool:
+        if not (self._late and self._in_order):
+            return bool(self._late)
+        return self._late[0][0] < self._in_order[0].submission.number
+
+
 # Beyond this number, the least recently used tenant without a stored request is removed, and starts anew when
 # it returns. One with a stored request stays, because new requests would get the ids of the stored ones.
 MAX_TENANTS = 10_000
@@ -121,6 +154,7 @@ class Store:
         self._runners = runners
         self._concurrency = concurrency
         self._submitted = 0
+        self._size = 0  # of the latest request; most sizes repeat, and a number takes 32 bytes
         self.memory = Memory(max_memory)
         self.memory.last_resort = self._remove_idle_tenant
         self.exchanges = Journal(retention, self.memory)
@@ -146,8 +180,8 @@ class Store:
         self._in_flight: list[tuple[float, int, ModelRequest]] = []
         self._in_delivery: dict[str, ModelRequest] = {}
         self._is_rescheduled = False
-        # The finished requests of each tenant, as a heap of their numbers, and the tenants by the length of theirs.
-        self._finished: dict[str, list[tuple[int, ModelRequest]]] = {}
+        # The finished requests of each tenant, and the tenants by the length of theirs.
+        self._finished: dict[str, _OldestFirst] = {}
         self._ranking = Ranking()
 
     @property
@@ -245,7 +279,7 @@ class Store:
         tenant_bytes = tenant.kept_bytes
         # An output is counted when it is built.
         size = _bytes_of(request, input_bytes) if request.is_built else _UNBUILT_BYTES + input_bytes
-        request.counted_bytes = size
+        request.counted_bytes = self._size = self._size if size == self._size else size
         if not self.memory.make_room(owner, size + tenant_bytes - tenant.counted_bytes, now):
             raise MemoryFull(self.memory.limit)
         tenant = self.tenant(owner)  # again: an idle one may just have been removed
@@ -338,12 +372,12 @@ class Store:
     def oldest_at(self, owner: str) -> float:
         """When the oldest finished request of a tenant was submitted; infinite if it has none."""
         finished = self._finished.get(owner)
-        return finished[0][1].submission.queued_at if finished else math.inf
+        return finished.oldest.submission.queued_at if finished else math.inf
 
     def forget_oldest(self, owner: str) -> None:
         """Remove the oldest finished request of a tenant."""
         finished = self._finished[owner]
-        _, request = heappop(finished)
+        request = finished.pop()
         if not finished:
             del self._finished[owner]
         self._ranking.set(owner, len(finished))
@@ -375,8 +409,10 @@ class Store:
         if request.is_finished:
             return  # it was noted twice, since its end has moved
         request.is_finished = True
-        finished = self._finished.setdefault(request.tenant, [])
-        heappush(finished, (request.submission.number, request))
+        finished = self._finished.get(request.tenant)
+        if finished is None:
+            finished = self._finished[request.tenant] = _OldestFirst()
+        finished.push(request)
         self._ranking.set(request.tenant, len(finished))
         self.memory.finish(request.tenant, request.counted_bytes)
 

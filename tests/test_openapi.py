@@ -195,7 +195,8 @@ def test_the_routes_of_the_platform_are_described() -> None:
 
 def test_the_routes_of_the_queue_are_described() -> None:
     asked = {
-        (method, "/".join(["/{}/{}/requests/{}", *tail])) for tail, (method, *_) in queue._ROUTES.items()
+        (method, f"/{{}}/{{}}/requests/{{}}{'/' if tail else ''}{tail or ''}")
+        for tail, (method, *_) in queue._ROUTES.items()
     }
     submitted = {
         ("POST", path) for path in ("/{}/{}", "/{}/{}/{}", "/fal-ai/flux/schnell", "/fal-ai/flux/dev")

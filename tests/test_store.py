@@ -3,6 +3,8 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mock_fal import store as module
 from mock_fal.clock import EPOCH
@@ -40,6 +42,18 @@ def added(
     request = model_request(Submission(number, now, 0, run_duration), tenant)
     store.add(request, now)
     return request
+
+
+@given(st.permutations(range(1, 12)), st.lists(st.booleans(), min_size=11, max_size=11))
+def test_finished_requests_are_removed_in_order_of_submission(numbers: list[int], pops: list[bool]) -> None:
+    finished, expected = module._OldestFirst(), list[int]()
+    for number, is_popped in zip(numbers, pops, strict=True):
+        finished.push(model_request(Submission(number, EPOCH, 0, 0)))
+        expected = sorted([*expected, number])
+        assert finished.oldest.submission.number == expected[0]
+        if is_popped:
+            assert finished.pop().submission.number == expected.pop(0)
+        assert len(finished) == len(expected)
 
 
 # -- requests and files

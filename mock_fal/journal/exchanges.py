@@ -202,6 +202,8 @@ class Journal:
         self._memory.add_holder(self)
         self._number = 0
         self._body_bytes = 0
+        # The sizes that were counted last.
+        self._size = self._bodies = 0
         # By number. Not an OrderedDict, which takes twice as much: the oldest ones are found by their owner.
         self._stored: dict[int, Exchange] = {}
         self._of_owner: dict[str, deque[Exchange]] = {}
@@ -276,7 +278,9 @@ class Journal:
         self._body_bytes += bodies - exchange.counted_body_bytes
         if size != exchange.counted_bytes:
             self._memory.add(exchange.tenant, size - exchange.counted_bytes, finished=True)
-        exchange.counted_bytes, exchange.counted_body_bytes = size, bodies
+        # Most sizes repeat, and a number takes 32 bytes.
+        exchange.counted_bytes = self._size = self._size if size == self._size else size
+        exchange.counted_body_bytes = self._bodies = self._bodies if bodies == self._bodies else bodies
         if self._memory.used > self._memory.limit:
             self._memory.trim(exchange.tenant, exchange.at)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 
@@ -17,6 +18,8 @@ class Progress(NamedTuple):
     line: Callable[[int, int, float], str]
 
 
+# Cached, so that requests share the number.
+@lru_cache(maxsize=64)
 def duration(kind: str, picture_s: float) -> float:
     """The seconds that a run takes where one that makes a picture takes `picture_s`."""
     return picture_s * _progress(kind).duration

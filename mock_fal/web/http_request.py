@@ -92,10 +92,11 @@ class HttpRequest:
             base = path.partition("/requests/")[0]
             is_short = len(host_header) + len(base) <= _MAX_CACHED_CHARS
             address = _address if is_short else _address.__wrapped__
-            self.host, prefix, self.by_name, self.links = address(
+            self.host, base_path, self.by_name, self.links = address(
                 scope["scheme"], host_header, base, local_media
             )
-            self.path = path[prefix:] or "/"
+            # The journal keeps it: that of a submission is the same object for each.
+            self.path = base_path + path[len(base) :] or "/"
 
     def header(self, name: bytes) -> str:
         """A header's value, or an empty string. `name` is in lower case."""
@@ -203,28 +204,28 @@ _MAX_CACHED_CHARS: Final = 256
 
 
 @lru_cache(maxsize=4096)
-def _address(scheme: str, host_header: str, path: str, local_media: str) -> tuple[str, int, bool, Links]:
-    """The host of fal, where the path on that host begins, whether the Host header names it, and the links.
+def _address(scheme: str, host_header: str, path: str, local_media: str) -> tuple[str, str, bool, Links]:
+    """The host of fal, the path on that host, whether the Host header names it, and the links.
 
-    The end of the path may be missing.
+    The end of the path may be missing; that on the host is empty if it is missing there.
     """
     name = host_header.partition(":")[0]
-    host, prefix = _host_and_prefix(name, path)
-    return host, prefix, host == name != "", _links(scheme, host_header, host, local_media)
+    host, path = _host_and_path(name, path)
+    return host, path, host == name != "", _links(scheme, host_header, host, local_media)
 
 
-def _host_and_prefix(name: str, path: str) -> tuple[str, int]:
-    """The host of fal, named by the Host header or by the first path segment, and the length of that segment."""
+def _host_and_path(name: str, path: str) -> tuple[str, str]:
+    """The host of fal, named by the Host header or by the first path segment, and the path on that host."""
     first = path[1:].partition("/")[0]
     if name in EMULATED_HOSTS:
-        return name, 0
+        return name, path
     if first in EMULATED_HOSTS:
-        return first, 1 + len(first)
+        return first, path[1 + len(first) :]
     if belongs_to_fal(name):
-        return name, 0
+        return name, path
     if belongs_to_fal(first):
-        return first, 1 + len(first)
-    return "", 0
+        return first, path[1 + len(first) :]
+    return "", path
 
 
 def _target(headers: list[tuple[bytes, bytes]]) -> tuple[str, str, str]:

@@ -31,7 +31,7 @@ from mock_fal.requests.lifecycle import Submission
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.settings import Settings
 from mock_fal.store import Store
-from mock_fal.web import http_request, queue
+from mock_fal.web import http_request
 from mock_fal.webhooks.outbox import Attempt
 from mock_fal.webhooks.payload import Webhook
 from tests.requests.examples import model_request
@@ -400,7 +400,6 @@ CACHES: list[tuple[Any, Callable[[str], Any]]] = [
     (http_request._address, lambda text: request("/", host=text).links),
     (http_request._endpoint, lambda text: request("/fal.run/a/b/" + text).endpoint),
     (http_request._params, lambda text: request("/fal.run/a/b", query=text).params),
-    (queue._match_route, lambda text: queue.match_route(f"/a/b/requests/{text}")),
 ]
 
 
