@@ -163,7 +163,7 @@ class WholeResponse(Protocol):
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]: ...
     @property
-    def body(self) -> bytes: ...
+    def body(self) -> bytes | memoryview: ...
 
 
 # The response for a scope of ASGI and the whole body of the request; None if it needs a task.
@@ -293,7 +293,10 @@ class _Protocol(HttpToolsProtocol):
             return False
         keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
         headers = (*self.server_state.default_headers, *response.raw_headers)
-        parts = [STATUS_LINE[response.status_code], b"\r\n".join(map(b": ".join, headers))]
+        parts: list[bytes | memoryview] = [
+            STATUS_LINE[response.status_code],
+            b"\r\n".join(map(b": ".join, headers)),
+        ]
         parts.append(b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n")
         if method != "HEAD":
             parts.append(response.body)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
-from mock_fal import ManualClock, MockFal
+from mock_fal import ManualClock, MockFal, port
 from mock_fal.port import MAX_WHOLE_BYTES, event_loop
 from mock_fal.web.app import App
 from mock_fal.web.wire import Reply
@@ -141,6 +142,64 @@ def test_an_invalid_body_is_a_400(opened: OpenPort) -> None:
     assert exchange(opened, head, end=b"").startswith(b"HTTP/1.1 400 ")
 
 
+class FakeLoop(asyncio.SelectorEventLoop):
+    """A loop whose time stands, and whose timers are called by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.timers = 0.0, list[Any]()
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        self.timers.append((self.now + delay, callback))
+        return super().call_later(delay, callback, *args)
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written."""
+
+    closed = False
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+def test_a_connection_is_closed_when_it_was_idle_for_long_enough() -> None:
+    loop, transport = FakeLoop(), Transport()
+    config = port._config(Answering())
+    config.load()
+    protocol = port._Protocol(config=config, server_state=ServerState(), app_state={}, _loop=loop)
+    protocol.connection_made(transport)
+    for loop.now in (0.0, 50.0, 100.0):
+        protocol.data_received(b"GET /a HTTP/1.1\r\n" + HEAD + b"\r\n")
+    [(due, close)] = loop.timers  # one for all answers
+    loop.now = due
+    close()
+    assert not transport.is_closing()
+    (_, _), (due, close) = loop.timers
+    assert due == 100 + port.KEEP_ALIVE_S
+    protocol.data_received(b"GET /a HT")  # a request begins
+    loop.now = due
+    close()
+    assert not transport.is_closing()
+    protocol.data_received(b"TP/1.1\r\n" + HEAD + b"\r\n")
+    due, close = loop.timers[-1]
+    loop.now = due
+    close()
+    assert transport.is_closing()
+    loop.close()
+
+
 SUBMIT = ("POST", "/queue.fal.run/fal-ai/flux/schnell", b'{"prompt":"a cat"}')
 
 
@@ -150,8 +209,8 @@ def test_both_ways_send_and_record_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     def transcript() -> list[Any]:
         with MockFal(clock="manual", port=0) as mock:
             seen: list[Any] = []
-            port = mock.url.rpartition(":")[2]
-            connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=PATIENCE_S)
+            number = mock.url.rpartition(":")[2]
+            connection = http.client.HTTPConnection("127.0.0.1", int(number), timeout=PATIENCE_S)
 
             def call(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
                 key = {"Authorization": "Key ana:secret", "Content-Type": "application/json"}
@@ -159,7 +218,7 @@ def test_both_ways_send_and_record_the_same(monkeypatch: pytest.MonkeyPatch) -> 
                 response = connection.getresponse()
                 data = response.read()
                 shown = [item for item in response.getheaders() if item[0] != "date"]
-                seen.append((response.status, shown, data.replace(port.encode(), b"PORT")))
+                seen.append((response.status, shown, data.replace(number.encode(), b"PORT")))
                 return data
 
             made = json.loads(call(*SUBMIT))
@@ -170,8 +229,21 @@ def test_both_ways_send_and_record_the_same(monkeypatch: pytest.MonkeyPatch) -> 
             mock.clock.advance(60)
             call("GET", f"{url}/status?logs=1")
             call("HEAD", f"{url}/status")
-            call("GET", url)
+            result = json.loads(call("GET", url))
             call("PUT", f"{url}/cancel")
+            picture = "/v3b.fal.media/" + result["images"][0]["url"].partition("/v3b.fal.media/")[2]
+            for _ in range(2):  # the first time it is rendered
+                call("GET", picture)
+            tag = dict(seen[-1][1])["etag"]
+            call("HEAD", picture)
+            for header, value in (
+                ("If-None-Match", tag),
+                ("Range", "bytes=5-9"),
+                ("Range", "bytes=99999999-"),
+            ):
+                call("GET", picture, b"", **{header: value})
+            call("POST", picture)
+            call("GET", f"{picture}x")
             call("POST", f"{url}/status")
             call("GET", "/queue.fal.run/fal-ai/flux/requests/none")
             call("GET", f"{url}/status", Authorization="Bearer x")
@@ -183,7 +255,7 @@ def test_both_ways_send_and_record_the_same(monkeypatch: pytest.MonkeyPatch) -> 
                 (item.status, item.path, item.tenant, item.request_head, item.response_head, item.operation)
                 for item in mock.requests
             ]
-            return [seen, [repr(item).replace(port, "PORT") for item in exchanges]]
+            return [seen, [repr(item).replace(number, "PORT") for item in exchanges]]
 
     at_once = transcript()
     monkeypatch.setattr(App, "at_once", lambda self, scope, body: None)

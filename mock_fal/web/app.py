@@ -63,6 +63,16 @@ class Host(Protocol):
         """The HTTP response, and the request to a model that it is about, if any."""
 
 
+class HostAtOnce(Protocol):
+    """A host that answers most requests without waiting."""
+
+    def at_once(self, http_request: HttpRequest) -> tuple[wire.AnyResponse, ModelRequest | None] | None:
+        """The response and the request if nothing has to be waited for; None else, and then nothing has changed.
+
+        The body must have been read.
+        """
+
+
 class App:
     """The ASGI application."""
 
@@ -78,6 +88,7 @@ class App:
         self._proxy_key = "" if emulator.settings.record else emulator.settings.own_key
         self._queue = Queue(emulator, renderer)
         self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, self._queue)
+        self._hosts_at_once: dict[str, HostAtOnce] = dict.fromkeys(QUEUE_HOSTS, self._queue)
         self._player = _player(emulator, renderer)
 
     # The gateway's decisions about connections, oldest first; set by the server.
@@ -109,15 +120,17 @@ class App:
             if http_request.held_bytes:
                 self._emulator.store.memory.received(http_request.held_bytes)
 
-    def at_once(self, scope: Scope, body: bytes) -> wire.Reply | None:
+    def at_once(self, scope: Scope, body: bytes) -> wire.AnyResponse | None:
         """The response to an HTTP request if nothing has to be waited for; None for others.
 
-        Most requests are submissions, statuses and results. A server that calls this first saves a task for each.
+        Most requests are submissions, statuses, results and downloads. A server that calls this first saves a task for
+        each.
         """
         http_request = scope[_DECLINED] = self._read_head(scope)
         store = self._emulator.store
+        host = self._hosts_at_once.get(http_request.host)
         if (
-            self._hosts.get(http_request.host) is not self._queue
+            host is None
             or store.has_faults
             or self._player is not None
             or http_request.by_proxy
@@ -127,8 +140,9 @@ class App:
         http_request.body = body
         received_at = steady_time()
         request: ModelRequest | None = None
+        response: wire.AnyResponse
         try:
-            done = self._queue.at_once(http_request)
+            done = host.at_once(http_request)
             if done is None:
                 return None
             response, request = done
@@ -142,7 +156,7 @@ class App:
         if http_request.by_name:
             return response
         headers = sandboxed_headers(response.status_code, response.raw_headers)
-        return wire.Reply(response.status_code, response.body, headers)
+        return wire.Reply(response.status_code, bytes(response.body), headers)
 
     def _read_head(self, scope: Scope) -> HttpRequest:
         return HttpRequest(scope, self.local_media, self._proxy_key, self._emulator.store.memory)
@@ -178,6 +192,7 @@ class App:
     def _host(self, name: str) -> Host | None:
         if name in MEDIA_HOSTS:
             self._hosts |= dict.fromkeys(MEDIA_HOSTS, self._media)
+            self._hosts_at_once |= dict.fromkeys(MEDIA_HOSTS, self._media)
         elif name in RUN_HOSTS:
             from mock_fal.web.run import Run
 

@@ -67,6 +67,30 @@ class Media:
         response.raw_headers.extend(_CORS)
         return response, None
 
+    def at_once(self, http_request: HttpRequest) -> tuple[Response, None] | None:
+        """A file of a result, or a small part of it, if it was rendered before; None for all else."""
+        is_known = self._emulator.store.knows_file(http_request.path)
+        if not is_known or http_request.method not in ("GET", "HEAD") or self._uploads.route(http_request):
+            return None
+        try:
+            file = self._file(http_request)
+        except FalError:
+            return None
+        if isinstance(file, Upload):
+            return None
+        recipe, headers = file.file.recipe, _headers(file)
+        response = self._unchanged(http_request, recipe, headers)
+        data = self._renderer.cached(recipe) if response is None else b""
+        if response is None and data is not None:
+            response = self._contents(http_request, recipe, data, headers)
+        is_long = isinstance(response, StreamingResponse) or (
+            response and len(response.body) > _INLINE_READ_BYTES
+        )
+        if response is None or is_long:
+            return None
+        response.raw_headers.extend(_CORS)
+        return response, None
+
     def close(self) -> None:
         """Stop the worker threads. The next request starts new ones."""
         self._uploads.close()
@@ -81,35 +105,41 @@ class Media:
             return wire.method_not_allowed("GET,HEAD")
         if not self._emulator.store.knows_file(http_request.path):
             await build_all(self._emulator.store)
+        return await self._download(http_request, receive, self._file(http_request))
+
+    def _file(self, http_request: HttpRequest) -> File:
         # fal: files are read with a CDN token, not with a key (storage documentation, 2026).
-        file = self._emulator.storage.read(
+        return self._emulator.storage.read(
             http_request.path,
             token=http_request.bearer or "",
             identity=http_request.params.get("identity", ""),
         )
-        return await self._download(http_request, receive, file)
 
     async def content(self, http_request: HttpRequest, receive: Receive) -> wire.AnyResponse:
         """The file at the path for the user of this server, who needs no permission. Raises FileMissing."""
         return await self._download(http_request, receive, self._emulator.storage.find(http_request.path))
 
     async def _download(self, http_request: HttpRequest, receive: Receive, file: File) -> wire.AnyResponse:
-        headers = dict(_HEADERS)
-        if file.acl != PUBLIC or file.expires_at < math.inf:
-            headers["cache-control"] = _NOT_CACHED
+        headers = _headers(file)
         if isinstance(file, Upload):
             return self._upload(http_request, file, headers)
-        return await self._result(http_request, receive, file.file.recipe, headers)
-
-    async def _result(
-        self, http_request: HttpRequest, receive: Receive, recipe: MediaRecipe, headers: dict[str, str]
-    ) -> wire.AnyResponse:
-        headers["etag"] = _etag(recipe)
-        if (response := not_modified(http_request, headers)) is not None:
+        recipe = file.file.recipe
+        if (response := self._unchanged(http_request, recipe, headers)) is not None:
             return response
         data = self._renderer.cached(recipe)
         if data is None:
             data = await while_connected(receive, self._renderer.render(recipe))
+        return self._contents(http_request, recipe, data, headers)
+
+    def _unchanged(
+        self, http_request: HttpRequest, recipe: MediaRecipe, headers: dict[str, str]
+    ) -> Response | None:
+        headers["etag"] = _etag(recipe)
+        return not_modified(http_request, headers)
+
+    def _contents(
+        self, http_request: HttpRequest, recipe: MediaRecipe, data: bytes, headers: dict[str, str]
+    ) -> Response:
         status, byte_range, headers = select_range(http_request, headers, len(data))
         headers["content-type"] = recipe.content_type
         if http_request.method == "HEAD" or not byte_range:
@@ -137,6 +167,12 @@ class Media:
         loop = asyncio.get_running_loop()
         while chunk := await loop.run_in_executor(self._uploads.executor, next, chunks, b""):
             yield chunk
+
+
+def _headers(file: File) -> dict[str, str]:
+    """The headers of a file, without those of its contents."""
+    is_cached = file.acl == PUBLIC and file.expires_at == math.inf
+    return dict(_HEADERS) if is_cached else {**_HEADERS, "cache-control": _NOT_CACHED}
 
 
 async def _slices(data: bytes, byte_range: range) -> AsyncIterator[bytes]:
