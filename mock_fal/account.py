@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mock_fal.accounts.secrets import HIDDEN, own_secret, shown_key
 from mock_fal.clock import Clock
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import SettingsError
 from mock_fal.journal.exchanges import Exchange
 

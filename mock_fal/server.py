@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from mock_fal.account import Account
 from mock_fal.clock import AutoAdvanceClock, Clock, ManualClock, SystemClock
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import MockFalError, SettingsError
 from mock_fal.files.temporary_folder import remove_abandoned
 from mock_fal.ids import random_secret
 from mock_fal.journal.exchanges import Exchange
-from mock_fal.media.render import MediaCache
 from mock_fal.port import Port, event_loop, listen
 from mock_fal.settings import DEFAULT_KEY, Settings, read_setting
 from mock_fal.web.app import App
@@ -64,7 +63,7 @@ class MockFal:
         self.settings = _with_token(settings or _settings(values))
         self.clock: Clock = _clock(self.settings)
         self._emulator = Emulator(self.settings, self.clock)
-        self._renderer = Renderer(MediaCache())
+        self._renderer = Renderer()
         self._app = App(self._emulator, self._renderer, self._addresses, self._summary)
         self._events: deque[Event] = deque(maxlen=_MAX_EVENTS)
         self._app.connections = self._events

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mock_fal.clock import EPOCH, AutoAdvanceClock, ManualClock
-from mock_fal.emulator import Cancellation, Emulator, SubmitOptions
+from mock_fal.emulation.emulator import Cancellation, Emulator
+from mock_fal.emulation.submissions import SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     JSON,

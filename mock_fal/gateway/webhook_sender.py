@@ -13,7 +13,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from mock_fal.clock import real_time
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import MockFalError
 from mock_fal.gateway.lookup import Lookups
 from mock_fal.gateway.post import Target, post

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from mock_fal.account import Account
 from mock_fal.accounts.secrets import Secrets
 from mock_fal.clock import Clock, steady_time
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import MockFalError
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.remote.control import Control, Refused

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from threading import BoundedSemaphore, Thread
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from mock_fal.emulator import AnswerNeeded, SubmitOptions
+from mock_fal.emulation.submissions import AnswerNeeded, SubmitOptions
 from mock_fal.requests.queue import ModelRequest
-from mock_fal.scenario.output import MAX_CALL_S, Output, failed_output
+
+if TYPE_CHECKING:
+    from mock_fal.scenario.output import Output
 
 # How many callables run at once, of all servers in this process. One that calls a model waits for another.
 MAX_CALLS: Final = 64
@@ -31,6 +33,8 @@ async def answered(start: Callable[[SubmitOptions], ModelRequest], options: Subm
 
 async def _call(output: Output, body: bytes) -> Output:
     """What a callable returns; an output with an error if it takes too long."""
+    from mock_fal.scenario.output import MAX_CALL_S, failed_output
+
     slots = _slots
     if not slots.acquire(blocking=False):
         return failed_output(f"{MAX_CALLS} callables are running already")

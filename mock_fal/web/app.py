@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mock_fal.accounts.secrets import shown_query
 from mock_fal.clock import steady_time
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import FalError, InjectedFault
 from mock_fal.hosts import (
     EMULATED_HOSTS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mock_fal.accounts.key_values import MAX_VALUE_BYTES, Name
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire

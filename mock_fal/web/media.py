@@ -12,7 +12,7 @@ from typing import Final
 from starlette.responses import Response, StreamingResponse
 
 from mock_fal.accounts.acl import PUBLIC
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import FalError
 from mock_fal.files.blobs import read
 from mock_fal.files.file_store import Upload

@@ -10,7 +10,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 
 from mock_fal.accounts.permissions import RUN
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, AuthenticationRequired, ConcurrencyReached, FalError, InjectedFault
 from mock_fal.models.openai.plane import ROUTES, wants_stream

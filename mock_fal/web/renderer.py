@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mock_fal.errors import JSON
 from mock_fal.media.recipe import MediaRecipe
-from mock_fal.media.render import MediaCache, is_large
 from mock_fal.pictures.recipe import Recipe, Source
-from mock_fal.pictures.render import LARGE_AT_ONCE, LARGE_PIXELS
 from mock_fal.requests.outcome import (
     MediaFile,
     MediaSize,
@@ -26,19 +23,14 @@ from mock_fal.requests.outcome import (
 )
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from mock_fal.files.inputs import Content, InputFiles, LocalFile
+    from mock_fal.media.render import MediaCache
     from mock_fal.models.job import Media
     from mock_fal.web.output_storage import OutputStorage, Send
 
 T = TypeVar("T")
-
-# The threads of each lane. Rendering holds the interpreter lock part of the time, so more threads would not be faster.
-_THREADS: Final = {
-    "small": 2,  # what takes up to 100 ms, so that it never waits behind large pictures and videos
-    "large": LARGE_AT_ONCE,
-    "input": 2,  # reads and hashes files, takes long inputs apart
-}
-
 
 # Smaller files are written as data URIs on the event loop: 1 ms.
 _INLINE_ENCODED_BYTES: Final = 1 << 20
@@ -59,12 +51,35 @@ class Renderer:
     cancelled, is dropped unless it has started.
     """
 
-    def __init__(self, media_cache: MediaCache) -> None:
-        self._cache = media_cache
+    def __init__(self) -> None:
         self._jobs: dict[Hashable, _Job] = {}
-        self._lanes = _new_lanes()
         # Uploads a file of a result; None without a server.
         self.send_output: Send | None = None
+
+    # Imported with the first file: many runs download none.
+
+    @cached_property
+    def _cache(self) -> MediaCache:
+        from mock_fal.media.render import MediaCache
+
+        return MediaCache()
+
+    @cached_property
+    def _lanes(self) -> dict[str, ThreadPoolExecutor]:
+        from concurrent.futures import ThreadPoolExecutor
+
+        from mock_fal.pictures.render import LARGE_AT_ONCE
+
+        # Rendering holds the interpreter lock part of the time, so more threads would not be faster.
+        threads = {
+            "small": 2,  # what takes up to 100 ms, so that it never waits behind large pictures and videos
+            "large": LARGE_AT_ONCE,
+            "input": 2,  # reads and hashes files, takes long inputs apart
+        }
+        return {
+            name: ThreadPoolExecutor(number, thread_name_prefix=f"mock-fal-{name}")
+            for name, number in threads.items()
+        }
 
     def cached(self, recipe: MediaRecipe) -> bytes | None:
         """The file of a recipe if it was rendered before."""
@@ -75,6 +90,8 @@ class Renderer:
         known = self._cache.cached(recipe)
         if known is not None:
             return known
+        from mock_fal.media.render import is_large
+
         return await self._share(recipe, _lane(is_large(recipe)), self._cache.render, recipe)
 
     async def content(self, files: InputFiles, file: LocalFile, media: Media) -> Content:
@@ -88,6 +105,8 @@ class Renderer:
         return await self._decoded(files, await self.in_thread(file))
 
     async def _decoded(self, files: InputFiles, data: bytes, recipe: Recipe | None = None) -> Source:
+        from mock_fal.pictures.render import LARGE_PIXELS
+
         key, known, count = await self.in_thread(_look_at, files, data)
         return (
             known
@@ -156,19 +175,12 @@ class Renderer:
 
     def close(self) -> None:
         """Stop the threads once they have finished their pictures. The next request starts new ones."""
-        for lane in self._lanes.values():
+        lanes = self.__dict__.pop("_lanes", {})
+        for lane in lanes.values():
             lane.shutdown(wait=False, cancel_futures=True)
-        for lane in self._lanes.values():
+        for lane in lanes.values():
             lane.shutdown(wait=True)
         self._jobs.clear()
-        self._lanes = _new_lanes()
-
-
-def _new_lanes() -> dict[str, ThreadPoolExecutor]:
-    return {
-        name: ThreadPoolExecutor(threads, thread_name_prefix=f"mock-fal-{name}")
-        for name, threads in _THREADS.items()
-    }
 
 
 def _lane(is_large: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from mock_fal.accounts.permissions import RUN
 from mock_fal.billing.usage import balance_usd
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire, wire_account, wire_storage, wire_tokens
 from mock_fal.web.http_request import HttpRequest, Receive

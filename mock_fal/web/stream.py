@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.requests.outcome import MediaFile, Outcome, Rendered, RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from mock_fal.emulator import Emulator, SubmitOptions, document_of, may_name_files
+from mock_fal.emulation.emulator import Emulator
+from mock_fal.emulation.submissions import SubmitOptions, document_of, may_name_files
 from mock_fal.errors import JSON, UnusableFile
 from mock_fal.files.long_input import LONG_BYTES, shortened
 from mock_fal.web import wire

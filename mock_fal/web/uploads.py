@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from mock_fal.accounts.permissions import RUN
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import AuthenticationRequired, HeaderRequired, InvalidKey, InvalidToken
 from mock_fal.files.file_name import BINARY
 from mock_fal.files.file_store import Upload

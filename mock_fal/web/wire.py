@@ -16,7 +16,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mock_fal.clock import date
-from mock_fal.emulator import Cancellation, SubmitOptions
+from mock_fal.emulation.emulator import Cancellation
+from mock_fal.emulation.submissions import DEFAULT_OPTIONS, SubmitOptions
 from mock_fal.errors import (
     JSON,
     AlreadyCompleted,
@@ -30,7 +31,6 @@ from mock_fal.journal.exchanges import RawHeaders
 from mock_fal.requests.lifecycle import Completed, LogLine, Queued, Running
 from mock_fal.requests.outcome import Outcome, Rendered, RequestFailure, media_urls
 from mock_fal.requests.queue import ModelRequest
-from mock_fal.requests.retries import CONDITIONS
 from mock_fal.requests.view import View
 from mock_fal.web.http_request import HttpRequest, Links
 
@@ -126,7 +126,7 @@ def submit_options(http_request: HttpRequest) -> SubmitOptions:
     """The options in the headers and query of a submission. Raises BadQuery."""
     headers = http_request.headers
     if not http_request.query and headers.keys().isdisjoint(_OPTION_HEADERS):
-        return _NO_OPTIONS
+        return DEFAULT_OPTIONS
     params = http_request.params
     return SubmitOptions(
         # fal: `low` waits behind all `normal`; other values are ignored (fal's Queue API documentation).
@@ -145,7 +145,7 @@ def direct_submit_options(http_request: HttpRequest) -> SubmitOptions:
     """The options in the headers of a direct request; queue options are ignored."""
     headers = http_request.headers
     if headers.keys().isdisjoint(_OPTION_HEADERS):
-        return _NO_OPTIONS
+        return DEFAULT_OPTIONS
     return SubmitOptions(
         start_timeout_s=_start_timeout(headers), directive=http_request.header(b"x-mock-fal")
     )
@@ -161,7 +161,6 @@ _OPTION_HEADERS: Final = frozenset(
         b"x-mock-fal",
     }
 )
-_NO_OPTIONS: Final = SubmitOptions()
 
 
 def wants_logs(http_request: HttpRequest) -> bool:
@@ -193,6 +192,8 @@ def _retry_config(text: bytes | None) -> dict[str, int]:
     """The retries of each condition in `X-Fal-Retry-Config`."""
     if text is None:
         return {}
+    from mock_fal.requests.retries import CONDITIONS  # rarely used
+
     try:
         config = json.loads(text)
     except (ValueError, RecursionError):

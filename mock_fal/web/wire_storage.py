@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 from mock_fal.accounts.acl import NO_PREFERENCE, Acl, Decision, ObjectLifecycle
 from mock_fal.accounts.signed_tokens import LINK_S, TOKEN_S
 from mock_fal.clock import date
-from mock_fal.emulator import SubmitOptions
+from mock_fal.emulation.submissions import SubmitOptions
 from mock_fal.errors import JSON, BadUpload, InvalidStorageType
 from mock_fal.files.file_name import BINARY
 from mock_fal.files.file_store import Upload

@@ -7,7 +7,7 @@ import pytest
 from mock_fal.billing.prices import Price
 from mock_fal.billing.usage import Charge, Ledger, Usage, UsageItem, usage
 from mock_fal.clock import ManualClock
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import InvalidDirective
 from mock_fal.requests.queue import ModelRequest

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mock_fal.accounts.acl import Acl, Decision, ObjectLifecycle
 from mock_fal.clock import ManualClock
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import UnusableFile
 from mock_fal.files import inputs

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mock_fal import MockFal, WebhookReceiver
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from tests.clients.programs import FOLDER, NODES, Node, run_program, tool
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from PIL import Image
 
 from mock_fal.clock import ManualClock
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.models.catalog import Catalog, Model
 from mock_fal.pictures.recipe import Recipe

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mock_fal.clock import ManualClock
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import SettingsError
 from mock_fal.models import catalog as catalog_module

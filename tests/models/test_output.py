@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mock_fal.clock import ManualClock
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.media.recipe import Document, Model3D, Sound, Video
 from mock_fal.pictures.recipe import Recipe

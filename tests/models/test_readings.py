@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mock_fal.clock import ManualClock
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.models import readings
 from mock_fal.requests.outcome import RunnerResponse

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_fal.emulator import mentions_directive
+from mock_fal.emulation.submissions import mentions_directive
 from mock_fal.errors import JSON, ScenarioError
 from mock_fal.scenario.directive import NO_DIRECTIVE, Directive, merge_outcomes, parse_directive, parse_rule
 from mock_fal.scenario.options import OPERATIONS, OPTIONS, OptionGroup

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from mock_fal.clock import EPOCH
-from mock_fal.emulator import mentions_directive
+from mock_fal.emulation.submissions import mentions_directive
 from mock_fal.errors import JSON, ScenarioError, SettingsError
 from mock_fal.requests import lifecycle
 from mock_fal.requests.lifecycle import Schedule, logs, next_change

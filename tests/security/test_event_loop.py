@@ -23,7 +23,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from mock_fal.clock import END, AutoAdvanceClock, ManualClock, date
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import InputTooLong, UnusableFile
 from mock_fal.files import inputs, long_input
 from mock_fal.files.inputs import Content, InputFiles
@@ -36,7 +36,6 @@ from mock_fal.journal.har import LONG_BODY
 from mock_fal.media import render as render_module
 from mock_fal.media.probe import Probe, probe
 from mock_fal.media.recipe import Sound, source
-from mock_fal.media.render import MediaCache
 from mock_fal.media.render import render as render_media
 from mock_fal.pictures.recipe import Recipe, Source
 from mock_fal.pictures.render import LARGE_PIXELS, read_source
@@ -128,7 +127,7 @@ def test_an_escaped_field_name_is_found_too(fal: Fal, decoders: list[str]) -> No
 def test_a_large_input_picture_is_decoded_in_the_lane_for_large_ones(
     fal: Fal, decoders: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mock_fal.web.renderer.LARGE_PIXELS", 63)
+    monkeypatch.setattr("mock_fal.pictures.render.LARGE_PIXELS", 63)
     fal.submit("a hat", endpoint=EDIT, image_url=uri(png()))
     assert [name.rpartition("_")[0] for name in decoders] == ["mock-fal-large"]
 
@@ -312,7 +311,7 @@ def test_any_other_text_stays_as_it_is(body: bytes) -> None:
 
 
 def test_a_text_that_is_too_long_is_rejected_unparsed(fal: Fal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mock_fal.emulator.json", None)
+    monkeypatch.setattr("mock_fal.emulation.submissions.json", None)
     body = b'{"prompt":"' + b"x" * MAX_TEXT_BYTES + b'"}'
     for host in (QUEUE, RUN):
         response = fal.request("POST", f"{host}/fal-ai/flux/schnell", body=body)
@@ -367,7 +366,7 @@ class Renders:
         self.may_end = threading.Event()
         self._changed = threading.Condition()
         monkeypatch.setattr(render_module, "render", self._render)
-        self.renderer = Renderer(MediaCache())
+        self.renderer = Renderer()
 
     def _render(self, recipe: Recipe) -> bytes:
         with self._changed:

@@ -14,10 +14,9 @@ import httpx
 import pytest
 
 from mock_fal.clock import AutoAdvanceClock, Clock, ManualClock, SystemClock
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.files.inputs import Content, InputFiles, LocalFile
 from mock_fal.journal.exchanges import Exchange
-from mock_fal.media.render import MediaCache
 from mock_fal.models.job import Media
 from mock_fal.settings import Settings
 from mock_fal.summary import summary
@@ -73,7 +72,7 @@ class Fal:
         self._runner = runner
         self.clock = _CLOCKS[settings.clock]()
         self.emulator = Emulator(settings, self.clock)
-        self.renderer = WatchedRenderer(MediaCache())
+        self.renderer = WatchedRenderer()
         self.app = App(self.emulator, self.renderer, self._exports, self._summary)
         self._transport = httpx.ASGITransport(self.app)
         self._client = httpx.AsyncClient(

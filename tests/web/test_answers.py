@@ -260,7 +260,7 @@ def test_a_callable_may_call_a_model(auto: Fal) -> None:
 def test_a_callable_that_takes_too_long_is_an_internal_error(
     auto: Fal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "MAX_CALL_S", 0.01)
+    monkeypatch.setattr("mock_fal.scenario.output.MAX_CALL_S", 0.01)
     released = threading.Event()
     scenario(auto).respond(APP, lambda input: released.wait(20))
     assert auto.request("POST", f"{RUN}/{APP}", body=b"{}").status_code == 500

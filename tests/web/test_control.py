@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import mock_fal
 from mock_fal.clock import EPOCH, steady_time
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.webhooks.outbox import Attempt
 from tests.clients.programs import NODES, Node

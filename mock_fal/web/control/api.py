@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.web import wire
 from mock_fal.web.control.access import guarded, presents_token
 from mock_fal.web.control.wire import ControlError, emulator, error_response

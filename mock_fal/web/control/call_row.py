@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from mock_fal.billing.prices import NANO
 from mock_fal.billing.usage import charge
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON, FalError
 from mock_fal.hosts import MEDIA_HOSTS, RESULT_HOST
 from mock_fal.journal.exchanges import Exchange

@@ -11,7 +11,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import ScenarioError
 from mock_fal.hosts import RESULT_HOST
 from mock_fal.journal.exchanges import Exchange

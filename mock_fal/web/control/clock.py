@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 import mock_fal
 from mock_fal.clock import ManualClock, SystemClock, steady_time
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.settings import MAX_DURATION_S
 from mock_fal.web.control.events import speed
 from mock_fal.web.control.wire import ControlError, document, emulator

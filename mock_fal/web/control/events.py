@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 
 import mock_fal
 from mock_fal.clock import SystemClock, steady_time
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.ids import random_secret
 from mock_fal.requests.lifecycle import Queued
 from mock_fal.requests.queue import ModelRequest

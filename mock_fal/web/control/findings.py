@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from mock_fal.accounts.secrets import header_text
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.journal.exchanges import Exchange, RawHeaders
 from mock_fal.requests.state import state
 from mock_fal.web.renderer import Renderer

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from mock_fal.accounts.secrets import header_text
 from mock_fal.clock import steady_time
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import InputTooLong, is_deeper
 from mock_fal.files.long_input import shortened
 from mock_fal.hosts import RESULT_HOST

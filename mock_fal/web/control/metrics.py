@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Final
 
 import mock_fal
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.journal.exchanges import kind_of
 from mock_fal.requests.state import State, state
 from mock_fal.web.control.wire import slices

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message
 
 from mock_fal.accounts.secrets import HIDDEN_BYTES
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import is_deeper
 from mock_fal.journal.exchanges import Exchange, RawHeaders
 from mock_fal.web.control.call_row import REPLAY_HEADER, Call

@@ -12,7 +12,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, ScenarioError
 from mock_fal.scenario.options import NAMED_OPTIONS, OPERATIONS, OPTIONS
 from mock_fal.scenario.rule_file import MAX_FILE, json_rules, yaml_rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.journal.exchanges import Exchange
 
 # The exchanges that are looked at before other requests get a turn: a millisecond.

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from mock_fal.clock import steady_time
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.journal.har import LongBody
 from mock_fal.web import wire

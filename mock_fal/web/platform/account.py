@@ -9,7 +9,7 @@ from mock_fal.accounts.acl import PUBLIC
 from mock_fal.accounts.signed_tokens import LINK_S, MAX_LINK_S
 from mock_fal.billing.prices import CURRENCY
 from mock_fal.billing.usage import balance_usd
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.web import wire, wire_storage
 from mock_fal.web.http_request import HttpRequest

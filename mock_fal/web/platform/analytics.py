@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.requests.outcome import RequestFailure
 from mock_fal.requests.queue import ModelRequest

@@ -9,7 +9,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON, AuthenticationRequired, FalError, InvalidBearer, InvalidKey
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire

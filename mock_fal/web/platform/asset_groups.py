@@ -6,7 +6,7 @@ import re
 from typing import Any, Final, Literal
 
 from mock_fal.accounts.library import MAX_DEPTH, Collection, Library, Tag
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest

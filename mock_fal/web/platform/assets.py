@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from mock_fal.accounts.library import MAX_ITEMS, AddedAsset, Library, Tag
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON, FalError
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.web import wire, wire_storage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mock_fal.accounts.instances import MAX_INSTANCES, Instance
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest

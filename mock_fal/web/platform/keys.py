@@ -6,7 +6,7 @@ from typing import Final
 
 from mock_fal.accounts.keys import MAX_CREATED, CreatedKey
 from mock_fal.accounts.permissions import PERMISSIONS, PRESETS
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.ids import random_secret
 from mock_fal.web import wire

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mock_fal.billing.prices import CURRENCY, NANO, Price, price
 from mock_fal.billing.usage import usage
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.models import openapi
 from mock_fal.models.catalog import Catalog, Model

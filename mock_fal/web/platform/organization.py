@@ -13,7 +13,7 @@ from mock_fal.billing.prices import CURRENCY
 from mock_fal.billing.usage import Charge
 from mock_fal.billing.usage import usage as priced
 from mock_fal.clock import date
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.requests.outcome import RunnerResponse, media_urls

@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 
 from mock_fal.billing.prices import CURRENCY
 from mock_fal.clock import AutoAdvanceClock, date
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.requests.lifecycle import LogLine
 from mock_fal.requests.queue import ModelRequest

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from mock_fal.billing.prices import CURRENCY, NANO, Price, price
 from mock_fal.billing.usage import Charge, charge, usage
 from mock_fal.clock import date
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web.http_request import HttpRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON
 from mock_fal.models.saved_workflows import MAX_WORKFLOWS, SavedWorkflow

@@ -25,7 +25,7 @@ from mock_fal.cassettes.cassette import (
 )
 from mock_fal.cassettes.folder import BodyWriter, CassetteFolder, CassetteWriter
 from mock_fal.cassettes.redaction import Redaction
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import BodyTooLarge
 from mock_fal.hosts import MEDIA_HOSTS
 from mock_fal.journal.exchanges import RawHeaders

@@ -33,7 +33,7 @@ from mock_fal.cassettes.cassette import (
 from mock_fal.cassettes.folder import file_chunks, read_cassettes
 from mock_fal.cassettes.matcher import CassetteMatcher
 from mock_fal.cassettes.redaction import REDACTED, Redaction
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON, BodyTooLarge
 from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
 from mock_fal.requests.queue import ModelRequest

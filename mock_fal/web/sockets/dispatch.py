@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from mock_fal.clock import steady_time
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import FalError, InjectedFault, InvalidAppToken
 from mock_fal.hosts import RUN_HOSTS, WS_HOSTS
 from mock_fal.terminal import logger

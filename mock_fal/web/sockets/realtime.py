@@ -9,7 +9,8 @@ from copy import copy
 from typing import Final
 
 from mock_fal.clock import steady_time
-from mock_fal.emulator import Emulator, SubmitOptions
+from mock_fal.emulation.emulator import Emulator
+from mock_fal.emulation.submissions import SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     ApplicationNotFound,

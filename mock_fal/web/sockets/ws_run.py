@@ -10,7 +10,7 @@ from typing import Any, Final
 from starlette.responses import StreamingResponse
 
 from mock_fal.clock import steady_time
-from mock_fal.emulator import Emulator
+from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import ApplicationNotFound, InjectedFault
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.scenario.directive import Directive

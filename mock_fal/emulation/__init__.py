@@ -1,0 +1,1 @@
+"""The operations of fal on one store: submissions and what they lead to."""
