@@ -35,7 +35,7 @@ GOAL_MS = 25.0
 QUEUE = "/queue.fal.run/fal-ai/flux/schnell"
 EDIT = "/queue.fal.run/fal-ai/flux/dev/image-to-image"
 EDITS = "/queue.fal.run/fal-ai/flux-2/edit"
-KEY = b"Authorization: Key bench:mark\r\n"
+KEY = b"Authorization: Key bench:mark-of-the-bench\r\n"  # long enough to be looked for without its id
 COMMAND = [sys.executable, "-m", "mock_fal", "serve"]
 
 
@@ -249,8 +249,46 @@ def deep_and_long_json(port: int) -> str:
 
 @attack("keys in a body of 45 MB")
 def keys_in_a_body(port: int) -> str:
-    body = b'{"prompt":"a hat","x":"' + b"bench:mark other:secret " * 1_875_000 + b'"}'
+    body = b'{"prompt":"a hat","x":"' + b"bench:mark-of-the-bench " * 1_875_000 + b'"}'
     return f"{call(port, 'POST', QUEUE, body)[0]}"
+
+
+def long_call(port: int) -> str:
+    """The id of a finished call with an input of 47 MB, which contains the secret of its key."""
+    image = "data:image/png;base64," + "QUFB" * 11_700_000
+    secret = KEY.partition(b":")[2].decode().split(":")[1].strip()
+    request_id = submit(port, EDIT, prompt=f"a hat for {secret}", image_url=image)["request_id"]
+    time.sleep(COMPLETED_S)
+    return request_id
+
+
+def reading_a_long_call(method: str, path: str) -> Attack:
+    def run(port: int) -> str:
+        started = time.perf_counter()
+        status, body = call(
+            port, method, path.replace("ID", long_call(port)), b"{}" if method == "POST" else b""
+        )
+        return f"{status}, {len(body) / 1e6:.1f} MB after {time.perf_counter() - started:.1f} s"
+
+    return run
+
+
+for _name, _method, _path in (
+    ("journal", "GET", "/_mock/requests?limit=3"),
+    ("HAR", "GET", "/_mock/requests.har"),
+    ("call", "GET", "/_mock/calls/ID"),
+    ("calls by text", "GET", "/_mock/calls?text=hat"),
+    ("cassettes", "GET", "/_mock/calls/ID/cassettes"),
+    ("snippet", "GET", "/_mock/calls/ID/snippet?language=curl"),
+    ("replay", "POST", "/_mock/calls/ID/replay"),
+    (
+        "payloads",
+        "GET",
+        "/api.fal.ai/v1/models/requests/by-endpoint?endpoint_id=fal-ai/flux/dev/image-to-image&expand=payloads",
+    ),
+    ("search", "GET", "/api.fal.ai/v1/models/requests/search?query=hat"),
+):
+    ATTACKS[f"input of 47 MB, then its {_name}"] = reading_a_long_call(_method, _path), []
 
 
 @attack("rules with regular expressions, a prompt of 10 kB")
@@ -531,6 +569,9 @@ def measure(command: list[str], name: str) -> Figures:
         request_id = submit(port, QUEUE, prompt="polled").get("request_id", "none")
         for path in (EDIT, EDITS):  # warm up: modules are imported at first use
             submit(port, path, prompt="warm", image_url=png(64), image_urls=[png(64)])
+        submit(
+            port, EDIT, prompt="warm", image_url="data:image/png;base64,QUFB"
+        )  # no picture: it loads all decoders
         for path in (
             "/",
             "/_mock/requests?limit=1",
