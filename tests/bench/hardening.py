@@ -46,6 +46,7 @@ def call(
     body: bytes = b"",
     *,
     media_type: str = "application/json",
+    headers: bytes = KEY,
     timeout_s: float = LONGEST_S,
 ) -> tuple[int, bytes]:
     """Status and body of one request on a connection of its own; (0, b"") if there is no response in time."""
@@ -53,7 +54,7 @@ def call(
         with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
             head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {len(body)}\r\n".encode()
             connection.sendall(
-                head + KEY + f"Content-Type: {media_type}\r\nConnection: close\r\n\r\n".encode()
+                head + headers + f"Content-Type: {media_type}\r\nConnection: close\r\n\r\n".encode()
             )
             with suppress(ConnectionError, BrokenPipeError):  # rejected by its length
                 connection.sendall(body)
@@ -544,6 +545,46 @@ def dripping_urls(port: int) -> str:
         return f"webhook after {webhook_s:.1f} s, SIGTERM after {time.perf_counter() - started:.1f} s"
 
 
+# -- memory: the note has the growth of the resident memory
+
+
+def growing(number: int, make: Callable[[int], tuple[str, bytes, bytes]]) -> Attack:
+    """Sends `number` requests, each with a path, headers and a body, then resets."""
+
+    def run(port: int) -> str:
+        before, statuses = _memory_mb(port, "VmRSS"), set()
+        for index in range(number):
+            path, headers, body = make(index)
+            statuses.add(call(port, "POST", path, body, headers=headers)[0])
+        after = _memory_mb(port, "VmRSS")
+        call(port, "DELETE", "/_mock/requests")
+        reset = _memory_mb(port, "VmRSS")
+        return f"{sorted(statuses)}, {after - before:+.0f} MB, {reset - before:+.0f} MB after a reset"
+
+    return run
+
+
+_LONG = b"x" * 500_000
+ATTACKS |= {
+    "heads: 400 requests with 500 kB of headers": (
+        growing(400, lambda index: (QUEUE, KEY + b"X-A: %d%b\r\n" % (index, _LONG), b"{}")),
+        [],
+    ),
+    "heads: 400 keys of 500 kB": (
+        growing(400, lambda index: (QUEUE, b"Authorization: Key %d%b:secret\r\n" % (index, _LONG), b"{}")),
+        [],
+    ),
+    "heads: 400 paths of 500 kB": (
+        growing(400, lambda index: (f"/queue.fal.run/{index}{_LONG.decode()}", KEY, b"{}")),
+        [],
+    ),
+    "300 prompts of 2 MB": (
+        growing(300, lambda index: (QUEUE, KEY, b'{"prompt":"%d%b"}' % (index, 4 * _LONG))),
+        [],
+    ),
+}
+
+
 # -- the table
 
 SERVERS: dict[int, subprocess.Popen[bytes]] = {}
@@ -589,7 +630,7 @@ def measure(command: list[str], name: str) -> Figures:
             attacking.start()
             attacking.join(LONGEST_S)
         note = notes[0] if notes else f"not over after {LONGEST_S:g} s"
-        return Figures(alone.slowest_ms, beside.slowest_ms, note, _peak_mb(SERVERS[port].pid))
+        return Figures(alone.slowest_ms, beside.slowest_ms, note, _memory_mb(port, "VmHWM"))
 
 
 @contextmanager
@@ -615,13 +656,14 @@ def server(command: list[str]) -> Iterator[int]:
         del SERVERS[port]
 
 
-def _peak_mb(pid: int) -> float:
+def _memory_mb(port: int, name: str) -> float:
+    """The resident memory of a server, `VmRSS`, or the most that it ever had, `VmHWM`."""
     try:
-        text = Path(f"/proc/{pid}/status").read_text()
+        text = Path(f"/proc/{SERVERS[port].pid}/status").read_text()
     except OSError:
         return 0.0
     lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    return int(lines.get("VmHWM", "0").split()[0]) / 1024
+    return int(lines.get(name, "0").split()[0]) / 1024
 
 
 def main(arguments: list[str] | None = None) -> int:

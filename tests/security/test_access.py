@@ -248,6 +248,7 @@ def test_a_long_body_is_searched_for_the_secret_when_it_is_read(fal: Fal, long_c
     assert exchange.request_bytes > 3 * STEP_BYTES
     assert exchange.set_aside is not None  # none of this has searched all of it
     body = json.loads(exchange.request_body)
+    (exchange,) = fal.emulator.store.exchanges
     assert exchange.set_aside is None
     assert (body["prompt"], body["z"]) == (f"a dog {HIDDEN}", HIDDEN)
     assert body["note"] == "".join(letter * (STEP_BYTES - 8) + HIDDEN for letter in "xyz")
@@ -282,6 +283,7 @@ def test_a_long_response_is_searched_when_it_is_read(auto_advance: Fal) -> None:
     assert exchange.set_aside is not None
     assert exchange.response_bytes > MAX_SEARCHED_AT_ONCE
     assert_hidden(everything_shown(fal))
+    (exchange,) = fal.emulator.store.exchanges
     assert exchange.set_aside is None
 
 
