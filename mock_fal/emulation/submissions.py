@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -444,10 +443,9 @@ def document_of(body: bytes) -> JSON:
 
 def may_name_files(body: bytes) -> bool:
     """Whether an input may hold a URL. JSON may escape any letter of it as \\u00xx."""
-    return _URL.search(body) is not None
-
-
-_URL: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?:|[Dd][Aa][Tt][Aa]:|\\u00")
+    # A regular expression for all of them holds the event loop for 50 ms a megabyte.
+    lower = body.lower()
+    return b"http:" in lower or b"https:" in lower or b"data:" in lower or rb"\u00" in body
 
 
 def mentions_directive(body: bytes) -> bool:

@@ -13,7 +13,7 @@ from sys import getsizeof
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from mock_fal.accounts.secrets import HIDDEN, HIDDEN_BYTES, Secrets, own_secret, shown_query
+from mock_fal.accounts.secrets import HIDDEN, HIDDEN_BYTES, Secrets, own_secret, shown_query, without
 from mock_fal.endpoint import EndpointId
 from mock_fal.hosts import (
     EMULATED_HOSTS,
@@ -28,6 +28,24 @@ from mock_fal.journal.memory import EXCHANGE_BYTES, SENDER_BYTES, Memory, Rankin
 from mock_fal.journal.tags import tags
 
 RawHeaders = list[tuple[bytes, bytes]]
+
+# Longer bodies are set aside, and searched for the secret of their request when somebody reads them: 47 MB take up to
+# 33 ms, and few bodies are read.
+MAX_SEARCHED_AT_ONCE: Final = 256 << 10
+
+
+class SetAside(NamedTuple):
+    """Long bodies of an exchange by the names of their attributes, and the texts to remove from them."""
+
+    bodies: dict[str, bytes]
+    texts: tuple[bytes, ...]
+
+    def searched(self, name: str) -> bytes:
+        """A body without the texts."""
+        data = self.bodies[name]
+        for text in self.texts:
+            data = without(data, text)
+        return data
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -75,6 +93,52 @@ class Exchange:
     counted_body_bytes: int = 0
     # The version of the known keys for which `hide_keys` has searched it.
     searched_version: int = -1
+    # Long bodies in which the secret of the request was not looked for yet.
+    set_aside: SetAside | None = None
+    # The secret of the request, if its body contained it: the output may repeat it.
+    repeatable: tuple[bytes, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        """Called for a body that was set aside, which is no attribute until it was searched."""
+        set_aside: SetAside | None = object.__getattribute__(self, "set_aside")
+        if set_aside is not None and name in set_aside.bodies:
+            body = set_aside.searched(name)
+            if name == "request_body" and body is not set_aside.bodies[name]:
+                self.repeatable = set_aside.texts
+            setattr(self, name, body)
+            rest = {other: body for other, body in set_aside.bodies.items() if other != name}
+            self.set_aside = SetAside(rest, set_aside.texts) if rest else None
+        return object.__getattribute__(self, name)
+
+    @property
+    def request_bytes(self) -> int:
+        """The size of the request body; that before the search, if it was set aside."""
+        return self._size("request_body")
+
+    @property
+    def response_bytes(self) -> int:
+        """The size of the response body; that before the search, if it was set aside."""
+        return self._size("response_body")
+
+    def request_start(self, size: int) -> bytes:
+        """The first `size` bytes of the request body; the rest is not searched for the secret of the request."""
+        set_aside = self.set_aside
+        if set_aside is None or "request_body" not in set_aside.bodies:
+            return self.request_body[:size]
+        start = set_aside.bodies["request_body"][: size + max(map(len, set_aside.texts))]
+        return set_aside._replace(bodies={"request_body": start}).searched("request_body")[:size]
+
+    def without_repeated(self, output: bytes) -> bytes:
+        """The output of the request without the secret that its input contained. Call it for a searched exchange."""
+        for text in self.repeatable:
+            output = without(output, text)
+        return output
+
+    def _size(self, name: str) -> int:
+        set_aside = self.set_aside
+        if set_aside is not None and name in set_aside.bodies:
+            return len(set_aside.bodies[name])
+        return len(getattr(self, name))
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.url} → {self.status}>"
@@ -266,7 +330,10 @@ class Journal:
             self._count(exchange)
 
     def _count(self, exchange: Exchange) -> None:
-        bodies = len(exchange.request_body) + len(exchange.response_body)
+        if exchange.set_aside is None:
+            bodies = len(exchange.request_body) + len(exchange.response_body)
+        else:
+            bodies = exchange.request_bytes + exchange.response_bytes
         size = EXCHANGE_BYTES + bodies + len(exchange.request_head) + len(exchange.response_head)
         # The path is unquoted and may have characters of four bytes; the others have one byte for each.
         size += getsizeof(exchange.path) + len(exchange.query) + len(exchange.host) + len(exchange.tenant)
@@ -354,6 +421,7 @@ def _repeats(exchange: Exchange, previous: Exchange) -> bool:
     if (
         # The same object, because it was the same before its secrets were hidden (`Secrets.head`): so is the key.
         exchange.request_head is not previous.request_head
+        or previous.set_aside is not None
         or exchange.response_head != previous.response_head
         or exchange.response_body != previous.response_body
         or exchange.path != previous.path
@@ -382,18 +450,43 @@ def _kind(host: str, operation: str, status: int) -> ExchangeKind:
 
 
 def hide_secret(exchange: Exchange, secret: str) -> None:
-    """Remove the secret of a request from its exchange, before it is stored."""
-    _hide_text(exchange, secret)
-    if not (secret.isalnum() and secret.isascii()):
-        _hide_text(exchange, quote(secret, safe=""))
-
-
-def _hide_text(exchange: Exchange, text: str) -> None:
-    data = text.encode("utf-8", "replace")
-    exchange.path = exchange.path.replace(text, HIDDEN)
-    exchange.query = exchange.query.replace(text, HIDDEN)
+    """Remove the secret of a request from its exchange, before it is stored. Long bodies are set aside."""
+    for text in _spellings(secret):
+        exchange.path = exchange.path.replace(text, HIDDEN)
+        exchange.query = exchange.query.replace(text, HIDDEN)
+    encoded = tuple(text.encode("utf-8", "replace") for text in _spellings(secret))
+    long: dict[str, bytes] = {}
     for name in _BYTES:
-        setattr(exchange, name, getattr(exchange, name).replace(data, HIDDEN_BYTES))
+        data = getattr(exchange, name)
+        if name in _BODIES and len(data) > MAX_SEARCHED_AT_ONCE:
+            long[name] = data
+        else:
+            hidden = data
+            for value in encoded:
+                hidden = hidden.replace(value, HIDDEN_BYTES)
+            if hidden != data:
+                setattr(exchange, name, hidden)
+                if name == "request_body":
+                    exchange.repeatable = encoded
+    if long:
+        exchange.set_aside = SetAside(long, encoded)
+        for name in long:
+            delattr(exchange, name)  # whoever reads it calls `__getattr__`
+
+
+def _spellings(secret: str) -> list[str]:
+    return [secret] if secret.isalnum() and secret.isascii() else [secret, quote(secret, safe="")]
+
+
+def add_part(exchange: Exchange, part: bytes, secret: str) -> None:
+    """Add a part of a stream to the response, without the secret of the request, which two parts may share."""
+    texts = [text.encode("utf-8", "replace") for text in _spellings(secret)] if secret else []
+    body = exchange.response_body
+    start = max(0, len(body) - max(map(len, texts), default=0))
+    end = body[start:] + part
+    for text in texts:
+        end = end.replace(text, HIDDEN_BYTES)
+    exchange.response_body = body[:start] + end
 
 
 def hide_keys(exchange: Exchange, secrets: Secrets) -> Exchange:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # The inputs whose reading is kept, and the bytes of one without its prompt.
 MAX_READINGS: Final = 256
 MAX_READ_BYTES: Final = 1024
+# Longer inputs are read: looking for their prompt would take as long.
+MAX_SEARCHED_BYTES: Final = 16 << 10
 
 # The first prompt of a document, without escapes of Unicode: half a surrogate pair is no text.
 _PROMPT: Final = re.compile(rb'"prompt"\s?:\s?"((?:[^"\\\x00-\x1f]|\\["\\/bfnrt])+)"')
@@ -90,6 +92,8 @@ class Readings:
 
     def find(self, model: Model, run_duration: float, body: bytes) -> Known | None:
         """What is known of an input; None if it has to be read."""
+        if len(body) > MAX_SEARCHED_BYTES:
+            return None
         found = _PROMPT.search(body)
         if found is not None:
             start, end = found.span(1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mock_fal.accounts.secrets import shown_query
+from mock_fal.accounts.secrets import own_secret, shown_query
 from mock_fal.clock import steady_time
 from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import FalError, InjectedFault
@@ -27,7 +27,7 @@ from mock_fal.hosts import (
     WS_HOSTS,
     belongs_to_fal,
 )
-from mock_fal.journal.exchanges import Exchange, Journal, pack_headers
+from mock_fal.journal.exchanges import Exchange, Journal, add_part, pack_headers
 from mock_fal.requests.outcome import RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.terminal import logger
@@ -374,7 +374,10 @@ class App:
         elif http_request.host in MEDIA_HOSTS:
             pass  # file contents are not kept in the journal
         elif isinstance(response, StreamingResponse):
-            response.body_iterator = _recorded(response.body_iterator, exchange, emulator.store.exchanges)
+            secret = own_secret(http_request.authorization)
+            response.body_iterator = _recorded(
+                response.body_iterator, exchange, emulator.store.exchanges, secret
+            )
         else:
             exchange.response_body = bytes(response.body)
         emulator.record(exchange, http_request.authorization)
@@ -425,12 +428,14 @@ def _with_cors(app: ASGIApp, expose_headers: Sequence[str] = ()) -> ASGIApp:
     )
 
 
-async def _recorded(parts: AsyncIterable[Any], exchange: Exchange, journal: Journal) -> AsyncIterator[bytes]:
+async def _recorded(
+    parts: AsyncIterable[Any], exchange: Exchange, journal: Journal, secret: str
+) -> AsyncIterator[bytes]:
     """The parts of a stream; each is added to the journal as it is sent."""
     try:
         async for part in parts:
             data = part.encode() if isinstance(part, str) else bytes(part)
-            exchange.response_body += data
+            add_part(exchange, data, secret)
             journal.update_size(exchange)
             yield data
     finally:

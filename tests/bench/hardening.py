@@ -35,7 +35,7 @@ GOAL_MS = 25.0
 QUEUE = "/queue.fal.run/fal-ai/flux/schnell"
 EDIT = "/queue.fal.run/fal-ai/flux/dev/image-to-image"
 EDITS = "/queue.fal.run/fal-ai/flux-2/edit"
-KEY = b"Authorization: Key bench:mark\r\n"
+KEY = b"Authorization: Key bench:mark-of-the-bench\r\n"  # long enough to be looked for without its id
 COMMAND = [sys.executable, "-m", "mock_fal", "serve"]
 
 
@@ -46,6 +46,7 @@ def call(
     body: bytes = b"",
     *,
     media_type: str = "application/json",
+    headers: bytes = KEY,
     timeout_s: float = LONGEST_S,
 ) -> tuple[int, bytes]:
     """Status and body of one request on a connection of its own; (0, b"") if there is no response in time."""
@@ -53,7 +54,7 @@ def call(
         with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection:
             head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {len(body)}\r\n".encode()
             connection.sendall(
-                head + KEY + f"Content-Type: {media_type}\r\nConnection: close\r\n\r\n".encode()
+                head + headers + f"Content-Type: {media_type}\r\nConnection: close\r\n\r\n".encode()
             )
             with suppress(ConnectionError, BrokenPipeError):  # rejected by its length
                 connection.sendall(body)
@@ -249,8 +250,46 @@ def deep_and_long_json(port: int) -> str:
 
 @attack("keys in a body of 45 MB")
 def keys_in_a_body(port: int) -> str:
-    body = b'{"prompt":"a hat","x":"' + b"bench:mark other:secret " * 1_875_000 + b'"}'
+    body = b'{"prompt":"a hat","x":"' + b"bench:mark-of-the-bench " * 1_875_000 + b'"}'
     return f"{call(port, 'POST', QUEUE, body)[0]}"
+
+
+def long_call(port: int) -> str:
+    """The id of a finished call with an input of 47 MB, which contains the secret of its key."""
+    image = "data:image/png;base64," + "QUFB" * 11_700_000
+    secret = KEY.partition(b":")[2].decode().split(":")[1].strip()
+    request_id = submit(port, EDIT, prompt=f"a hat for {secret}", image_url=image)["request_id"]
+    time.sleep(COMPLETED_S)
+    return request_id
+
+
+def reading_a_long_call(method: str, path: str) -> Attack:
+    def run(port: int) -> str:
+        started = time.perf_counter()
+        status, body = call(
+            port, method, path.replace("ID", long_call(port)), b"{}" if method == "POST" else b""
+        )
+        return f"{status}, {len(body) / 1e6:.1f} MB after {time.perf_counter() - started:.1f} s"
+
+    return run
+
+
+for _name, _method, _path in (
+    ("journal", "GET", "/_mock/requests?limit=3"),
+    ("HAR", "GET", "/_mock/requests.har"),
+    ("call", "GET", "/_mock/calls/ID"),
+    ("calls by text", "GET", "/_mock/calls?text=hat"),
+    ("cassettes", "GET", "/_mock/calls/ID/cassettes"),
+    ("snippet", "GET", "/_mock/calls/ID/snippet?language=curl"),
+    ("replay", "POST", "/_mock/calls/ID/replay"),
+    (
+        "payloads",
+        "GET",
+        "/api.fal.ai/v1/models/requests/by-endpoint?endpoint_id=fal-ai/flux/dev/image-to-image&expand=payloads",
+    ),
+    ("search", "GET", "/api.fal.ai/v1/models/requests/search?query=hat"),
+):
+    ATTACKS[f"input of 47 MB, then its {_name}"] = reading_a_long_call(_method, _path), []
 
 
 @attack("rules with regular expressions, a prompt of 10 kB")
@@ -506,6 +545,46 @@ def dripping_urls(port: int) -> str:
         return f"webhook after {webhook_s:.1f} s, SIGTERM after {time.perf_counter() - started:.1f} s"
 
 
+# -- memory: the note has the growth of the resident memory
+
+
+def growing(number: int, make: Callable[[int], tuple[str, bytes, bytes]]) -> Attack:
+    """Sends `number` requests, each with a path, headers and a body, then resets."""
+
+    def run(port: int) -> str:
+        before, statuses = _memory_mb(port, "VmRSS"), set()
+        for index in range(number):
+            path, headers, body = make(index)
+            statuses.add(call(port, "POST", path, body, headers=headers)[0])
+        after = _memory_mb(port, "VmRSS")
+        call(port, "DELETE", "/_mock/requests")
+        reset = _memory_mb(port, "VmRSS")
+        return f"{sorted(statuses)}, {after - before:+.0f} MB, {reset - before:+.0f} MB after a reset"
+
+    return run
+
+
+_LONG = b"x" * 500_000
+ATTACKS |= {
+    "heads: 400 requests with 500 kB of headers": (
+        growing(400, lambda index: (QUEUE, KEY + b"X-A: %d%b\r\n" % (index, _LONG), b"{}")),
+        [],
+    ),
+    "heads: 400 keys of 500 kB": (
+        growing(400, lambda index: (QUEUE, b"Authorization: Key %d%b:secret\r\n" % (index, _LONG), b"{}")),
+        [],
+    ),
+    "heads: 400 paths of 500 kB": (
+        growing(400, lambda index: (f"/queue.fal.run/{index}{_LONG.decode()}", KEY, b"{}")),
+        [],
+    ),
+    "300 prompts of 2 MB": (
+        growing(300, lambda index: (QUEUE, KEY, b'{"prompt":"%d%b"}' % (index, 4 * _LONG))),
+        [],
+    ),
+}
+
+
 # -- the table
 
 SERVERS: dict[int, subprocess.Popen[bytes]] = {}
@@ -531,6 +610,9 @@ def measure(command: list[str], name: str) -> Figures:
         request_id = submit(port, QUEUE, prompt="polled").get("request_id", "none")
         for path in (EDIT, EDITS):  # warm up: modules are imported at first use
             submit(port, path, prompt="warm", image_url=png(64), image_urls=[png(64)])
+        submit(
+            port, EDIT, prompt="warm", image_url="data:image/png;base64,QUFB"
+        )  # no picture: it loads all decoders
         for path in (
             "/",
             "/_mock/requests?limit=1",
@@ -548,7 +630,7 @@ def measure(command: list[str], name: str) -> Figures:
             attacking.start()
             attacking.join(LONGEST_S)
         note = notes[0] if notes else f"not over after {LONGEST_S:g} s"
-        return Figures(alone.slowest_ms, beside.slowest_ms, note, _peak_mb(SERVERS[port].pid))
+        return Figures(alone.slowest_ms, beside.slowest_ms, note, _memory_mb(port, "VmHWM"))
 
 
 @contextmanager
@@ -574,13 +656,14 @@ def server(command: list[str]) -> Iterator[int]:
         del SERVERS[port]
 
 
-def _peak_mb(pid: int) -> float:
+def _memory_mb(port: int, name: str) -> float:
+    """The resident memory of a server, `VmRSS`, or the most that it ever had, `VmHWM`."""
     try:
-        text = Path(f"/proc/{pid}/status").read_text()
+        text = Path(f"/proc/{SERVERS[port].pid}/status").read_text()
     except OSError:
         return 0.0
     lines = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    return int(lines.get("VmHWM", "0").split()[0]) / 1024
+    return int(lines.get(name, "0").split()[0]) / 1024
 
 
 def main(arguments: list[str] | None = None) -> int:

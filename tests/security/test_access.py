@@ -18,6 +18,7 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,14 +28,23 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from mock_fal import Account, MockFal, MockFalError, SettingsError
-from mock_fal.accounts.secrets import HIDDEN, MAX_COMPARED, MAX_KEYS, Secrets, shown_authorization, shown_key
+from mock_fal.accounts.secrets import (
+    HIDDEN,
+    MAX_COMPARED,
+    MAX_KEYS,
+    STEP_BYTES,
+    Secrets,
+    shown_authorization,
+    shown_key,
+)
 from mock_fal.cassettes.cassette import LiveResponse
 from mock_fal.cli import main
 from mock_fal.gateway import peer_owner
 from mock_fal.gateway.addresses import FILES, check_files, checked_addresses
-from mock_fal.journal.exchanges import RawHeaders
+from mock_fal.journal.exchanges import MAX_SEARCHED_AT_ONCE, Exchange, RawHeaders, add_part
 from mock_fal.server import open_remote_gateway
 from mock_fal.settings import Settings
 from mock_fal.summary import summary
@@ -210,6 +220,98 @@ def test_the_journal_does_not_keep_the_secret_of_a_request(fal: Fal) -> None:
     kept = (exchange.request_head, exchange.request_body, exchange.query.encode(), exchange.path.encode())
     assert [part for part in kept if SECRET.encode() in part] == []
     assert SECRET not in repr(vars(fal.emulator.keys)) + repr(vars(fal.emulator.keys.secrets))
+
+
+@pytest.fixture
+def auto_advance() -> Iterator[Fal]:
+    with open_fal(clock="auto-advance") as fal:
+        yield fal
+
+
+@pytest.fixture
+def long_call(fal: Fal) -> str:
+    """The id of a call whose body is searched later, with the secret of its key at its start, in steps, and its end."""
+    steps = "".join(letter * (STEP_BYTES - 8) + SECRET for letter in "xyz")
+    file = BytesIO()
+    Image.effect_noise((800, 800), 100).save(file, "PNG")
+    image = f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
+    body = json.dumps({"prompt": f"a dog {SECRET}", "image_url": image, "note": steps, "z": SECRET})
+    response = fal.request("POST", f"{QUEUE}/fal-ai/flux/dev/image-to-image", key=KEY, body=body.encode())
+    id: str = response.json()["request_id"]
+    return id
+
+
+def test_a_long_body_is_searched_for_the_secret_when_it_is_read(fal: Fal, long_call: str) -> None:
+    (exchange,) = fal.emulator.store.exchanges
+    assert exchange.set_aside is not None
+    assert exchange.request_start(30) == f'{{"prompt": "a dog {HIDDEN}", '.encode()[:30]
+    assert exchange.request_bytes > 3 * STEP_BYTES
+    assert exchange.set_aside is not None  # none of this has searched all of it
+    body = json.loads(exchange.request_body)
+    (exchange,) = fal.emulator.store.exchanges
+    assert exchange.set_aside is None
+    assert (body["prompt"], body["z"]) == (f"a dog {HIDDEN}", HIDDEN)
+    assert body["note"] == "".join(letter * (STEP_BYTES - 8) + HIDDEN for letter in "xyz")
+    assert body["image_url"].startswith("data:image/png;base64,iVBOR")
+
+
+def test_a_long_body_shows_no_secret(fal: Fal, long_call: str) -> None:
+    fal.advance(60)
+    assert_hidden(everything_shown(fal))
+
+
+def test_a_long_input_is_listed_without_its_files_and_secrets(fal: Fal, long_call: str) -> None:
+    fal.advance(60)
+    url = "https://api.fal.ai/v1/models/requests/by-endpoint?endpoint_id=fal-ai/flux/dev/image-to-image"
+    (item,) = fal.request("GET", f"{url}&expand=payloads", key=KEY).json()["items"]
+    assert item["json_input"]["prompt"] == f"a dog {HIDDEN}"
+    assert item["json_input"]["image_url"].endswith("file 1 of this input)")
+
+
+def test_an_output_that_repeats_the_secret_is_shown_without_it(fal: Fal) -> None:
+    fal.request("POST", f"{QUEUE}/{SCHNELL}", key=KEY, json={"prompt": f"a cat {SECRET}"})
+    fal.request("POST", f"{QUEUE}/openrouter/router", key=KEY, json={"prompt": SECRET, "model": "x"})
+    fal.advance(60)
+    assert_hidden(everything_shown(fal))
+
+
+def test_a_long_response_is_searched_when_it_is_read(auto_advance: Fal) -> None:
+    fal = auto_advance
+    prompt = f"{SECRET} {'x' * MAX_SEARCHED_AT_ONCE} {SECRET}"  # the output repeats it
+    assert SECRET in fal.request("POST", f"{RUN}/{SCHNELL}", key=KEY, json={"prompt": prompt}).text
+    (exchange,) = fal.emulator.store.exchanges
+    assert exchange.set_aside is not None
+    assert exchange.response_bytes > MAX_SEARCHED_AT_ONCE
+    assert_hidden(everything_shown(fal))
+    (exchange,) = fal.emulator.store.exchanges
+    assert exchange.set_aside is None
+
+
+def test_a_stream_shows_no_secret(auto_advance: Fal) -> None:
+    fal = auto_advance
+    body = {"prompt": f"say {SECRET}, please", "model": "x"}
+    for endpoint in ("openrouter/router", SCHNELL):
+        response = fal.request("POST", f"{RUN}/{endpoint}/stream", key=KEY, json=body)
+        assert SECRET in response.text
+    assert_hidden(everything_shown(fal))
+
+
+@given(st.lists(st.integers(0, 60)))
+def test_a_secret_is_found_in_any_parts_of_a_stream(cuts: list[int]) -> None:
+    exchange = Exchange(0.0, "alice", "POST", "fal.run", "/", "", b"", b"", 200, b"")
+    stream = f"data: {SECRET}; {quote('a/b', safe='')} and {SECRET}{SECRET}".encode()
+    for start, end in pairwise([0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]):
+        add_part(exchange, stream[start:end], SECRET)
+        assert SECRET.encode() not in exchange.response_body
+    assert exchange.response_body.decode() == stream.decode().replace(SECRET, HIDDEN)
+
+
+def test_a_search_finds_no_part_of_a_secret(fal: Fal) -> None:
+    fal.request("POST", f"{QUEUE}/{SCHNELL}", key="bob:another-secret", json={"prompt": f"a cat, {KEY}"})
+    fal.request("GET", f"{QUEUE}/x", key=KEY)
+    for text, found in (("a cat", 1), ("alice:", 1), ("alice:s3", 0), (SECRET[3:8], 0)):
+        calls = fal.request("GET", f"{OURS}/_mock/calls?text={quote(text)}", key=None).json()["calls"]
+        assert len(calls) == found, text
 
 
 def test_a_short_secret_alone_is_an_ordinary_word(fal: Fal) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import selectors
 import socket
 import threading
@@ -24,6 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from mock_fal.clock import END, AutoAdvanceClock, ManualClock, date
 from mock_fal.emulation.emulator import Emulator
+from mock_fal.emulation.submissions import may_name_files
 from mock_fal.errors import InputTooLong, UnusableFile
 from mock_fal.files import inputs, long_input
 from mock_fal.files.inputs import Content, InputFiles
@@ -919,3 +921,9 @@ def test_a_file_is_decoded_a_few_kilobytes_at_a_time(monkeypatch: pytest.MonkeyP
     read_source(noisy_png(1 << 20))
     assert len(sizes) > 100
     assert max(sizes) == 4096
+
+
+@given(st.lists(st.sampled_from([*"hHtTpPsS:dDaA", "\\u00", "x"])).map("".join))
+def test_urls_are_looked_for_without_an_expression_that_takes_50_ms_a_megabyte(text: str) -> None:
+    expected = re.search(r"https?:|data:", text, re.IGNORECASE) or "\\u00" in text
+    assert may_name_files(text.encode()) == bool(expected)

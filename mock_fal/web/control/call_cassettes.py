@@ -29,13 +29,18 @@ from mock_fal.cassettes.cassette import (
     response_json,
 )
 from mock_fal.cassettes.redaction import Redaction
+from mock_fal.errors import InputTooLong
+from mock_fal.files.long_input import LONG_BYTES, shortened
 from mock_fal.hosts import EMULATED_HOSTS
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.web.control.calls import exchanges_of, stored_call
 from mock_fal.web.control.wire import ControlError, emulator, shown
 from mock_fal.web.renderer import Renderer
 
-# The bytes of all bodies.
+# The bytes of one body, of its text without data URIs, and of all bodies. They are parsed and redacted in a thread, by
+# functions that hold the interpreter.
+MAX_BODY_BYTES: Final = 4 << 20
+MAX_TEXT_BYTES: Final = 256 << 10
 MAX_BYTES: Final = 64 << 20
 
 # Characters of a path that are not percent-encoded (RFC 3986).
@@ -56,14 +61,31 @@ async def cassettes(request: Request) -> Response:
     ]
     if not exchanges:
         raise ControlError(409, f"no finished exchange of {call.id!r:.100} is stored")
-    size = sum(len(exchange.request_body) + len(exchange.response_body) for exchange in exchanges)
+    size = sum(exchange.request_bytes + exchange.response_bytes for exchange in exchanges)
     if size > MAX_BYTES:
         raise ControlError(409, f"the exchanges have {size} bytes, expected at most {MAX_BYTES}")
+    for exchange in exchanges:
+        _check(exchange.request_body)
+        _check(exchange.response_body)
     data = await renderer.in_thread(_zipped, exchanges)
     name = f"mock-fal-{call.id}.zip"
     return Response(
         data, media_type="application/zip", headers={"content-disposition": f'attachment; filename="{name}"'}
     )
+
+
+def _check(body: bytes) -> None:
+    """Raises ControlError for a body that is too long."""
+    try:
+        rest = shortened(body)[0] if len(body) > LONG_BYTES else body
+    except InputTooLong:
+        rest = body
+    if len(rest) > MAX_TEXT_BYTES:
+        raise ControlError(
+            409, f"a body has {len(rest)} bytes beside its data URIs, expected at most {MAX_TEXT_BYTES}"
+        )
+    if len(body) > MAX_BODY_BYTES:
+        raise ControlError(409, f"a body has {len(body)} bytes, expected at most {MAX_BODY_BYTES}")
 
 
 def _zipped(exchanges: Sequence[Exchange]) -> bytes:

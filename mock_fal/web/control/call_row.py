@@ -29,6 +29,7 @@ from mock_fal.webhooks.outbox import Delivery, DeliveryState
 
 # Characters of a prompt and of a text in a result, and how many files of a result are listed.
 MAX_TEXT: Final = 200
+_MAX_SECRET: Final = 200
 MAX_FILES: Final = 8
 
 # A longer input is not parsed for its prompt.
@@ -85,7 +86,12 @@ def row(emulator: Emulator, call: Call) -> dict[str, Any]:
     if call.request is None:
         assert exchange is not None
         return _refused(exchange) | sent
-    return _accepted(emulator, call.request) | sent
+    accepted = _accepted(emulator, call.request)
+    if exchange is not None and accepted["text"]:
+        text = accepted["text"].encode("utf-8", "surrogatepass")
+        accepted["text"] = exchange.without_repeated(text).decode("utf-8", "surrogatepass")
+    accepted["text"] = accepted["text"] and accepted["text"][:MAX_TEXT]
+    return accepted | sent
 
 
 def _accepted(emulator: Emulator, request: ModelRequest) -> dict[str, Any]:
@@ -197,7 +203,7 @@ def _text(outcome: object) -> str | None:
         return None
     return next(
         (
-            value[:MAX_TEXT]
+            value[: MAX_TEXT + _MAX_SECRET]  # a secret is not cut before it is hidden
             for name in ("output", "text", "content", "results", "transcription", "answer")
             if isinstance(value := outcome.body.get(name), str) and value
         ),

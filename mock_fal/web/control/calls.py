@@ -290,13 +290,18 @@ def _with_text(value: str) -> Filter:
         json.dumps(value, ensure_ascii=False)[1:-1].lower(),
     }
 
+    def has_wanted(data: bytes) -> bool:
+        body = data.decode("utf-8", "replace").lower()
+        return any(text in body for text in wanted)
+
     def matches(mock: Emulator, call: Call) -> bool:
         names = f"{call.id} {_endpoint(call)}".lower()
         if any(text in names for text in wanted):
             return True
         if call.exchange is not None:
-            body = call.exchange.request_body[:_MAX_SEARCHED].decode("utf-8", "replace").lower()
-            return any(text in body for text in wanted)
+            start = call.exchange.request_start(_MAX_SEARCHED)
+            if has_wanted(start):  # not a part of a secret, which could be guessed in this way
+                return has_wanted(mock.keys.secrets.body(start))
         return False
 
     return matches
@@ -363,7 +368,9 @@ async def _received(mock: Emulator, renderer: Renderer, call: Call) -> dict[str,
     is_over = isinstance(view.status, Completed)
     return {
         "now": now,
-        "output": await _output(renderer, request) if is_over and not request.payloads_deleted else None,
+        "output": await _output(renderer, request, call.exchange)
+        if is_over and not request.payloads_deleted
+        else None,
         "inference_s": view.status.inference_s if isinstance(view.status, Completed) else None,
         "cancelled_at": finite(request.submission.cancelled_at),
         "ending": request.schedule.ending.name.lower().replace("_", " ") if is_over else None,
@@ -375,22 +382,25 @@ async def _received(mock: Emulator, renderer: Renderer, call: Call) -> dict[str,
     }
 
 
-async def _output(renderer: Renderer, request: ModelRequest) -> Any:
-    """The body of the result, as fal returns it."""
+async def _output(renderer: Renderer, request: ModelRequest, exchange: Exchange | None) -> Any:
+    """The body of the result, as fal returns it, without secrets of the input."""
     outcome = request.result
     rendered = await renderer.rendered(outcome)
     if not rendered:
-        return await _parsed(renderer, wire.result(outcome, request, _LINKS, rendered).body)
+        return await _parsed(renderer, wire.result(outcome, request, _LINKS, rendered).body, exchange)
     reply = await renderer.in_thread(wire.result, outcome, request, _LINKS, rendered)
-    return await _parsed(renderer, reply.body)
+    return await _parsed(renderer, reply.body, exchange)
 
 
 # Longer bodies are parsed in a thread.
 _SHORT: Final = 64 << 10
 
 
-async def _parsed(renderer: Renderer, body: bytes) -> Any:
-    return read_body(body) if len(body) <= _SHORT else await renderer.in_thread(read_body, body)
+async def _parsed(renderer: Renderer, body: bytes, exchange: Exchange | None = None) -> Any:
+    def parsed() -> Any:
+        return read_body(exchange.without_repeated(body) if exchange else body)
+
+    return parsed() if len(body) <= _SHORT else await renderer.in_thread(parsed)
 
 
 def _rules(call: Call) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ def renderer(request: Request) -> Renderer:
 async def shown(request: Request, exchange: Exchange) -> Exchange:
     """`Emulator.shown`, in a thread if it takes long."""
     mock = emulator(request)
-    size = len(exchange.request_body) + len(exchange.response_body)
+    size = exchange.request_bytes + exchange.response_bytes
     if size <= _LONG_SEARCH_BYTES or exchange.searched_version == mock.keys.secrets.version:
         return mock.shown(exchange)
     return await renderer(request).in_thread(mock.shown, exchange)

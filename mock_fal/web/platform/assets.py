@@ -56,7 +56,7 @@ class Asset:
     @property
     def prompt(self) -> str | None:
         """Its description, or the prompt that it was made for."""
-        if self.exchange is None or len(self.exchange.request_body) > _MAX_INPUT:
+        if self.exchange is None or self.exchange.request_bytes > _MAX_INPUT:
             return self.caption
         fields = self.exchange.input
         prompt = fields.get("prompt") if isinstance(fields, dict) else None

@@ -11,7 +11,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mock_fal.emulation.emulator import Emulator
-from mock_fal.errors import JSON
+from mock_fal.errors import JSON, InputTooLong
+from mock_fal.files.long_input import LONG_BYTES, shortened
 from mock_fal.journal.exchanges import Exchange
 from mock_fal.requests.outcome import RunnerResponse, media_urls
 from mock_fal.requests.queue import ModelRequest
@@ -37,18 +38,18 @@ _SLICE: Final = 20
 _STATUSES: Final = {"success": 2, "user_error": 4, "error": 5}
 
 
-def by_endpoint(emulator: Emulator, http_request: HttpRequest) -> JSON:
+async def by_endpoint(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /models/requests/by-endpoint`: completed requests of some endpoints, latest or longest first."""
-    return _by_endpoint(emulator, http_request, ("payloads",))
+    return await _by_endpoint(emulator, http_request, ("payloads",))
 
 
-def by_owned_endpoint(emulator: Emulator, http_request: HttpRequest) -> JSON:
+async def by_owned_endpoint(emulator: Emulator, http_request: HttpRequest) -> JSON:
     """`GET /serverless/requests/by-endpoint`: the same for the apps of an account, with the billed units on request."""
     # deviation: apps belong to no account: an account sees its own requests to them, and no others'.
-    return _by_endpoint(emulator, http_request, ("payloads", "billing"))
+    return await _by_endpoint(emulator, http_request, ("payloads", "billing"))
 
 
-def _by_endpoint(emulator: Emulator, http_request: HttpRequest, expandable: tuple[str, ...]) -> JSON:
+async def _by_endpoint(emulator: Emulator, http_request: HttpRequest, expandable: tuple[str, ...]) -> JSON:
     query = Query(http_request)
     page = query.page(default=50, most=100, strict=True)
     endpoints = query.ids("endpoint_id", required=True)
@@ -77,7 +78,7 @@ def _by_endpoint(emulator: Emulator, http_request: HttpRequest, expandable: tupl
     body["items"] = [
         _item(emulator, request)
         | _tags(sent.get(request.id))
-        | (_payloads(request, sent, http_request) if "payloads" in expand else {})
+        | (await _payloads(request, sent, http_request) if "payloads" in expand else {})
         | ({"billable_units": _units(request)} if "billing" in expand else {})
         for request in body["items"]
     ]
@@ -164,7 +165,7 @@ class _Alike:
 def _words_of(exchange: Exchange) -> str:
     """The texts of an input, and the tags."""
     tags = " ".join(f"{key} {value}" for key, value in exchange.tags.items())
-    if len(exchange.request_body) > _MAX_SEARCHED:
+    if exchange.request_bytes > _MAX_SEARCHED:
         return tags
     document = exchange.input
     values = document.values() if isinstance(document, dict) else ()
@@ -266,12 +267,16 @@ def _units(request: ModelRequest) -> float | None:
     return outcome.billable_units if isinstance(outcome, RunnerResponse) else None
 
 
-def _payloads(request: ModelRequest, sent: dict[str, Exchange], http_request: HttpRequest) -> dict[str, JSON]:
+async def _payloads(
+    request: ModelRequest, sent: dict[str, Exchange], http_request: HttpRequest
+) -> dict[str, JSON]:
     if request.payloads_deleted:
         return {}
     payloads: dict[str, JSON] = {}
     if request.id in sent:
-        payloads["json_input"] = _read(sent[request.id].request_body)
+        exchange = sent[request.id]
+        is_long = exchange.request_bytes > LONG_BYTES
+        payloads["json_input"] = await asyncio.to_thread(_input, exchange) if is_long else _input(exchange)
     outcome = request.outcome
     # fal: with sync_mode the output is not kept (the models' published schemas, 2026).
     if isinstance(outcome, RunnerResponse) and not outcome.inline:
@@ -281,7 +286,15 @@ def _payloads(request: ModelRequest, sent: dict[str, Exchange], http_request: Ht
     return payloads
 
 
-def _read(body: bytes) -> JSON:
+def _input(exchange: Exchange) -> JSON:
+    """The input of a submission."""
+    body = exchange.request_body
+    if len(body) > LONG_BYTES:
+        # deviation: a long data URI is listed with its first 1000 characters and its size.
+        try:
+            body, _ = shortened(body)
+        except InputTooLong:
+            return None
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

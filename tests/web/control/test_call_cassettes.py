@@ -7,7 +7,9 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
+from mock_fal.cassettes.cassette import JsonBody
 from mock_fal.cassettes.folder import read_cassettes
+from mock_fal.web.control.call_cassettes import MAX_TEXT_BYTES
 from tests.web.conftest import OURS, QUEUE, SCHNELL, Fal, Serve
 
 CALLS = f"{OURS}/_mock/calls"
@@ -100,3 +102,15 @@ def test_a_refused_call_is_one_cassette(fal: Fal, tmp_path: Path) -> None:
     [cassette] = read_cassettes(str(unpacked(fal, "exchange-1", tmp_path))).values()
     assert (cassette.status, cassette.url) == (404, f"{QUEUE}/fal-ai/nope")
     assert SCHNELL not in cassette.url
+
+
+def test_the_text_of_a_body_is_limited_and_its_files_are_not_searched(fal: Fal, tmp_path: Path) -> None:
+    image = f"data:image/png;base64,{'QUFB' * 300_000}"
+    fal.request("POST", f"{QUEUE}/fal-ai/nope", json={"prompt": "a hat", "image_url": image})
+    [cassette] = read_cassettes(str(unpacked(fal, "exchange-1", tmp_path))).values()
+    assert isinstance(cassette.request_body, JsonBody)
+    assert cassette.request_body.value == {"prompt": "a hat", "image_url": image}
+    fal.request("POST", f"{QUEUE}/fal-ai/nope", json={"prompt": "x" * MAX_TEXT_BYTES})
+    response = fal.request("GET", f"{CALLS}/exchange-2/cassettes")
+    assert response.status_code == 409
+    assert "beside its data URIs, expected at most 262144" in response.json()["detail"]
