@@ -451,21 +451,28 @@ def _kind(host: str, operation: str, status: int) -> ExchangeKind:
 
 def hide_secret(exchange: Exchange, secret: str) -> None:
     """Remove the secret of a request from its exchange, before it is stored. Long bodies are set aside."""
-    for text in _spellings(secret):
-        exchange.path = exchange.path.replace(text, HIDDEN)
-        exchange.query = exchange.query.replace(text, HIDDEN)
-    encoded = tuple(text.encode("utf-8", "replace") for text in _spellings(secret))
+    texts = _spellings(secret)
+    encoded = tuple(text.encode("utf-8", "replace") for text in texts)
+    for text, data in zip(texts, encoded, strict=True):
+        # Nearly no exchange has it, and to look is cheaper than to replace.
+        if text in exchange.path:
+            exchange.path = exchange.path.replace(text, HIDDEN)
+        if text in exchange.query:
+            exchange.query = exchange.query.replace(text, HIDDEN)
+        if data in exchange.request_head:
+            exchange.request_head = exchange.request_head.replace(data, HIDDEN_BYTES)
+        if data in exchange.response_head:
+            exchange.response_head = exchange.response_head.replace(data, HIDDEN_BYTES)
     long: dict[str, bytes] = {}
-    for name in _BYTES:
-        data = getattr(exchange, name)
-        if name in _BODIES and len(data) > MAX_SEARCHED_AT_ONCE:
-            long[name] = data
-        else:
-            hidden = data
-            for value in encoded:
-                hidden = hidden.replace(value, HIDDEN_BYTES)
-            if hidden != data:
-                setattr(exchange, name, hidden)
+    for name in _BODIES:
+        body = getattr(exchange, name)
+        if len(body) > MAX_SEARCHED_AT_ONCE:
+            long[name] = body
+            continue
+        for data in encoded:
+            if data in body:
+                body = body.replace(data, HIDDEN_BYTES)
+                setattr(exchange, name, body)
                 if name == "request_body":
                     exchange.repeatable = encoded
     if long:
