@@ -68,8 +68,12 @@ class EndpointId:
         """Whether it is a workflow itself, such as `workflows/ana/posters`, and not a path of one."""
         return self.namespace != "" and not self.path
 
-    def __str__(self) -> str:
+    @cached_property
+    def _text(self) -> str:
         return f"{self.app_id}/{self.path}" if self.path else self.app_id
+
+    def __str__(self) -> str:
+        return self._text
 
 
 def _path_of(url: str) -> str:
