@@ -3,6 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# The tests start hundreds of Pythons: they compile the modules once, not each anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo check test coverage lint types docs catalogue bench bench-quick dist test-pythons tools bench-tools clean
 
 help:  ## list the commands
