@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,9 @@ from mock_fal_contracts.cli import main, parser
 from mock_fal_contracts.client import check_clients
 from mock_fal_contracts.client.case import ClientCase
 from mock_fal_contracts.client.catalogue import CASES
+from mock_fal_contracts.client.mock_server import MockServer
+from mock_fal_contracts.client.playing import case_player, case_server
+from mock_fal_contracts.client.signing import private_key_file
 from mock_fal_contracts.results import Result, Status
 from mock_fal_contracts.target import CheckError
 
@@ -46,6 +49,13 @@ def results() -> list[Result]:
             driver("naive", NAIVE),
         ]
     )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MockServer, Mapping[str, str]]]:
+    """A mock and the environment of its drivers, for one after the other."""
+    with case_server(private_key_file(tmp_path_factory.mktemp("key"))) as server:
+        yield server
 
 
 def test_there_are_many_cases_with_unique_ids() -> None:
@@ -134,8 +144,12 @@ def test_a_naive_client_fails_many_cases_with_messages_that_say_what_to_fix(resu
         ("keys_not_cached", "webhooks.keys-kept", "cache it for up to 24 hours"),
     ],
 )  # fmt: skip
-def test_a_seeded_bug_is_found_and_explained(bug: str, case: str, message: str) -> None:
-    [result] = check([driver(bug, bug)], case)
+def test_a_seeded_bug_is_found_and_explained(
+    bug: str, case: str, message: str, server: tuple[MockServer, Mapping[str, str]]
+) -> None:
+    [played] = [other for other in CASES if other.case.id == case]
+    with case_player(bug, [sys.executable, str(BUGGY_DRIVER), bug], *server) as player:
+        result = player.play(played)
     assert result.status is Status.FAILED
     assert message in result.message
 

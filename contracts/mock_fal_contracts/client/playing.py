@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -81,16 +81,24 @@ def _may_be_late(job: Job) -> bool:
 
 
 @contextmanager
-def case_player(subject: str, command: Sequence[str], signing_key: Path) -> Iterator[CasePlayer]:
-    """A player with a mock and a driver, both stopped at the end of the block."""
+def case_server(signing_key: Path) -> Iterator[tuple[MockServer, Mapping[str, str]]]:
+    """A mock, stopped at the end of the block, and the environment for drivers that use it."""
     flags = ["--speed", str(SPEED), "--signing-key", str(signing_key), "--offline", "--key", KEY]
     with running_mock(flags) as base:
         environ = environment(base)
-        driver = Driver(command, environ)
-        try:
-            yield CasePlayer(subject, MockServer(base, environ["FAL_KEY"]), driver)
-        finally:
-            driver.stop()
+        yield MockServer(base, environ["FAL_KEY"]), environ
+
+
+@contextmanager
+def case_player(
+    subject: str, command: Sequence[str], server: MockServer, environ: Mapping[str, str]
+) -> Iterator[CasePlayer]:
+    """A player with a driver, stopped at the end of the block. No other player uses the server meanwhile."""
+    driver = Driver(command, environ)
+    try:
+        yield CasePlayer(subject, server, driver)
+    finally:
+        driver.stop()
 
 
 def _violations(observation: Observation, case: ClientCase) -> Iterator[str]:
