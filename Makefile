@@ -6,6 +6,11 @@ BIN := .venv/bin
 # The tests start hundreds of Pythons: they compile the modules once, not each anew.
 unexport PYTHONDONTWRITEBYTECODE
 
+# Twice as many workers as cores, as many tests wait. Each starts with tests of the same modules, which share programs,
+# and takes over tests of others when it has none left.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+PARALLEL = -n $(WORKERS) --dist worksteal
+
 .PHONY: help demo check test coverage lint types docs catalogue bench bench-quick dist test-pythons tools bench-tools clean
 
 help:  ## list the commands
@@ -15,14 +20,15 @@ demo: .venv/ready  ## request a picture with fal's Python client, and save it as
 	@$(BIN)/mock-fal run -- $(BIN)/python demo.py demo.jpg
 
 check: lint types  ## lint, types, and the tests that need no program except Python
-	$(BIN)/python -m pytest -q -n auto -m "not programs"
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not programs"
 
-test: tools lint types  ## all checks: lint, types, all tests with the real clients
-	$(BIN)/python -m pytest -n auto
+test: .venv/dev  ## all checks: lint, types, all tests with the real clients
+	@$(MAKE) --no-print-directory --jobs=4 tools lint types
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # Tracing every process takes twice the time of the tests, so CI does without it.
 coverage: tools  ## all tests, with branch coverage; fails below 95 %
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered
 
 lint: .venv/dev  ## ruff: format and rules
 	$(BIN)/ruff format --check .
@@ -79,7 +85,8 @@ clean:  ## remove everything that the other commands made
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev
 	@touch $@
 
 # The test suite of fal's own client, in the installed version. Its plugins are kept apart from ours.
@@ -88,20 +95,20 @@ clean:  ## remove everything that the other commands made
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary fal-client --dest $@.new \
 	  "$$($(BIN)/python -m pip freeze --exclude-editable | grep -i '^fal.client==')"
 	tar -xzf $@.new/*.tar.gz -C $@.new
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@.new/site pytest-asyncio pytest-mock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@.new/site pytest-asyncio pytest-mock
 	mv $@.new $@
 
 # Older versions of websockets, which fal's client uses for realtime: until 14 it does not know proxies.
 .venv/websockets: .venv/dev
 	rm -rf $@ $@.new
-	for version in 13 14 15; do $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	for version in 13 14 15; do $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps \
 	  --target $@.new/$$version "websockets==$$version.*" || exit 1; done
 	mv $@.new $@
 
 # Older versions of fal's client: the first that still works, and one of the time between.
 .venv/fal-client: .venv/dev
 	rm -rf $@ $@.new
-	for version in 0.4.1 0.7.0; do $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	for version in 0.4.1 0.7.0; do $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps \
 	  --target $@.new/$$version "fal-client==$$version" || exit 1; done
 	mv $@.new $@
 
@@ -114,8 +121,11 @@ clean:  ## remove everything that the other commands made
 	mv $@.new $@
 	@touch $@
 
-%/node_modules/.package-lock.json: %/package-lock.json
+.PHONY: npm
+npm:
 	@command -v npm >/dev/null || $(call apt,nodejs npm)
+
+%/node_modules/.package-lock.json: %/package-lock.json | npm
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
