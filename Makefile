@@ -121,11 +121,11 @@ clean:  ## remove everything that the other commands made
 	mv $@.new $@
 	@touch $@
 
-.PHONY: npm
-npm:
+# Of both folders together, so that Debian packages are installed once.
+.npm:
 	@command -v npm >/dev/null || $(call apt,nodejs npm)
 
-%/node_modules/.package-lock.json: %/package-lock.json | npm
+%/node_modules/.package-lock.json: %/package-lock.json | .npm
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 
