@@ -6,10 +6,8 @@ BIN := .venv/bin
 # The tests start hundreds of Pythons: they compile the modules once, not each anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Twice as many workers as cores, as many tests wait. Each starts with tests of the same modules, which share programs,
-# and takes over tests of others when it has none left.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
-PARALLEL = -n $(WORKERS) --dist worksteal
+# The processes that run tests: a number, or auto for one on each core.
+WORKERS ?= auto
 
 .PHONY: help demo check test coverage lint types docs catalogue bench bench-quick dist test-pythons tools bench-tools clean
 
@@ -20,15 +18,15 @@ demo: .venv/ready  ## request a picture with fal's Python client, and save it as
 	@$(BIN)/mock-fal run -- $(BIN)/python demo.py demo.jpg
 
 check: lint types  ## lint, types, and the tests that need no program except Python
-	$(BIN)/python -m pytest -q $(PARALLEL) -m "not programs"
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not programs"
 
 test: .venv/dev  ## all checks: lint, types, all tests with the real clients
 	@$(MAKE) --no-print-directory --jobs=4 tools lint types
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 # Tracing every process takes twice the time of the tests, so CI does without it.
 coverage: tools  ## all tests, with branch coverage; fails below 95 %
-	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
 
 lint: .venv/dev  ## ruff: format and rules
 	$(BIN)/ruff format --check .

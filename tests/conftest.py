@@ -44,35 +44,10 @@ PROGRAMS = (
     "web/test_openapi.py::test_every_documented_response",
 )
 
-# The longest tests, which run first, so that no worker is left with one of them at the end.
-LONGEST = (
-    "contracts/test_client_drivers.py",
-    "contracts/test_server_check.py::test_the_mock_conforms",
-    "contracts/test_client_catalogue.py",
-    "contracts/test_usage_check.py",
-    "test_dist.py",
-    "nextjs/",
-    "test_dockerfile.py",
-    "test_action.py",
-    "inspector/",
-    "clients/test_official_suite.py",
-    "contracts/",
-    "test_docs.py",
-    "clients/",
-)
-
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = f"{Path(__file__).parent.name}/"
-    names = {item: item.nodeid.partition(tests)[2] for item in items}
     for item in items:
-        if names[item].startswith(PROGRAMS):
+        if item.nodeid.partition(tests)[2].startswith(PROGRAMS):
             item.add_marker(pytest.mark.programs)
-    items.sort(key=lambda item: _rank(names[item]))
-
-
-def _rank(name: str) -> int:
-    """The place of a test among the longest, then the other programs, then the rest."""
-    ranks = [rank for rank, start in enumerate(LONGEST) if name.startswith(start)]
-    return min(ranks, default=len(LONGEST) + (not name.startswith(PROGRAMS)))
