@@ -3,6 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# The tests start hundreds of Pythons: they compile the modules once, not each anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+# The processes that run tests: a number, or auto for one on each core.
+WORKERS ?= auto
+
 .PHONY: help demo check test coverage lint types docs catalogue bench bench-quick dist test-pythons tools bench-tools clean
 
 help:  ## list the commands
@@ -12,14 +18,15 @@ demo: .venv/ready  ## request a picture with fal's Python client, and save it as
 	@$(BIN)/mock-fal run -- $(BIN)/python demo.py demo.jpg
 
 check: lint types  ## lint, types, and the tests that need no program except Python
-	$(BIN)/python -m pytest -q -n auto -m "not programs"
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not programs"
 
-test: tools lint types  ## all checks: lint, types, all tests with the real clients
-	$(BIN)/python -m pytest -n auto
+test: .venv/dev  ## all checks: lint, types, all tests with the real clients
+	@$(MAKE) --no-print-directory --jobs=4 tools lint types
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 # Tracing every process takes twice the time of the tests, so CI does without it.
 coverage: tools  ## all tests, with branch coverage; fails below 95 %
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=term:skip-covered
 
 lint: .venv/dev  ## ruff: format and rules
 	$(BIN)/ruff format --check .
@@ -76,7 +83,8 @@ clean:  ## remove everything that the other commands made
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --group dev
 	@touch $@
 
 # The test suite of fal's own client, in the installed version. Its plugins are kept apart from ours.
@@ -85,20 +93,20 @@ clean:  ## remove everything that the other commands made
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary fal-client --dest $@.new \
 	  "$$($(BIN)/python -m pip freeze --exclude-editable | grep -i '^fal.client==')"
 	tar -xzf $@.new/*.tar.gz -C $@.new
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@.new/site pytest-asyncio pytest-mock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $@.new/site pytest-asyncio pytest-mock
 	mv $@.new $@
 
 # Older versions of websockets, which fal's client uses for realtime: until 14 it does not know proxies.
 .venv/websockets: .venv/dev
 	rm -rf $@ $@.new
-	for version in 13 14 15; do $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	for version in 13 14 15; do $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps \
 	  --target $@.new/$$version "websockets==$$version.*" || exit 1; done
 	mv $@.new $@
 
 # Older versions of fal's client: the first that still works, and one of the time between.
 .venv/fal-client: .venv/dev
 	rm -rf $@ $@.new
-	for version in 0.4.1 0.7.0; do $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	for version in 0.4.1 0.7.0; do $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps \
 	  --target $@.new/$$version "fal-client==$$version" || exit 1; done
 	mv $@.new $@
 
@@ -111,8 +119,11 @@ clean:  ## remove everything that the other commands made
 	mv $@.new $@
 	@touch $@
 
-%/node_modules/.package-lock.json: %/package-lock.json
+# Of both folders together, so that Debian packages are installed once.
+.npm:
 	@command -v npm >/dev/null || $(call apt,nodejs npm)
+
+%/node_modules/.package-lock.json: %/package-lock.json | .npm
 	cd $* && npm ci --no-audit --no-fund
 	@touch $@
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,25 +22,28 @@ def remarks(mark: str) -> list[str]:
     rows = []
     for path in sorted((ROOT / "mock_fal").rglob("*.py")):
         module = path.relative_to(ROOT / "mock_fal").as_posix()
-        rows += [f"| {module} | {name} | {remark} |" for name, remark in _remarks(path.read_text(), mark)]
+        rows += [
+            f"| {module} | {name} | {remark} |" for name, remark in _remarks(path.read_text("utf-8"), mark)
+        ]
     return rows
 
 
 def _remarks(source: str, mark: str) -> Iterator[tuple[str, str]]:
     """A remark ends at the end of its comment or at the next mark."""
-    tree = ast.parse(source)
+    tree = _parsed(source)
     for comment in re.finditer(r"(?:^[ \t]*#.*\n)+", source, re.MULTILINE):
-        name = _name_at(tree, source[: comment.start()].count("\n") + 1)
         text = " ".join(line.strip().lstrip("#").strip() for line in comment.group().splitlines())
         for remark in re.split(r"(?=\b(?:fal|assumption|deviation): )", text):
             if remark.startswith(f"{mark}: "):
-                yield name, remark.removeprefix(f"{mark}: ").strip()
+                yield (
+                    _name_at(tree, source[: comment.start()].count("\n") + 1),
+                    remark.removeprefix(f"{mark}: ").strip(),
+                )
 
 
 def _name_at(tree: ast.Module, line: int) -> str:
     """The enclosing function or class; at module level, the next name."""
-    named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    enclosing = [node for node in ast.walk(tree) if isinstance(node, named) and _contains(node, line)]
+    enclosing = [node for node in _named(tree) if _contains(node, line)]
     if enclosing:
         return ".".join(node.name for node in enclosing)
     following = next((node for node in tree.body if node.lineno > line or _contains(node, line)), None)
@@ -49,6 +53,17 @@ def _name_at(tree: ast.Module, line: int) -> str:
         case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
             return name
     return ""
+
+
+@cache
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+@cache
+def _named(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    named = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    return [node for node in ast.walk(tree) if isinstance(node, named)]
 
 
 def _contains(node: ast.stmt, line: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -152,9 +153,10 @@ MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
 FOLDERS = {name for name, path in MODULES.items() if path.name == "__init__.py"}
 
 
-def imports(source: str) -> set[str]:
+@cache
+def imports(source: str) -> frozenset[str]:
     """The dotted names that a source imports; `from a import b` counts as a and as a.b."""
-    return {name for node in ast.walk(ast.parse(source)) for name in _names(node)}
+    return frozenset(name for node in ast.walk(ast.parse(source)) for name in _names(node))
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -17,7 +17,8 @@ post() { fal -H 'Content-Type: application/json' --data-binary @- "$@"; } # the 
 job() { jq "$@" "$folder/job"; }
 option() { job -r ".options.$1 // empty"; }
 request_url() { echo "https://queue.fal.run/$(grep -oE '^((workflows|comfy)/)?[^/]+/[^/]+' <<<"$endpoint")/requests/$id"; }
-json() { kind=other && [ -s "$folder/body" ] && jq . "$folder/body" >/dev/null 2>"$folder/error"; } # is the body JSON?
+# json [FILE]: whether the body is JSON; it is appended to the file.
+json() { kind=other && [ -s "$folder/body" ] && jq -c . "$folder/body" >>"${1:-/dev/null}" 2>"$folder/error"; }
 
 submit() {
   local url="https://queue.fal.run/$endpoint" hook
@@ -29,16 +30,16 @@ submit() {
 }
 
 subscribe() { # for at most $timeout seconds
-  local end=$((SECONDS + ${timeout%.*})) state=
+  local end=$((SECONDS + ${timeout%.*})) state= url logs
   submit || return 1
+  url=$(request_url) logs=$(option "with_logs // false | tostring")
   until [ "$state" = COMPLETED ]; do
-    fal "$(request_url)/status?logs=$(option "with_logs // false | tostring")" && json || return 1
-    jq -c . "$folder/body" >>"$folder/updates"
+    fal "$url/status?logs=$logs" && json "$folder/updates" || return 1
     state=$(jq -r .status "$folder/body")
-    [ "$state" = COMPLETED ] || ((SECONDS < end)) || { fal -X PUT "$(request_url)/cancel"; kind=timeout && return 1; }
+    [ "$state" = COMPLETED ] || ((SECONDS < end)) || { fal -X PUT "$url/cancel"; kind=timeout && return 1; }
     [ "$state" = COMPLETED ] || sleep 0.2
   done
-  fal "$(request_url)" && json
+  fal "$url" && json
 }
 
 stream() { # the data of each event; sed and jq parse only simple events
@@ -58,9 +59,9 @@ upload() {
 while IFS= read -r line; do
   rm -f "$folder"/* && touch "$folder"/{body,updates,error} && status=0 kind=other
   printf '%s\n' "$line" >"$folder/job" && echo null >"$folder/events"
-  endpoint=$(job -r '.endpoint // empty') id=$(job -r '.request_id // empty') timeout=$(option timeout_s)
-  timeout=${timeout:-8}
-  case $(job -r 'if .options.abort_after_s then "abort" else .op end') in
+  eval "$(job -r '@sh "endpoint=\(.endpoint // "") id=\(.request_id // "") timeout=\(.options.timeout_s // 8)",
+    @sh "op=\(if .options.abort_after_s then "abort" else .op end)"')"
+  case $op in
     run) job -c .input | post "https://fal.run/$endpoint" && json ;;
     submit) submit ;;
     status) fal "$(request_url)/status?logs=$(option "with_logs // false | tostring")" && json ;;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,9 @@ from mock_fal_contracts.cli import main, parser
 from mock_fal_contracts.client import check_clients
 from mock_fal_contracts.client.case import ClientCase
 from mock_fal_contracts.client.catalogue import CASES
+from mock_fal_contracts.client.mock_server import MockServer
+from mock_fal_contracts.client.playing import case_player, case_server
+from mock_fal_contracts.client.signing import private_key_file
 from mock_fal_contracts.results import Result, Status
 from mock_fal_contracts.target import CheckError
 
@@ -46,6 +49,13 @@ def results() -> list[Result]:
             driver("naive", NAIVE),
         ]
     )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MockServer, Mapping[str, str]]]:
+    """A mock and the environment of its drivers, for one after the other."""
+    with case_server(private_key_file(tmp_path_factory.mktemp("key"))) as server:
+        yield server
 
 
 def test_there_are_many_cases_with_unique_ids() -> None:
@@ -134,10 +144,36 @@ def test_a_naive_client_fails_many_cases_with_messages_that_say_what_to_fix(resu
         ("keys_not_cached", "webhooks.keys-kept", "cache it for up to 24 hours"),
     ],
 )  # fmt: skip
-def test_a_seeded_bug_is_found_and_explained(bug: str, case: str, message: str) -> None:
-    [result] = check([driver(bug, bug)], case)
+def test_a_seeded_bug_is_found_and_explained(
+    bug: str, case: str, message: str, server: tuple[MockServer, Mapping[str, str]]
+) -> None:
+    [played] = [other for other in CASES if other.case.id == case]
+    with case_player(bug, [sys.executable, str(BUGGY_DRIVER), bug], *server) as player:
+        result = player.play(played)
     assert result.status is Status.FAILED
     assert message in result.message
+
+
+# A driver that gives up at once in its first process, and is the driver named by its last argument in the next.
+SLOW_AT_FIRST = """
+import json, os, pathlib, sys
+seen, driver = sys.argv[1:]
+if pathlib.Path(seen).exists():
+    os.execv(sys.executable, [sys.executable, driver])
+pathlib.Path(seen).touch()
+for line in sys.stdin:
+    answer = {"id": json.loads(line)["id"], "ok": False, "error": {"kind": "aborted", "message": "too slow"}}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def test_a_client_that_gave_up_before_its_first_request_gets_a_second_chance(
+    server: tuple[MockServer, Mapping[str, str]], tmp_path: Path
+) -> None:
+    [played] = [other for other in CASES if other.case.id == "abort.stream-closed"]
+    command = [sys.executable, "-c", SLOW_AT_FIRST, str(tmp_path / "seen"), str(BUGGY_DRIVER)]
+    with case_player("slow", command, *server) as player:
+        assert player.play(played).status is Status.PASSED
 
 
 def test_a_driver_that_dies_or_pollutes_stdout_fails_its_cases_and_the_check_continues() -> None:

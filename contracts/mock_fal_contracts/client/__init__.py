@@ -93,9 +93,12 @@ class _ClientRun:
 
     def work(self) -> None:
         """Play cases until none is pending."""
-        from mock_fal_contracts.client.playing import case_player
+        from mock_fal_contracts.client.playing import case_player, case_server
 
-        with case_player(self._name, self._command, self._signing_key) as player:
+        with (
+            case_server(self._signing_key) as (server, environ),
+            case_player(self._name, self._command, server, environ) as player,
+        ):
             while self.pending:
                 try:
                     case = self.pending.popleft()

@@ -6,13 +6,20 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from mock_fal_contracts.exchanges import Exchange
 from mock_fal_contracts.results import Case, Result, failed, passed, skipped
 from mock_fal_contracts.server.http_client import evidence
-from mock_fal_contracts.server.surfaces import CheckFailure, Surface, is_accepted, operations
+from mock_fal_contracts.server.surfaces import (
+    STREAM_LIMITS,
+    CheckFailure,
+    Surface,
+    is_accepted,
+    operations,
+)
 from mock_fal_contracts.target import Target
 
 # HTTP forbids these characters (RFC 9110, 5.5), so they never reach a server.
@@ -73,6 +80,7 @@ def _schema(surface: Surface, target: Target, seed: int, examples: int, selected
     import schemathesis
     from schemathesis.config import SchemathesisConfig
 
+    _limit_streams()
     config = SchemathesisConfig.from_dict(
         {
             "seed": seed,
@@ -93,6 +101,22 @@ def _schema(surface: Surface, target: Target, seed: int, examples: int, selected
     )
     schema: Any = schemathesis.openapi.from_dict(surface.document, config=config)
     return schema.include(operation_id=sorted(set(selected)))
+
+
+@cache
+def _limit_streams() -> None:
+    """Make Schemathesis limit each stream that would not end to its first event; it has such hooks per process."""
+    import schemathesis
+
+    def before_call(context: Any, case: Any, kwargs: Any) -> None:
+        name = STREAM_LIMITS.get(case.operation.definition.raw.get("operationId", ""))
+        if name is None:
+            return
+        limit = str(case.query.get(name, "2"))
+        if limit.isascii() and limit.isdecimal() and int(limit) > 1:  # an invalid limit is sent
+            case.query[name] = 1
+
+    schemathesis.hook(before_call)
 
 
 def _events(schema: Any) -> Iterator[Any]:

@@ -17,6 +17,9 @@ SURFACES = ("queue", "run", "rest", "media", "platform")
 # Checked only on a mock that was started for the check: its generated requests delete and replace existing data.
 CONTROL = "control"
 
+# The operations whose stream ends only after as many events as this parameter of the query says.
+STREAM_LIMITS = {"streamEvents": "limit"}
+
 
 @dataclass(frozen=True, slots=True)
 class Surface:
