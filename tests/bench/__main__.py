@@ -65,6 +65,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="the most important figures, in a minute")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md and its picture")
     options = parser.parse_args()
+    # As on a user's machine: else each start compiles all modules.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     missing = [name for name in _TOOLS if shutil.which(name) is None]
     if missing or not (FOLDER / "node" / "node_modules").is_dir():
         raise SystemExit(f"missing: {', '.join(missing) or 'aimock'}; `make bench` installs it")
