@@ -154,28 +154,6 @@ def test_a_seeded_bug_is_found_and_explained(
     assert message in result.message
 
 
-# A driver that gives up at once in its first process, and is the driver named by its last argument in the next.
-SLOW_AT_FIRST = """
-import json, os, pathlib, sys
-seen, driver = sys.argv[1:]
-if pathlib.Path(seen).exists():
-    os.execv(sys.executable, [sys.executable, driver])
-pathlib.Path(seen).touch()
-for line in sys.stdin:
-    answer = {"id": json.loads(line)["id"], "ok": False, "error": {"kind": "aborted", "message": "too slow"}}
-    print(json.dumps(answer), flush=True)
-"""
-
-
-def test_a_client_that_gave_up_before_its_first_request_gets_a_second_chance(
-    server: tuple[MockServer, Mapping[str, str]], tmp_path: Path
-) -> None:
-    [played] = [other for other in CASES if other.case.id == "abort.stream-closed"]
-    command = [sys.executable, "-c", SLOW_AT_FIRST, str(tmp_path / "seen"), str(BUGGY_DRIVER)]
-    with case_player("slow", command, *server) as player:
-        assert player.play(played).status is Status.PASSED
-
-
 def test_a_driver_that_dies_or_pollutes_stdout_fails_its_cases_and_the_check_continues() -> None:
     clients = [
         f"dead={sys.executable} -c 'raise SystemExit(7)'",

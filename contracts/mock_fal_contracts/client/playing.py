@@ -41,15 +41,7 @@ class CasePlayer:
         self._last_job_id = 0
 
     def play(self, case: ClientCase) -> Result:
-        """Play a case and check what the client did.
-
-        A client that gave up before its first request is given a second chance: on a busy machine it starts slowly.
-        """
-        result, is_too_late = self._play(case)
-        return self._play(case)[0] if is_too_late else result
-
-    def _play(self, case: ClientCase) -> tuple[Result, bool]:
-        """The result, and whether the client failed because it gave up before its first request."""
+        """Play a case and check what the client did."""
         started = perf_counter()
         server = self._server
         server.set_rules(case.rules)
@@ -67,8 +59,7 @@ class CasePlayer:
                 jobs.append({"id": self._last_job_id, **job})
                 answers.append(self._driver(jobs[-1], case.deadline_s))
                 if answers[-1].get("unsupported"):
-                    reason = str(answers[-1].get("reason", "unsupported"))
-                    return skipped(case.case, self._subject, reason), False
+                    return skipped(case.case, self._subject, str(answers[-1].get("reason", "unsupported")))
         except DriverError as error:
             driver_error = str(error)
         if case.linger_s and not driver_error:
@@ -76,15 +67,12 @@ class CasePlayer:
         exchanges = tuple(map(from_journal, server.exchanges_since(since)))
         duration_s = perf_counter() - started
         observation = Observation(server, server.key, tuple(jobs), tuple(answers), exchanges, duration_s)
-        gave_up = any(_may_be_late(job) for job in jobs)
-        if driver_error or gave_up:
+        if driver_error or any(_may_be_late(job) for job in jobs):
             self._driver.stop()  # so that late requests of a client that gave up do not reach the next case
         violations = [driver_error] if driver_error else list(dict.fromkeys(_violations(observation, case)))
         if not violations:
-            return passed(case.case, self._subject, duration_s), False
-        message = "\n".join(violations)
-        result = failed(case.case, self._subject, message, _evidence(observation), duration_s)
-        return result, gave_up and not exchanges and not driver_error
+            return passed(case.case, self._subject, duration_s)
+        return failed(case.case, self._subject, "\n".join(violations), _evidence(observation), duration_s)
 
 
 def _may_be_late(job: Job) -> bool:
