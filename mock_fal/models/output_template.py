@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 AddFile = Callable[[MediaRecipe, bool], MediaFile]
 
 # What a template is built with. No other text or number of an output is one of these; seeds are counted up from theirs.
-_PROMPT: Final = "the prompt of 7c1f0d5e"
+PROMPT_MARK: Final = "the prompt of 7c1f0d5e"
 _FILE: Final = "the file of 7c1f0d5e number "
 _MAX_SEEDS: Final = 64
 
@@ -109,7 +109,7 @@ class OutputTemplate:
 def output_template(plan: Plan, job: Job) -> OutputTemplate | None:
     """The template of a plan's output; None if the output depends on prompt or seed in another way."""
     try:
-        body, recipes = _built(plan, job, _PROMPT, _SEED)
+        body, recipes = _built(plan, job, PROMPT_MARK, _SEED)
     except _Derived:
         return None
     if not all(type(recipe) in (Recipe, Video) for recipe in recipes):
@@ -146,7 +146,7 @@ def _varying(node: JSON) -> Any:
         return _File(int(node.path[1:].removeprefix(_FILE)))
     if isinstance(node, str) and node.startswith(_FILE):
         return _FileName(int(node.removeprefix(_FILE)))
-    if node == _PROMPT:
+    if node == PROMPT_MARK:
         return _PromptHere()
     if type(node) in (int, _Seed) and 0 <= node - _SEED < _MAX_SEEDS:
         return _SeedHere(node - _SEED)
@@ -172,7 +172,7 @@ def _picture_with(recipe: Recipe, prompt: str, seed: int) -> Recipe:
     # Not `replace`, which takes three times as long.
     return Recipe(
         recipe.endpoint,
-        recipe.prompt.replace(_PROMPT, prompt),
+        recipe.prompt.replace(PROMPT_MARK, prompt),
         recipe.seed - _SEED + seed,
         recipe.width,
         recipe.height,

@@ -30,7 +30,6 @@ MAX_SEARCHED_BYTES: Final = 16 << 10
 _PROMPT: Final = re.compile(rb'"prompt"\s?:\s?"((?:[^"\\\x00-\x1f]|\\["\\/bfnrt])+)"')
 # Stands for the prompt. No JSON document contains this byte.
 _HOLE: Final = b"\0"
-_MARK: Final = "the prompt of 7c1f0d5e"
 
 # What the schema of a prompt may say, so that its length alone decides whether it is valid.
 _TEXT_KEYWORDS: Final = frozenset(
@@ -101,7 +100,8 @@ class Readings:
             if known is not None and known.hole is not None:
                 prompt = _text(found[1])
                 if prompt is not None and known.hole.shortest <= len(prompt) <= known.hole.longest:
-                    return known._replace(prompt=prompt)
+                    # Not `_replace`, which takes five times as long.
+                    return Known(known.model, known.reading, known.files, known.response, prompt, known.hole)
         return self._get(model, run_duration, body)
 
     def add(self, job: Job, known: Known) -> None:
@@ -138,25 +138,27 @@ def _hole(known: Known, job: Job, span: tuple[int, int]) -> PromptHole | None:
     """How a run depends on the prompt at this place; None if it may depend on it in another way."""
     from mock_fal.billing.prices import price
     from mock_fal.models.engine import seed_of  # imports pydantic
-    from mock_fal.models.output_template import output_template
+    from mock_fal.models.output_template import PROMPT_MARK, output_template
 
     model, plan = known.model, known.reading.plan
     rate = price(model.id)
     if model.kind not in ("image", "video") or (rate and rate.unit in ("characters", "dollars")):
         return None
     limits = _limits(model.input.get("properties", {}).get("prompt"))
-    marked = job.body[: span[0]] + _MARK.encode() + job.body[span[1] :]
+    marked = job.body[: span[0]] + PROMPT_MARK.encode() + job.body[span[1] :]
     document = json.loads(job.body)
     text = document.get("prompt")
     # The place is that of the prompt, and not of a text inside another one.
-    if limits is None or json.loads(marked) != {**document, "prompt": _MARK} or text != plan.prompt:
+    if limits is None or json.loads(marked) != {**document, "prompt": PROMPT_MARK} or text != plan.prompt:
         return None
     if plan.fields.get("prompt") != text:
         return None
     template = output_template(plan, job)
     if known.reading.seed_of is None:
         return PromptHole(*limits, None, template)
-    before, _, after = seed_of({**plan.fields, "prompt": _MARK}, plan.files).partition(repr(_MARK).encode())
+    before, _, after = seed_of({**plan.fields, "prompt": PROMPT_MARK}, plan.files).partition(
+        repr(PROMPT_MARK).encode()
+    )
     return PromptHole(*limits, (before, after), template)
 
 
