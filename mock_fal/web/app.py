@@ -146,10 +146,8 @@ class App:
             if done is None:
                 return None
             response, request = done
-        except FalError as error:
-            response = wire.error(error, self._emulator.new_request_id(""))
-        except Exception:
-            response = self._internal_error(http_request)
+        except Exception as error:
+            response = self._failed(http_request, error)
         exchange = self._record(http_request, response, request, scope, received_at)
         self._name_unknown(exchange, http_request, request)
         exchange.sent_at = steady_time()
@@ -161,7 +159,10 @@ class App:
     def _read_head(self, scope: Scope) -> HttpRequest:
         return HttpRequest(scope, self.local_media, self._proxy_key, self._emulator.store.memory)
 
-    def _internal_error(self, http_request: HttpRequest) -> wire.Reply:
+    def _failed(self, http_request: HttpRequest, error: Exception) -> wire.Reply:
+        """The response to an error: one of fal's, or 500 for a bug of ours."""
+        if isinstance(error, FalError):
+            return wire.error(error, self._emulator.new_request_id(""))
         path = self._emulator.keys.secrets.text(http_request.path)
         logger.exception("mock-fal: internal error at %s %s", http_request.method, path)
         return wire.reply(500, {"detail": "Internal Server Error"})
@@ -310,12 +311,10 @@ class App:
         except InjectedFault as injected:
             fault = injected.directive
             response = self._faults.replacement(fault, http_request)
-        except FalError as error:
-            response = wire.error(error, self._emulator.new_request_id(""))
         except ClientDisconnected:
             return
-        except Exception:
-            response = self._internal_error(http_request)
+        except Exception as error:
+            response = self._failed(http_request, error)
         faults = self._faults if store.has_faults else None
         if faults:
             response, fault = faults.apply(fault, http_request, response, request)
