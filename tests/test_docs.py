@@ -273,6 +273,12 @@ _INTERNAL = {
         "counted_bytes",
         "counted_body_bytes",
         "searched_version",
+        "set_aside",
+        "repeatable",
+        "request_bytes",
+        "response_bytes",
+        "request_start",
+        "without_repeated",
     },
 }
 
