@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mock_fal.requests.upload_policy import UploadPolicy
     from mock_fal.scenario.output import Output
     from mock_fal.scenario.rules import RequestDirectives
+    from mock_fal.store import Tenant
     from mock_fal.webhooks.payload import Webhook
 
 NO_CONTENTS: Final[Contents] = {}
@@ -105,12 +106,14 @@ class Submissions:
 
         Else a submission writes down facts, and what follows from them is worked out at the first look.
         """
-        at_once = contents or options.directive or options.upload_policy is not None
-        if at_once or self._depends_on_outcome(endpoint, body, tenant):
+        at_once = contents or options.upload_policy is not None
+        if at_once or self._depends_on_outcome(endpoint, body, tenant, options):
             return self.read(endpoint, body, tenant, options, self._settings.queue_duration, contents)
         return self._unread(endpoint, body, tenant, options)
 
-    def _depends_on_outcome(self, endpoint: EndpointId, body: bytes, tenant: str) -> bool:
+    def _depends_on_outcome(
+        self, endpoint: EndpointId, body: bytes, tenant: str, options: SubmitOptions
+    ) -> bool:
         """Whether something else than a look at a request depends on its outcome.
 
         These are rules and directives, files of the input, which may change, workflows, whose nodes are requests too,
@@ -119,17 +122,23 @@ class Submissions:
         return (
             self._store.is_limited
             or endpoint.is_workflow
-            or mentions_directive(body)
+            or self._may_have_directives(self._store.tenant(tenant), body, options)
             or may_name_files(body)
+        )
+
+    def _may_have_directives(self, account: Tenant, body: bytes, options: SubmitOptions) -> bool:
+        """Whether rules or directives may act on a submission."""
+        return (
+            options.directive != ""
+            or mentions_directive(body)
+            or account.has_rules
             or self._parts.has_global_rules
-            or self._store.tenant(tenant).has_rules
         )
 
     def _unread(self, endpoint: EndpointId, body: bytes, tenant: str, options: SubmitOptions) -> ModelRequest:
         """Add a request to the queue without reading its input."""
         model = self._parts.catalog.find(endpoint)
-        if model is None and not self._parts.catalog.has_app(endpoint.app_id):
-            raise ApplicationNotFound(endpoint.app)
+        self._check_app(endpoint, model)
         now, kind = self._clock.now(), model.kind if model else "image"
         self._check_length(endpoint, tenant, options.max_queue_length, now)
         submission = Submission(
@@ -194,7 +203,7 @@ class Submissions:
         if account.undrawn:
             self._runs.draw_all(account)
         directives: RequestDirectives | None = None
-        if options.directive or mentions_directive(body) or account.has_rules or self._parts.has_global_rules:
+        if self._may_have_directives(account, body, options):
             directives = self._parts.scenario_engine.directives(
                 account, operation, endpoint, document_of(body), options.directive
             )
@@ -206,8 +215,8 @@ class Submissions:
         directive: OutcomeOptions = directives.last.outcome if directives else NO_OPTIONS
         first: OutcomeOptions = directives.choice.outcome if directives else NO_OPTIONS
         output, model = directive.output, self._parts.catalog.find(endpoint)
-        if output is None and model is None and not self._parts.catalog.has_app(endpoint.app_id):
-            raise ApplicationNotFound(endpoint.app)
+        if output is None:
+            self._check_app(endpoint, model)
         self._check_length(endpoint, tenant, options.max_queue_length, now)
         if output is not None:
             directive = _with_answer(directive, output, model, body, options.answers)
@@ -352,6 +361,10 @@ class Submissions:
         if isinstance(content, UnusableFile):
             raise content
         return content
+
+    def _check_app(self, endpoint: EndpointId, model: Model | None) -> None:
+        if model is None and not self._parts.catalog.has_app(endpoint.app_id):
+            raise ApplicationNotFound(endpoint.app)
 
     def _check_length(self, endpoint: EndpointId, tenant: str, limit: int | None, now: float) -> None:
         if limit is not None and self._store.queue(tenant, endpoint.app_id).waiting(now) > limit:

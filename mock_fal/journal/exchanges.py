@@ -42,10 +42,7 @@ class SetAside(NamedTuple):
 
     def searched(self, name: str) -> bytes:
         """A body without the texts."""
-        data = self.bodies[name]
-        for text in self.texts:
-            data = without(data, text)
-        return data
+        return _without_all(self.bodies[name], self.texts)
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -130,9 +127,7 @@ class Exchange:
 
     def without_repeated(self, output: bytes) -> bytes:
         """The output of the request without the secret that its input contained. Call it for a searched exchange."""
-        for text in self.repeatable:
-            output = without(output, text)
-        return output
+        return _without_all(output, self.repeatable)
 
     def _size(self, name: str) -> int:
         set_aside = self.set_aside
@@ -452,7 +447,7 @@ def _kind(host: str, operation: str, status: int) -> ExchangeKind:
 def hide_secret(exchange: Exchange, secret: str) -> None:
     """Remove the secret of a request from its exchange, before it is stored. Long bodies are set aside."""
     texts = _spellings(secret)
-    encoded = tuple(text.encode("utf-8", "replace") for text in texts)
+    encoded = _encoded(texts)
     for text, data in zip(texts, encoded, strict=True):
         # Nearly no exchange has it, and to look is cheaper than to replace.
         if text in exchange.path:
@@ -485,9 +480,20 @@ def _spellings(secret: str) -> list[str]:
     return [secret] if secret.isalnum() and secret.isascii() else [secret, quote(secret, safe="")]
 
 
+def _encoded(texts: list[str]) -> tuple[bytes, ...]:
+    return tuple(text.encode("utf-8", "replace") for text in texts)
+
+
+def _without_all(data: bytes, texts: tuple[bytes, ...]) -> bytes:
+    """Bytes without some texts, `data` itself if it has none of them."""
+    for text in texts:
+        data = without(data, text)
+    return data
+
+
 def add_part(exchange: Exchange, part: bytes, secret: str) -> None:
     """Add a part of a stream to the response, without the secret of the request, which two parts may share."""
-    texts = [text.encode("utf-8", "replace") for text in _spellings(secret)] if secret else []
+    texts = _encoded(_spellings(secret)) if secret else ()
     body = exchange.response_body
     start = max(0, len(body) - max(map(len, texts), default=0))
     end = body[start:] + part

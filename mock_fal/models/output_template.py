@@ -123,7 +123,7 @@ def output_template(plan: Plan, job: Job) -> OutputTemplate | None:
 
 def _built(plan: Plan, job: Job, prompt: str, seed: int) -> tuple[JSON, list[MediaRecipe]]:
     recipes: list[MediaRecipe] = []
-    marked = plan._replace(prompt=prompt, seed=seed, fields={**plan.fields, "prompt": prompt})
+    marked = plan.with_prompt(prompt, seed)
     body, needs_rendering = output(Run(marked, job.run_duration), job._replace(add_file=_adder(recipes)))
     if needs_rendering:
         raise _Derived

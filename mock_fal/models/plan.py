@@ -133,6 +133,10 @@ class Plan(NamedTuple):
     flagged: bool
     source: Source | None
 
+    def with_prompt(self, prompt: str, seed: int) -> Plan:
+        """The plan of an input that differs in its field `prompt` only, and another seed."""
+        return self._replace(fields={**self.fields, "prompt": prompt}, prompt=prompt, seed=seed)
+
 
 def plan(model: Model, fields: Fields, files: Sequence[InputFile], seed: int, *, nsfw: bool) -> Plan:
     """The plan for a validated input with its defaults. `nsfw` asks the safety checker to flag the result."""

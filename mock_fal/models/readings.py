@@ -77,10 +77,8 @@ class Known(NamedTuple):
             return RunnerResponse(self.response.status, body, self.response.billable_units)
         from mock_fal.models.engine import build  # imports pydantic
 
-        if self.hole is not None:
-            fields = {**planned.fields, "prompt": self.prompt}
-            planned = planned._replace(fields=fields, prompt=self.prompt)
-        return build(planned._replace(seed=seed), job).response
+        own = planned._replace(seed=seed) if self.hole is None else planned.with_prompt(self.prompt, seed)
+        return build(own, job).response
 
 
 class Readings:
@@ -95,8 +93,7 @@ class Readings:
             return None
         found = _PROMPT.search(body)
         if found is not None:
-            start, end = found.span(1)
-            known = self._get(model, run_duration, body[:start] + _HOLE + body[end:])
+            known = self._get(model, run_duration, _with_prompt(body, found, _HOLE))
             if known is not None and known.hole is not None:
                 prompt = _text(found[1])
                 if prompt is not None and known.hole.shortest <= len(prompt) <= known.hole.longest:
@@ -110,10 +107,9 @@ class Readings:
         if len(body) > MAX_READ_BYTES:
             return
         found = _PROMPT.search(body)
-        hole = _hole(known, job, found.span(1)) if found else None
+        hole = _hole(known, job, found) if found else None
         if found and hole:
-            start, end = found.span(1)
-            body, known = body[:start] + _HOLE + body[end:], known._replace(hole=hole)
+            body, known = _with_prompt(body, found, _HOLE), known._replace(hole=hole)
         self._known[id(known.model), job.run_duration, body] = known
         if len(self._known) > MAX_READINGS:
             self._known.popitem(last=False)
@@ -126,6 +122,11 @@ class Readings:
         return known
 
 
+def _with_prompt(body: bytes, found: re.Match[bytes], prompt: bytes) -> bytes:
+    """An input with something else in place of its prompt."""
+    return body[: found.start(1)] + prompt + body[found.end(1) :]
+
+
 def _text(literal: bytes) -> str | None:
     """The text of a JSON string without its quotes; None if it is no UTF-8."""
     try:
@@ -134,7 +135,7 @@ def _text(literal: bytes) -> str | None:
         return None
 
 
-def _hole(known: Known, job: Job, span: tuple[int, int]) -> PromptHole | None:
+def _hole(known: Known, job: Job, found: re.Match[bytes]) -> PromptHole | None:
     """How a run depends on the prompt at this place; None if it may depend on it in another way."""
     from mock_fal.billing.prices import price
     from mock_fal.models.engine import seed_of  # imports pydantic
@@ -145,7 +146,7 @@ def _hole(known: Known, job: Job, span: tuple[int, int]) -> PromptHole | None:
     if model.kind not in ("image", "video") or (rate and rate.unit in ("characters", "dollars")):
         return None
     limits = _limits(model.input.get("properties", {}).get("prompt"))
-    marked = job.body[: span[0]] + PROMPT_MARK.encode() + job.body[span[1] :]
+    marked = _with_prompt(job.body, found, PROMPT_MARK.encode())
     document = json.loads(job.body)
     text = document.get("prompt")
     # The place is that of the prompt, and not of a text inside another one.
@@ -156,7 +157,7 @@ def _hole(known: Known, job: Job, span: tuple[int, int]) -> PromptHole | None:
     template = output_template(plan, job)
     if known.reading.seed_of is None:
         return PromptHole(*limits, None, template)
-    before, _, after = seed_of({**plan.fields, "prompt": PROMPT_MARK}, plan.files).partition(
+    before, _, after = seed_of(plan.with_prompt(PROMPT_MARK, plan.seed).fields, plan.files).partition(
         repr(PROMPT_MARK).encode()
     )
     return PromptHole(*limits, (before, after), template)

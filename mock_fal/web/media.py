@@ -80,13 +80,12 @@ class Media:
             return None
         recipe, headers = file.file.recipe, _headers(file)
         response = self._unchanged(http_request, recipe, headers)
-        data = self._renderer.cached(recipe) if response is None else b""
-        if response is None and data is not None:
+        if response is None:
+            data = self._renderer.cached(recipe)
+            if data is None:
+                return None
             response = self._contents(http_request, recipe, data, headers)
-        is_long = isinstance(response, StreamingResponse) or (
-            response and len(response.body) > _INLINE_READ_BYTES
-        )
-        if response is None or is_long:
+        if isinstance(response, StreamingResponse) or len(response.body) > _INLINE_READ_BYTES:
             return None
         response.raw_headers.extend(_CORS)
         return response, None
