@@ -274,6 +274,8 @@ _INTERNAL = {
         "counted_body_bytes",
         "searched_version",
         "set_aside",
+        "remarks",
+        "note",
         "repeatable",
         "request_bytes",
         "response_bytes",

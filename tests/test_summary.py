@@ -66,7 +66,7 @@ def test_an_endpoint_that_is_not_emulated_is_named_once() -> None:
     """fal's own 404 does not say whether fal has it."""
     requests = [exchange("POST", f"queue.fal.run/{name}") for name in ("fal-ai/flux/schnel", "a/b", "a/b")]
     for request, hint in zip(requests, ("fal-ai/flux/schnel; did you mean x?", "a/b", "a/b"), strict=True):
-        request.unknown_endpoint = hint
+        request.note(unknown_endpoint=hint)
     assert lines(requests)[-3:] == [
         "mock-fal:   not emulated: fal-ai/flux/schnel; did you mean x?",
         "mock-fal:   not emulated: a/b",
@@ -135,7 +135,7 @@ def test_an_amount_has_at_least_two_decimals(units: int, dollars: str) -> None:
 def test_cassettes_are_counted_and_unused_ones_named() -> None:
     exchanges = [exchange("GET", "fal.run/a") for _ in range(4)]
     for item, word in zip(exchanges, ["replayed 1.json", "replayed 2.json", "no cassette", ""], strict=True):
-        item.playback = word
+        item.note(playback=word)
     text = summary(exchanges, [], unused=[f"{number}.json" for number in range(3, 8)])
     assert "mock-fal:   cassettes: 2 replayed, 1 without a cassette\n" in text
     assert "mock-fal:   unused cassettes: 3.json, 4.json, 5.json and 2 more\n" in text
@@ -143,7 +143,7 @@ def test_cassettes_are_counted_and_unused_ones_named() -> None:
 
 def test_a_recorded_endpoint_need_not_be_emulated() -> None:
     recorded = exchange("POST", "fal.run/fal-ai/kling-video")
-    recorded.playback = "recorded 0001.json"
+    recorded.note(playback="recorded 0001.json")
     assert lines([recorded])[2:] == ["mock-fal:   cassettes: 1 recorded"]
 
 

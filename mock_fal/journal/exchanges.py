@@ -6,7 +6,6 @@ import json
 import math
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from sys import getsizeof
@@ -35,47 +34,15 @@ MAX_SEARCHED_AT_ONCE: Final = 256 << 10
 
 
 class SetAside(NamedTuple):
-    """Long bodies of an exchange by the names of their attributes, and the texts to remove from them."""
+    """The bodies of an exchange that were not searched yet, and the texts to remove from them."""
 
-    bodies: dict[str, bytes]
+    names: frozenset[str]
     texts: tuple[bytes, ...]
 
-    def searched(self, name: str) -> bytes:
-        """A body without the texts."""
-        return _without_all(self.bodies[name], self.texts)
 
+class Remarks(NamedTuple):
+    """What is to be said about few exchanges."""
 
-@dataclass(slots=True, eq=False, repr=False)
-class Exchange:
-    """An HTTP request and its response. `at` is emulated time, in Unix seconds.
-
-    `received_at` and `sent_at` are real time, from a monotonic clock; `sent_at` is None until the response is complete.
-    The headers are stored as bytes: many small objects with a long life slow down garbage collection.
-    """
-
-    at: float
-    tenant: str
-    method: str
-    host: str
-    path: str
-    query: str
-    request_head: bytes
-    request_body: bytes
-    status: int
-    response_head: bytes
-    response_body: bytes = b""
-    request_id: str | None = None
-    # The size of an uploaded file, whose bytes are not stored here.
-    uploaded_bytes: int = 0
-    received_at: float = 0.0
-    sent_at: float | None = None
-    # The endpoint of the submission; the URLs of the queue contain only the app.
-    submitted_to: EndpointId | None = None
-    # The scheme, and the client's host and port (the same for all requests of one connection).
-    scheme: str = "https"
-    client: tuple[str, int] | None = None
-    # Unique for the server, counted from 1.
-    number: int = 0
     # The directives that changed the response.
     directive: str = ""
     # Whether the output was given by the user, and what they should know about it.
@@ -85,55 +52,190 @@ class Exchange:
     unknown_endpoint: str = ""
     # `recorded FILE`, `replayed FILE` or `no cassette`; empty without cassettes.
     playback: str = ""
-    # The bytes that the journal has counted for it.
-    counted_bytes: int = 0
-    counted_body_bytes: int = 0
-    # The version of the known keys for which `hide_keys` has searched it.
-    searched_version: int = -1
-    # Long bodies in which the secret of the request was not looked for yet.
-    set_aside: SetAside | None = None
-    # The secret of the request, if its body contained it: the output may repeat it.
-    repeatable: tuple[bytes, ...] = ()
 
-    def __getattr__(self, name: str) -> Any:
-        """Called for a body that was set aside, which is no attribute until it was searched."""
-        set_aside: SetAside | None = object.__getattribute__(self, "set_aside")
-        if set_aside is not None and name in set_aside.bodies:
-            body = set_aside.searched(name)
-            if name == "request_body" and body is not set_aside.bodies[name]:
-                self.repeatable = set_aside.texts
-            setattr(self, name, body)
-            rest = {other: body for other, body in set_aside.bodies.items() if other != name}
-            self.set_aside = SetAside(rest, set_aside.texts) if rest else None
-        return object.__getattribute__(self, name)
+
+NO_REMARKS: Final = Remarks()
+
+
+class Exchange:
+    """An HTTP request and its response. `at` is emulated time, in Unix seconds.
+
+    `received_at` and `sent_at` are real time, from a monotonic clock; `sent_at` is None until the response is complete.
+    The headers are stored as bytes: many small objects with a long life slow down garbage collection.
+    """
+
+    __slots__ = (
+        "_request_body",
+        "_response_body",
+        "at",
+        "client",
+        "counted_body_bytes",
+        "counted_bytes",
+        "host",
+        "method",
+        "number",
+        "path",
+        "query",
+        "received_at",
+        "remarks",
+        "repeatable",
+        "request_head",
+        "request_id",
+        "response_head",
+        "scheme",
+        "searched_version",
+        "sent_at",
+        "set_aside",
+        "status",
+        "submitted_to",
+        "tenant",
+        "uploaded_bytes",
+    )
+
+    def __init__(
+        self,
+        at: float,
+        tenant: str,
+        method: str,
+        host: str,
+        path: str,
+        query: str,
+        request_head: bytes,
+        request_body: bytes,
+        status: int,
+        response_head: bytes,
+        response_body: bytes = b"",
+        request_id: str | None = None,
+        uploaded_bytes: int = 0,
+        received_at: float = 0.0,
+        sent_at: float | None = None,
+        submitted_to: EndpointId | None = None,
+        scheme: str = "https",
+        client: tuple[str, int] | None = None,
+        number: int = 0,
+        remarks: Remarks = NO_REMARKS,
+    ) -> None:
+        self.at = at
+        self.tenant = tenant
+        self.method = method
+        self.host = host
+        self.path = path
+        self.query = query
+        self.request_head = request_head
+        self._request_body = request_body
+        self.status = status
+        self.response_head = response_head
+        self._response_body = response_body
+        self.request_id = request_id
+        # The size of an uploaded file, whose bytes are not stored here.
+        self.uploaded_bytes = uploaded_bytes
+        self.received_at = received_at
+        self.sent_at = sent_at
+        # The endpoint of the submission; the URLs of the queue contain only the app.
+        self.submitted_to = submitted_to
+        # The scheme, and the client's host and port (the same for all requests of one connection).
+        self.scheme = scheme
+        self.client = client
+        # Unique for the server, counted from 1.
+        self.number = number
+        self.remarks = remarks
+        # The bytes that the journal has counted for it.
+        self.counted_bytes = self.counted_body_bytes = 0
+        # The version of the known keys for which `hide_keys` has searched it.
+        self.searched_version = -1
+        # Long bodies in which the secret of the request was not looked for yet.
+        self.set_aside: SetAside | None = None
+        # The secret of the request, if its body contained it: the output may repeat it.
+        self.repeatable: tuple[bytes, ...] = ()
+
+    @property
+    def request_body(self) -> bytes:
+        """The body of the request."""
+        if self.set_aside is not None:
+            self._search("request_body")
+        return self._request_body
+
+    @request_body.setter
+    def request_body(self, body: bytes) -> None:
+        self._request_body = body
+
+    @property
+    def response_body(self) -> bytes:
+        """The body of the response."""
+        if self.set_aside is not None:
+            self._search("response_body")
+        return self._response_body
+
+    @response_body.setter
+    def response_body(self, body: bytes) -> None:
+        self._response_body = body
+
+    def _search(self, name: str) -> None:
+        """Remove the secret of the request from a body that was set aside."""
+        assert self.set_aside is not None
+        names, texts = self.set_aside
+        if name in names:
+            self.set_aside = SetAside(names - {name}, texts) if len(names) > 1 else None
+            self._hide(name, texts)
+
+    def _hide(self, name: str, texts: tuple[bytes, ...]) -> None:
+        """Remove the secret of the request, in all its spellings, from a body."""
+        body = getattr(self, name)
+        hidden = _without_all(body, texts)
+        if hidden is not body:
+            setattr(self, name, hidden)
+            if name == "request_body":
+                self.repeatable = texts
 
     @property
     def request_bytes(self) -> int:
         """The size of the request body; that before the search, if it was set aside."""
-        return self._size("request_body")
+        return len(self._request_body)
 
     @property
     def response_bytes(self) -> int:
         """The size of the response body; that before the search, if it was set aside."""
-        return self._size("response_body")
+        return len(self._response_body)
 
     def request_start(self, size: int) -> bytes:
         """The first `size` bytes of the request body; the rest is not searched for the secret of the request."""
-        set_aside = self.set_aside
-        if set_aside is None or "request_body" not in set_aside.bodies:
-            return self.request_body[:size]
-        start = set_aside.bodies["request_body"][: size + max(map(len, set_aside.texts))]
-        return set_aside._replace(bodies={"request_body": start}).searched("request_body")[:size]
+        if self.set_aside is None or "request_body" not in self.set_aside.names:
+            return self._request_body[:size]
+        texts = self.set_aside.texts
+        return _without_all(self._request_body[: size + max(map(len, texts))], texts)[:size]
 
     def without_repeated(self, output: bytes) -> bytes:
         """The output of the request without the secret that its input contained. Call it for a searched exchange."""
         return _without_all(output, self.repeatable)
 
-    def _size(self, name: str) -> int:
-        set_aside = self.set_aside
-        if set_aside is not None and name in set_aside.bodies:
-            return len(set_aside.bodies[name])
-        return len(getattr(self, name))
+    def note(self, **remarks: Any) -> None:
+        """Set some of the remarks."""
+        self.remarks = self.remarks._replace(**remarks)
+
+    @property
+    def directive(self) -> str:
+        """The directives that changed the response."""
+        return self.remarks.directive
+
+    @property
+    def is_stubbed(self) -> bool:
+        """Whether the output was given by the user."""
+        return self.remarks.is_stubbed
+
+    @property
+    def warning(self) -> str:
+        """What the user should know about their own output."""
+        return self.remarks.warning
+
+    @property
+    def unknown_endpoint(self) -> str:
+        """The endpoint, if it is not known, and what may have been meant."""
+        return self.remarks.unknown_endpoint
+
+    @property
+    def playback(self) -> str:
+        """`recorded FILE`, `replayed FILE` or `no cassette`; empty without cassettes."""
+        return self.remarks.playback
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.url} → {self.status}>"
@@ -325,18 +427,14 @@ class Journal:
             self._count(exchange)
 
     def _count(self, exchange: Exchange) -> None:
-        if exchange.set_aside is None:
-            bodies = len(exchange.request_body) + len(exchange.response_body)
-        else:
-            bodies = exchange.request_bytes + exchange.response_bytes
+        bodies = exchange.request_bytes + exchange.response_bytes
         size = EXCHANGE_BYTES + bodies + len(exchange.request_head) + len(exchange.response_head)
         # The path is unquoted and may have characters of four bytes; the others have one byte for each.
         size += getsizeof(exchange.path) + len(exchange.query) + len(exchange.host) + len(exchange.tenant)
-        if exchange.directive:
-            size += getsizeof(exchange.directive)
-        for text in (exchange.warning, exchange.unknown_endpoint):
-            if text:
-                size += getsizeof(text)
+        if exchange.remarks is not NO_REMARKS:
+            for text in (exchange.directive, exchange.warning, exchange.unknown_endpoint):
+                if text:
+                    size += getsizeof(text)
         self._body_bytes += bodies - exchange.counted_body_bytes
         if size != exchange.counted_bytes:
             self._memory.add(exchange.tenant, size - exchange.counted_bytes, finished=True)
@@ -418,17 +516,16 @@ def _repeats(exchange: Exchange, previous: Exchange) -> bool:
         exchange.request_head is not previous.request_head
         or previous.set_aside is not None
         or exchange.response_head != previous.response_head
-        or exchange.response_body != previous.response_body
+        or exchange._response_body != previous._response_body
         or exchange.path != previous.path
         or exchange.query != previous.query
-        or exchange.request_body
-        or previous.request_body
-        or exchange.directive
-        or previous.directive
+        or exchange._request_body
+        or previous._request_body
+        or exchange.remarks is not previous.remarks
     ):
         return False
     exchange.response_head = previous.response_head
-    exchange.response_body = previous.response_body
+    exchange._response_body = previous._response_body
     return True
 
 
@@ -458,22 +555,14 @@ def hide_secret(exchange: Exchange, secret: str) -> None:
             exchange.request_head = exchange.request_head.replace(data, HIDDEN_BYTES)
         if data in exchange.response_head:
             exchange.response_head = exchange.response_head.replace(data, HIDDEN_BYTES)
-    long: dict[str, bytes] = {}
-    for name in _BODIES:
-        body = getattr(exchange, name)
+    long: set[str] = set()
+    for name, body in ("request_body", exchange.request_body), ("response_body", exchange.response_body):
         if len(body) > MAX_SEARCHED_AT_ONCE:
-            long[name] = body
-            continue
-        for data in encoded:
-            if data in body:
-                body = body.replace(data, HIDDEN_BYTES)
-                setattr(exchange, name, body)
-                if name == "request_body":
-                    exchange.repeatable = encoded
+            long.add(name)
+        elif body and any(data in body for data in encoded):
+            exchange._hide(name, encoded)
     if long:
-        exchange.set_aside = SetAside(long, encoded)
-        for name in long:
-            delattr(exchange, name)  # whoever reads it calls `__getattr__`
+        exchange.set_aside = SetAside(frozenset(long), encoded)
 
 
 def _spellings(secret: str) -> list[str]:
@@ -511,9 +600,12 @@ def hide_keys(exchange: Exchange, secrets: Secrets) -> Exchange:
     if exchange.searched_version != secrets.version:
         exchange.path = secrets.text(exchange.path)
         exchange.query = shown_query(secrets.text(exchange.query))
-        exchange.directive = secrets.text(exchange.directive)
-        exchange.warning = secrets.text(exchange.warning)
-        exchange.unknown_endpoint = secrets.text(exchange.unknown_endpoint)
+        if exchange.remarks is not NO_REMARKS:
+            exchange.note(
+                directive=secrets.text(exchange.directive),
+                warning=secrets.text(exchange.warning),
+                unknown_endpoint=secrets.text(exchange.unknown_endpoint),
+            )
         for name in _BYTES:
             value = getattr(exchange, name)
             hidden = secrets.body(value) if name in _BODIES else secrets.plain(value)

@@ -12,7 +12,7 @@ from mock_fal.accounts.secrets import header_bytes
 from mock_fal.billing.usage import Usage, UsageItem
 from mock_fal.endpoint import EndpointId
 from mock_fal.files.listing import StoredFile
-from mock_fal.journal.exchanges import Exchange, pack_headers
+from mock_fal.journal.exchanges import Exchange, Remarks, pack_headers
 from mock_fal.webhooks.outbox import Attempt, DeliveryState
 
 
@@ -58,10 +58,12 @@ def exchange_of(shown: dict[str, Any]) -> Exchange:
         scheme=shown["scheme"],
         client=(host, int(port)) if port else None,
         number=shown["id"],
-        directive=shown["directive"] or "",
-        warning=shown["warning"] or "",
-        unknown_endpoint=shown["unknown_endpoint"] or "",
-        playback=shown["playback"] or "",
+        remarks=Remarks(
+            directive=shown["directive"] or "",
+            warning=shown["warning"] or "",
+            unknown_endpoint=shown["unknown_endpoint"] or "",
+            playback=shown["playback"] or "",
+        ),
     )
 
 

@@ -320,10 +320,10 @@ class App:
             response, fault = faults.apply(fault, http_request, response, request)
         exchange = self._record(http_request, response, request, scope, received_at)
         if fault:
-            exchange.directive = fault.shown
+            exchange.note(directive=fault.shown)
             store.exchanges.update_size(exchange)
         if self._player is not None:
-            exchange.playback = getattr(http_request, "playback", "")
+            exchange.note(playback=getattr(http_request, "playback", ""))
         self._name_unknown(exchange, http_request, request)
         try:
             if faults:
@@ -364,10 +364,9 @@ class App:
             scope.get("client"),
         )
         if request is not None and request.directives is not None:
-            exchange.directive = str(request.directives.choice)
-            exchange.is_stubbed = request.is_stubbed
+            exchange.note(directive=str(request.directives.choice), is_stubbed=request.is_stubbed)
         if request is not None and request.warning:
-            exchange.warning = request.warning
+            exchange.note(warning=request.warning)
         if isinstance(response, wire.Reply):
             exchange.response_body = response.body
         elif http_request.host in MEDIA_HOSTS:
@@ -396,7 +395,7 @@ class App:
             return
         hint = self._emulator.unknown_endpoint(http_request.endpoint)
         if hint:
-            exchange.unknown_endpoint = hint
+            exchange.note(unknown_endpoint=hint)
             self._emulator.store.exchanges.update_size(exchange)
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -14,9 +13,16 @@ from mock_fal.journal.memory import Memory
 HEADERS = [(b"content-type", b"application/json"), (b"x-odd", b"a: b:c"), (b"x-odd", b"")]
 
 
-def exchange(tenant: str = "alice", *, query: str = "", body: bytes = b'{"prompt":"a cat"}') -> Exchange:
-    head = pack_headers(HEADERS)
-    return Exchange(EPOCH, tenant, "POST", "queue.fal.run", "/fal-ai/flux/dev", query, head, body, 200, b"")
+def exchange(
+    tenant: str = "alice",
+    *,
+    query: str = "",
+    head: bytes = pack_headers(HEADERS),
+    body: bytes = b'{"prompt":"a cat"}',
+    response: bytes = b"",
+) -> Exchange:
+    path = "/fal-ai/flux/dev"
+    return Exchange(EPOCH, tenant, "POST", "queue.fal.run", path, query, head, body, 200, b"", response)
 
 
 def test_the_url_has_fals_host() -> None:
@@ -172,8 +178,7 @@ def test_hosts_that_are_not_emulated_are_counted_as_other() -> None:
 def test_equal_polls_share_their_response_and_are_counted_alike() -> None:
     journal, head = Journal(10), b"authorization:Key alice:***"
     for _ in range(3):
-        poll = replace(exchange(), request_head=head, request_body=b"", response_body=b"x" * 1000)
-        poll.response_body = bytes(bytearray(poll.response_body))
+        poll = exchange(head=head, body=b"", response=bytes(bytearray(b"x" * 1000)))
         journal.append(poll, "Key alice:0123456789abcdef")
     first, second, third = journal
     assert first.response_body is second.response_body is third.response_body
@@ -186,5 +191,5 @@ def test_the_secret_is_hidden_again_when_another_key_has_the_same_shown_head() -
     for secret in ("0123456789abcdef", "fedcba9876543210", "0123456789abcdef"):
         head = bytes(bytearray(b"authorization:Key alice:***"))
         body = b"fedcba9876543210 0123456789abcdef"
-        journal.append(replace(exchange(), request_head=head, response_body=body), f"Key alice:{secret}")
+        journal.append(exchange(head=head, response=body), f"Key alice:{secret}")
         assert secret.encode() not in list(journal)[-1].response_body

@@ -81,7 +81,7 @@ class Sockets:
         else:
             response = self._faults.replacement(directive, http_request)
         exchange = record(http_request, response, None, steady_time())
-        exchange.directive = directive.shown
+        exchange.note(directive=directive.shown)
         self._emulator.store.exchanges.update_size(exchange)
         if directive.connection:
             raise ConnectionFault(directive.connection)

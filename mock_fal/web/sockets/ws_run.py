@@ -80,7 +80,7 @@ class WsRun:
         response, request, directive = await self._response(post, _receive_once(message, disconnected))
         exchange = record(post, response, request, received_at)
         if directive is not None:
-            exchange.directive = directive.shown
+            exchange.note(directive=directive.shown)
             self._emulator.store.exchanges.update_size(exchange)
             if directive.connection in ("reset", "hang"):
                 raise ConnectionFault(directive.connection)
