@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -282,12 +283,15 @@ class _Protocol(HttpToolsProtocol):
         if self.flow.write_paused or self._at_once is None:
             return False
         scope: Any = self.scope
-        url = parse_url(self.url)
-        path = url.path.decode("ascii")
         # The journal keeps it, so it is not another text for each request.
         scope["method"] = method = intern(self.parser.get_method().decode("ascii"))
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["query_string"] = url.query or b""
+        if _PLAIN_TARGET.fullmatch(self.url):
+            scope["path"], scope["query_string"] = self.url.decode("ascii"), b""
+        else:
+            url = parse_url(self.url)
+            path = url.path.decode("ascii")
+            scope["path"] = unquote(path) if "%" in path else path
+            scope["query_string"] = url.query or b""
         response = self._at_once(scope, body)
         if response is None:
             return False
@@ -361,6 +365,9 @@ class _Protocol(HttpToolsProtocol):
             self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)
 
+
+# A path and nothing else, as most targets are: it need not be parsed.
+_PLAIN_TARGET: Final = re.compile(rb"(?:/[\w.-]+)+")
 
 _LONG_HEAD: Final = f"the request head is longer than {MAX_HEAD_BYTES} bytes"
 

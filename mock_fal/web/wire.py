@@ -109,14 +109,21 @@ def encode(body: JSON, default: Callable[[Any], str] | None = None) -> bytes:
 
     `default` converts other objects to strings, as in `json.dumps`.
     """
+    return _written(body, _encoder(default) if default else _ENCODER)
+
+
+def _encoder(default: Callable[[Any], str] | None = None) -> json.JSONEncoder:
+    return json.JSONEncoder(**_COMPACT, ensure_ascii=False, allow_nan=False, default=default)
+
+
+_ENCODER: Final = _encoder()
+
+
+def _written(body: JSON, encoder: json.JSONEncoder) -> bytes:
     try:
-        return (
-            json.JSONEncoder(**_COMPACT, ensure_ascii=False, allow_nan=False, default=default)
-            .encode(body)
-            .encode()
-        )
+        return encoder.encode(body).encode()
     except ValueError:
-        return json.dumps(_finite(body), **_COMPACT, default=default).encode()
+        return json.dumps(_finite(body), **_COMPACT, default=encoder.default).encode()
 
 
 # -- requests
@@ -226,7 +233,7 @@ def submitted(view: View, links: Links, *, with_webhook: bool = False) -> Reply:
         # fal: the id of the attempt that is made, in the webhook documentation only (2026).
         # assumption: answers to submissions without a webhook don't have it; it was never seen live.
         body = body[:-1] + b',"gateway_request_id":"%b"}' % view.request.id.encode()
-    return _reply(200, body, {REQUEST_ID: view.request.id})
+    return _status_reply(200, body, view.request)
 
 
 def status(view: View, links: Links, *, with_logs: bool) -> Reply:
@@ -235,8 +242,12 @@ def status(view: View, links: Links, *, with_logs: bool) -> Reply:
     code = 200 if isinstance(view.status, Completed) else 202
     logs = view.logs if with_logs else None
     body = _status(view, links, logs)
+    return _status_reply(code, body, view.request)
+
+
+def _status_reply(code: int, body: bytes, request: ModelRequest) -> Reply:
     return Reply(
-        code, body, [(b"content-length", b"%d" % len(body)), _JSON, (_REQUEST_ID, view.request.id.encode())]
+        code, body, [(b"content-length", b"%d" % len(body)), _JSON, (_REQUEST_ID, request.id.encode())]
     )
 
 
@@ -268,19 +279,28 @@ def workflow_output(body: JSON) -> JSON:
 
 def partial(body: JSON, links: Links, inline: Rendered) -> bytes:
     """The output of a runner: a result, or a partial one."""
-    return encode(body, media_urls(links.media, inline))
+    if inline:
+        return encode(body, media_urls(links.media, inline))
+    is_short = len(links.media) <= _MAX_CACHED_URL
+    return _written(body, (_url_encoder if is_short else _url_encoder.__wrapped__)(links.media))
 
 
 def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Rendered) -> Reply:
     """The result of a request: the runner's response, or the gateway's error."""
     if isinstance(outcome, RequestFailure):
         return request_failure(outcome, request.id)
-    headers = {REQUEST_ID: request.id, "x-fal-served-from": _runner_id(request.app_id)}
+    body = partial(outcome.body, links, inline)
+    headers = [
+        (b"content-length", b"%d" % len(body)),
+        _JSON,
+        (_REQUEST_ID, request.id.encode()),
+        (b"x-fal-served-from", _runner_id(request.app_id).encode()),
+    ]
     if outcome.billable_units is not None:
-        headers["x-fal-billable-units"] = _units(outcome.billable_units)
+        headers.append((b"x-fal-billable-units", _units(outcome.billable_units).encode()))
     if outcome.needs_retry is not None:
-        headers["x-fal-needs-retry"] = "true" if outcome.needs_retry else "false"
-    return _reply(outcome.status, partial(outcome.body, links, inline), headers)
+        headers.append((b"x-fal-needs-retry", b"true" if outcome.needs_retry else b"false"))
+    return Reply(outcome.status, body, headers)
 
 
 def request_failure(failure: RequestFailure, request_id: str) -> Reply:
@@ -375,6 +395,12 @@ def _state(view: View) -> tuple[str, str]:
 
 # The base has the Host header of the client. Longer ones are not cached, so that the cache is bounded.
 _MAX_CACHED_URL: Final = 256
+
+
+@lru_cache(maxsize=1024)
+def _url_encoder(media: str) -> json.JSONEncoder:
+    """Writes a file as its URL below `media`. To make an encoder takes as long as to write a small output."""
+    return _encoder(media_urls(media, {}))
 
 
 @lru_cache(maxsize=1024)
