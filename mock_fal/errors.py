@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 JSON = Any  # a value that json.loads can return
 
@@ -277,8 +276,7 @@ class InvalidDirective(FalError):
         super().__init__(400, f"mock-fal: {reason}")
 
 
-@dataclass(frozen=True, slots=True)
-class ModelErrorKind:
+class ModelErrorKind(NamedTuple):
     """A row of fal's documentation of model errors: status, message and an example `ctx`."""
 
     status: int
@@ -373,8 +371,7 @@ class UnusableFile(Exception):
         self.ctx = ctx
 
 
-@dataclass(frozen=True, slots=True)
-class RequestErrorKind:
+class RequestErrorKind(NamedTuple):
     """A row of fal's documentation of request errors, which the gateway sends when no runner responded."""
 
     status: int

@@ -30,7 +30,6 @@ from mock_fal.journal.memory import (
     Ranking,
     document_bytes,
 )
-from mock_fal.media.recipe import source, texts
 from mock_fal.requests.outcome import MediaFile, RunnerResponse, media_files
 from mock_fal.requests.queue import AppQueue, ModelRequest
 
@@ -532,6 +531,8 @@ def _bytes_of(request: ModelRequest, input_bytes: int) -> int:
     is_small = request.kind == "image" and input_bytes <= _SMALL_INPUT_BYTES
     if is_small and not request.partials and request.steps and directives is None:
         return size + 2 * input_bytes
+    from mock_fal.media.recipe import source, texts  # not imported at start
+
     recipes = [file.recipe for file in media_files(body)]
     written = [text for recipe in recipes for text in texts(recipe)]
     sources = {shown.digest: len(shown.tones) for shown in map(source, recipes) if shown}

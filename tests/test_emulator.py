@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -12,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from mock_fal.clock import EPOCH, AutoAdvanceClock, ManualClock
 from mock_fal.emulation.emulator import Cancellation, Emulator
-from mock_fal.emulation.submissions import SubmitOptions
+from mock_fal.emulation.options import SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     JSON,
@@ -53,7 +52,7 @@ class Fal:
         self, prompt: str = "a cat", tenant: str = "alice", endpoint: EndpointId = DEV, **options: object
     ) -> ModelRequest:
         body = json.dumps({"prompt": prompt}).encode()
-        return self.emulator.submit(endpoint, body, tenant, replace(SubmitOptions(), **options))  # type: ignore[arg-type]
+        return self.emulator.submit(endpoint, body, tenant, SubmitOptions()._replace(**options))  # type: ignore[arg-type]
 
     def run(self, prompt: str = "a cat") -> ModelRequest:
         return self.emulator.run(DEV, json.dumps({"prompt": prompt}).encode(), "alice")

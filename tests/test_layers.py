@@ -96,7 +96,7 @@ INSIDE = {
         "deferred",
         "own_storage",
     ],
-    "emulation": ["parts", "submissions", "emulator"],
+    "emulation": ["parts options", "submissions", "emulator"],
     "commands": ["browser download webhook health authority", "models catalogue"],
     "files": ["blobs file_name long_input temporary_folder", "file_store", "storage", "inputs listing"],
     "remote": ["control records", "rules", "server"],

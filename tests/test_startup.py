@@ -8,7 +8,7 @@ import sys
 import pytest
 
 # The modules of mock_fal that a start and its first answer import.
-MOST_OWN = 68
+MOST_OWN = 52
 
 _SERVER = """
 import sys

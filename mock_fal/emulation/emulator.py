@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from mock_fal.clock import Clock
+from mock_fal.emulation.options import DEFAULT_OPTIONS, NO_CONTENTS, SubmitOptions
 from mock_fal.emulation.parts import Parts
-from mock_fal.emulation.submissions import (
-    DEFAULT_OPTIONS,
-    NO_CONTENTS,
-    Submissions,
-    SubmitOptions,
-    named_files,
-)
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     JSON,
@@ -39,6 +34,7 @@ from mock_fal.settings import Settings
 
 if TYPE_CHECKING:
     from mock_fal.billing.usage import Charge
+    from mock_fal.emulation.submissions import Submissions
     from mock_fal.files.inputs import Contents
     from mock_fal.models.input_schema import FileReference
     from mock_fal.requests.retries import Attempt
@@ -58,7 +54,12 @@ class Emulator(Parts):
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         super().__init__(settings, clock)
-        self._submissions = Submissions(self)
+
+    @cached_property
+    def _submissions(self) -> Submissions:
+        from mock_fal.emulation.submissions import Submissions
+
+        return Submissions(self)
 
     def submit(
         self,
@@ -297,6 +298,8 @@ class Emulator(Parts):
 
     def named_files(self, endpoint: EndpointId, document: JSON) -> Iterable[FileReference]:
         """The files that an input names, in the order in which a runner reads them."""
+        from mock_fal.emulation.submissions import named_files
+
         return named_files(self.catalog, endpoint, document)
 
     def is_stubbed(self, endpoint: EndpointId | str, tenant: str) -> bool:

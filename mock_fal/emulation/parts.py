@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from mock_fal.accounts.keys import Keys
 from mock_fal.clock import Clock
-from mock_fal.models.deferred import DeferredRuns
 from mock_fal.settings import Settings
 from mock_fal.store import Store
 from mock_fal.terminal import logger
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from mock_fal.files.inputs import InputFiles
     from mock_fal.files.storage import Storage
     from mock_fal.models.catalog import Catalog
+    from mock_fal.models.deferred import DeferredRuns
     from mock_fal.scenario.rules import Scenario
     from mock_fal.scenario_engine import ScenarioEngine
     from mock_fal.webhooks.outbox import Delivery, Outbox
@@ -47,13 +47,6 @@ class Parts:
         if settings.scenario:
             _ = self.scenario_engine  # fails now if the file has no valid rules
         self._warnings: set[str] = set()
-        # What follows from a submission is worked out when somebody looks.
-        self.runs = DeferredRuns(
-            lambda endpoint: self.catalog.find(endpoint),
-            self.store.tenant,
-            lambda url, media, tenant: self.input_files.content(url, tenant, media),
-            self.store.built,
-        )
         # How often the state of a tenant, or of all, was removed.
         self.resets = 0
         # Fetches a file of another host; set only with --allow-egress. `web/submit_options.py` calls it.
@@ -74,6 +67,18 @@ class Parts:
         return f"{key_id}:{self.keys.run_secret}" if self.settings.record and key_id and secret else key
 
     # The parts below are created, and their modules imported, at first use; most runs need none of them.
+
+    @cached_property
+    def runs(self) -> DeferredRuns:
+        """Works out what follows from a submission when somebody looks."""
+        from mock_fal.models.deferred import DeferredRuns
+
+        return DeferredRuns(
+            lambda endpoint: self.catalog.find(endpoint),
+            self.store.tenant,
+            lambda url, media, tenant: self.input_files.content(url, tenant, media),
+            self.store.built,
+        )
 
     @cached_property
     def catalog(self) -> Catalog:

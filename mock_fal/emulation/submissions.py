@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from mock_fal.accounts.acl import NO_PREFERENCE, ObjectLifecycle
+from mock_fal.emulation.options import SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     JSON,
@@ -37,42 +36,9 @@ if TYPE_CHECKING:
     from mock_fal.models.catalog import Catalog, Model
     from mock_fal.models.input_schema import FileReference
     from mock_fal.models.job import Media
-    from mock_fal.requests.upload_policy import UploadPolicy
     from mock_fal.scenario.output import Output
     from mock_fal.scenario.rules import RequestDirectives
     from mock_fal.store import Tenant
-    from mock_fal.webhooks.payload import Webhook
-
-NO_CONTENTS: Final[Contents] = {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitOptions:
-    """Options of a submission beside its input. `directive` is the header `X-Mock-Fal`."""
-
-    low_priority: bool = False
-    start_timeout_s: float = math.inf
-    max_queue_length: int | None = None
-    webhook: Webhook | None = None
-    directive: str = ""
-    # Whether the client asked for no automatic retries.
-    no_retry: bool = False
-    # How often the owner of an app wants it to be tried again, by the condition of the failure.
-    retry_config: Mapping[str, int] = field(default_factory=dict)
-    object_lifecycle: ObjectLifecycle = NO_PREFERENCE
-    # Where the files of the result go instead of fal's media host; a text says why the policy is invalid.
-    upload_policy: UploadPolicy | str | None = None
-    # What users' callables have returned for inputs; see `AnswerNeeded`.
-    answers: Mapping[tuple[Output, bytes], Output] = field(default_factory=dict)
-
-    @property
-    def kept_bytes(self) -> int:
-        """The bytes of what is kept of them with the request, beside the webhook."""
-        policy = self.upload_policy
-        return 0 if policy is None or isinstance(policy, str) else policy.kept_bytes
-
-
-DEFAULT_OPTIONS: Final = SubmitOptions()
 
 
 class AnswerNeeded(Exception):

@@ -146,8 +146,7 @@ class Completed:
 Status = Queued | Running | Completed
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(NamedTuple):
     """A line that a runner logged."""
 
     message: str

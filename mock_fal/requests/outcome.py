@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, RequestErrorKind
-from mock_fal.media.recipe import MediaRecipe
 
 if TYPE_CHECKING:
+    from mock_fal.media.recipe import MediaRecipe
     from mock_fal.requests.upload_policy import UploadPolicy
 
 T = TypeVar("T")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import heappop, heappush, heapreplace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from mock_fal.accounts.acl import NO_PREFERENCE, ObjectLifecycle
 from mock_fal.endpoint import EndpointId
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 UNPLANNED: Final = Schedule(0.0, math.inf, math.inf, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class FailedAttempt:
+class FailedAttempt(NamedTuple):
     """An attempt after which fal tries again: its id, its outcome, and the number of steps that it logs."""
 
     id: str

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING, Final
 
-from mock_fal.emulation.submissions import AnswerNeeded, SubmitOptions
+from mock_fal.emulation.options import SubmitOptions
+from mock_fal.emulation.submissions import AnswerNeeded
 from mock_fal.requests.queue import ModelRequest
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ async def answered(start: Callable[[SubmitOptions], ModelRequest], options: Subm
             return start(options)
         except AnswerNeeded as needed:
             answer = await _call(needed.output, needed.body)
-            options = replace(options, answers={**options.answers, (needed.output, needed.body): answer})
+            options = options._replace(answers={**options.answers, (needed.output, needed.body): answer})
 
 
 async def _call(output: Output, body: bytes) -> Output:

@@ -34,7 +34,6 @@ from mock_fal.terminal import logger
 from mock_fal.web import wire
 from mock_fal.web.http_request import ClientDisconnected, HttpRequest
 from mock_fal.web.isolation import restricted, sandboxed, sandboxed_headers
-from mock_fal.web.queue import Queue
 from mock_fal.web.renderer import Renderer
 from mock_fal.web.unbuilt import build_all
 
@@ -86,9 +85,8 @@ class App:
         self._started_at = steady_time()
         # While recording the proxy adds no key: whoever reaches it could spend money.
         self._proxy_key = "" if emulator.settings.record else emulator.settings.own_key
-        self._queue = Queue(emulator, renderer)
-        self._hosts: dict[str, Host] = dict.fromkeys(QUEUE_HOSTS, self._queue)
-        self._hosts_at_once: dict[str, HostAtOnce] = dict.fromkeys(QUEUE_HOSTS, self._queue)
+        self._hosts: dict[str, Host] = {}
+        self._hosts_at_once: dict[str, HostAtOnce] = {}
         self._player = _player(emulator, renderer)
 
     # The gateway's decisions about connections, oldest first; set by the server.
@@ -191,7 +189,13 @@ class App:
     # Everything below is imported and created on first use, which makes the start a fifth faster.
 
     def _host(self, name: str) -> Host | None:
-        if name in MEDIA_HOSTS:
+        if name in QUEUE_HOSTS:
+            from mock_fal.web.queue import Queue
+
+            queue = Queue(self._emulator, self._renderer)
+            self._hosts |= dict.fromkeys(QUEUE_HOSTS, queue)
+            self._hosts_at_once |= dict.fromkeys(QUEUE_HOSTS, queue)
+        elif name in MEDIA_HOSTS:
             self._hosts |= dict.fromkeys(MEDIA_HOSTS, self._media)
             self._hosts_at_once |= dict.fromkeys(MEDIA_HOSTS, self._media)
         elif name in RUN_HOSTS:

@@ -10,7 +10,8 @@ from starlette.responses import Response, StreamingResponse
 
 from mock_fal.accounts.permissions import RUN
 from mock_fal.emulation.emulator import Emulator
-from mock_fal.emulation.submissions import AnswerNeeded, SubmitOptions, may_name_files
+from mock_fal.emulation.options import SubmitOptions
+from mock_fal.emulation.submissions import AnswerNeeded, may_name_files
 from mock_fal.endpoint import NAMESPACES, EndpointId
 from mock_fal.errors import AuthenticationRequired, FalError, StillInProgress
 from mock_fal.files.long_input import LONG_BYTES

@@ -10,8 +10,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from mock_fal.errors import JSON
-from mock_fal.media.recipe import MediaRecipe
-from mock_fal.pictures.recipe import Recipe, Source
 from mock_fal.requests.outcome import (
     MediaFile,
     MediaSize,
@@ -26,8 +24,10 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from mock_fal.files.inputs import Content, InputFiles, LocalFile
+    from mock_fal.media.recipe import MediaRecipe
     from mock_fal.media.render import MediaCache
     from mock_fal.models.job import Media
+    from mock_fal.pictures.recipe import Recipe, Source
     from mock_fal.web.output_storage import OutputStorage, Send
 
 T = TypeVar("T")
@@ -96,6 +96,8 @@ class Renderer:
 
     async def content(self, files: InputFiles, file: LocalFile, media: Media) -> Content:
         """What is in a file that an input names: a picture, or what is known of other media. Raises UnusableFile."""
+        from mock_fal.pictures.recipe import Recipe
+
         if media != "image":
             assert not isinstance(file, Recipe)
             return await self.in_thread(files.probed, file, media)

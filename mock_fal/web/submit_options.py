@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mock_fal.emulation.emulator import Emulator
-from mock_fal.emulation.submissions import SubmitOptions, document_of, may_name_files
+from mock_fal.emulation.options import SubmitOptions
+from mock_fal.emulation.submissions import document_of, may_name_files
 from mock_fal.errors import JSON, UnusableFile
 from mock_fal.files.long_input import LONG_BYTES, shortened
 from mock_fal.web import wire
@@ -42,9 +43,9 @@ def submit_options(
         and http_request.key_was_sent
     ):
         if keys.is_of_this_run(http_request.authorization):
-            options = replace(options, webhook=replace(options.webhook, page=""))
+            options = options._replace(webhook=replace(options.webhook, page=""))
     if (policy := http_request.headers.get(_UPLOAD_POLICY)) is not None:
-        options = replace(options, upload_policy=_upload_policy(policy, http_request, keys))
+        options = options._replace(upload_policy=_upload_policy(policy, http_request, keys))
     if http_request.headers.keys().isdisjoint(wire.LIFECYCLE):
         return options
     from mock_fal.web.wire_storage import with_object_lifecycle  # rarely used, so not imported at start

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from mock_fal.clock import date
 from mock_fal.emulation.emulator import Cancellation
-from mock_fal.emulation.submissions import DEFAULT_OPTIONS, SubmitOptions
+from mock_fal.emulation.options import DEFAULT_OPTIONS, SubmitOptions
 from mock_fal.errors import (
     JSON,
     AlreadyCompleted,

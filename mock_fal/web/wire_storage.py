@@ -6,14 +6,13 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from mock_fal.accounts.acl import NO_PREFERENCE, Acl, Decision, ObjectLifecycle
 from mock_fal.accounts.signed_tokens import LINK_S, TOKEN_S
 from mock_fal.clock import date
-from mock_fal.emulation.submissions import SubmitOptions
+from mock_fal.emulation.options import SubmitOptions
 from mock_fal.errors import JSON, BadUpload, InvalidStorageType
 from mock_fal.files.file_name import BINARY
 from mock_fal.files.file_store import Upload
@@ -83,7 +82,7 @@ def lifecycle(document: Mapping[str, JSON]) -> ObjectLifecycle:
 def with_object_lifecycle(options: SubmitOptions, http_request: HttpRequest) -> SubmitOptions:
     """Submit options with the lifecycle of result files. Raises BadUpload."""
     # assumption: a lifecycle header that cannot be parsed is rejected with 422.
-    return replace(options, object_lifecycle=object_lifecycle(http_request))
+    return options._replace(object_lifecycle=object_lifecycle(http_request))
 
 
 def acl(body: Mapping[str, JSON]) -> Acl:

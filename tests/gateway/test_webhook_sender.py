@@ -17,7 +17,7 @@ import trustme
 
 from mock_fal.clock import EPOCH, AutoAdvanceClock, ManualClock
 from mock_fal.emulation.emulator import Emulator
-from mock_fal.emulation.submissions import SubmitOptions
+from mock_fal.emulation.options import SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.gateway import webhook_sender as delivery
 from mock_fal.gateway.lookup import Lookups

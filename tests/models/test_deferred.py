@@ -11,7 +11,7 @@ import pytest
 from mock_fal import ids as ids_module
 from mock_fal.clock import ManualClock
 from mock_fal.emulation.emulator import Emulator
-from mock_fal.emulation.submissions import SubmitOptions
+from mock_fal.emulation.options import SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.models import deferred, engine, readings
 from mock_fal.pictures.recipe import Recipe

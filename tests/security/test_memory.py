@@ -20,7 +20,7 @@ from mock_fal.accounts.keys import MAX_HEADER_CHARS, Keys
 from mock_fal.billing.usage import MAX_GROWTH, Charge, Ledger
 from mock_fal.clock import EPOCH, ManualClock
 from mock_fal.emulation.emulator import Emulator
-from mock_fal.emulation.submissions import SubmitOptions
+from mock_fal.emulation.options import SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import AuthenticationRequired, DiskFull, MemoryFull, QueueFull
 from mock_fal.files.file_store import FileStore

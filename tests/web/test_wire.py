@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_fal.clock import EPOCH
-from mock_fal.emulation.submissions import SubmitOptions
+from mock_fal.emulation.options import SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, ApplicationNotFound, BadQuery
 from mock_fal.requests.lifecycle import Completed, Ending, LogLine, Queued, Running, Status, Submission

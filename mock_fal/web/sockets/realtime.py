@@ -10,7 +10,7 @@ from typing import Final
 
 from mock_fal.clock import steady_time
 from mock_fal.emulation.emulator import Emulator
-from mock_fal.emulation.submissions import SubmitOptions
+from mock_fal.emulation.options import SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     ApplicationNotFound,
