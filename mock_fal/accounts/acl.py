@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class Decision(Enum):
@@ -20,8 +19,7 @@ class Decision(Enum):
 _STRICTNESS: Final = list(Decision)
 
 
-@dataclass(frozen=True, slots=True)
-class Acl:
+class Acl(NamedTuple):
     """The default decision, and the decisions for some readers by name."""
 
     # fal: the default of an account is public (storage documentation, 2026).
@@ -46,8 +44,7 @@ class Acl:
 PUBLIC: Final = Acl()
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectLifecycle:
+class ObjectLifecycle(NamedTuple):
     """Lifetime and ACL that a client requests for a file, in the lifecycle header."""
 
     lifetime_s: float = math.inf

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mock_fal.accounts.acl import NO_PREFERENCE, Acl, Decision, ObjectLifecycle
 from mock_fal.accounts.signed_tokens import MAX_LINK_S, TOKEN_S, SignedTokens
 from mock_fal.clock import Clock
@@ -74,7 +72,7 @@ class Storage:
         """The lifecycle without access rules for unknown users."""
         if not object_lifecycle.acl.rules:
             return object_lifecycle
-        return replace(object_lifecycle, acl=self._known_rules(object_lifecycle.acl))
+        return object_lifecycle._replace(acl=self._known_rules(object_lifecycle.acl))
 
     def signature(self, upload: Upload) -> str:
         """The signature that authorises an upload to the URL of `upload`."""

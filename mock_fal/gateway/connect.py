@@ -15,11 +15,10 @@ import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from hmac import compare_digest
 from ipaddress import ip_address
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from mock_fal.gateway.lookup import Lookups
@@ -43,8 +42,7 @@ CHUNK_BYTES: Final = 64 * 1024
 _HOP_HEADERS: Final = {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"host"}
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """The decision about one connection: to mock-fal (`fal`), `forwarded` to the real host, or `blocked`."""
 
     kind: Literal["fal", "forwarded", "blocked"]
@@ -291,8 +289,7 @@ async def _open_connection(
     return await asyncio.open_connection(addresses[-1], port)
 
 
-@dataclass(frozen=True)
-class Peer:
+class Peer(NamedTuple):
     """One side of a connection."""
 
     reader: asyncio.StreamReader
@@ -315,8 +312,7 @@ class Peer:
             await asyncio.shield(self.writer.wait_closed())
 
 
-@dataclass(frozen=True)
-class _Request:
+class _Request(NamedTuple):
     """The target of a proxy request, and the first bytes to write: to the client for a tunnel, else to the server."""
 
     host: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 
@@ -22,11 +21,13 @@ LONG_BODY: Final = 1 << 20
 _PIECE_BYTES: Final = 192 << 10  # a multiple of 3
 
 
-@dataclass(frozen=True, slots=True)
 class LongBody:
     """A body longer than LONG_BODY, in place of its text."""
 
-    body: bytes
+    __slots__ = ("body",)
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
 
     def pieces(self) -> Iterator[bytes]:
         """The body in base64."""

@@ -266,17 +266,19 @@ def status(schedule: Schedule, now: float, ahead: int = 0) -> Status:
     return Queued(ahead)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class LogLines(Sequence[LogLine]):
     """The first `logged` lines of a run, one for each of its `steps`. A line is made when it is read.
 
     `kind` is the kind of model, such as `video`.
     """
 
-    schedule: Schedule
-    steps: int
-    logged: int
-    kind: str = "image"
+    __slots__ = ("kind", "logged", "schedule", "steps")
+
+    def __init__(self, schedule: Schedule, steps: int, logged: int, kind: str = "image") -> None:
+        self.schedule = schedule
+        self.steps = steps
+        self.logged = logged
+        self.kind = kind
 
     def __len__(self) -> int:
         return self.logged

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 # fal: the lifetime of a stored result, and the size from which it is shorter (documentation, 2026).
 LIFETIME_S: Final = 3600.0
@@ -13,8 +12,7 @@ LARGE_LIFETIME_S: Final = 360.0
 LARGE_BYTES: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(NamedTuple):
     """The number, gaps and timeouts of delivery attempts. Gaps are emulated seconds, timeouts real seconds.
 
     After `first_gap_s`, the gaps double from `gap_s` to `longest_gap_s`. The lifetime of a result, after which nothing

@@ -92,7 +92,7 @@ class Fal:
 
     def set_timeout(self, seconds: float) -> None:
         """Set the timeout of receivers, in seconds of real time. Before the first request only."""
-        policy = replace(POLICIES["real"], first_timeout_s=seconds, timeout_s=seconds)
+        policy = POLICIES["real"]._replace(first_timeout_s=seconds, timeout_s=seconds)
         self.emulator.outbox = outbox = Outbox(policy=policy, retention=100)
         self.sender = WebhookSender(self.emulator, lambda outcome: self.rendered(outcome))
         outbox.notify = self.sender.notify
