@@ -8,9 +8,6 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from starlette.responses import StreamingResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from mock_fal.accounts.secrets import own_secret, shown_query
 from mock_fal.clock import steady_time
 from mock_fal.emulation.emulator import Emulator
@@ -38,6 +35,9 @@ from mock_fal.web.renderer import Renderer
 from mock_fal.web.unbuilt import build_all
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from mock_fal.cassettes.cassette import Forward
     from mock_fal.scenario.directive import Directive
     from mock_fal.web.control.api import OpenGateway, Summary
@@ -375,15 +375,22 @@ class App:
             exchange.response_body = response.body
         elif http_request.host in MEDIA_HOSTS:
             pass  # file contents are not kept in the journal
-        elif isinstance(response, StreamingResponse):
+        else:
+            self._record_body(response, exchange, http_request)
+        emulator.record(exchange, http_request.authorization)
+        return exchange
+
+    def _record_body(self, response: Response, exchange: Exchange, http_request: HttpRequest) -> None:
+        """Keep the body of one of Starlette's responses, or of a stream as it is sent."""
+        from starlette.responses import StreamingResponse  # not imported at start
+
+        if isinstance(response, StreamingResponse):
             secret = own_secret(http_request.authorization)
             response.body_iterator = _recorded(
-                response.body_iterator, exchange, emulator.store.exchanges, secret
+                response.body_iterator, exchange, self._emulator.store.exchanges, secret
             )
         else:
             exchange.response_body = bytes(response.body)
-        emulator.record(exchange, http_request.authorization)
-        return exchange
 
     def _name_unknown(
         self, exchange: Exchange, http_request: HttpRequest, request: ModelRequest | None

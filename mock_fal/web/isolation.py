@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
-from starlette.types import Message, Send
-
 from mock_fal.journal.exchanges import RawHeaders
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Send
 
 # -- responses
 

@@ -10,10 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, assert_never
-
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
 
 from mock_fal.clock import date
 from mock_fal.emulation.emulator import Cancellation
@@ -35,6 +32,9 @@ from mock_fal.requests.view import View
 from mock_fal.web.http_request import HttpRequest, Links
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
+
     from mock_fal.webhooks.payload import Webhook
 
 REQUEST_ID: Final = "x-fal-request-id"
@@ -76,7 +76,7 @@ class Reply:
 
 
 # The response of a host. Both are ASGI applications with a status_code and raw_headers.
-AnyResponse = Reply | Response
+AnyResponse: TypeAlias = "Reply | Response"
 
 
 def reply(status: int, body: JSON, headers: Mapping[str, str] | None = None) -> Reply:
