@@ -7,7 +7,6 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from mock_fal.clock import Clock
 from mock_fal.emulation.options import DEFAULT_OPTIONS, NO_CONTENTS, SubmitOptions
 from mock_fal.emulation.parts import Parts
 from mock_fal.endpoint import EndpointId
@@ -30,7 +29,6 @@ from mock_fal.requests.lifecycle import (
 from mock_fal.requests.outcome import Outcome, RunnerResponse
 from mock_fal.requests.queue import AppQueue, ModelRequest
 from mock_fal.requests.view import View, ahead_of, next_change_at, view
-from mock_fal.settings import Settings
 
 if TYPE_CHECKING:
     from mock_fal.billing.usage import Charge
@@ -51,9 +49,6 @@ class Cancellation(Enum):
 
 class Emulator(Parts):
     """The operations of fal on one store. Every response is a function of the earlier calls and of the clock."""
-
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        super().__init__(settings, clock)
 
     @cached_property
     def _submissions(self) -> Submissions:
