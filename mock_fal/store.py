@@ -215,13 +215,16 @@ class Store:
     def queue(self, tenant: str, app_id: str) -> AppQueue:
         """The queue of one app and tenant. With a limit on concurrency, all apps of a tenant share one queue."""
         # assumption: with a limit on concurrency, queue positions count requests of all apps.
-        queues = self.tenant(tenant).queues
+        return self._queue(self.tenant(tenant), app_id)
+
+    def _queue(self, tenant: Tenant, app_id: str) -> AppQueue:
         name = "" if self._concurrency else app_id
-        if name not in queues:
-            if len(queues) >= MAX_QUEUES:
-                self._forget_queues(tenant)
-            queues[name] = AppQueue(self._concurrency or self._runners)
-        return queues[name]
+        queue = tenant.queues.get(name)
+        if queue is None:
+            if len(tenant.queues) >= MAX_QUEUES:
+                self._forget_queues(tenant.name)
+            queue = tenant.queues[name] = AppQueue(self._concurrency or self._runners)
+        return queue
 
     def _forget_queues(self, tenant: str) -> None:
         """Remove the queues of apps without a stored request. A user's own output makes any app exist."""
@@ -282,19 +285,22 @@ class Store:
         if not self.memory.make_room(owner, size + tenant_bytes - tenant.counted_bytes, now):
             raise MemoryFull(self.memory.limit)
         tenant = self.tenant(owner)  # again: an idle one may just have been removed
-        self.queue(owner, request.app_id).join(request, now)
+        self._queue(tenant, request.app_id).join(request, now)
         self._is_rescheduled |= self.is_limited  # others may have moved
         self.requests[request.id] = request
         self._stored[owner] = self._stored.get(owner, 0) + 1
         if owner in self._idle:
             self._busy[owner] = self._idle.pop(owner)
-        heappush(self._in_flight, (request.planned.ends_at, request.submission.number, request))
+        self.memory.add(owner, size + tenant_bytes - tenant.counted_bytes, finished=False)
+        tenant.counted_bytes = tenant_bytes
         if request.is_built:
             self._add_files(request)
         else:
             self._unbuilt += 1
-        self.memory.add(owner, size + tenant_bytes - tenant.counted_bytes, finished=False)
-        tenant.counted_bytes = tenant_bytes
+            if request.planned.ends_at <= now:
+                self._finish(request)  # without a webhook: those are built at once
+                return
+        heappush(self._in_flight, (request.planned.ends_at, request.submission.number, request))
 
     def built(self, request: ModelRequest, input_bytes: int) -> None:
         """Note the files and the memory of an output that was built."""

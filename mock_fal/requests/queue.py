@@ -269,7 +269,8 @@ class AppQueue:
         self._remove_departed(now)
         if not self._runners:
             request.planned = schedule(submission, submission.ready_at)
-            self._wait(request)
+            if request.planned.leaves_queue_at > now:
+                self._wait(request)
             return
         self._open[submission.number] = request
         overtakes = submission.ready_at < self._latest_ready or (
