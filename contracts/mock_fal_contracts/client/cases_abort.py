@@ -21,12 +21,13 @@ from mock_fal_contracts.client.jobs import (
 from mock_fal_contracts.client.mock_server import SPEED
 from mock_fal_contracts.client.observation import Observation
 
-# When the caller aborts, and how long afterwards a request may still have been in flight.
-_ABORT_S: Final = 2.0
+# When the caller aborts, and how long afterwards a request may still have been in flight. A client that starts many
+# calls on a busy machine has taken more than two seconds to send its first request.
+_ABORT_S: Final = 4.0
 _LATE_S: Final = 1.0
 
 # How long an aborted call may take: longer than the time between two polls, far less than the request.
-_DEADLINE_S: Final = 6.0
+_DEADLINE_S: Final = 10.0
 
 # With the clock of the mock this takes fifteen minutes.
 _ENDLESS: Final = {"prompt": "a cat [mock: queue=0 run=9000]", "seed": 7}
@@ -47,7 +48,7 @@ def _case(
         rules=[rule] if rule else [],
         deadline_s=_DEADLINE_S,
         linger_s=0.5,
-        slow_s=2.5,
+        slow_s=_ABORT_S,
     )
 
 
