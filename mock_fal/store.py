@@ -297,10 +297,10 @@ class Store:
             self._add_files(request)
         else:
             self._unbuilt += 1
-            if request.planned.ends_at <= now:
-                self._finish(request)  # without a webhook: those are built at once
-                return
-        heappush(self._in_flight, (request.planned.ends_at, request.submission.number, request))
+        if not request.is_built and request.planned.ends_at <= now:
+            self._finish(request)  # without a webhook: those are built at once
+        else:
+            heappush(self._in_flight, (request.planned.ends_at, request.submission.number, request))
 
     def built(self, request: ModelRequest, input_bytes: int) -> None:
         """Note the files and the memory of an output that was built."""

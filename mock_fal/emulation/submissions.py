@@ -16,7 +16,7 @@ from mock_fal.errors import (
     QueueFull,
     UnusableFile,
 )
-from mock_fal.models.runner import NO_OPTIONS, OutcomeOptions, RunResult, run_model
+from mock_fal.models.runner import NO_OPTIONS, OutcomeOptions, RunResult, failure, run_model
 from mock_fal.pictures.recipe import Source
 from mock_fal.requests import progress
 from mock_fal.requests.lifecycle import (
@@ -352,7 +352,6 @@ def named_files(catalog: Catalog, endpoint: EndpointId, document: JSON) -> Itera
 
 def _failed_runs(directives: RequestDirectives, kind: str, settings: Settings) -> tuple[FailedRun, ...]:
     """The runs before the last one of a request with several attempts."""
-    from mock_fal.models.runner import failure
     from mock_fal.requests.retries import gap
 
     runs = []
@@ -374,7 +373,6 @@ def _attempts(
 
     An attempt that fails in a run logs as much of it as the last one.
     """
-    from mock_fal.models.runner import failure
     from mock_fal.requests.retries import NOT_BEGUN
     from mock_fal.scenario.options import MAX_LOGS
 

@@ -41,16 +41,12 @@ class SetAside(NamedTuple):
 
 
 class Remarks(NamedTuple):
-    """What is to be said about few exchanges."""
+    """What is to be said about few exchanges: see the properties of `Exchange`."""
 
-    # The directives that changed the response.
     directive: str = ""
-    # Whether the output was given by the user, and what they should know about it.
     is_stubbed: bool = False
     warning: str = ""
-    # The endpoint, if it is not known, and what may have been meant.
     unknown_endpoint: str = ""
-    # `recorded FILE`, `replayed FILE` or `no cassette`; empty without cassettes.
     playback: str = ""
 
 
@@ -421,8 +417,13 @@ class Journal:
         if not (is_repeated and previous and _is_counted_alike(exchange, previous)):
             self._count(exchange)
 
+    def note(self, exchange: Exchange, **remarks: Any) -> None:
+        """Set some of the remarks about an exchange that was added."""
+        exchange.note(**remarks)
+        self.update_size(exchange)
+
     def update_size(self, exchange: Exchange) -> None:
-        """Update the size of an exchange that has grown: that of a stream, or one that got its directive."""
+        """Update the size of an exchange that has grown."""
         if exchange.number in self._stored:
             self._count(exchange)
 

@@ -269,8 +269,7 @@ class AppQueue:
         self._remove_departed(now)
         if not self._runners:
             request.planned = schedule(submission, submission.ready_at)
-            if request.planned.leaves_queue_at > now:
-                self._wait(request)
+            self._wait(request, now)
             return
         self._open[submission.number] = request
         overtakes = submission.ready_at < self._latest_ready or (
@@ -283,7 +282,7 @@ class AppQueue:
         request.planned = schedule(submission, max(submission.ready_at, self._free[0]))
         if request.planned.starts_at < math.inf:
             heapreplace(self._free, request.planned.ends_at)
-        self._wait(request)
+        self._wait(request, now)
 
     def cancel(self, request: ModelRequest, now: float) -> None:
         """Cancel a request that has not ended: a waiting one ends now, a running one if it honours cancellation."""
@@ -333,7 +332,9 @@ class AppQueue:
         self._remove_departed(now)
         return self._departures[0][0] if self._departures else math.inf
 
-    def _wait(self, request: ModelRequest) -> None:
+    def _wait(self, request: ModelRequest, now: float) -> None:
+        if request.planned.leaves_queue_at <= now:
+            return
         submission = request.submission
         insort(self._waiting[submission.low_priority], submission.number)
         departure = (request.planned.leaves_queue_at, submission.number, submission.low_priority)
@@ -367,4 +368,4 @@ class AppQueue:
         self._latest_ready = max((request.submission.ready_at for request in waiting), default=-math.inf)
         for request in waiting:
             request.planned = schedules[request.submission.number]
-            self._wait(request)
+            self._wait(request, now)

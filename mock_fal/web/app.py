@@ -324,10 +324,9 @@ class App:
             response, fault = faults.apply(fault, http_request, response, request)
         exchange = self._record(http_request, response, request, scope, received_at)
         if fault:
-            exchange.note(directive=fault.shown)
-            store.exchanges.update_size(exchange)
+            store.exchanges.note(exchange, directive=fault.shown)
         if self._player is not None:
-            exchange.note(playback=getattr(http_request, "playback", ""))
+            store.exchanges.note(exchange, playback=getattr(http_request, "playback", ""))
         self._name_unknown(exchange, http_request, request)
         try:
             if faults:
@@ -406,8 +405,7 @@ class App:
             return
         hint = self._emulator.unknown_endpoint(http_request.endpoint)
         if hint:
-            exchange.note(unknown_endpoint=hint)
-            self._emulator.store.exchanges.update_size(exchange)
+            self._emulator.store.exchanges.note(exchange, unknown_endpoint=hint)
 
 
 def _player(emulator: Emulator, renderer: Renderer) -> Recording | Replay | None:

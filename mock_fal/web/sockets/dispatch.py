@@ -81,8 +81,7 @@ class Sockets:
         else:
             response = self._faults.replacement(directive, http_request)
         exchange = record(http_request, response, None, steady_time())
-        exchange.note(directive=directive.shown)
-        self._emulator.store.exchanges.update_size(exchange)
+        self._emulator.store.exchanges.note(exchange, directive=directive.shown)
         if directive.connection:
             raise ConnectionFault(directive.connection)
         if directive.token and http_request.host in RUN_HOSTS:

@@ -259,5 +259,4 @@ class _Session:
         exchange = self._record(http_request, response, request, received_at)
         exchange.sent_at = steady_time()
         if directive is not None:
-            exchange.note(directive=directive.shown)
-            self._emulator.store.exchanges.update_size(exchange)
+            self._emulator.store.exchanges.note(exchange, directive=directive.shown)

@@ -80,8 +80,7 @@ class WsRun:
         response, request, directive = await self._response(post, _receive_once(message, disconnected))
         exchange = record(post, response, request, received_at)
         if directive is not None:
-            exchange.note(directive=directive.shown)
-            self._emulator.store.exchanges.update_size(exchange)
+            self._emulator.store.exchanges.note(exchange, directive=directive.shown)
             if directive.connection in ("reset", "hang"):
                 raise ConnectionFault(directive.connection)
         request_id = self._request_id(response)
