@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from sys import intern
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import unquote
 
 import uvicorn
@@ -162,13 +162,30 @@ class WholeResponse(Protocol):
     @property
     def status_code(self) -> int: ...
     @property
-    def raw_headers(self) -> list[tuple[bytes, bytes]]: ...
+    def head(self) -> bytes:
+        """The header fields, `name: value`, with CRLF between them."""
+
     @property
     def body(self) -> bytes | memoryview: ...
 
 
-# The response for a scope of ASGI and the whole body of the request; None if it needs a task.
-AtOnce = Callable[[Any, bytes], WholeResponse | None]
+# The response for a scope of ASGI, the method, path and query of the request, and its whole body; None if it needs a
+# task. Requests that repeat the header fields of an earlier one have the scope of that.
+AtOnce = Callable[[Any, str, str, str, bytes], WholeResponse | None]
+
+
+class _KnownHead(NamedTuple):
+    """Header fields that were parsed: the scope of their request, and the size of the body that they announce."""
+
+    scope: Any
+    body_bytes: int
+
+
+# How many of them each connection remembers, up to which size, and for requests of which size: programs repeat theirs,
+# with some lengths of a body.
+_MAX_KNOWN: Final = 8
+_MAX_KNOWN_BYTES: Final = 2048
+_MAX_REPEATED_BYTES: Final = 16 * 1024
 
 
 class _Refused(Exception):
@@ -196,6 +213,12 @@ class _Protocol(HttpToolsProtocol):
         self._discarded_bytes = 0
         # What the application offers for requests that nothing has to be waited for.
         self._at_once: AtOnce | None = getattr(self.app, "at_once", None)
+        # Heads of such requests, by their fields, and the latest request with its body.
+        self._known: dict[bytes, _KnownHead] = {}
+        self._answered: tuple[Any, bytes] | None = None
+        # The default headers, and the same as they are sent.
+        self._default_headers: list[tuple[bytes, bytes]] = []
+        self._default_head = b""
         # The body of a request that may be answered at once; None while there is none.
         self._whole_body: bytearray | None = None
         # Since when the connection has waited for a request after such an answer, in seconds of the loop; None if not.
@@ -209,11 +232,52 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._idle_since = None
-        if len(data) <= MAX_HEAD_BYTES - self._head_bytes and not self._is_stopped:
-            self._head_bytes += len(data)
-            self._has_ended = False
-            super().data_received(data)
+        if len(data) <= _MAX_REPEATED_BYTES and not (
+            self._head_bytes or self._is_in_body or self._is_stopped
+        ):
+            self._one_request(data)
+        elif len(data) <= MAX_HEAD_BYTES - self._head_bytes and not self._is_stopped:
+            self._parse(data)
+        else:
+            self._parse_or_refuse(data)
+
+    def _parse(self, data: bytes) -> None:
+        self._head_bytes += len(data)
+        self._has_ended = False
+        super().data_received(data)
+
+    def _parsed(self, data: bytes) -> tuple[Any, bytes] | None:
+        """Parse. Returns the scope and the body of the last request that was answered at once, if any."""
+        self._answered = None
+        self._parse(data)
+        return self._answered
+
+    def _one_request(self, data: bytes) -> None:
+        """Take what is one request in most cases. One that repeats the fields of an earlier one is not parsed."""
+        head, end, body = data.partition(b"\r\n\r\n")
+        line, _, fields = head.partition(b"\r\n")
+        known = self._known.get(fields)
+        if known is not None and known.body_bytes == len(body) and end:
+            plain = _PLAIN_LINE.fullmatch(line)
+            if plain is not None and self._is_idle:
+                self._unset_keepalive_if_required()
+                method, path = plain.groups()
+                if self._answer(
+                    known.scope, _METHODS[method], path.decode("ascii"), "", body, keep_alive=True
+                ):
+                    return
+        answered = self._parsed(data)
+        if answered is None or self._is_pipelined:
             return
+        scope, parsed_body = answered
+        # Then the first empty line is the end of the head, and no other request follows.
+        if parsed_body == body and len(fields) <= _MAX_KNOWN_BYTES and _PLAIN_LINE.fullmatch(line):
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[fields] = _KnownHead(scope, len(body))
+
+    def _parse_or_refuse(self, data: bytes) -> None:
+        """Parse as much as the limit of a head allows."""
         while data and not self._is_stopped:
             size = len(data) if self._is_in_body else MAX_HEAD_BYTES - self._head_bytes
             if size <= 0:
@@ -245,8 +309,7 @@ class _Protocol(HttpToolsProtocol):
             self._stop_parser(431, _LONG_HEAD)  # only a part of it was counted
         self._head_bytes = 0
         self._is_in_body = True
-        is_idle = self.cycle is None or self.cycle.response_complete
-        if is_idle and self._at_once and not (self.expect_100_continue or self.parser.should_upgrade()):
+        if self._is_idle and self._at_once and not (self.expect_100_continue or self.parser.should_upgrade()):
             self._whole_body = bytearray()
         else:
             super().on_headers_complete()
@@ -271,6 +334,11 @@ class _Protocol(HttpToolsProtocol):
             self._start_task()
         super().on_message_complete()
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether all responses were sent."""
+        return self.cycle is None or self.cycle.response_complete
+
     def _start_task(self) -> None:
         """Give a request to the application as ASGI has it."""
         body, self._whole_body = self._whole_body, None
@@ -279,29 +347,40 @@ class _Protocol(HttpToolsProtocol):
             super().on_body(bytes(body))
 
     def _answer_at_once(self, body: bytes) -> bool:
+        """Answer a request that was parsed, if nothing has to be waited for."""
+        # The journal keeps it, so it is not another text for each request.
+        method = intern(self.parser.get_method().decode("ascii"))
+        url = parse_url(self.url)
+        path, query = url.path.decode("ascii"), (url.query or b"").decode("latin-1")
+        if "%" in path:
+            path = unquote(path)
+        keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        scope: Any = self.scope
+        if not self._answer(scope, method, path, query, body, keep_alive=keep_alive):
+            return False
+        if keep_alive:
+            self._answered = scope, body
+        return True
+
+    def _answer(
+        self, scope: Any, method: str, path: str, query: str, body: bytes, *, keep_alive: bool
+    ) -> bool:
         """Answer a request without a task for it, if nothing has to be waited for: it takes half of the time."""
         if self.flow.write_paused or self._at_once is None:
             return False
-        scope: Any = self.scope
-        # The journal keeps it, so it is not another text for each request.
-        scope["method"] = method = intern(self.parser.get_method().decode("ascii"))
-        if _PLAIN_TARGET.fullmatch(self.url):
-            scope["path"], scope["query_string"] = self.url.decode("ascii"), b""
-        else:
-            url = parse_url(self.url)
-            path = url.path.decode("ascii")
-            scope["path"] = unquote(path) if "%" in path else path
-            scope["query_string"] = url.query or b""
-        response = self._at_once(scope, body)
+        response = self._at_once(scope, method, path, query, body)
         if response is None:
             return False
-        keep_alive = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
-        headers = (*self.server_state.default_headers, *response.raw_headers)
+        default_headers = self.server_state.default_headers
+        if default_headers is not self._default_headers:
+            self._default_headers = default_headers
+            self._default_head = b"".join([b"%b: %b\r\n" % header for header in default_headers])
         parts: list[bytes | memoryview] = [
             STATUS_LINE[response.status_code],
-            b"\r\n".join(map(b": ".join, headers)),
+            self._default_head,
+            response.head,
+            b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n",
         ]
-        parts.append(b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n")
         if method != "HEAD":
             parts.append(response.body)
         self.transport.write(b"".join(parts))
@@ -366,8 +445,9 @@ class _Protocol(HttpToolsProtocol):
         self.loop.call_later(LINGER_S, self.transport.close)
 
 
-# A path and nothing else, as most targets are: it need not be parsed.
-_PLAIN_TARGET: Final = re.compile(rb"(?:/[\w.-]+)+")
+# A request line whose target is a path and nothing else, as in most requests.
+_PLAIN_LINE: Final = re.compile(rb"(GET|POST) ((?:/[\w.-]+)+) HTTP/1\.1")
+_METHODS: Final = {b"GET": "GET", b"POST": "POST"}
 
 _LONG_HEAD: Final = f"the request head is longer than {MAX_HEAD_BYTES} bytes"
 

@@ -186,10 +186,10 @@ class Secrets:
         self.add(f"{key_id}:{secret}")
 
     def head(self, head: bytes) -> bytes:
-        """A request head of lines `name:value`, names in lower case, without secrets. Its key is known from now on."""
+        """A request head of lines `name: value`, names in lower case, without secrets. Its key is known from now on."""
         shown = self._shown.get(hash(head))
         if shown is None:
-            shown = b"\n".join(map(self._header, head.split(b"\n")))
+            shown = b"\r\n".join(map(self._header, head.split(b"\r\n")))
             if len(head) <= MAX_HEAD_BYTES:
                 if len(self._shown) >= MAX_HEADS:
                     self._shown.clear()
@@ -197,7 +197,7 @@ class Secrets:
         return shown
 
     def _header(self, line: bytes) -> bytes:
-        name, _, value = line.partition(b":")
+        name, _, value = line.partition(b": ")
         if name not in _REDACTED:
             return line
         text = value.decode("latin-1")
@@ -209,7 +209,7 @@ class Secrets:
             shown = _POLICY_SECRETS.sub(rf"\1{HIDDEN}", text)
         else:
             shown = shown_query(text) if name in _URL_HEADERS else shown_key(text)
-        return b"%b:%b" % (name, _encoded(shown))
+        return b"%b: %b" % (name, _encoded(shown))
 
     # -- known keys in texts
 

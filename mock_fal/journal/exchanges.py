@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from sys import getsizeof
-from typing import Any, Final, NamedTuple
+from threading import RLock
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import quote
 
 from mock_fal.accounts.secrets import HIDDEN, HIDDEN_BYTES, Secrets, own_secret, shown_query, without
@@ -297,12 +298,12 @@ class Exchange:
     @property
     def request_headers(self) -> RawHeaders:
         """The request headers, names in lower case."""
-        return _unpack_headers(self.request_head)
+        return unpack_headers(self.request_head)
 
     @property
     def response_headers(self) -> RawHeaders:
         """The response headers, names in lower case."""
-        return _unpack_headers(self.response_head)
+        return unpack_headers(self.response_head)
 
 
 SUBMISSIONS: Final = ("submit", "run", "stream", "realtime")  # calls of models
@@ -350,6 +351,22 @@ class ExchangeKind(NamedTuple):
     status: int
 
 
+class Unread(Protocol):
+    """A request and its response, of which an exchange can be made."""
+
+    @property
+    def at(self) -> float: ...
+
+    def read(self) -> tuple[Exchange, str | None]:
+        """The exchange, and the Authorization header of the request."""
+
+
+# Exchanges are made when the bodies of those that are due have this size, where each counts as some more bytes: for a
+# status these are some 50. They are not counted in the budget until then.
+MAX_UNREAD_BYTES: Final = 64 << 10
+_UNREAD_BYTES: Final = 1 << 10
+
+
 class Journal:
     """The latest exchanges, oldest first. When there are too many, the key with the most loses its oldest one."""
 
@@ -357,6 +374,13 @@ class Journal:
         self._max_exchanges = max_exchanges
         self._memory = memory or Memory()
         self._memory.add_holder(self)
+        # Requests of which no exchange was made yet, oldest first, and the size of their bodies.
+        self._unread: deque[Unread] = deque()
+        self._unread_bytes = 0
+        # Whoever reads the journal makes these exchanges, perhaps in another thread than the server's. The budget has
+        # no lock: what it has to count more, by owner, waits for the next exchange that the server adds.
+        self._lock = RLock()
+        self._uncounted: dict[str, int] = {}
         self._number = 0
         self._body_bytes = 0
         # The sizes that were counted last.
@@ -371,19 +395,56 @@ class Journal:
     @property
     def body_bytes(self) -> int:
         """The size of the stored bodies."""
+        self._read()
         return self._body_bytes
 
     @property
     def removed(self) -> Counter[ExchangeKind]:
         """The number of removed exchanges of each kind."""
+        self._read()
         return self._removed.copy()
 
     def totals(self) -> Counter[ExchangeKind]:
         """The number of exchanges of each kind since the start, removed ones included."""
-        return self._removed + Counter(map(kind_of, self))
+        stored = list(self)
+        return self._removed + Counter(map(kind_of, stored))
 
     def append(self, exchange: Exchange, authorization: str | None = None) -> None:
         """Add an exchange without the secret of its authorization, and remove the oldest ones beyond the limits."""
+        with self._lock:
+            self._read()
+            self._append(exchange, authorization)
+        self._tell_memory(exchange.at)
+
+    def append_later(self, unread: Unread, body_bytes: int) -> None:
+        """Add the exchange of a request when somebody reads the journal, or when enough of them have come together.
+
+        To make some at once takes less than half of the time. `body_bytes` is the size of both bodies.
+        """
+        self._unread.append(unread)
+        self._unread_bytes += body_bytes + _UNREAD_BYTES
+        if self._unread_bytes >= MAX_UNREAD_BYTES:
+            self.settle(unread.at)
+
+    def _read(self) -> None:
+        """Make the exchanges that are due."""
+        if self._unread:
+            with self._lock:
+                self._unread_bytes = 0
+                while self._unread:
+                    self._append(*self._unread.popleft().read())
+
+    def _tell_memory(self, now: float) -> None:
+        """Count in the budget what was added, and return to its limit. Without the lock: others ask this journal."""
+        with self._lock:
+            uncounted, self._uncounted = self._uncounted, {}
+        for owner, size in uncounted.items():
+            self._memory.add(owner, size, finished=True)
+        if self._memory.used > self._memory.limit:
+            for owner in uncounted:
+                self._memory.trim(owner, now)
+
+    def _append(self, exchange: Exchange, authorization: str | None) -> None:
         number = self._number = exchange.number = self._number + 1
         self._stored[number] = exchange
         owner = exchange.tenant
@@ -394,7 +455,7 @@ class Journal:
             hide_secret(exchange, secret)
         if exchanges is None:
             exchanges = self._of_owner[owner] = deque()
-            self._memory.add(owner, SENDER_BYTES, finished=True)
+            self._grow(owner, SENDER_BYTES)
         if len(self._stored) <= self._max_exchanges:
             exchanges.append(exchange)
             self._ranking.set(owner, len(exchanges))
@@ -412,7 +473,7 @@ class Journal:
         else:
             exchanges.append(exchange)
             self._ranking.set(owner, len(exchanges))
-            self.forget_oldest(self._ranking.highest or owner)
+            self._forget_oldest(self._ranking.highest or owner)
         # The usual case again: all have the same size.
         if not (is_repeated and previous and _is_counted_alike(exchange, previous)):
             self._count(exchange)
@@ -424,8 +485,10 @@ class Journal:
 
     def update_size(self, exchange: Exchange) -> None:
         """Update the size of an exchange that has grown."""
-        if exchange.number in self._stored:
-            self._count(exchange)
+        with self._lock:
+            if exchange.number in self._stored:
+                self._count(exchange)
+        self._tell_memory(exchange.at)
 
     def _count(self, exchange: Exchange) -> None:
         bodies = exchange.request_bytes + exchange.response_bytes
@@ -438,15 +501,18 @@ class Journal:
                     size += getsizeof(text)
         self._body_bytes += bodies - exchange.counted_body_bytes
         if size != exchange.counted_bytes:
-            self._memory.add(exchange.tenant, size - exchange.counted_bytes, finished=True)
+            self._grow(exchange.tenant, size - exchange.counted_bytes)
         # Most sizes repeat, and a number takes 32 bytes.
         exchange.counted_bytes = self._size = self._size if size == self._size else size
         exchange.counted_body_bytes = self._bodies = self._bodies if bodies == self._bodies else bodies
-        if self._memory.used > self._memory.limit:
-            self._memory.trim(exchange.tenant, exchange.at)
+
+    def _grow(self, owner: str, size: int) -> None:
+        self._uncounted[owner] = self._uncounted.get(owner, 0) + size
 
     def settle(self, now: float) -> None:
-        """An exchange is finished when it is stored."""
+        """Make all exchanges. Each is finished when it is stored."""
+        self._read()
+        self._tell_memory(now)
 
     def oldest_at(self, owner: str) -> float:
         """The moment of the oldest exchange of an owner; infinite without one. The latest of all is always kept."""
@@ -455,11 +521,17 @@ class Journal:
 
     def forget_oldest(self, owner: str) -> None:
         """Remove the oldest exchange of an owner."""
+        with self._lock:
+            self._forget_oldest(owner)
+            size = self._uncounted.pop(owner, 0)
+        self._memory.add(owner, size, finished=True)
+
+    def _forget_oldest(self, owner: str) -> None:
         exchanges = self._of_owner[owner]
         oldest = exchanges.popleft()
         if not exchanges:
             del self._of_owner[owner]
-            self._memory.add(owner, -SENDER_BYTES, finished=True)
+            self._grow(owner, -SENDER_BYTES)
         self._ranking.set(owner, len(exchanges))
         self._forget(oldest)
 
@@ -467,38 +539,46 @@ class Journal:
         del self._stored[exchange.number]
         self._removed[kind_of(exchange)] += 1
         self._body_bytes -= exchange.counted_body_bytes
-        self._memory.add(exchange.tenant, -exchange.counted_bytes, finished=True)
+        self._grow(exchange.tenant, -exchange.counted_bytes)
         exchange.counted_bytes = exchange.counted_body_bytes = 0
 
     def clear(self, tenant: str | None = None) -> None:
         """Remove all exchanges, or those of one tenant."""
-        for owner in [*self._of_owner] if tenant is None else [tenant]:
-            if (exchanges := self._of_owner.pop(owner, None)) is not None:
-                self._memory.add(owner, -SENDER_BYTES, finished=True)
-                for exchange in exchanges:
-                    self._forget(exchange)
-            self._ranking.set(owner, 0)
-        if not self._stored:
-            self._stored = {}  # a dict keeps the space of removed items
+        with self._lock:
+            self._read()
+            for owner in [*self._of_owner] if tenant is None else [tenant]:
+                if (exchanges := self._of_owner.pop(owner, None)) is not None:
+                    self._grow(owner, -SENDER_BYTES)
+                    for exchange in exchanges:
+                        self._forget(exchange)
+                self._ranking.set(owner, 0)
+            if not self._stored:
+                self._stored = {}  # a dict keeps the space of removed items
+        self._tell_memory(-math.inf)
 
     def __len__(self) -> int:
+        self._read()
         return len(self._stored)
 
     def __iter__(self) -> Iterator[Exchange]:
+        self._read()
         # A copy: another thread may read while the server writes.
         return iter(list(self._stored.values()))
 
     @property
     def last_number(self) -> int:
         """The number of the latest exchange that was ever added."""
+        self._read()
         return self._number
 
     def find(self, number: int) -> Exchange | None:
         """The exchange of that number; None if it is not stored."""
+        self._read()
         return self._stored.get(number)
 
     def latest(self, number: int) -> list[Exchange]:
         """The latest `number` exchanges, latest first."""
+        self._read()
         return list(islice(reversed(self._stored.values()), number))
 
 
@@ -621,11 +701,12 @@ _BODIES: Final = ("request_body", "response_body")
 _BYTES: Final = (*_BODIES, "request_head", "response_head")
 
 
-def pack_headers(headers: RawHeaders) -> bytes:
-    """Headers as bytes. No name contains a colon, and no value a line feed."""
-    return b"\n".join(map(b":".join, headers))
+def pack_headers(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Headers as bytes, as HTTP/1.1 has them. No name contains a colon, and no value a line break."""
+    return b"\r\n".join(map(b": ".join, headers))
 
 
-def _unpack_headers(head: bytes) -> RawHeaders:
-    parts = [line.partition(b":") for line in head.split(b"\n") if line]
+def unpack_headers(head: bytes) -> RawHeaders:
+    """The reverse of `pack_headers`."""
+    parts = [line.partition(b": ") for line in head.split(b"\r\n") if line]
     return [(name, value) for name, _, value in parts]

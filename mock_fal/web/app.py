@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from mock_fal.accounts.secrets import own_secret, shown_query
+from mock_fal.accounts.secrets import own_secret
 from mock_fal.clock import steady_time
 from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import FalError, InjectedFault
@@ -24,13 +24,14 @@ from mock_fal.hosts import (
     WS_HOSTS,
     belongs_to_fal,
 )
-from mock_fal.journal.exchanges import Exchange, Journal, add_part, pack_headers
+from mock_fal.journal.exchanges import Exchange
 from mock_fal.requests.outcome import RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.terminal import logger
 from mock_fal.web import wire
-from mock_fal.web.http_request import ClientDisconnected, HttpRequest
-from mock_fal.web.isolation import restricted, sandboxed, sandboxed_headers
+from mock_fal.web.http_request import ClientDisconnected, Head, HttpRequest
+from mock_fal.web.isolation import restricted, sandboxed, sandboxed_head
+from mock_fal.web.record import Answered, exchange_of, read_secrets, recorded
 from mock_fal.web.renderer import Renderer
 from mock_fal.web.unbuilt import build_all
 
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
     from mock_fal.web.sockets.dispatch import Sockets
 
 _HTTP_REQUEST: Final = "mock_fal.http_request"
-# The same, if `at_once` has read it and left the request to ASGI.
-_DECLINED: Final = "mock_fal.declined"
+# What `at_once` has read of the header fields.
+_HEAD: Final = "mock_fal.head"
 _MODEL_HOSTS: Final = QUEUE_HOSTS | RUN_HOSTS | WS_HOSTS
 
 
@@ -99,7 +100,9 @@ class App:
         if scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
             return
-        http_request = scope[_HTTP_REQUEST] = scope.pop(_DECLINED, None) or self._read_head(scope)
+        memory = self._emulator.store.memory
+        http_request = HttpRequest.of(scope, self.local_media, self._proxy_key, memory)
+        scope[_HTTP_REQUEST] = http_request
         try:
             if not http_request.host and not http_request.by_proxy:
                 await self._control(scope, receive, restricted(send))
@@ -116,23 +119,27 @@ class App:
             pass  # the server is stopping and has closed the connection; if raised, uvicorn would log it as a bug
         finally:
             if http_request.held_bytes:
-                self._emulator.store.memory.received(http_request.held_bytes)
+                memory.received(http_request.held_bytes)
 
-    def at_once(self, scope: Scope, body: bytes) -> wire.AnyResponse | None:
+    def at_once(self, scope: Scope, method: str, path: str, query: str, body: bytes) -> wire.Reply | None:
         """The response to an HTTP request if nothing has to be waited for; None for others.
 
         Most requests are submissions, statuses, results and downloads. A server that calls this first saves a task for
-        each.
+        each. Requests that repeat the header fields of an earlier one may have its scope.
         """
-        http_request = scope[_DECLINED] = self._read_head(scope)
-        store = self._emulator.store
+        head = scope.get(_HEAD)
+        if head is None:
+            head = scope[_HEAD] = Head(scope)
+        emulator = self._emulator
+        store = emulator.store
+        http_request = HttpRequest(head, method, path, query, self.local_media, self._proxy_key, store.memory)
         host = self._hosts_at_once.get(http_request.host)
         if (
             host is None
             or store.has_faults
             or self._player is not None
             or http_request.by_proxy
-            or b"origin" in http_request.headers
+            or b"origin" in head.fields
         ):
             return None
         http_request.body = body
@@ -146,16 +153,18 @@ class App:
             response, request = done
         except Exception as error:
             response = self._failed(http_request, error)
-        exchange = self._record(http_request, response, request, scope, received_at)
-        self._name_unknown(exchange, http_request, request)
-        exchange.sent_at = steady_time()
-        if http_request.by_name:
-            return response
-        headers = sandboxed_headers(response.status_code, response.raw_headers)
-        return wire.Reply(response.status_code, bytes(response.body), headers)
-
-    def _read_head(self, scope: Scope) -> HttpRequest:
-        return HttpRequest(scope, self.local_media, self._proxy_key, self._emulator.store.memory)
+        read_secrets(http_request, emulator.keys.secrets)
+        unknown = (
+            "" if method == "GET" else self._unknown_endpoint(http_request, response.status_code, request)
+        )
+        answered = Answered(
+            emulator.clock.now(), http_request, response, request, received_at, steady_time(), unknown
+        )
+        store.exchanges.append_later(answered, len(body) + len(response.body))
+        response_head = wire.head_of(response)
+        if not http_request.by_name:
+            response_head = sandboxed_head(response.status_code, response_head)
+        return wire.Reply(response.status_code, bytes(response.body), response_head)
 
     def _failed(self, http_request: HttpRequest, error: Exception) -> wire.Reply:
         """The response to an error: one of fal's, or 500 for a bug of ours."""
@@ -273,7 +282,7 @@ class App:
 
         # The handshake is a GET. The journal shows the method as WS to distinguish it from plain requests.
         handshake = {**scope, "method": "WS", "scheme": "https" if scope["scheme"] == "wss" else "http"}
-        http_request = HttpRequest(handshake, local_media=self.local_media)
+        http_request = HttpRequest.of(handshake, local_media=self.local_media)
         if not http_request.by_name:
             send = sandboxed(send)
 
@@ -283,7 +292,7 @@ class App:
             request: ModelRequest | None,
             received_at: float,
         ) -> Exchange:
-            exchange = self._record(http_request, response, request, scope, received_at)
+            exchange = self._record(http_request, response, request, received_at)
             self._name_unknown(exchange, http_request, request)
             return exchange
 
@@ -322,7 +331,7 @@ class App:
         faults = self._faults if store.has_faults else None
         if faults:
             response, fault = faults.apply(fault, http_request, response, request)
-        exchange = self._record(http_request, response, request, scope, received_at)
+        exchange = self._record(http_request, response, request, received_at)
         if fault:
             store.exchanges.note(exchange, directive=fault.shown)
         if self._player is not None:
@@ -341,40 +350,13 @@ class App:
         http_request: HttpRequest,
         response: wire.AnyResponse,
         request: ModelRequest | None,
-        scope: Scope,
         received_at: float,
     ) -> Exchange:
         emulator = self._emulator
-        secrets = emulator.keys.secrets
-        exchange = Exchange(  # positional arguments: keyword arguments double the cost of this call
-            emulator.clock.now(),
-            request.tenant if request else http_request.account or http_request.named_account,
-            http_request.method,
-            http_request.host,
-            http_request.path,
-            shown_query(http_request.query),
-            secrets.head(pack_headers(http_request.raw_headers)),
-            http_request.body,
-            response.status_code,
-            pack_headers(response.raw_headers),
-            b"",
-            request.id if request else None,
-            http_request.uploaded_bytes,
-            received_at,
-            None,
-            request.endpoint if request else None,
-            scope["scheme"],
-            scope.get("client"),
-        )
-        if request is not None and request.directives is not None:
-            exchange.note(directive=str(request.directives.choice), is_stubbed=request.is_stubbed)
-        if request is not None and request.warning:
-            exchange.note(warning=request.warning)
-        if isinstance(response, wire.Reply):
-            exchange.response_body = response.body
-        elif http_request.host in MEDIA_HOSTS:
-            pass  # file contents are not kept in the journal
-        else:
+        read_secrets(http_request, emulator.keys.secrets)
+        exchange = exchange_of(emulator.clock.now(), http_request, response, request, received_at)
+        # The contents of files are not kept in the journal.
+        if not isinstance(response, wire.Reply) and http_request.host not in MEDIA_HOSTS:
             self._record_body(response, exchange, http_request)
         emulator.record(exchange, http_request.authorization)
         return exchange
@@ -385,7 +367,7 @@ class App:
 
         if isinstance(response, StreamingResponse):
             secret = own_secret(http_request.authorization)
-            response.body_iterator = _recorded(
+            response.body_iterator = recorded(
                 response.body_iterator, exchange, self._emulator.store.exchanges, secret
             )
         else:
@@ -394,18 +376,24 @@ class App:
     def _name_unknown(
         self, exchange: Exchange, http_request: HttpRequest, request: ModelRequest | None
     ) -> None:
-        """Note an endpoint that is not emulated: the 404 of the emulator, not one of the live service."""
-        if exchange.method not in ("POST", "WS") or exchange.host not in _MODEL_HOSTS:
-            return
-        if request is not None and not request.is_drawn and self._emulator.catalog.find(request.endpoint):
-            return  # it is known, and its input need not be read
-        outcome = request.head if request else None
-        status = outcome.status if isinstance(outcome, RunnerResponse) else exchange.status
-        if status != 404 or exchange.is_stubbed or exchange.playback not in ("", "no cassette"):
-            return
-        hint = self._emulator.unknown_endpoint(http_request.endpoint)
-        if hint:
-            self._emulator.store.exchanges.note(exchange, unknown_endpoint=hint)
+        """Note an endpoint that is not emulated."""
+        if exchange.playback in ("", "no cassette"):
+            unknown = self._unknown_endpoint(http_request, exchange.status, request)
+            if unknown:
+                self._emulator.store.exchanges.note(exchange, unknown_endpoint=unknown)
+
+    def _unknown_endpoint(self, http_request: HttpRequest, status: int, request: ModelRequest | None) -> str:
+        """The endpoint of a call that is not emulated: its 404 is the emulator's, not one of the live service."""
+        if http_request.method not in ("POST", "WS") or http_request.host not in _MODEL_HOSTS:
+            return ""
+        if request is not None:
+            if not request.is_drawn and self._emulator.catalog.find(request.endpoint):
+                return ""  # it is known, and its input need not be read
+            if request.is_stubbed:
+                return ""
+            if isinstance(request.head, RunnerResponse):
+                status = request.head.status
+        return self._emulator.unknown_endpoint(http_request.endpoint) if status == 404 else ""
 
 
 def _player(emulator: Emulator, renderer: Renderer) -> Recording | Replay | None:
@@ -433,20 +421,6 @@ def _with_cors(app: ASGIApp, expose_headers: Sequence[str] = ()) -> ASGIApp:
         allow_credentials=True,
         expose_headers=expose_headers,
     )
-
-
-async def _recorded(
-    parts: AsyncIterable[Any], exchange: Exchange, journal: Journal, secret: str
-) -> AsyncIterator[bytes]:
-    """The parts of a stream; each is added to the journal as it is sent."""
-    try:
-        async for part in parts:
-            data = part.encode() if isinstance(part, str) else bytes(part)
-            add_part(exchange, data, secret)
-            journal.update_size(exchange)
-            yield data
-    finally:
-        journal.update_size(exchange)
 
 
 def _not_emulated(http_request: HttpRequest) -> wire.AnyResponse:

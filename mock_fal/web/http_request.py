@@ -39,6 +39,27 @@ class Links:
     media: str
 
 
+class Head:
+    """The header fields of a request, and where it came from.
+
+    Requests of one connection that repeat the fields share the object, so what follows from them is worked out once.
+    """
+
+    __slots__ = ("authorization", "client", "fields", "host", "raw", "scheme", "shown")
+
+    def __init__(self, scope: Scope) -> None:
+        self.raw: list[tuple[bytes, bytes]] = scope["headers"]
+        # Names in lower case. If a field is repeated, its last value counts.
+        self.fields = dict(self.raw)
+        self.host = self.fields.get(b"host", b"").decode("latin-1").lower()
+        value = self.fields.get(b"authorization")
+        self.authorization = value.decode("latin-1") if value is not None else None
+        self.scheme: str = scope["scheme"]
+        self.client: tuple[str, int] | None = scope.get("client")
+        # The fields as the journal shows them; set by the first exchange.
+        self.shown = b""
+
+
 class HttpRequest:
     """A request to `host` (one of fal's, or "" for mock-fal's own address) and `path`, as fal would receive it."""
 
@@ -47,6 +68,7 @@ class HttpRequest:
         "body",
         "by_name",
         "by_proxy",
+        "head",
         "headers",
         "held_bytes",
         "host",
@@ -56,19 +78,25 @@ class HttpRequest:
         "path",
         "playback",  # what was recorded or replayed; set only with cassettes
         "query",
-        "raw_headers",
         "uploaded_bytes",
     )
 
     playback: str
 
     def __init__(
-        self, scope: Scope, local_media: str = "", proxy_key: str = "", memory: Memory | None = None
+        self,
+        head: Head,
+        method: str,
+        path: str,
+        query: str,
+        local_media: str = "",
+        proxy_key: str = "",
+        memory: Memory | None = None,
     ) -> None:
-        # The scope itself is not kept: it refers to this object, and the cycle would burden the garbage collector.
-        self.raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
-        self.method: str = scope["method"]
-        self.headers: dict[bytes, bytes] = dict(self.raw_headers)
+        self.head = head
+        self.headers: Mapping[bytes, bytes] = head.fields
+        self.method = method
+        self.query = query
         self.body = b""
         # The account, if it follows from something other than a key; and the number of bytes read by `chunks`.
         self.account = ""
@@ -76,27 +104,41 @@ class HttpRequest:
         # The budget for a body in more than one part, and its bytes there; `App` gives them back.
         self.memory = memory
         self.held_bytes = 0
-        self.query: str = scope["query_string"].decode("latin-1")
-        path: str = scope["path"]
-        host_header = self.headers.get(b"host", b"").decode("latin-1").lower()
         self.by_proxy = path.startswith(PROXY_PATH) and path.rstrip("/") == PROXY_PATH
         if self.by_proxy:
-            self.host, self.path, self.query = _target(self.raw_headers)
+            self.host, self.path, self.query = _target(head.raw)
             self.by_name = False
-            self.links = _links(scope["scheme"], host_header, self.host, local_media)
+            self.links = _links(head.scheme, head.host, self.host, local_media)
             # fal: the proxy adds its own key if the client sends none (@fal-ai/server-proxy 1.2.1).
-            if proxy_key and not self.headers.get(b"authorization"):
-                self.headers[b"authorization"] = f"Key {proxy_key}".encode("latin-1")
+            if proxy_key and not head.authorization:
+                self.add_key(proxy_key)
         else:
             # All that counts stands before the id of a request, which is a new one in most calls.
             base = path.partition("/requests/")[0]
-            is_short = len(host_header) + len(base) <= _MAX_CACHED_CHARS
+            is_short = len(head.host) + len(base) <= _MAX_CACHED_CHARS
             address = _address if is_short else _address.__wrapped__
             self.host, base_path, self.by_name, self.links = address(
-                scope["scheme"], host_header, base, local_media
+                head.scheme, head.host, base, local_media
             )
             # The journal keeps it: that of a submission is the same object for each.
             self.path = base_path + path[len(base) :] or "/"
+
+    @classmethod
+    def of(
+        cls, scope: Scope, local_media: str = "", proxy_key: str = "", memory: Memory | None = None
+    ) -> HttpRequest:
+        """The request of an ASGI scope."""
+        query = scope["query_string"].decode("latin-1")
+        return cls(Head(scope), scope["method"], scope["path"], query, local_media, proxy_key, memory)
+
+    def add_key(self, key: str) -> None:
+        """Let the request have a key that its client has not sent."""
+        self.headers = {**self.headers, b"authorization": f"Key {key}".encode("latin-1")}
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The header fields as they were sent, in order."""
+        return self.head.raw
 
     def header(self, name: bytes) -> str:
         """A header's value, or an empty string. `name` is in lower case."""
@@ -115,7 +157,7 @@ class HttpRequest:
     @property
     def key_was_sent(self) -> bool:
         """Whether the client sent an Authorization header: the proxy adds a key if it did not."""
-        return bool(dict(self.raw_headers).get(b"authorization"))
+        return bool(self.head.authorization)
 
     @property
     def segments(self) -> list[str]:
@@ -130,6 +172,8 @@ class HttpRequest:
     @property
     def authorization(self) -> str | None:
         """The Authorization header, or None."""
+        if self.headers is self.head.fields:
+            return self.head.authorization
         value = self.headers.get(b"authorization")
         return value.decode("latin-1") if value is not None else None
 

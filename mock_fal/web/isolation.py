@@ -8,13 +8,14 @@ content type (`nosniff`). It shows only types that can't hold scripts, and saves
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
-from mock_fal.journal.exchanges import RawHeaders
+from mock_fal.journal.exchanges import RawHeaders, pack_headers, unpack_headers
 
 if TYPE_CHECKING:
     from starlette.types import Message, Send
@@ -86,13 +87,6 @@ def restricted(send: Send) -> Send:
 
 def sandboxed_headers(status: int, headers: RawHeaders) -> RawHeaders:
     """The response headers of a host of fal on mock-fal's own address."""
-    # Nearly all responses are statuses and results, with these headers only: nothing has to be removed.
-    if len(headers) > 1 and headers[1] == _JSON and headers[0][0] == b"content-length":
-        for name, _ in headers[2:]:
-            if not name.startswith(b"x-fal-"):
-                break
-        else:
-            return [*headers, *_SANDBOX]
     content_types: list[bytes] = []
     kept: RawHeaders = []
     for header in headers:
@@ -109,7 +103,18 @@ def sandboxed_headers(status: int, headers: RawHeaders) -> RawHeaders:
     return kept
 
 
-_JSON: Final = (b"content-type", b"application/json")
+def sandboxed_head(status: int, head: bytes) -> bytes:
+    """The same for headers in the form of `pack_headers`."""
+    # Nearly all responses are statuses and results, with these headers only: nothing has to be removed.
+    if _JSON_HEAD.fullmatch(head):
+        return head + _SANDBOX_LINES
+    return pack_headers(sandboxed_headers(status, unpack_headers(head)))
+
+
+_JSON_HEAD: Final = re.compile(
+    rb"content-length: \d+\r\ncontent-type: application/json(?:\r\nx-fal-[a-z-]+: [^\r\n]*)*"
+)
+_SANDBOX_LINES: Final = b"\r\n" + pack_headers(_SANDBOX)
 
 # Longer types are not shown; so the cache is bounded.
 _MAX_TYPE_BYTES: Final = 256

@@ -64,7 +64,7 @@ class Media:
             response = await self._response(http_request, receive)
         except FalError as error:
             response = wire.error(error, "")
-        response.raw_headers.extend(_CORS)
+        response.raw_headers = [*response.raw_headers, *_CORS]
         return response, None
 
     def at_once(self, http_request: HttpRequest) -> tuple[Response, None] | None:
@@ -87,7 +87,7 @@ class Media:
             response = self._contents(http_request, recipe, data, headers)
         if isinstance(response, StreamingResponse) or len(response.body) > _INLINE_READ_BYTES:
             return None
-        response.raw_headers.extend(_CORS)
+        response.raw_headers = [*response.raw_headers, *_CORS]
         return response, None
 
     def close(self) -> None:

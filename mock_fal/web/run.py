@@ -59,7 +59,7 @@ class Run:
             raise
         except FalError as error:
             response, request = wire.error(error, self._emulator.new_request_id("")), None
-        response.raw_headers.append(STRICT_TRANSPORT)
+        response.raw_headers = [*response.raw_headers, STRICT_TRANSPORT]
         return response, request
 
     async def _response(

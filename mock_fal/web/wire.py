@@ -24,7 +24,7 @@ from mock_fal.errors import (
     RequestNotFound,
     StillInProgress,
 )
-from mock_fal.journal.exchanges import RawHeaders
+from mock_fal.journal.exchanges import RawHeaders, pack_headers, unpack_headers
 from mock_fal.requests.lifecycle import Completed, LogLine, Queued, Running
 from mock_fal.requests.outcome import Outcome, Rendered, RequestFailure, media_urls
 from mock_fal.requests.queue import ModelRequest
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from mock_fal.webhooks.payload import Webhook
 
 REQUEST_ID: Final = "x-fal-request-id"
-_REQUEST_ID: Final = REQUEST_ID.encode()
 
 # fal: uploads to the CDN read the second, `storage/upload/initiate` the first (fal_client 1.0.3 sends both,
 # @fal-ai/client 1.10.1 the second only, everywhere).
@@ -50,7 +49,8 @@ _MAX_DIGITS: Final = 18
 # fal: the gateway's own error pages are text (live, 2026-10).
 _TEXT: Final = b"text/plain; charset=utf-8"
 
-_JSON: Final = (b"content-type", b"application/json")
+_JSON_HEAD: Final = b"content-length: %d\r\ncontent-type: application/json\r\nx-fal-request-id: %b"
+_RESULT_HEAD: Final = _JSON_HEAD + b"\r\nx-fal-served-from: %b"
 
 _COMPACT: Final[Any] = {"separators": (",", ":")}
 _compact: Final = json.JSONEncoder(**_COMPACT, ensure_ascii=False).encode
@@ -59,15 +59,25 @@ _compact: Final = json.JSONEncoder(**_COMPACT, ensure_ascii=False).encode
 class Reply:
     """A small response with a complete body, cheaper to create than Starlette's Response.
 
-    Status polls are the most frequent requests, and creating headers is half of their cost.
+    Status polls are the most frequent requests, and creating headers is half of their cost. So the header fields are
+    kept as they are sent, and as the journal keeps them: `head` has lines `name: value` with CRLF between them.
     """
 
-    __slots__ = ("body", "raw_headers", "status_code")
+    __slots__ = ("body", "head", "status_code")
 
-    def __init__(self, status: int, body: bytes, headers: RawHeaders) -> None:
+    def __init__(self, status: int, body: bytes, head: bytes) -> None:
         self.status_code = status
         self.body = body
-        self.raw_headers = headers
+        self.head = head
+
+    @property
+    def raw_headers(self) -> RawHeaders:
+        """The header fields. To change them, set a new list: this one is made for each call."""
+        return unpack_headers(self.head)
+
+    @raw_headers.setter
+    def raw_headers(self, headers: RawHeaders) -> None:
+        self.head = pack_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
@@ -77,6 +87,11 @@ class Reply:
 
 # The response of a host. Both are ASGI applications with a status_code and raw_headers.
 AnyResponse: TypeAlias = "Reply | Response"
+
+
+def head_of(response: AnyResponse) -> bytes:
+    """The header fields of a response, as in `Reply.head`."""
+    return response.head if isinstance(response, Reply) else pack_headers(response.raw_headers)
 
 
 def reply(status: int, body: JSON, headers: Mapping[str, str] | None = None) -> Reply:
@@ -98,10 +113,10 @@ def listed(name: str, items: Sequence[bytes], document: JSON) -> Reply:
 def _reply(
     status: int, body: bytes, headers: Mapping[str, str], content_type: bytes = b"application/json"
 ) -> Reply:
-    raw = [(b"content-length", b"%d" % len(body)), (b"content-type", content_type)]
-    for name, value in headers.items():
-        raw.append((name.encode("latin-1"), value.encode("latin-1")))
-    return Reply(status, body, raw)
+    head = b"content-length: %d\r\ncontent-type: %b" % (len(body), content_type)
+    if headers:
+        head += "".join([f"\r\n{name}: {value}" for name, value in headers.items()]).encode("latin-1")
+    return Reply(status, body, head)
 
 
 def encode(body: JSON, default: Callable[[Any], str] | None = None) -> bytes:
@@ -246,9 +261,7 @@ def status(view: View, links: Links, *, with_logs: bool) -> Reply:
 
 
 def _status_reply(code: int, body: bytes, request: ModelRequest) -> Reply:
-    return Reply(
-        code, body, [(b"content-length", b"%d" % len(body)), _JSON, (_REQUEST_ID, request.id.encode())]
-    )
+    return Reply(code, body, _JSON_HEAD % (len(body), request.id.encode()))
 
 
 def status_event(view: View, links: Links, logs: Sequence[LogLine] | None) -> bytes:
@@ -268,7 +281,7 @@ def stream_headers(request: ModelRequest) -> dict[str, str]:
     return {
         "content-type": "text/event-stream",
         REQUEST_ID: request.id,
-        "x-fal-served-from": _runner_id(request.app_id),
+        "x-fal-served-from": _runner_id(request.app_id).decode(),
     }
 
 
@@ -290,17 +303,12 @@ def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Render
     if isinstance(outcome, RequestFailure):
         return request_failure(outcome, request.id)
     body = partial(outcome.body, links, inline)
-    headers = [
-        (b"content-length", b"%d" % len(body)),
-        _JSON,
-        (_REQUEST_ID, request.id.encode()),
-        (b"x-fal-served-from", _runner_id(request.app_id).encode()),
-    ]
+    head = _RESULT_HEAD % (len(body), request.id.encode(), _runner_id(request.app_id))
     if outcome.billable_units is not None:
-        headers.append((b"x-fal-billable-units", _units(outcome.billable_units).encode()))
+        head += b"\r\nx-fal-billable-units: " + _units(outcome.billable_units)
     if outcome.needs_retry is not None:
-        headers.append((b"x-fal-needs-retry", b"true" if outcome.needs_retry else b"false"))
-    return Reply(outcome.status, body, headers)
+        head += b"\r\nx-fal-needs-retry: " + (b"true" if outcome.needs_retry else b"false")
+    return Reply(outcome.status, body, head)
 
 
 def request_failure(failure: RequestFailure, request_id: str) -> Reply:
@@ -427,15 +435,15 @@ def _log_line(line: LogLine) -> JSON:
     return {"message": line.message, "level": line.level, "source": line.source, "timestamp": stamp}
 
 
-def _units(units: int | float) -> str:
+def _units(units: int | float) -> bytes:
     # fal: integers without decimals, floats with eight (fal SDK).
-    return str(units) if isinstance(units, int) else f"{units:.8f}"
+    return b"%d" % units if isinstance(units, int) else b"%.8f" % units
 
 
 @lru_cache(maxsize=256)
-def _runner_id(app_id: str) -> str:
+def _runner_id(app_id: str) -> bytes:
     # assumption: the format of the runner id; documented as opaque.
-    return sha256(app_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return sha256(app_id.encode("utf-8", "surrogatepass")).hexdigest()[:32].encode()
 
 
 def _finite(value: JSON) -> JSON:

@@ -168,7 +168,7 @@ def uploaded(upload: Upload, links: Links) -> Reply:
 
 def stored(etag: str) -> Reply:
     """The response to a whole file sent by PUT. No client reads it."""
-    return Reply(200, b"", [(b"content-length", b"0"), (b"etag", f'"{etag}"'.encode())])
+    return Reply(200, b"", f'content-length: 0\r\netag: "{etag}"'.encode())
 
 
 def part(number: int, etag: str) -> Reply:
@@ -190,8 +190,7 @@ def acl_document(acl: Acl) -> dict[str, JSON]:
 def signed(path: str, identity: str, links: Links) -> Reply:
     """A signed link. fal: the response is the plain URL (storage documentation, 2026)."""
     text = f"{url(path, links)}?identity={identity}".encode()
-    length = b"%d" % len(text)
-    return Reply(200, text, [(b"content-length", length), (b"content-type", b"text/plain; charset=utf-8")])
+    return Reply(200, text, b"content-length: %d\r\ncontent-type: text/plain; charset=utf-8" % len(text))
 
 
 # -- helpers

@@ -362,7 +362,7 @@ def test_logs_show_no_secret(
 def test_the_number_of_known_keys_and_the_search_for_them_are_bounded() -> None:
     secrets = Secrets()
     for number in range(2 * MAX_KEYS):
-        secrets.head(f"authorization:Key user{number}:secret".encode())
+        secrets.head(f"authorization: Key user{number}:secret".encode())
     assert len(secrets._known) == MAX_KEYS and len(secrets._shown) <= MAX_KEYS
     data = b"9:" * (10 * MAX_COMPARED)
     assert secrets.plain(data) is data

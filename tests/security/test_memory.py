@@ -416,7 +416,7 @@ def request(path: str, *, host: str = "127.0.0.1", query: str = "") -> http_requ
         "path": path,
         "scheme": "http",
     }
-    return http_request.HttpRequest(scope)
+    return http_request.HttpRequest.of(scope)
 
 
 @pytest.mark.parametrize(("cache", "use"), CACHES, ids=[cache.__name__ for cache, _ in CACHES])

@@ -19,7 +19,7 @@ PATH = "/fal-ai/flux/schnell"
 
 
 def parsed(url: str, headers: Mapping[str, str] = NONE, *, local_media: str = "") -> HttpRequest:
-    return HttpRequest(scope("GET", url, headers), local_media=local_media)
+    return HttpRequest.of(scope("GET", url, headers), local_media=local_media)
 
 
 def by_proxy(target: str, path: str = PROXY_PATH) -> HttpRequest:
@@ -109,7 +109,7 @@ def test_target_urls_are_normalized(target: str) -> None:
 def test_a_proxy_with_two_targets_has_no_host() -> None:
     proxied = scope("POST", OURS + PROXY_PATH)
     proxied["headers"] += [(b"x-fal-target-url", b"https://fal.run/x")] * 2
-    assert HttpRequest(proxied).host == ""
+    assert HttpRequest.of(proxied).host == ""
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_proxy_with_two_targets_has_no_host() -> None:
 )
 def test_a_proxy_adds_its_key_if_none_was_sent(sent: str | None, expected: str) -> None:
     headers = {"x-fal-target-url": "https://fal.run/x"} | ({} if sent is None else {"authorization": sent})
-    http_request = HttpRequest(scope("POST", OURS + PROXY_PATH, headers), proxy_key="mock:key")
+    http_request = HttpRequest.of(scope("POST", OURS + PROXY_PATH, headers), proxy_key="mock:key")
     assert http_request.authorization == expected
 
 
@@ -259,7 +259,7 @@ def test_every_request_can_be_parsed(url: str, path: str, query: bytes, headers:
         "query_string": query,
         "headers": [*http_scope["headers"], *headers.items()],
     }
-    http_request = HttpRequest(http_scope)
+    http_request = HttpRequest.of(http_scope)
     assert http_request.segments
     assert isinstance(http_request.params, dict)
     assert http_request.content_length >= 0

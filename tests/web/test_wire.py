@@ -50,7 +50,7 @@ failures = st.none() | st.sampled_from(["request_timeout", "client_cancelled"]).
 
 
 def http_request(query: str = "", headers: Mapping[str, str] = NONE) -> HttpRequest:
-    return HttpRequest(scope("POST", f"{QUEUE}/{SCHNELL}{query}", headers))
+    return HttpRequest.of(scope("POST", f"{QUEUE}/{SCHNELL}{query}", headers))
 
 
 def plain(document: JSON) -> JSON:

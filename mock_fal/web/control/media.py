@@ -36,7 +36,7 @@ async def media(request: Request) -> Response:
         if recipe is not None:
             response = await _preview(request, recipe)
         else:
-            http_request = HttpRequest({**request.scope, "path": f"/{RESULT_HOST}{path}"})
+            http_request = HttpRequest.of({**request.scope, "path": f"/{RESULT_HOST}{path}"})
             response = await request.app.state.read_file(http_request, request.receive)
         if side and not response.headers.get("content-type", "image/").startswith("image/"):
             raise ControlError(404, f"{path!r:.200} has no preview")

@@ -81,9 +81,9 @@ class Faults:
         request_id = "" if media or http_request.host in REST_HOSTS else self._request_id(http_request)
         response: wire.Reply = with_headers(replacement_response(directive, request_id), directive)
         if media:
-            response.raw_headers.append((b"access-control-allow-origin", b"*"))
+            response.raw_headers = [*response.raw_headers, (b"access-control-allow-origin", b"*")]
         if http_request.host in RUN_HOSTS:
-            response.raw_headers.append(STRICT_TRANSPORT)
+            response.raw_headers = [*response.raw_headers, STRICT_TRANSPORT]
         return response
 
     def apply(

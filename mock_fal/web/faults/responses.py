@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.responses import StreamingResponse
 
 from mock_fal.errors import JSON, FileMissing, InvalidKey, InvalidToken, RequestNotFound
+from mock_fal.journal.exchanges import pack_headers
 from mock_fal.scenario.directive import Directive, reason_phrase
 from mock_fal.scenario.options import LOCK_REASONS, parse_json
 from mock_fal.web import wire
@@ -39,7 +40,7 @@ def replacement_response(directive: Directive, request_id: str) -> wire.Reply:
     """The response of a directive that replaces fal's response."""
     headers = {wire.REQUEST_ID: request_id} if request_id else {}
     if directive.connection in ("reset", "hang"):
-        return wire.Reply(NO_RESPONSE, b"", [])
+        return wire.Reply(NO_RESPONSE, b"", b"")
     if directive.ingress is not None:
         return _page(directive.ingress, _ingress_page(directive.ingress), b"text/html", {})
     if directive.account:
@@ -72,7 +73,7 @@ def _page(status: int, text: str, content_type: bytes, headers: dict[str, str]) 
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     if status not in _BODILESS:
         raw += [(b"content-length", b"%d" % len(body)), (b"content-type", content_type)]
-    return wire.Reply(status, body, raw)
+    return wire.Reply(status, body, pack_headers(raw))
 
 
 def _ingress_page(status: int) -> str:
@@ -108,7 +109,7 @@ def with_headers(response: Any, directive: Directive) -> Any:
     if headers:
         added = {name.encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
         kept = [pair for pair in response.raw_headers if pair[0].lower() not in added]
-        response.raw_headers[:] = [*kept, *added.items()]
+        response.raw_headers = [*kept, *added.items()]
     return response
 
 
@@ -119,7 +120,8 @@ def with_modified_json(response: wire.AnyResponse, directive: Directive) -> wire
         return response
     body = _modified(bytes(response.body), directive)
     kept = [pair for pair in response.raw_headers if pair[0].lower() != b"content-length"]
-    return wire.Reply(response.status_code, body, [(b"content-length", b"%d" % len(body)), *kept])
+    head = pack_headers([(b"content-length", b"%d" % len(body)), *kept])
+    return wire.Reply(response.status_code, body, head)
 
 
 async def _events(parts: AsyncIterable[Any], directive: Directive) -> AsyncIterator[bytes]:

@@ -28,7 +28,7 @@ from mock_fal.cassettes.redaction import Redaction
 from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import BodyTooLarge
 from mock_fal.hosts import MEDIA_HOSTS
-from mock_fal.journal.exchanges import RawHeaders
+from mock_fal.journal.exchanges import RawHeaders, pack_headers
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import ClientDisconnected, HttpRequest, Receive
@@ -162,7 +162,8 @@ class Recording:
         if addresses.differ:
             data = wire.encode(addresses.to_local(value))
         headers = [header for header in _response_headers(live) if header[0] != b"content-length"]
-        return wire.Reply(live.status, data, [*headers, (b"content-length", b"%d" % len(data))])
+        headers.append((b"content-length", b"%d" % len(data)))
+        return wire.Reply(live.status, data, pack_headers(headers))
 
     def _streamed(
         self, http_request: HttpRequest, live: LiveResponse, sent: bytes | BodyWriter

@@ -36,6 +36,7 @@ from mock_fal.cassettes.redaction import REDACTED, Redaction
 from mock_fal.emulation.emulator import Emulator
 from mock_fal.errors import JSON, BodyTooLarge
 from mock_fal.hosts import QUEUE_HOSTS, RUN_HOSTS
+from mock_fal.journal.exchanges import pack_headers
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest, Receive
@@ -120,7 +121,7 @@ class Replay:
     ) -> tuple[wire.AnyResponse, ModelRequest | None]:
         """The response of the emulated host, which does not know the tokens and files of a recording."""
         if http_request.bearer == REDACTED:
-            http_request.headers[b"authorization"] = f"Key {self._settings.own_key}".encode("latin-1")
+            http_request.add_key(self._settings.own_key)
         if http_request.host not in QUEUE_HOSTS | RUN_HOSTS or http_request.method != "POST":
             return await host.respond(http_request, receive)
         body = await http_request.read(receive, self._settings.max_body)
@@ -178,7 +179,7 @@ class Replay:
                     data = b"\n".join(map(addresses.event_line, data.split(b"\n")))
         if b"content-length" not in dict(headers):
             headers.append((b"content-length", b"%d" % len(data)))
-        return wire.Reply(cassette.status, data, headers)
+        return wire.Reply(cassette.status, data, pack_headers(headers))
 
     def _not_recorded(self, http_request: HttpRequest, url: str, body: Body) -> wire.AnyResponse:
         # deviation: a request without a cassette gets a 501, which no client of fal's retries.

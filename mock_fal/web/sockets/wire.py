@@ -105,7 +105,7 @@ def corrupted(message: bytes, kind: str) -> bytes:
 
 def journal_response(result: JSON) -> wire.Reply:
     """A result as a response for the journal: JSON with the size of each picture in place of its bytes."""
-    return wire.Reply(200, wire.encode(result, lambda data: f"<{len(data)} bytes>"), [])
+    return wire.Reply(200, wire.encode(result, lambda data: f"<{len(data)} bytes>"), b"")
 
 
 def timings(seconds: float) -> str:
