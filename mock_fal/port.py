@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import unquote
@@ -141,7 +141,7 @@ class Port(uvicorn.Server):
 def _config(app: ASGIApp | None, tls: SSLContext | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         cast(Any, app),
-        http=_Protocol,
+        http=cast(Any, partial(_Protocol, sender=_Sender())),
         ws=cast(Any, _socket_protocol),
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_per_message_deflate=False,  # pictures are compressed already
@@ -199,8 +199,13 @@ class _Protocol(HttpToolsProtocol):
     and chunk extensions of a body, and of empty lines between requests.
     """
 
+    def __init__(self, *arguments: Any, sender: _Sender | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._sender = sender or _Sender()
+
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(cast(asyncio.Transport, _BufferedTransport(transport, self.loop)))
+        buffered = _BufferedTransport(transport, self._sender, self.loop)
+        super().connection_made(cast(asyncio.Transport, buffered))
         # For `web/faults/`: ASGI has no way to close a connection. The state is copied for each request anyway.
         self.app_state = {"mock_fal.transport": self.transport}
         # The bytes since the last byte of a body, or since the end of the last head or message.
@@ -503,11 +508,32 @@ def _socket_class() -> type[asyncio.Protocol]:
     return Protocol
 
 
+class _Sender:
+    """Sends what the connections of a port have written, once in each turn of the event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_BufferedTransport] = []
+
+    def add(self, transport: _BufferedTransport, loop: asyncio.AbstractEventLoop) -> None:
+        """Send what a transport has buffered in the next turn."""
+        if not self._waiting:
+            loop.call_soon(self._send)
+        self._waiting.append(transport)
+
+    def _send(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for transport in waiting:
+            transport.flush()
+
+
 class _BufferedTransport:
     """A transport that buffers small writes until the next turn of the event loop."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, sender: _Sender, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._transport = transport
+        self._sender = sender
         self._loop = loop
         self._buffer = b""
         self.is_closing = transport.is_closing  # called for each response
@@ -522,20 +548,21 @@ class _BufferedTransport:
                 self._transport.write(data)
             return
         if not self._buffer:
-            self._loop.call_soon(self._flush)
+            self._sender.add(self, self._loop)
         self._buffer += data
         if len(self._buffer) >= _LARGE_BYTES:
-            self._flush()
+            self.flush()
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._transport.close()
 
     def write_eof(self) -> None:
-        self._flush()
+        self.flush()
         self._transport.write_eof()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what is buffered."""
         data, self._buffer = self._buffer, b""
         if data:
             self._transport.write(data)

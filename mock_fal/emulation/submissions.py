@@ -72,13 +72,18 @@ class Submissions:
 
         Else a submission writes down facts, and what follows from them is worked out at the first look.
         """
-        at_once = contents or options.upload_policy is not None
-        if at_once or self._depends_on_outcome(endpoint, body, tenant, options):
+        model, account = self._parts.catalog.find(endpoint), self._store.tenant(tenant)
+        if (
+            model is None
+            or contents
+            or options.upload_policy is not None
+            or self._depends_on_outcome(endpoint, body, account, options)
+        ):
             return self.read(endpoint, body, tenant, options, self._settings.queue_duration, contents)
-        return self._unread(endpoint, body, tenant, options)
+        return self._unread(endpoint, model, body, account, options)
 
     def _depends_on_outcome(
-        self, endpoint: EndpointId, body: bytes, tenant: str, options: SubmitOptions
+        self, endpoint: EndpointId, body: bytes, account: Tenant, options: SubmitOptions
     ) -> bool:
         """Whether something else than a look at a request depends on its outcome.
 
@@ -88,7 +93,7 @@ class Submissions:
         return (
             self._store.is_limited
             or endpoint.is_workflow
-            or self._may_have_directives(self._store.tenant(tenant), body, options)
+            or self._may_have_directives(account, body, options)
             or may_name_files(body)
         )
 
@@ -101,32 +106,32 @@ class Submissions:
             or self._parts.has_global_rules
         )
 
-    def _unread(self, endpoint: EndpointId, body: bytes, tenant: str, options: SubmitOptions) -> ModelRequest:
+    def _unread(
+        self, endpoint: EndpointId, model: Model, body: bytes, account: Tenant, options: SubmitOptions
+    ) -> ModelRequest:
         """Add a request to the queue without reading its input."""
-        model = self._parts.catalog.find(endpoint)
-        self._check_app(endpoint, model)
-        now, kind = self._clock.now(), model.kind if model else "image"
+        now, tenant = self._clock.now(), account.name
         self._check_length(endpoint, tenant, options.max_queue_length, now)
         submission = Submission(
             self._store.next_number(),
             now,
             self._settings.queue_duration,
-            progress.duration(kind, self._settings.run_duration),
+            progress.duration(model.kind, self._settings.run_duration),
             options.low_priority,
             options.start_timeout_s,
         )
         request = ModelRequest(
-            self._store.tenant(tenant).ids.request_id(now),
+            account.ids.request_id(now),
             endpoint,
             tenant,
             submission,
             object_lifecycle=self._lifecycle(options, tenant),
-            kind=kind,
+            kind=model.kind,
             body=body,
             work=self._runs,
         )
         self._store.add(request, now, input_bytes=len(body))
-        self._runs.add(request)
+        self._runs.add(request, account)
         return request
 
     def read(

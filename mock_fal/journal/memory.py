@@ -147,14 +147,28 @@ class Memory:
             self._finished.pop(owner, None)
         self._ranking.set(owner, total)
 
+    def replace(self, owner: str, removed: int, added: int, finished: int) -> None:
+        """Count `added` more bytes, of which some are `finished`, and the removal of finished ones."""
+        more = added - removed
+        if more:
+            self.used += more
+            self._held[owner] = self._held.get(owner, 0) + more
+        if finished != removed:
+            self.finish(owner, finished - removed)
+
+    def has_room(self, owner: str, size: int, freed: int = 0) -> bool:
+        """Whether `size` more bytes fit, with `freed` that are still counted."""
+        return self.used + size - freed <= self.limit and self._is_in_share(owner, size)
+
     def make_room(self, owner: str, size: int, now: float) -> bool:
         """Forget finished items until `size` more bytes fit; False if they don't fit."""
-        in_flight = self._held.get(owner, 0) - self._finished.get(owner, 0)
-        if in_flight + size > self.limit - self.limit // RESERVED_SHARE:
+        if not self._is_in_share(owner, size):
             return False
-        if self.used + size <= self.limit:
-            return True
-        return self._forget(owner, size, now)
+        return self.used + size <= self.limit or self._forget(owner, size, now)
+
+    def _is_in_share(self, owner: str, size: int) -> bool:
+        in_flight = self._held.get(owner, 0) - self._finished.get(owner, 0)
+        return in_flight + size <= self.limit - self.limit // RESERVED_SHARE
 
     def trim(self, owner: str, now: float) -> None:
         """Return to the limit after an item of this owner was added that could not be refused."""

@@ -24,7 +24,8 @@ class Source:
     tones: bytes = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: each result has one, and a frozen one takes three times as long to create.
+@dataclass(slots=True, unsafe_hash=True)
 class Recipe:
     """Everything that determines the bytes of one picture.
 

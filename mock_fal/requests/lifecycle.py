@@ -117,14 +117,15 @@ class Schedule(NamedTuple):
     @property
     def inference_s(self) -> float | None:
         """The seconds of the last attempt; None if no runner starts, or if none has succeeded by the deadline."""
+        if self.ending is Ending.RESPONDED and not self.retried and self.starts_at < math.inf:
+            return self.ends_at - self.starts_at
         if self.starts_at == math.inf or self.ending in (Ending.TIMED_OUT, Ending.CANCELLED):
             return None
         # assumption: the inference time of a request with several attempts is that of the last one.
         return self.ends_at - (self.retried[-1].starts_at if self.retried else self.starts_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(NamedTuple):
     """In the queue; `position` requests of the same app are ahead."""
 
     position: int
@@ -135,8 +136,7 @@ class Running:
     """A runner has started."""
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """Completed. `inference_s` is None if no runner started."""
 
     inference_s: float | None

@@ -229,7 +229,10 @@ class ModelRequest:
     @property
     def failure(self) -> RequestFailure | None:
         """Why no runner responded to a completed request; None if one did."""
-        match self.schedule.ending:
+        ending = self.schedule.ending
+        if ending is Ending.RESPONDED:
+            return self.head if isinstance(self.head, RequestFailure) else None
+        match ending:
             case Ending.TIMED_OUT:
                 return RequestFailure("request_timeout", by_user=True)
             case Ending.CANCELLED:
