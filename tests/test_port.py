@@ -389,7 +389,7 @@ def transport() -> Transport:
 
 @pytest.fixture
 def buffered(transport: Transport, loop_turns: ManualLoop) -> port._BufferedTransport:
-    arguments: Any = (transport, loop_turns)
+    arguments: Any = (transport, port._Turn(), loop_turns)
     return port._BufferedTransport(*arguments)
 
 
