@@ -283,8 +283,9 @@ class _Protocol(HttpToolsProtocol):
         known = self._known.get(fields)
         if known is not None and known.body_bytes == len(body) and end:
             plain = _PLAIN_LINE.fullmatch(line)
-            if plain is not None and self._is_idle:
-                self._unset_keepalive_if_required()
+            if plain is not None and (self.cycle is None or self._is_idle):
+                if self.timeout_keep_alive_task is not None:
+                    self._unset_keepalive_if_required()
                 method, path = plain.groups()
                 if self._answer(
                     known.scope, _METHODS[method], path.decode("ascii"), "", body, keep_alive=True
@@ -408,7 +409,6 @@ class _Protocol(HttpToolsProtocol):
         if method != "HEAD":
             parts.append(response.body)
         self.transport.write(b"".join(parts))
-        self.server_state.total_requests += 1
         if keep_alive:
             self._idle_since = self.loop.time()
             if self._idle_timer is None:

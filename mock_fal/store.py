@@ -336,7 +336,6 @@ class Store:
         owner, more = request.tenant, size - request.counted_bytes
         request.counted_bytes = size
         self.memory.add(owner, more, finished=request.is_finished)
-        self._count(self.tenant(owner))
         if not request.is_finished:  # an invalid input ends the request early
             heappush(self._in_flight, (request.planned.ends_at, request.submission.number, request))
         self.memory.trim(owner, request.submission.queued_at)

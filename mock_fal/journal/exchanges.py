@@ -357,8 +357,8 @@ class Unread(Protocol):
     @property
     def at(self) -> float: ...
 
-    def read(self) -> tuple[Exchange, str | None]:
-        """The exchange, and the Authorization header of the request."""
+    def read(self) -> tuple[Exchange, str]:
+        """The exchange, and the secret in the Authorization header of its request (`own_secret`)."""
 
 
 # Exchanges are made when the bodies of those that are due have this size, where each counts as some more bytes: for a
@@ -413,7 +413,7 @@ class Journal:
         """Add an exchange without the secret of its authorization, and remove the oldest ones beyond the limits."""
         with self._lock:
             self._read()
-            self._append(exchange, authorization)
+            self._append(exchange, own_secret(authorization))
         self._tell_memory(exchange.at)
 
     def append_later(self, unread: Unread, body_bytes: int) -> None:
@@ -444,14 +444,14 @@ class Journal:
             for owner in uncounted:
                 self._memory.trim(owner, now)
 
-    def _append(self, exchange: Exchange, authorization: str | None) -> None:
+    def _append(self, exchange: Exchange, secret: str) -> None:
         number = self._number = exchange.number = self._number + 1
         self._stored[number] = exchange
         owner = exchange.tenant
         exchanges = self._of_owner.get(owner)
         previous = exchanges[-1] if exchanges else None
         is_repeated = previous is not None and _repeats(exchange, previous)
-        if not is_repeated and (secret := own_secret(authorization)):
+        if secret and not is_repeated:
             hide_secret(exchange, secret)
         if exchanges is None:
             exchanges = self._of_owner[owner] = deque()
@@ -491,7 +491,7 @@ class Journal:
         self._tell_memory(exchange.at)
 
     def _count(self, exchange: Exchange) -> None:
-        bodies = exchange.request_bytes + exchange.response_bytes
+        bodies = len(exchange._request_body) + len(exchange._response_body)
         size = EXCHANGE_BYTES + bodies + len(exchange.request_head) + len(exchange.response_head)
         # The path is unquoted and may have characters of four bytes; the others have one byte for each.
         size += getsizeof(exchange.path) + len(exchange.query) + len(exchange.host) + len(exchange.tenant)
@@ -613,7 +613,7 @@ def _repeats(exchange: Exchange, previous: Exchange) -> bool:
 def kind_of(exchange: Exchange) -> ExchangeKind:
     """The kind under which an exchange is counted."""
     host = exchange.host if exchange.host in EMULATED_HOSTS else "other"
-    return _kind(host, exchange.operation, exchange.status)
+    return _kind(host, _operation(exchange.host, exchange.method, exchange.path), exchange.status)
 
 
 # Each removed exchange is counted. There are few kinds.

@@ -9,7 +9,7 @@ What was read of an input is kept (`readings`), so that it and similar ones are 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
 from threading import RLock
@@ -64,6 +64,8 @@ class DeferredRuns:
         # Several threads may look: a test's, and the server's.
         self._lock = RLock()
         self._readings = Readings()
+        # What was read of the requests that were drawn last: most of them are built soon.
+        self._drawn: OrderedDict[ModelRequest, Known] = OrderedDict()
 
     def add(self, request: ModelRequest, account: Account) -> None:
         """Keep a new request of a key for later."""
@@ -96,7 +98,7 @@ class DeferredRuns:
             files: list[MediaFile] = []
             ids = self._find_account(request.tenant).ids
             job = self._job(request, ids, files, request.first_file)
-            known = self._recall(model, request) or self._read(model, job)
+            known = self._drawn.pop(request, None) or self._recall(model, request) or self._read(model, job)
             response = known.response_with(lambda seed_of: ids.seed(seed_of, request.earlier_uses), job)
             self._finish(request, response, files)
 
@@ -110,6 +112,9 @@ class DeferredRuns:
         request.earlier_uses = 0 if seed_of is None else ids.take_use(seed_of)
         request.first_file = ids.take_file_numbers(known.files)
         request.set_drawn(known.response, progress.lines(request.kind, known.reading.plan.steps))
+        self._drawn[request] = known
+        if len(self._drawn) > MAX_UNDRAWN:
+            self._drawn.popitem(last=False)
 
     def _run(self, request: ModelRequest, model: Model | None, ids: Ids) -> None:
         """Draw and build in one step."""

@@ -16,6 +16,7 @@ from io import SEEK_END, BytesIO
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from mock_fal.accounts.secrets import own_secret
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import BodyTooLarge
 from mock_fal.hosts import EMULATED_HOSTS, RESULT_HOST, belongs_to_fal
@@ -45,7 +46,7 @@ class Head:
     Requests of one connection that repeat the fields share the object, so what follows from them is worked out once.
     """
 
-    __slots__ = ("authorization", "client", "fields", "host", "raw", "scheme", "shown")
+    __slots__ = ("addresses", "authorization", "client", "fields", "host", "raw", "scheme", "secret", "shown")
 
     def __init__(self, scope: Scope) -> None:
         self.raw: list[tuple[bytes, bytes]] = scope["headers"]
@@ -54,10 +55,22 @@ class Head:
         self.host = self.fields.get(b"host", b"").decode("latin-1").lower()
         value = self.fields.get(b"authorization")
         self.authorization = value.decode("latin-1") if value is not None else None
+        self.secret = own_secret(self.authorization)
         self.scheme: str = scope["scheme"]
         self.client: tuple[str, int] | None = scope.get("client")
         # The fields as the journal shows them; set by the first exchange.
         self.shown = b""
+        # What `_address` says of paths up to the id of a request.
+        self.addresses: dict[str, tuple[str, str, bool, Links]] = {}
+
+    def address(self, base: str, local_media: str) -> tuple[str, str, bool, Links]:
+        """What `_address` says of a path."""
+        is_short = len(self.host) + len(base) <= _MAX_CACHED_CHARS
+        address = _address if is_short else _address.__wrapped__
+        result = address(self.scheme, self.host, base, local_media)
+        if is_short and len(self.addresses) < _MAX_ADDRESSES:
+            self.addresses[base] = result
+        return result
 
 
 class HttpRequest:
@@ -115,11 +128,8 @@ class HttpRequest:
         else:
             # All that counts stands before the id of a request, which is a new one in most calls.
             base = path.partition("/requests/")[0]
-            is_short = len(head.host) + len(base) <= _MAX_CACHED_CHARS
-            address = _address if is_short else _address.__wrapped__
-            self.host, base_path, self.by_name, self.links = address(
-                head.scheme, head.host, base, local_media
-            )
+            address = head.addresses.get(base) or head.address(base, local_media)
+            self.host, base_path, self.by_name, self.links = address
             # The journal keeps it: that of a submission is the same object for each.
             self.path = base_path + path[len(base) :] or "/"
 
@@ -245,6 +255,7 @@ class HttpRequest:
 
 # Clients use the same URLs many times, so parsed ones are cached; longer ones are not, so that a cache is bounded.
 _MAX_CACHED_CHARS: Final = 256
+_MAX_ADDRESSES: Final = 8
 
 
 @lru_cache(maxsize=4096)

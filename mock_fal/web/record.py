@@ -29,13 +29,13 @@ class Answered(NamedTuple):
     sent_at: float
     unknown_endpoint: str
 
-    def read(self) -> tuple[Exchange, str | None]:
-        """The exchange, and the Authorization header."""
-        exchange = exchange_of(self.at, self.http_request, self.response, self.request, self.received_at)
-        exchange.sent_at = self.sent_at
-        if self.unknown_endpoint:
-            exchange.note(unknown_endpoint=self.unknown_endpoint)
-        return exchange, self.http_request.authorization
+    def read(self) -> tuple[Exchange, str]:
+        """The exchange, and the secret of the request."""
+        at, http_request, response, request, received_at, sent_at, unknown_endpoint = self
+        exchange = exchange_of(at, http_request, response, request, received_at, sent_at)
+        if unknown_endpoint:
+            exchange.note(unknown_endpoint=unknown_endpoint)
+        return exchange, http_request.head.secret
 
 
 def read_secrets(http_request: HttpRequest, secrets: Secrets) -> None:
@@ -51,6 +51,7 @@ def exchange_of(
     response: wire.AnyResponse,
     request: ModelRequest | None,
     received_at: float,
+    sent_at: float | None = None,
 ) -> Exchange:
     """The exchange for a request, after `read_secrets`; without the body of one of Starlette's responses."""
     head = http_request.head
@@ -69,7 +70,7 @@ def exchange_of(
         request.id if request else None,
         http_request.uploaded_bytes,
         received_at,
-        None,
+        sent_at,
         request.endpoint if request else None,
         head.scheme,
         head.client,
