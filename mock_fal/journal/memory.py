@@ -43,6 +43,9 @@ _LARGE_TEXT: Final = 1024
 _PART_BYTES: Final = 64
 
 
+# The level of an owner without a number.
+_NO_LEVEL: Final = (0, 0, 1)
+
 # From this size on, memory that was freed is given back to the system: that takes some milliseconds.
 _GIVEN_BACK_BYTES: Final = 32 << 20
 
@@ -64,27 +67,30 @@ class Ranking:
     """Owners by number, within an eighth, so that they seldom move. All operations take constant time."""
 
     def __init__(self) -> None:
-        self._level: dict[str, int] = {}
+        # The level of each owner, and its numbers: from the first on, below the second.
+        self._levels: dict[str, tuple[int, int, int]] = {}
         self._owners: dict[int, dict[str, None]] = {}
         self._highest = 0
 
     def set(self, owner: str, number: int) -> None:
         """Set the number of an owner; 0 removes it."""
-        # The four leading binary digits of the number, and how many follow. Up to 15 it is the number itself.
-        more = number.bit_length() - 4
-        level = number if more <= 0 else (more << 3) + (number >> more)
-        if level != self._level.get(owner, 0):
-            self._move(owner, level)
+        old, first, end = self._levels.get(owner, _NO_LEVEL)
+        if not first <= number < end:
+            self._move(owner, number, old)
 
-    def _move(self, owner: str, level: int) -> None:
-        old = self._level.pop(owner, 0)
+    def _move(self, owner: str, number: int, old: int) -> None:
         if old:
+            del self._levels[owner]
             owners = self._owners[old]
             del owners[owner]
             if not owners:
                 del self._owners[old]
-        if level:
-            self._level[owner] = level
+        if number:
+            # The four leading binary digits of the number, and how many follow. Up to 15 it is the number itself.
+            more = max(0, number.bit_length() - 4)
+            digits = number >> more
+            level = (more << 3) + digits
+            self._levels[owner] = level, digits << more, (digits + 1) << more
             self._owners.setdefault(level, {})[owner] = None
             self._highest = max(self._highest, level)
         while self._highest and self._highest not in self._owners:
