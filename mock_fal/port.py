@@ -214,6 +214,8 @@ class _Protocol(HttpToolsProtocol):
         # The bytes since the last byte of a body, or since the end of the last head or message.
         self._head_bytes = 0
         self._is_in_body = False
+        # Whether the parser waits for the first byte of a request.
+        self._is_between = True
         # Whether a message has ended in the bytes that are being parsed, and whether the present one began after it.
         self._has_ended = self._is_pipelined = False
         self._refusal: tuple[int, str] | None = None
@@ -251,8 +253,7 @@ class _Protocol(HttpToolsProtocol):
         self._idle_since = None
         if self._received is not None:
             self.take_received()
-        is_begin = not (self._head_bytes or self._is_in_body or self._is_stopped)
-        if is_begin and len(data) <= _MAX_REPEATED_BYTES:
+        if self._is_between and len(data) <= _MAX_REPEATED_BYTES and not self._is_stopped:
             self._received = data
             self._turn.receivers.append(self)
             self._turn.plan(self.loop)
@@ -322,6 +323,7 @@ class _Protocol(HttpToolsProtocol):
             self.transport.abort()
 
     def on_message_begin(self) -> None:
+        self._is_between = False
         self._is_pipelined = self._has_ended
         super().on_message_begin()
 
@@ -354,6 +356,7 @@ class _Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._head_bytes = 0
         self._is_in_body = False
+        self._is_between = True
         self._has_ended = True
         if self._whole_body is not None:
             if self._answer_at_once(bytes(self._whole_body)):
@@ -386,8 +389,7 @@ class _Protocol(HttpToolsProtocol):
         scope: Any = self.scope
         if not self._answer(scope, method, path, query, body, keep_alive=keep_alive):
             return False
-        if keep_alive:
-            self._answered = scope, body
+        self._answered = scope, body
         return True
 
     def _answer(

@@ -145,6 +145,24 @@ def test_a_reset_removes_the_charges() -> None:
     assert world.usage().cost == 0
 
 
+@pytest.mark.parametrize("key", ["ana", None])
+def test_a_reset_removes_charges_that_were_not_counted_yet(key: str | None) -> None:
+    world = World(retention=1)
+    for _ in range(3):
+        world.complete()
+    world.emulator.reset(key)
+    world.complete(key="bob")
+    world.complete(key="bob")
+    assert (world.usage("ana").cost, world.usage("bob").cost) == (0, 0.006)
+
+
+def test_removed_requests_are_charged_however_many_there_are() -> None:
+    world = World(retention=1)
+    for _ in range(100):
+        world.complete()
+    assert world.usage().cost == 0.3
+
+
 def test_sums_are_exact() -> None:
     charges = [Charge("ana", SCHNELL, 0.0, 1, 1)] * 1000
     assert usage(charges).cost == 3.0

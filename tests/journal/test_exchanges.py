@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mock_fal.clock import EPOCH
-from mock_fal.journal.exchanges import Exchange, ExchangeKind, Journal, pack_headers
-from mock_fal.journal.memory import Memory
+from mock_fal.journal.exchanges import MAX_UNREAD_BYTES, Exchange, ExchangeKind, Journal, pack_headers
+from mock_fal.journal.memory import SENDER_BYTES, Memory
 
 HEADERS = [(b"content-type", b"application/json"), (b"x-odd", b"a: b:c"), (b"x-odd", b"")]
 
@@ -193,3 +194,82 @@ def test_the_secret_is_hidden_again_when_another_key_has_the_same_shown_head() -
         body = b"fedcba9876543210 0123456789abcdef"
         journal.append(exchange(head=head, response=body), f"Key alice:{secret}")
         assert secret.encode() not in list(journal)[-1].response_body
+
+
+class Unread:
+    """A request that the journal makes an exchange of later; `read` counts how often."""
+
+    at = EPOCH
+
+    def __init__(self, body: bytes = b"", secret: str = "") -> None:
+        self.body, self.secret, self.times_read = body, secret, 0
+
+    def read(self) -> tuple[Exchange, str]:
+        self.times_read += 1
+        return exchange(body=self.body), self.secret
+
+
+READERS: dict[str, Callable[[Journal], object]] = {
+    "iteration": list,
+    "length": len,
+    "last_number": lambda journal: journal.last_number,
+    "find": lambda journal: journal.find(1),
+    "latest": lambda journal: journal.latest(1),
+    "removed": lambda journal: journal.removed,
+    "totals": lambda journal: journal.totals(),
+    "body_bytes": lambda journal: journal.body_bytes,
+    "settle": lambda journal: journal.settle(EPOCH),
+    "append": lambda journal: journal.append(exchange()),
+    "clear": lambda journal: journal.clear(),
+}
+
+
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_an_exchange_is_made_when_the_journal_is_read(read: Callable[[Journal], object]) -> None:
+    journal, unread = Journal(10), Unread()
+    journal.append_later(unread, 0)
+    assert unread.times_read == 0
+    read(journal)
+    read(journal)
+    assert unread.times_read == 1
+
+
+def test_exchanges_that_are_made_later_keep_their_order_and_hide_secrets() -> None:
+    journal = Journal(10)
+    journal.append_later(Unread(b"1 a-long-secret", "a-long-secret"), 0)
+    journal.append(exchange(body=b"2"))
+    journal.append_later(Unread(b"3"), 0)
+    assert [(item.number, item.request_body) for item in journal] == [
+        (1, "1 •••".encode()),
+        (2, b"2"),
+        (3, b"3"),
+    ]
+
+
+def test_the_bodies_of_exchanges_that_are_not_made_yet_are_bounded() -> None:
+    memory = Memory()
+    journal, unread = Journal(1000, memory), [Unread(b"x" * 1000) for _ in range(200)]
+    for number, item in enumerate(unread):
+        journal.append_later(item, 1000)
+        due = [other for other in unread[: number + 1] if not other.times_read]
+        assert 1000 * len(due) <= MAX_UNREAD_BYTES
+    journal.settle(EPOCH)
+    counted = memory.used
+    journal = Journal(1000, memory := Memory())
+    for item in unread:
+        journal.append(item.read()[0])
+    assert counted == memory.used
+    journal.append_later(large := Unread(b"x" * MAX_UNREAD_BYTES), MAX_UNREAD_BYTES)
+    assert large.times_read == 1
+
+
+def test_a_reader_leaves_the_budget_to_the_server() -> None:
+    """It has no lock, and the reader may be another thread."""
+    memory = Memory()
+    journal = Journal(2, memory)
+    for _ in range(3):
+        journal.append_later(Unread(), 0)
+    assert len(journal) == 2
+    assert memory.used == 0
+    journal.append(exchange())
+    assert memory.used == sum(item.counted_bytes for item in journal) + SENDER_BYTES
