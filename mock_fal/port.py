@@ -253,7 +253,8 @@ class _Protocol(HttpToolsProtocol):
         self._idle_since = None
         if self._received is not None:
             self.take_received()
-        if self._is_between and len(data) <= _MAX_REPEATED_BYTES and not self._is_stopped:
+        is_begin = self._is_between and not (self._head_bytes or self._is_stopped)
+        if is_begin and len(data) <= _MAX_REPEATED_BYTES:
             self._received = data
             self._turn.receivers.append(self)
             self._turn.plan(self.loop)

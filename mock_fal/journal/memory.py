@@ -71,6 +71,8 @@ class Ranking:
         self._levels: dict[str, tuple[int, int, int]] = {}
         self._owners: dict[int, dict[str, None]] = {}
         self._highest = 0
+        # The owner that has been at the highest level for the longest time; None without owners.
+        self.highest: str | None = None
 
     def set(self, owner: str, number: int) -> None:
         """Set the number of an owner; 0 removes it."""
@@ -95,11 +97,7 @@ class Ranking:
             self._highest = max(self._highest, level)
         while self._highest and self._highest not in self._owners:
             self._highest -= 1
-
-    @property
-    def highest(self) -> str | None:
-        """The owner that has been at the highest level for the longest time; None without owners."""
-        return next(iter(self._owners[self._highest])) if self._highest else None
+        self.highest = next(iter(self._owners[self._highest])) if self._highest else None
 
 
 class Memory:

@@ -24,7 +24,7 @@ from mock_fal.hosts import (
     WS_HOSTS,
     belongs_to_fal,
 )
-from mock_fal.journal.exchanges import Exchange
+from mock_fal.journal.exchanges import Exchange, pack_headers
 from mock_fal.requests.outcome import RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.terminal import logger
@@ -157,14 +157,17 @@ class App:
         unknown = (
             "" if method == "GET" else self._unknown_endpoint(http_request, response.status_code, request)
         )
+        sent = bytes(response.body)
+        if not isinstance(response, wire.Reply):  # a file, whose contents are not kept in the journal
+            response = wire.Reply(response.status_code, b"", pack_headers(response.raw_headers))
         answered = Answered(
             emulator.clock.now(), http_request, response, request, received_at, steady_time(), unknown
         )
         store.exchanges.append_later(answered, len(body) + len(response.body))
-        response_head = wire.head_of(response)
+        response_head = response.head
         if not http_request.by_name:
             response_head = sandboxed_head(response.status_code, response_head)
-        return wire.Reply(response.status_code, bytes(response.body), response_head)
+        return wire.Reply(response.status_code, sent, response_head)
 
     def _failed(self, http_request: HttpRequest, error: Exception) -> wire.Reply:
         """The response to an error: one of fal's, or 500 for a bug of ours."""

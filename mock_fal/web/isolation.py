@@ -108,6 +108,15 @@ def sandboxed_head(status: int, head: bytes) -> bytes:
     # Nearly all responses are statuses and results, with these headers only: nothing has to be removed.
     if _JSON_HEAD.fullmatch(head):
         return head + _SANDBOX_LINES
+    return (_sandboxed_head if len(head) <= _MAX_CACHED_BYTES else _sandboxed_head.__wrapped__)(status, head)
+
+
+# Others are of files, which are read again and again. Longer heads are not cached; so the cache is bounded.
+_MAX_CACHED_BYTES: Final = 1024
+
+
+@lru_cache(maxsize=256)
+def _sandboxed_head(status: int, head: bytes) -> bytes:
     return pack_headers(sandboxed_headers(status, unpack_headers(head)))
 
 

@@ -23,7 +23,7 @@ class Answered(NamedTuple):
 
     at: float
     http_request: HttpRequest
-    response: wire.AnyResponse
+    response: wire.Reply
     request: ModelRequest | None
     received_at: float
     sent_at: float
