@@ -253,11 +253,17 @@ class _Protocol(HttpToolsProtocol):
         self._idle_since = None
         if self._received is not None:
             self.take_received()
+            successor = self.transport.get_protocol()
+            if successor is not self:  # it was the handshake of a WebSocket
+                cast(asyncio.Protocol, successor).data_received(data)
+                return
         is_begin = self._is_between and not (self._head_bytes or self._is_stopped)
         if is_begin and len(data) <= _MAX_REPEATED_BYTES:
             self._received = data
-            self._turn.receivers.append(self)
-            self._turn.plan(self.loop)
+            turn = self._turn
+            turn.receivers.append(self)
+            if not turn.is_due:
+                turn.plan(self.loop)
         elif len(data) <= MAX_HEAD_BYTES - self._head_bytes and not self._is_stopped:
             self._parse(data)
         else:
@@ -541,15 +547,14 @@ class _Turn:
     """
 
     def __init__(self) -> None:
-        self._is_due = False
+        self.is_due = False
         self.receivers: list[_Protocol] = []
         self.senders: list[_BufferedTransport] = []
 
     def plan(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let the receivers and senders do it."""
-        if not self._is_due:
-            self._is_due = True
-            loop.call_soon(self.run)
+        self.is_due = True
+        loop.call_soon(self.run)
 
     def run(self) -> None:
         """Let the receivers answer, and the senders send."""
@@ -560,7 +565,7 @@ class _Turn:
             except Exception:  # a bug of ours; the event loop does the same for each connection
                 logger.exception("mock-fal: internal error in a connection")
                 connection.transport.abort()
-        self._is_due = False
+        self.is_due = False
         senders, self.senders = self.senders, []
         for transport in senders:
             transport.flush()
@@ -586,8 +591,10 @@ class _BufferedTransport:
                 self._transport.write(data)
             return
         if not self._buffer:
-            self._turn.senders.append(self)
-            self._turn.plan(self._loop)
+            turn = self._turn
+            turn.senders.append(self)
+            if not turn.is_due:
+                turn.plan(self._loop)
         self._buffer += data
         if len(self._buffer) >= _LARGE_BYTES:
             self.flush()

@@ -178,6 +178,12 @@ class Transport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self.protocol
+
 
 def test_a_connection_is_closed_when_it_was_idle_for_long_enough() -> None:
     loop, transport = FakeLoop(), Transport()
@@ -245,6 +251,16 @@ SECOND += [one + two for one in FIRST[:3] for two in FIRST[::4]]
 SECOND.append(FIRST[0].removesuffix(b"\r\n\r\n"))
 
 
+class Frames(asyncio.Protocol):
+    """The protocol of a WebSocket: keeps what it receives."""
+
+    def __init__(self) -> None:
+        self.received = list[bytes]()
+
+    def data_received(self, data: bytes) -> None:
+        self.received.append(data)
+
+
 class Written(Transport):
     """Keeps what is written, in order."""
 
@@ -300,6 +316,7 @@ class Connection:
         options: Any = {"config": config, "server_state": ServerState(), "app_state": {}, "_loop": loop}
         self.protocol = port._Protocol(turn=turn, **options)
         self.transport = Written()
+        self.transport.set_protocol(self.protocol)
         self.protocol.connection_made(self.transport)
 
 
@@ -377,6 +394,24 @@ def test_what_was_received_is_answered_before_the_end(fake_loop: FakeLoop, end: 
     end(connection.protocol)
     turn.run()
     assert b"at once: /a? 0 " in connection.transport.data
+
+
+def test_frames_in_the_turn_of_the_handshake_reach_the_websocket(
+    fake_loop: FakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection, frames = Connection(Answering(), turn := port._Turn(), fake_loop), Frames()
+    monkeypatch.setattr(
+        port._Protocol, "handle_websocket_upgrade", lambda self: self.transport.set_protocol(frames)
+    )
+    connection.protocol.data_received(REQUEST)
+    connection.protocol.data_received(REQUEST.replace(b"/a", b"/next"))  # two requests in one turn
+    turn.run()
+    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    connection.protocol.data_received(REQUEST.removesuffix(b"\r\n") + upgrade)
+    connection.protocol.data_received(b"frame")
+    turn.run()
+    assert [path in connection.transport.data for path in (b"/a?", b"/next?")] == [True, True]
+    assert frames.received == [b"frame"]
 
 
 # How many functions in Python a request calls, at most. That is what it costs: each call takes some 0.5 µs, and what is
