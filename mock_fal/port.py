@@ -17,7 +17,6 @@ from httptools import parse_url
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mock_fal.errors import MockFalError
-from mock_fal.terminal import logger
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -563,7 +562,7 @@ class _Turn:
             try:
                 connection.take_received()
             except Exception:  # a bug of ours; the event loop does the same for each connection
-                logger.exception("mock-fal: internal error in a connection")
+                connection.logger.exception("Exception in a connection")
                 connection.transport.abort()
         self.is_due = False
         senders, self.senders = self.senders, []

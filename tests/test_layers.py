@@ -111,7 +111,7 @@ INSIDE = {
         "http_request renderer",
         "wire download",
         "wire_account wire_storage wire_tokens stream",
-        "submit_options uploads answers",
+        "submit_options uploads answers record",
         "openai",
         "queue run rest media kv platform control",
         "faults",

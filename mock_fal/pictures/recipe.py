@@ -24,8 +24,7 @@ class Source:
     tones: bytes = field(repr=False, compare=False)
 
 
-# Not frozen: each result has one, and a frozen one takes three times as long to create.
-@dataclass(slots=True, unsafe_hash=True)
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that determines the bytes of one picture.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-# Not frozen, as all others of their kind: each result has one, and a frozen one takes three times as long to create.
+# This and RunnerResponse are not frozen: each result has one, and a frozen one takes three times as long to create.
 @dataclass(slots=True, unsafe_hash=True)
 class MediaFile:
     """A file in a result, in place of its URL, which depends on the media host that a client can reach.
@@ -48,7 +48,7 @@ class Deferred(ABC):
         """The part."""
 
 
-@dataclass(slots=True, unsafe_hash=True)  # see MediaFile
+@dataclass(slots=True)
 class RunnerResponse:
     """The response of a runner: a result or a model error. `body` is JSON with a `MediaFile` for each file.
 
