@@ -481,7 +481,7 @@ class _Protocol(HttpToolsProtocol):
 
 
 # A request line whose target is a path and nothing else, as in most requests.
-_PLAIN_LINE: Final = re.compile(rb"(GET|POST) ((?:/[\w.-]+)+) HTTP/1\.1")
+_PLAIN_LINE: Final = re.compile(rb"(GET|POST) (/(?!/)[\w./-]*) HTTP/1\.1")
 _METHODS: Final = {b"GET": "GET", b"POST": "POST"}
 
 _LONG_HEAD: Final = f"the request head is longer than {MAX_HEAD_BYTES} bytes"
@@ -578,7 +578,15 @@ class _BufferedTransport:
         self._turn = turn
         self._loop = loop
         self._buffer = b""
-        self.is_closing = transport.is_closing  # called for each response
+        # The rest is that of the transport. Not `__getattr__`, which would make all attributes slow.
+        self.abort = transport.abort
+        self.can_write_eof = transport.can_write_eof
+        self.get_extra_info = transport.get_extra_info
+        self.get_protocol = transport.get_protocol
+        self.is_closing = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.set_protocol = transport.set_protocol
 
     def write(self, data: bytes) -> None:
         if len(data) >= _LARGE_BYTES:
@@ -611,6 +619,3 @@ class _BufferedTransport:
         if self._buffer:
             data, self._buffer = self._buffer, b""
             self._transport.write(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)

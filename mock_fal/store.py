@@ -152,6 +152,8 @@ class Store:
         self._seed = seed
         self._runners = runners
         self._concurrency = concurrency
+        # Whether requests may wait for others to end.
+        self.is_limited = bool(runners or concurrency)
         self._submitted = 0
         self._size = 0  # of the latest request; most sizes repeat, and a number takes 32 bytes
         self.memory = Memory(max_memory)
@@ -184,11 +186,6 @@ class Store:
         # The finished requests of each tenant, and the tenants by the length of theirs.
         self._finished: dict[str, _OldestFirst] = {}
         self._ranking = Ranking()
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether requests may wait for others to end."""
-        return bool(self._runners or self._concurrency)
 
     @property
     def ledger(self) -> Ledger:

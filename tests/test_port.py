@@ -343,16 +343,17 @@ def test_without_websockets_their_modules_are_not_imported() -> None:
 # -- buffered writes
 
 
-class Transport:
+class Transport(asyncio.Transport):
     """A transport that records its calls."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: list[object] = []
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Any) -> None:
         self.calls.append(data)
 
-    def writelines(self, parts: list[bytes]) -> None:
+    def writelines(self, parts: Any) -> None:
         self.calls.append(b"".join(parts))
 
     def close(self) -> None:

@@ -243,7 +243,8 @@ LINES = (
         b"PUT /a HTTP/1.1",
         b"HEAD /a HTTP/1.1",
     ),
-    *(b"GET /a?q=1 HTTP/1.1", b"GET /%61 HTTP/1.1", b"GET //a HTTP/1.1", b"GET /a HTTP/1.0", b"GET /a", b""),
+    *(b"GET /a?q=1 HTTP/1.1", b"GET /%61 HTTP/1.1", b"GET //a HTTP/1.1", b"GET /a//b/../ HTTP/1.1"),
+    *(b"GET / HTTP/1.1", b"GET /a HTTP/1.0", b"GET /a", b""),
 )
 FIRST = [line + b"\r\n" + HEAD + end for line in (LINES[0], LINES[2]) for end in ENDS]
 SECOND = [line + b"\r\n" + HEAD + end for line in LINES for end in ENDS]

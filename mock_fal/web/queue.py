@@ -235,6 +235,8 @@ _REQUEST_PATH: Final = re.compile(
 
 def match_route(path: str) -> tuple[str, str, Route] | None:
     """The app id, the request id and the route of a path; None for an endpoint to submit to."""
+    if "/requests/" not in path:
+        return None
     match = _REQUEST_PATH.fullmatch(path.strip("/"))
     if match is None:
         return None

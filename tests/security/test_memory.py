@@ -502,6 +502,9 @@ class Transport:
 
     def pause_reading(self) -> None: ...
 
+    def get_protocol(self) -> Any:
+        return self.protocol
+
     def resume_reading(self) -> None: ...
 
     def set_protocol(self, protocol: Any) -> None:
