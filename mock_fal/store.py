@@ -303,6 +303,7 @@ class Store:
             if not self.memory.make_room(owner, growth, now):
                 raise MemoryFull(self.memory.limit)
             tenant = self.tenant(owner)  # again: an idle one may just have been removed
+            growth = size + tenant_bytes - tenant.counted_bytes
         self._queue(tenant, request.app_id).join(request, now)
         self._is_rescheduled |= self.is_limited  # others may have moved
         self.requests[request.id] = request
@@ -314,9 +315,8 @@ class Store:
             self._add_files(request)
         else:
             self._unbuilt += 1
-        ends_at_once = (
-            not is_built and request.planned.ends_at <= now
-        )  # and no webhook: those are built at once
+        # Requests with a webhook are built, and end when it was delivered.
+        ends_at_once = not is_built and request.planned.ends_at <= now
         self.memory.replace(owner, freed, growth, size if ends_at_once else 0)
         if ends_at_once:
             self._keep_finished(request)

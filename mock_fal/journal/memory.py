@@ -43,9 +43,6 @@ _LARGE_TEXT: Final = 1024
 _PART_BYTES: Final = 64
 
 
-# The level of an owner without a number.
-_NO_LEVEL: Final = (0, 0, 1)
-
 # From this size on, memory that was freed is given back to the system: that takes some milliseconds.
 _GIVEN_BACK_BYTES: Final = 32 << 20
 
@@ -61,6 +58,10 @@ class Holder(Protocol):
 
     def forget_oldest(self, owner: str) -> None:
         """Forget that item."""
+
+
+# The level of an owner without a number: only 0 has it.
+_NO_LEVEL: Final = (0, 0, 1)
 
 
 class Ranking:

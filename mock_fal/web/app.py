@@ -390,10 +390,8 @@ class App:
         if http_request.method not in ("POST", "WS") or http_request.host not in _MODEL_HOSTS:
             return ""
         if request is not None:
-            if not request.is_drawn and self._emulator.catalog.find(request.endpoint):
-                return ""  # it is known, and its input need not be read
-            if request.is_stubbed:
-                return ""
+            if not request.is_drawn or request.is_stubbed:
+                return ""  # only requests to known endpoints wait for a look
             if isinstance(request.head, RunnerResponse):
                 status = request.head.status
         return self._emulator.unknown_endpoint(http_request.endpoint) if status == 404 else ""
