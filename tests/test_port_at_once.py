@@ -302,8 +302,10 @@ def sent_for(parts: list[bytes]) -> bytes:
 @pytest.mark.parametrize("first", FIRST)
 def test_repeated_header_fields_change_no_answer(first: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     rest = LINES[0] + b"\r\n" + HEAD + b"\r\n"
-    repeated = [sent_for([first, second, rest]) for second in SECOND]
-    monkeypatch.setattr(port, "_MAX_KNOWN_BYTES", -1)  # all are parsed
+    with monkeypatch.context() as patch:
+        patch.setattr(port, "_SHARED_BY", 0)  # they wait for the end of the turn
+        repeated = [sent_for([first, second, rest]) for second in SECOND]
+    monkeypatch.setattr(port, "_MAX_KNOWN_BYTES", -1)  # all are parsed, at once
     for second, sent in zip(SECOND, repeated, strict=True):
         assert sent_for([first, second, rest]) == sent, second
 
@@ -319,6 +321,13 @@ class Connection:
         self.transport = Written()
         self.transport.set_protocol(self.protocol)
         self.protocol.connection_made(self.transport)
+
+
+def shared_turn() -> port._Turn:
+    """A turn like one of many connections."""
+    turn = port._Turn()
+    turn.is_shared = True
+    return turn
 
 
 @pytest.fixture
@@ -365,7 +374,7 @@ def test_a_connection_remembers_few_heads(fake_loop: FakeLoop) -> None:
 
 
 def test_connections_answer_together_and_then_send(fake_loop: FakeLoop) -> None:
-    turn, seen = port._Turn(), list[str]()
+    turn, seen = shared_turn(), list[str]()
 
     class Noting(Answering):
         def at_once(self, scope: Scope, method: str, path: str, query: str, body: bytes) -> Reply | None:
@@ -386,11 +395,23 @@ def test_connections_answer_together_and_then_send(fake_loop: FakeLoop) -> None:
     assert broken.transport.is_closing() and broken.transport.data.count(b"HTTP/1.1 200") == 1
 
 
+def test_a_connection_that_is_alone_does_not_wait(fake_loop: FakeLoop) -> None:
+    turn, seen = port._Turn(), list[bool]()
+    one, other = Connection(Answering(), turn, fake_loop), Connection(Answering(), turn, fake_loop)
+    for connections in ([one], [one, other], [one, other], [one], [one]):
+        for connection in connections:
+            connection.protocol.data_received(REQUEST)
+        seen.append(connections[-1].protocol._received is None)
+        turn.run()
+    # The first turn with two of them, and the first one without the other, are not known before.
+    assert seen == [True, True, False, False, True]
+
+
 @pytest.mark.parametrize(
     "end", [lambda protocol: protocol.eof_received(), lambda protocol: protocol.shutdown()]
 )
 def test_what_was_received_is_answered_before_the_end(fake_loop: FakeLoop, end: Any) -> None:
-    connection = Connection(Answering(), turn := port._Turn(), fake_loop)
+    connection = Connection(Answering(), turn := shared_turn(), fake_loop)
     connection.protocol.data_received(REQUEST)
     end(connection.protocol)
     turn.run()
@@ -400,13 +421,14 @@ def test_what_was_received_is_answered_before_the_end(fake_loop: FakeLoop, end: 
 def test_frames_in_the_turn_of_the_handshake_reach_the_websocket(
     fake_loop: FakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection, frames = Connection(Answering(), turn := port._Turn(), fake_loop), Frames()
+    connection, frames = Connection(Answering(), turn := shared_turn(), fake_loop), Frames()
     monkeypatch.setattr(
         port._Protocol, "handle_websocket_upgrade", lambda self: self.transport.set_protocol(frames)
     )
     connection.protocol.data_received(REQUEST)
     connection.protocol.data_received(REQUEST.replace(b"/a", b"/next"))  # two requests in one turn
     turn.run()
+    turn.is_shared = True
     upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n"
     connection.protocol.data_received(REQUEST.removesuffix(b"\r\n") + upgrade)
     connection.protocol.data_received(b"frame")
