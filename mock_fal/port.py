@@ -257,19 +257,16 @@ class _Protocol(HttpToolsProtocol):
                 cast(asyncio.Protocol, successor).data_received(data)
                 return
         is_begin = self._is_between and not (self._head_bytes or self._is_stopped)
-        if is_begin and len(data) <= _MAX_REPEATED_BYTES:
-            turn = self._turn
-            if not turn.is_shared:
-                self._one_request(data)
-                return
+        turn = self._turn
+        if not is_begin or len(data) > _MAX_REPEATED_BYTES:
+            self._parse_or_refuse(data)
+        elif not turn.is_shared:
+            self._one_request(data)
+        else:
             self._received = data
             turn.receivers.append(self)
             if not turn.is_due:
                 turn.plan(self.loop)
-        elif len(data) <= MAX_HEAD_BYTES - self._head_bytes and not self._is_stopped:
-            self._parse(data)
-        else:
-            self._parse_or_refuse(data)
 
     def take_received(self) -> None:
         """Answer what was received in this turn of the event loop."""
@@ -296,9 +293,8 @@ class _Protocol(HttpToolsProtocol):
         known = self._known.get(fields)
         if known is not None and known.body_bytes == len(body) and end:
             plain = _PLAIN_LINE.fullmatch(line)
-            if plain is not None and (self.cycle is None or self._is_idle):
-                if self.timeout_keep_alive_task is not None:
-                    self._unset_keepalive_if_required()
+            if plain is not None and self._is_idle:
+                self._unset_keepalive_if_required()
                 method, path = plain.groups()
                 if self._answer(
                     known.scope, _METHODS[method], path.decode("ascii"), "", body, keep_alive=True
@@ -321,9 +317,7 @@ class _Protocol(HttpToolsProtocol):
             if size <= 0:
                 self._refuse(431, _LONG_HEAD)
                 break
-            self._head_bytes += min(size, len(data))
-            self._has_ended = False
-            super().data_received(data[:size])
+            self._parse(data[:size])
             data = data[size:]
             if self._head_bytes > MAX_HEAD_BYTES and not self._is_stopped:
                 self._refuse(431, _LONG_HEAD)

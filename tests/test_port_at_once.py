@@ -162,21 +162,25 @@ class FakeLoop(asyncio.SelectorEventLoop):
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written."""
+    """Keeps what is written, in order."""
 
-    closed = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.data, self.closed = b"", False
 
     def write(self, data: Any) -> None:
-        pass
+        self.data += data
 
     def close(self) -> None:
         self.closed = True
 
-    def abort(self) -> None:
-        self.closed = True
+    abort = close
 
     def is_closing(self) -> bool:
         return self.closed
+
+    def can_write_eof(self) -> bool:
+        return False
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self.protocol = protocol
@@ -185,12 +189,23 @@ class Transport(asyncio.Transport):
         return self.protocol
 
 
+class Connection:
+    """A connection of an application, without a socket."""
+
+    def __init__(self, app: Any, turn: port._Turn, loop: asyncio.AbstractEventLoop) -> None:
+        config = port._config(app)
+        config.load()
+        options: Any = {"config": config, "server_state": ServerState(), "app_state": {}, "_loop": loop}
+        self.protocol = port._Protocol(turn=turn, **options)
+        self.transport = Transport()
+        self.transport.set_protocol(self.protocol)
+        self.protocol.connection_made(self.transport)
+
+
 def test_a_connection_is_closed_when_it_was_idle_for_long_enough() -> None:
-    loop, transport = FakeLoop(), Transport()
-    config = port._config(Answering())
-    config.load()
-    protocol = port._Protocol(config=config, server_state=ServerState(), app_state={}, _loop=loop)
-    protocol.connection_made(transport)
+    loop = FakeLoop()
+    connection = Connection(Answering(), port._Turn(), loop)
+    protocol, transport = connection.protocol, connection.transport
 
     def receive(data: bytes) -> None:
         protocol.data_received(data)
@@ -218,33 +233,36 @@ def test_a_connection_is_closed_when_it_was_idle_for_long_enough() -> None:
 
 # The header fields of a request and what follows them, so that some announce another body than they have.
 ENDS = (
-    *(
-        b"\r\n",
-        b"Content-Length: 2\r\n\r\nab",
-        b"Content-Length: 2\r\n\r\ncd",
-        b"Content-Length: 3\r\n\r\nabc",
-    ),
-    *(b"Content-Length: 0\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
-    *(b"Connection: keep-alive\r\n\r\n", b"Connection: close\r\n\r\n", b"X: 1\r\nX: 2\r\n\r\n"),
-    *(
-        b"Content-Length: 2\r\n\r\na",
-        b"Content-Length: 2\r\n\r\nabGET /",
-        b"",
-        b"\n",
-        b"\n\nX: 1\r\n\r\n",
-        b"X: \r\n\r\n",
-    ),
+    b"\r\n",
+    b"Content-Length: 2\r\n\r\nab",
+    b"Content-Length: 2\r\n\r\ncd",
+    b"Content-Length: 3\r\n\r\nabc",
+    b"Content-Length: 0\r\n\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+    b"Connection: keep-alive\r\n\r\n",
+    b"Connection: close\r\n\r\n",
+    b"X: 1\r\nX: 2\r\n\r\n",
+    b"Content-Length: 2\r\n\r\na",
+    b"Content-Length: 2\r\n\r\nabGET /",
+    b"",
+    b"\n",
+    b"\n\nX: 1\r\n\r\n",
+    b"X: \r\n\r\n",
 )
 LINES = (
-    *(
-        b"GET /a HTTP/1.1",
-        b"GET /a/b-1.x HTTP/1.1",
-        b"POST /a HTTP/1.1",
-        b"PUT /a HTTP/1.1",
-        b"HEAD /a HTTP/1.1",
-    ),
-    *(b"GET /a?q=1 HTTP/1.1", b"GET /%61 HTTP/1.1", b"GET //a HTTP/1.1", b"GET /a//b/../ HTTP/1.1"),
-    *(b"GET / HTTP/1.1", b"GET /a HTTP/1.0", b"GET /a", b""),
+    b"GET /a HTTP/1.1",
+    b"GET /a/b-1.x HTTP/1.1",
+    b"POST /a HTTP/1.1",
+    b"PUT /a HTTP/1.1",
+    b"HEAD /a HTTP/1.1",
+    b"GET /a?q=1 HTTP/1.1",
+    b"GET /%61 HTTP/1.1",
+    b"GET //a HTTP/1.1",
+    b"GET /a//b/../ HTTP/1.1",
+    b"GET / HTTP/1.1",
+    b"GET /a HTTP/1.0",
+    b"GET /a",
+    b"",
 )
 FIRST = [line + b"\r\n" + HEAD + end for line in (LINES[0], LINES[2]) for end in ENDS]
 SECOND = [line + b"\r\n" + HEAD + end for line in LINES for end in ENDS]
@@ -262,39 +280,19 @@ class Frames(asyncio.Protocol):
         self.received.append(data)
 
 
-class Written(Transport):
-    """Keeps what is written, in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.data = b""
-
-    def write(self, data: Any) -> None:
-        self.data += data
-
-    def can_write_eof(self) -> bool:
-        return False
-
-
 def sent_for(parts: list[bytes]) -> bytes:
     """What one connection sends for these parts, each received in a turn of its own."""
 
     async def connection() -> bytes:
-        config = port._config(Answering())
-        config.load()
-        protocol, transport = (
-            port._Protocol(config=config, server_state=ServerState(), app_state={}),
-            Written(),
-        )
-        protocol.connection_made(transport)
+        opened = Connection(Answering(), port._Turn(), asyncio.get_running_loop())
         for part in parts:
-            if transport.is_closing():
+            if opened.transport.is_closing():
                 break
-            protocol.data_received(part)
+            opened.protocol.data_received(part)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-        protocol.connection_lost(None)
-        return transport.data
+        opened.protocol.connection_lost(None)
+        return opened.transport.data
 
     return asyncio.run(connection())
 
@@ -308,19 +306,6 @@ def test_repeated_header_fields_change_no_answer(first: bytes, monkeypatch: pyte
     monkeypatch.setattr(port, "_MAX_KNOWN_BYTES", -1)  # all are parsed, at once
     for second, sent in zip(SECOND, repeated, strict=True):
         assert sent_for([first, second, rest]) == sent, second
-
-
-class Connection:
-    """A connection of an application, without a socket."""
-
-    def __init__(self, app: Any, turn: port._Turn, loop: FakeLoop) -> None:
-        config = port._config(app)
-        config.load()
-        options: Any = {"config": config, "server_state": ServerState(), "app_state": {}, "_loop": loop}
-        self.protocol = port._Protocol(turn=turn, **options)
-        self.transport = Written()
-        self.transport.set_protocol(self.protocol)
-        self.protocol.connection_made(self.transport)
 
 
 def shared_turn() -> port._Turn:

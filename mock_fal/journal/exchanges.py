@@ -406,8 +406,7 @@ class Journal:
 
     def totals(self) -> Counter[ExchangeKind]:
         """The number of exchanges of each kind since the start, removed ones included."""
-        stored = list(self)
-        return self._removed + Counter(map(kind_of, stored))
+        return self.removed + Counter(map(kind_of, self))
 
     def append(self, exchange: Exchange, authorization: str | None = None) -> None:
         """Add an exchange without the secret of its authorization, and remove the oldest ones beyond the limits."""

@@ -154,10 +154,8 @@ class Memory:
 
     def replace(self, owner: str, removed: int, added: int, finished: int) -> None:
         """Count `added` more bytes, of which some are `finished`, and the removal of finished ones."""
-        more = added - removed
-        if more:
-            self.used += more
-            self._held[owner] = self._held.get(owner, 0) + more
+        if added != removed:
+            self.add(owner, added - removed, finished=False)
         if finished != removed:
             self.finish(owner, finished - removed)
 

@@ -117,8 +117,6 @@ class Schedule(NamedTuple):
     @property
     def inference_s(self) -> float | None:
         """The seconds of the last attempt; None if no runner starts, or if none has succeeded by the deadline."""
-        if self.ending is Ending.RESPONDED and not self.retried and self.starts_at < math.inf:
-            return self.ends_at - self.starts_at
         if self.starts_at == math.inf or self.ending in (Ending.TIMED_OUT, Ending.CANCELLED):
             return None
         # assumption: the inference time of a request with several attempts is that of the last one.

@@ -229,10 +229,9 @@ class ModelRequest:
     @property
     def failure(self) -> RequestFailure | None:
         """Why no runner responded to a completed request; None if one did."""
-        ending = self.schedule.ending
-        if ending is Ending.RESPONDED:
-            return self.head if isinstance(self.head, RequestFailure) else None
-        match ending:
+        match self.schedule.ending:
+            case Ending.RESPONDED | Ending.STOPPED:
+                return self.head if isinstance(self.head, RequestFailure) else None
             case Ending.TIMED_OUT:
                 return RequestFailure("request_timeout", by_user=True)
             case Ending.CANCELLED:
@@ -240,8 +239,6 @@ class ModelRequest:
                 return RequestFailure("client_cancelled")
             case Ending.DISCONNECTED:
                 return RequestFailure("client_disconnected")
-            case _:
-                return self.head if isinstance(self.head, RequestFailure) else None
 
     @property
     def result(self) -> Outcome:

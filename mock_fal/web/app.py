@@ -24,7 +24,7 @@ from mock_fal.hosts import (
     WS_HOSTS,
     belongs_to_fal,
 )
-from mock_fal.journal.exchanges import Exchange, pack_headers
+from mock_fal.journal.exchanges import Exchange
 from mock_fal.requests.outcome import RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.terminal import logger
@@ -154,12 +154,10 @@ class App:
         except Exception as error:
             response = self._failed(http_request, error)
         read_secrets(http_request, emulator.keys.secrets)
-        unknown = (
-            "" if method == "GET" else self._unknown_endpoint(http_request, response.status_code, request)
-        )
+        unknown = self._unknown_endpoint(http_request, response.status_code, request)
         sent = bytes(response.body)
         if not isinstance(response, wire.Reply):  # a file, whose contents are not kept in the journal
-            response = wire.Reply(response.status_code, b"", pack_headers(response.raw_headers))
+            response = wire.Reply(response.status_code, b"", wire.head_of(response))
         answered = Answered(
             emulator.clock.now(), http_request, response, request, received_at, steady_time(), unknown
         )

@@ -46,7 +46,7 @@ class Head:
     Requests of one connection that repeat the fields share the object, so what follows from them is worked out once.
     """
 
-    __slots__ = ("addresses", "authorization", "client", "fields", "host", "raw", "scheme", "secret", "shown")
+    __slots__ = ("authorization", "client", "fields", "host", "raw", "scheme", "secret", "shown")
 
     def __init__(self, scope: Scope) -> None:
         self.raw: list[tuple[bytes, bytes]] = scope["headers"]
@@ -60,17 +60,6 @@ class Head:
         self.client: tuple[str, int] | None = scope.get("client")
         # The fields as the journal shows them; set by the first exchange.
         self.shown = b""
-        # What `_address` says of paths up to the id of a request.
-        self.addresses: dict[str, tuple[str, str, bool, Links]] = {}
-
-    def address(self, base: str, local_media: str) -> tuple[str, str, bool, Links]:
-        """What `_address` says of a path."""
-        is_short = len(self.host) + len(base) <= _MAX_CACHED_CHARS
-        address = _address if is_short else _address.__wrapped__
-        result = address(self.scheme, self.host, base, local_media)
-        if is_short and len(self.addresses) < _MAX_ADDRESSES:
-            self.addresses[base] = result
-        return result
 
 
 class HttpRequest:
@@ -78,6 +67,7 @@ class HttpRequest:
 
     __slots__ = (
         "account",
+        "authorization",
         "body",
         "by_name",
         "by_proxy",
@@ -108,6 +98,8 @@ class HttpRequest:
     ) -> None:
         self.head = head
         self.headers: Mapping[bytes, bytes] = head.fields
+        # The Authorization header, or None; perhaps one that the client has not sent.
+        self.authorization = head.authorization
         self.method = method
         self.query = query
         self.body = b""
@@ -128,8 +120,11 @@ class HttpRequest:
         else:
             # All that counts stands before the id of a request, which is a new one in most calls.
             base = path.partition("/requests/")[0]
-            address = head.addresses.get(base) or head.address(base, local_media)
-            self.host, base_path, self.by_name, self.links = address
+            is_short = len(head.host) + len(base) <= _MAX_CACHED_CHARS
+            address = _address if is_short else _address.__wrapped__
+            self.host, base_path, self.by_name, self.links = address(
+                head.scheme, head.host, base, local_media
+            )
             # The journal keeps it: that of a submission is the same object for each.
             self.path = base_path + path[len(base) :] or "/"
 
@@ -143,7 +138,8 @@ class HttpRequest:
 
     def add_key(self, key: str) -> None:
         """Let the request have a key that its client has not sent."""
-        self.headers = {**self.headers, b"authorization": f"Key {key}".encode("latin-1")}
+        self.authorization = f"Key {key}"
+        self.headers = {**self.headers, b"authorization": self.authorization.encode("latin-1")}
 
     @property
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
@@ -178,14 +174,6 @@ class HttpRequest:
     def endpoint(self) -> EndpointId | None:
         """The endpoint that the path names, or None if the path is too short."""
         return (_endpoint if len(self.path) <= _MAX_CACHED_CHARS else _endpoint.__wrapped__)(self.path)
-
-    @property
-    def authorization(self) -> str | None:
-        """The Authorization header, or None."""
-        if self.headers is self.head.fields:
-            return self.head.authorization
-        value = self.headers.get(b"authorization")
-        return value.decode("latin-1") if value is not None else None
 
     @property
     def named_account(self) -> str:
@@ -255,7 +243,6 @@ class HttpRequest:
 
 # Clients use the same URLs many times, so parsed ones are cached; longer ones are not, so that a cache is bounded.
 _MAX_CACHED_CHARS: Final = 256
-_MAX_ADDRESSES: Final = 8
 
 
 @lru_cache(maxsize=4096)
