@@ -49,17 +49,16 @@ class Ids:
         self._files += count
         return first
 
-    def file_name(self, content: str = "", number: int | None = None) -> tuple[str, str]:
-        """A folder of 8 hex digits and a nanoid of 21 characters, as in `/files/b/{folder}/{nanoid}.jpg`.
+    def file_path(self, number: int, content: str, extension: str) -> str:
+        """The path of a file of a result, whose `number` was taken: `/files/b/{folder}/{nanoid}.jpg`.
 
-        `number` is one that was taken; None takes the next. The name depends on `content`, because clients may cache a
+        The folder has 8 hex digits, the nanoid 21 characters. They depend on `content`, because clients may cache a
         file for ever, also across runs.
 
-        fal: `v3b.fal.media/files/b/0a910e3a/3YFJvSRPE2hWwDoPU7PmX.jpg` (live, 2026-03).
+        fal: `v3b.fal.media/files/b/0a910e3a/3YFJvSRPE2hWwDoPU7PmX.jpg`, with nothing after the nanoid (live, 2026-03).
         """
-        if number is None:
-            number = self.take_file_numbers(1)
-        return _name(self._draw(b"file/%d/" % number + content.encode("utf-8", "surrogatepass")))
+        folder, name = _name(self._draw(b"file/%d/" % number + content.encode("utf-8", "surrogatepass")))
+        return f"/files/b/{folder}/{name}.{extension}"
 
     def upload_name(self) -> tuple[str, str]:
         """A folder and a nanoid for an uploaded file. It has its own counter, so that names of results don't change."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache, partial
 from sys import intern
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import unquote
 
 import uvicorn
@@ -156,18 +156,9 @@ def _config(app: ASGIApp | None, tls: SSLContext | None = None) -> uvicorn.Confi
     )
 
 
-class WholeResponse(Protocol):
-    """A response with a short body. Its headers are valid, and have the length of the body."""
-
-    @property
-    def status_code(self) -> int: ...
-    @property
-    def head(self) -> bytes:
-        """The header fields, `name: value`, with CRLF between them."""
-
-    @property
-    def body(self) -> bytes | memoryview: ...
-
+# The status, the header fields, and a short body. The fields are valid and have the length of the body; they are lines
+# `name: value` with CRLF between them.
+WholeResponse = tuple[int, bytes, bytes]
 
 # The response for a scope of ASGI, the method, path and query of the request, and its whole body; None if it needs a
 # task. Requests that repeat the header fields of an earlier one have the scope of that.
@@ -203,7 +194,7 @@ class _Protocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._turn = turn or _Turn()
         # What was received in this turn of the event loop and begins with a request.
-        self._received: bytes | None = None
+        self.received: bytes | None = None
 
     def connection_made(self, transport: Any) -> None:
         buffered = _BufferedTransport(transport, self._turn, self.loop)
@@ -250,7 +241,7 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._idle_since = None
-        if self._received is not None:
+        if self.received is not None:
             self.take_received()
             successor = self.transport.get_protocol()
             if successor is not self:  # it was the handshake of a WebSocket
@@ -263,16 +254,16 @@ class _Protocol(HttpToolsProtocol):
         elif not turn.is_shared:
             self._one_request(data)
         else:
-            self._received = data
+            self.received = data
             turn.receivers.append(self)
             if not turn.is_due:
                 turn.plan(self.loop)
 
     def take_received(self) -> None:
         """Answer what was received in this turn of the event loop."""
-        data = self._received
+        data = self.received
         if data is not None:
-            self._received = None
+            self.received = None
             self._one_request(data)
 
     def _parse(self, data: bytes) -> None:
@@ -404,19 +395,14 @@ class _Protocol(HttpToolsProtocol):
         response = self._at_once(scope, method, path, query, body)
         if response is None:
             return False
+        status, head, response_body = response
         default_headers = self.server_state.default_headers
         if default_headers is not self._default_headers:
             self._default_headers = default_headers
             self._default_head = b"".join([b"%b: %b\r\n" % header for header in default_headers])
-        parts: list[bytes | memoryview] = [
-            STATUS_LINE[response.status_code],
-            self._default_head,
-            response.head,
-            b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n",
-        ]
-        if method != "HEAD":
-            parts.append(response.body)
-        self.transport.write(b"".join(parts))
+        end = b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n"
+        data = STATUS_LINE[status] + self._default_head + head + end
+        self.transport.write(data if method == "HEAD" else data + response_body)
         if keep_alive:
             self._idle_since = self.loop.time()
             if self._idle_timer is None:
@@ -543,7 +529,8 @@ class _Turn:
     """What the connections of a port do in one turn of the event loop: they answer requests, then they send.
 
     To receive all, answer all and send all takes some 7 % less than to do it for one connection after the other: each
-    system call makes the processor forget how the interpreter branches. A connection that is alone does not wait.
+    system call makes the processor forget how the interpreter branches. So does each other kind of request; those that
+    read the same are answered one after the other. A connection that is alone does not wait.
     """
 
     def __init__(self) -> None:
@@ -561,6 +548,7 @@ class _Turn:
     def run(self) -> None:
         """Let the receivers answer, and the senders send."""
         receivers, self.receivers = self.receivers, []
+        receivers.sort(key=_reading_bytes)
         for connection in receivers:
             try:
                 connection.take_received()
@@ -572,6 +560,12 @@ class _Turn:
         self.is_shared = len(senders) >= _SHARED_BY
         for transport in senders:
             transport.flush()
+
+
+def _reading_bytes(connection: _Protocol) -> int:
+    """The size of a GET, which is that of others of its kind; 0 for all else, whose order decides about ids."""
+    data = connection.received
+    return len(data) if data is not None and data.startswith(b"GET ") else 0
 
 
 class _BufferedTransport:
@@ -600,15 +594,16 @@ class _BufferedTransport:
                 self._transport.writelines([buffered, data])
             else:
                 self._transport.write(data)
-            return
-        if not self._buffer:
+        elif not self._buffer:
+            self._buffer = data
             turn = self._turn
             turn.senders.append(self)
             if not turn.is_due:
                 turn.plan(self._loop)
-        self._buffer += data
-        if len(self._buffer) >= _LARGE_BYTES:
-            self.flush()
+        else:
+            self._buffer += data
+            if len(self._buffer) >= _LARGE_BYTES:
+                self.flush()
 
     def close(self) -> None:
         self.flush()

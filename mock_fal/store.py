@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from mock_fal.accounts.acl import Acl
 from mock_fal.accounts.workspace import Workspaces
@@ -161,7 +161,8 @@ class Store:
         self.exchanges = Journal(retention, self.memory)
         self.memory.add_holder(self)
         self.requests: dict[str, ModelRequest] = {}
-        self._files: dict[str, ResultFile] = {}
+        # By path. The request stands for a file of an output that was not built yet.
+        self._files: dict[str, ResultFile | ModelRequest] = {}
         self.workspaces = Workspaces()
         # Set with the first webhook.
         self.outbox: Outbox | None = None
@@ -323,6 +324,16 @@ class Store:
         else:
             heappush(self._in_flight, (request.planned.ends_at, request.submission.number, request))
 
+    def written(self, request: ModelRequest, paths: list[str]) -> None:
+        """Note the files of an output that was sent without being built."""
+        if self.requests.get(request.id) is request:
+            request.paths = paths
+            for path in paths:
+                self._files[path] = request
+            size = _PATH_BYTES * len(paths)
+            request.counted_bytes += size
+            self.memory.add(request.tenant, size, finished=request.is_finished)
+
     def built(self, request: ModelRequest, input_bytes: int) -> None:
         """Note the files and the memory of an output that was built."""
         if self.requests.get(request.id) is not request:
@@ -358,14 +369,18 @@ class Store:
         """The files of all results, by path. Builds all outputs."""
         for _ in self.build_all():
             pass
-        return self._files
+        return cast(dict[str, ResultFile], self._files)
 
     def file(self, path: str) -> ResultFile | None:
         """The file of a result. Builds all outputs if none of the known files is it."""
-        return self._files.get(path) or self.files.get(path)
+        found = self._files.get(path)
+        if isinstance(found, ModelRequest):
+            _ = found.outcome  # builds it
+            found = cast(ResultFile, self._files[path])
+        return found or self.files.get(path)
 
     def knows_file(self, path: str) -> bool:
-        """Whether a path is that of a result whose output was built."""
+        """Whether a path is that of a result that was written or built."""
         return path in self._files
 
     def grow(self, request: ModelRequest, size: int) -> None:
@@ -541,6 +556,8 @@ class Store:
         del self.requests[request.id]
         if not request.is_built:
             self._unbuilt -= 1
+            for path in request.paths:
+                del self._files[path]
         else:
             for file in request.files:
                 del self._files[file.path]
@@ -559,6 +576,9 @@ _CHARGED_TOGETHER: Final = 32
 
 # The bytes of a request in memory whose output was not built yet, without its input.
 _UNBUILT_BYTES: Final = REQUEST_BYTES // 2
+
+# The bytes of the path of a file of it, and of its place by path.
+_PATH_BYTES: Final = 300
 
 # The bytes of an attempt before the last one in memory: its id, its outcome and the choice of its directives.
 ATTEMPT_BYTES: Final = 1500

@@ -48,11 +48,15 @@ def test_on_a_still_clock_ids_advance_by_a_millisecond_every_4096() -> None:
     assert milliseconds(created[-1]) - milliseconds(created[0]) == 2
 
 
+def path(ids: Ids, number: int = 0) -> str:
+    return ids.file_path(number, "a cat", "jpg")
+
+
 @given(st.integers(0), st.text(), st.lists(moments(), max_size=5))
 def test_the_same_seed_repeats_every_identifier(seed: int, tenant: str, times: list[float]) -> None:
     one, other = Ids(seed, tenant), Ids(seed, tenant)
     assert [one.request_id(now) for now in times] == [other.request_id(now) for now in times]
-    assert [one.file_name() for _ in times] == [other.file_name() for _ in times]
+    assert [path(one, n) for n, _ in enumerate(times)] == [path(other, n) for n, _ in enumerate(times)]
     assert [one.seed_for(b"a cat") for _ in times] == [other.seed_for(b"a cat") for _ in times]
 
 
@@ -65,29 +69,27 @@ def test_a_tenant_may_have_half_a_surrogate_pair_in_its_name() -> None:
 
 
 @given(st.integers(0))
-def test_a_file_name_is_a_folder_of_eight_hex_digits_and_a_nanoid(seed: int) -> None:
-    folder, name = Ids(seed).file_name()
-    assert re.fullmatch(r"[0-9a-f]{8}", folder)
-    assert re.fullmatch(r"[A-Za-z0-9_-]{21}", name)
+def test_a_file_has_a_folder_of_eight_hex_digits_and_a_nanoid(seed: int) -> None:
+    assert re.fullmatch(r"/files/b/[0-9a-f]{8}/[A-Za-z0-9_-]{21}\.jpg", path(Ids(seed)))
 
 
 def test_file_names_are_unique() -> None:
     ids = Ids(0)
-    assert len({ids.file_name() for _ in range(10_000)}) == 10_000
+    assert len({path(ids, number) for number in range(10_000)}) == 10_000
 
 
 def test_upload_names_have_the_format_of_result_names_and_differ_from_them() -> None:
     ids = Ids(0)
-    results = {ids.file_name() for _ in range(1000)}
-    uploads = {ids.upload_name() for _ in range(1000)}
+    results = {path(ids, number)[len("/files/b/") : -len(".jpg")] for number in range(1000)}
+    uploads = {"/".join(ids.upload_name()) for _ in range(1000)}
     assert len(results | uploads) == 2000
-    assert all(re.fullmatch(r"0aa[0-9a-f]{5}/[A-Za-z0-9_-]{21}", "/".join(name)) for name in uploads)
+    assert all(re.fullmatch(r"0aa[0-9a-f]{5}/[A-Za-z0-9_-]{21}", name) for name in uploads)
 
 
 def test_uploads_do_not_change_result_names() -> None:
     alone, busy = Ids(0), Ids(0)
     busy.upload_name()
-    assert busy.file_name() == alone.file_name()
+    assert path(busy) == path(alone)
 
 
 @given(st.binary(), st.integers(0))
@@ -99,7 +101,7 @@ def test_a_seed_depends_on_its_input_only() -> None:
     alone, busy = Ids(0), Ids(0)
     busy.seed_for(b"a dog")
     busy.request_id(EPOCH)
-    busy.file_name()
+    busy.take_file_numbers(1)
     assert busy.seed_for(b"a cat") == alone.seed_for(b"a cat")
 
 

@@ -208,7 +208,12 @@ class Emulator(Parts):
         return next_change_at(request, self._queue(request), self.clock.now())
 
     def result(self, request: ModelRequest) -> Outcome:
-        """The result of a request. Raises StillInProgress before it is completed; that counts as a poll too."""
+        """The result of a request. Raises as `check_completed`."""
+        self.check_completed(request)
+        return request.result
+
+    def check_completed(self, request: ModelRequest) -> None:
+        """Raises StillInProgress before a request is completed, which counts as a poll; RequestNotFound if deleted."""
         now = self.clock.now()
         if now < request.schedule.ends_at:
             self.clock.polled(next_stage(request.schedule, now))
@@ -216,7 +221,6 @@ class Emulator(Parts):
         if request.payloads_deleted:
             # assumption: the response for a result whose payloads were deleted.
             raise RequestNotFound
-        return request.result
 
     def attempts(self, exchange: Exchange) -> list[Attempt]:
         """The attempts at the request that an exchange is about, so far; none if it is no longer stored."""

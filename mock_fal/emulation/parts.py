@@ -77,6 +77,7 @@ class Parts:
             lambda endpoint: self.catalog.find(endpoint),
             self.store.tenant,
             lambda url, media, tenant: self.input_files.content(url, tenant, media),
+            self.store.written,
             self.store.built,
         )
 

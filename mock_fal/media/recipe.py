@@ -162,6 +162,25 @@ def texts(recipe: MediaRecipe) -> tuple[str, ...]:
     return (recipe.text, recipe.data) if isinstance(recipe, Document) else (recipe.text,)
 
 
+def description(recipe: MediaRecipe) -> str:
+    """What the name of a file is derived from: what the input asks for, not the format."""
+    match recipe:
+        case Recipe():
+            size = f"{recipe.width}x{recipe.height}"
+            return f"{recipe.endpoint} {recipe.seed} {size} {recipe.blank} {recipe.prompt}"
+        case Video():
+            return f"video {recipe.duration_s:g} {recipe.fps:g} {recipe.sound} {description(recipe.picture)}"
+        case Sound():
+            return f"sound {recipe.style} {recipe.seed} {recipe.duration_s:g} {recipe.text}"
+        case Model3D():
+            return f"model {recipe.seed} {recipe.text}"
+        case Document():
+            size = f"{recipe.width}x{recipe.height}"
+            return f"{recipe.format} {recipe.seed} {size} {recipe.duration_s:g} {recipe.text} {recipe.data}"
+        case OwnFile():
+            return f"own {recipe.digest}"
+
+
 def source(recipe: MediaRecipe) -> Source | None:
     """The input picture that shows through."""
     picture = recipe.picture if isinstance(recipe, Video) else recipe

@@ -1,8 +1,9 @@
 """Runs that wait for a look: what follows from a submission is worked out when somebody reads it.
 
-It takes two steps. `draw` reads the input, and takes from the counters of the key what depends on earlier requests: the
-seed of an input without one, and the number of the first file. This is done in the order of submission, so that a
-result does not depend on who looks first. `build` makes the output, for which the order does not matter.
+It takes two or three steps. `draw` reads the input, and takes from the counters of the key what depends on earlier
+requests: the seed of an input without one, and the number of the first file. This is done in the order of submission,
+so that a result does not depend on who looks first. `write` makes the JSON of the output, and the names of its files,
+for the first client that gets the result. `build` makes the output, for everyone else. Their order does not matter.
 
 What was read of an input is kept (`readings`), so that it and similar ones are drawn without reading them again.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -23,7 +25,7 @@ from mock_fal.models.runner import file_adder, path_not_found
 from mock_fal.requests import progress
 from mock_fal.requests.lifecycle import REJECTION_S, schedule
 from mock_fal.requests.outcome import MediaFile, RunnerResponse
-from mock_fal.requests.queue import ModelRequest
+from mock_fal.requests.queue import ModelRequest, Write
 from mock_fal.terminal import logger
 
 if TYPE_CHECKING:
@@ -55,16 +57,18 @@ class DeferredRuns:
         find_model: Callable[[EndpointId], Model | None],
         find_account: Callable[[str], Account],
         load_file: Callable[[str, Media, str], Source | Probe | None],
+        on_written: Callable[[ModelRequest, list[str]], None],
         on_built: Callable[[ModelRequest, int], None],
     ) -> None:
         self._find_model = find_model
         self._find_account = find_account
         self._load_file = load_file
+        self._on_written = on_written
         self._on_built = on_built
         # Several threads may look: a test's, and the server's.
         self._lock = RLock()
         self._readings = Readings()
-        # What was read of the requests that were drawn last: most of them are built soon.
+        # What was read of the requests that were drawn last: most of them are written or built soon.
         self._drawn: OrderedDict[ModelRequest, Known] = OrderedDict()
 
     def add(self, request: ModelRequest, account: Account) -> None:
@@ -86,6 +90,31 @@ class DeferredRuns:
         """Draw all requests of a key, because the next one is run at once."""
         if account.undrawn:
             self.draw(account.undrawn[-1])
+
+    def write(self, request: ModelRequest, media: str, write: Write) -> bytes | None:
+        """The output of a request as JSON, if it was drawn lately and written by nobody; None if it must be built."""
+        with self._lock:
+            known = self._drawn.get(request)
+            if known is None or request.is_built:
+                return None
+            ids = self._find_account(request.tenant).ids
+            numbers = count(request.first_file)
+            written = known.written(
+                lambda seed_of: ids.seed(seed_of, request.earlier_uses),
+                media,
+                write,
+                lambda description, extension: ids.file_path(next(numbers), description, extension),
+            )
+            if written is None:
+                return None
+            text, paths = written
+            try:
+                body = text.encode()
+            except ValueError:  # half of a surrogate pair
+                return None
+            del self._drawn[request]
+            self._on_written(request, paths)
+            return body
 
     def build(self, request: ModelRequest) -> None:
         """Build the output of a request."""

@@ -1,30 +1,37 @@
 """Outputs that differ in prompt, seed and file names only: built once, and filled in for each further request.
 
 Most outputs of pictures and videos are such. Building one walks the output schema and takes some five times as long.
+Most of them are read by one client only, which needs their JSON: it is filled in as a text, without an output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from mock_fal.errors import JSON
-from mock_fal.media.recipe import MediaRecipe, Video
+from mock_fal.media.recipe import MediaRecipe, Video, description
 from mock_fal.models.job import Job
 from mock_fal.models.output import output
 from mock_fal.models.values import Run
 from mock_fal.pictures.recipe import Recipe
 from mock_fal.requests.outcome import MediaFile
+from mock_fal.requests.queue import Write
 
 if TYPE_CHECKING:
     from mock_fal.models.plan import Plan
 
 AddFile = Callable[[MediaRecipe, bool], MediaFile]
+# The path of a file, by its description and extension.
+NameFile = Callable[[str, str], str]
 
 # What a template is built with. No other text or number of an output is one of these; seeds are counted up from theirs.
 PROMPT_MARK: Final = "the prompt of 7c1f0d5e"
 _FILE: Final = "the file of 7c1f0d5e number "
+_MEDIA: Final = "the media host of 7c1f0d5e"
+# Of an output with several pictures; each has one more than that before it.
 _MAX_SEEDS: Final = 64
 
 
@@ -96,14 +103,87 @@ class OutputTemplate:
     """The output for one plan, with any prompt and seed."""
 
     def __init__(self, body: JSON, recipes: list[Recipe | Video]) -> None:
+        self._marked = body
         self._body = _varying(body)
         self._recipes = recipes
+        # False if the output can't be filled in as a text; None if nobody has tried.
+        self._text: OutputText | Literal[False] | None = None
+
+    def text(self, write: Write) -> OutputText | None:
+        """The JSON of the output; None if it depends on prompt, seed or file names in a way that a text can't have."""
+        if self._text is None:
+            self._text = self._proven_text(write) or False
+        return self._text or None
+
+    def _proven_text(self, write: Write) -> OutputText | None:
+        prompt, seed, media = 'another "prompt" {0}', 7, 'http://"host"'
+        paths: list[str] = []
+
+        def name_file(description: str, extension: str) -> str:
+            paths.append(f"/{len(paths)}/{description.encode().hex()}.{extension}")
+            return paths[-1]
+
+        def add_file(recipe: MediaRecipe, inline: bool) -> MediaFile:
+            return MediaFile(recipe, name_file(description(recipe), recipe.extension), inline)
+
+        body = write(self.filled(prompt, seed, add_file), media), paths.copy()
+        paths.clear()
+        text = OutputText(self._marked, self._recipes, write)
+        return text if text.filled(prompt, seed, media, name_file) == body else None
 
     def filled(self, prompt: str, seed: int, add_file: AddFile) -> JSON:
         """The body of a response, with a MediaFile for each file."""
         files = [add_file(_with(recipe, prompt, seed), False) for recipe in self._recipes]
         made: JSON = self._body.filled(_Values(prompt, seed, files))
         return made
+
+
+class OutputText:
+    """The JSON of an output, with holes for what varies."""
+
+    def __init__(self, marked: JSON, recipes: Sequence[Recipe | Video], write: Write) -> None:
+        self._write = write
+        recipes = [_with(recipe, PROMPT_MARK, int(_SEED)) for recipe in recipes]
+        texts = [write(marked, _MEDIA), *map(description, recipes)]
+        seeds = [
+            int(mark["seed"]) - _SEED for text in texts for mark in _MARKS.finditer(text) if mark["seed"]
+        ]
+        self._seeds = max(seeds, default=-1) + 1
+        self._text, *described = [_holes(text, self._seeds, len(recipes)) for text in texts]
+        self._files = [(text, recipe.extension) for text, recipe in zip(described, recipes, strict=True)]
+
+    def filled(self, prompt: str, seed: int, media: str, name_file: NameFile) -> tuple[str, list[str]]:
+        """The JSON, and the path of each file on the media host."""
+        write, seeds = self._write, range(seed, seed + self._seeds)
+        paths = [name_file(text.format("", prompt, *seeds), extension) for text, extension in self._files]
+        names = [path.rpartition("/")[2] for path in paths]
+        # The media host comes from the client, and may contain any character too.
+        return self._text.format(
+            write(media, "")[1:-1], write(prompt, "")[1:-1], *seeds, *paths, *names
+        ), paths
+
+
+_MARKS: Final = re.compile(
+    rf"(?P<media>{_MEDIA})|(?P<prompt>{PROMPT_MARK})|(?P<slash>/?){_FILE}(?P<file>\d+)"
+    rf"|(?<![\w.])(?P<seed>{'|'.join(str(_SEED + offset) for offset in range(_MAX_SEEDS))})(?![\w.])"
+)
+
+
+def _holes(text: str, seeds: int, files: int) -> str:
+    """A text with marks as a format: of the media host, the prompt, the seeds, the paths of files, and their names."""
+
+    def hole(mark: re.Match[str]) -> str:
+        if mark["media"]:
+            place = 0
+        elif mark["prompt"]:
+            place = 1
+        elif mark["seed"]:
+            place = 2 + int(mark["seed"]) - _SEED
+        else:
+            place = 2 + seeds + int(mark["file"]) + (0 if mark["slash"] else files)
+        return f"{{{place}}}"
+
+    return _MARKS.sub(hole, text.replace("{", "{{").replace("}", "}}"))
 
 
 def output_template(plan: Plan, job: Job) -> OutputTemplate | None:

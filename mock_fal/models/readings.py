@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mock_fal.models.catalog import Model
     from mock_fal.models.engine import Reading
     from mock_fal.models.job import Job
-    from mock_fal.models.output_template import OutputTemplate
+    from mock_fal.models.output_template import NameFile, OutputTemplate
+    from mock_fal.requests.queue import Write
 
 # The inputs whose reading is kept, and the bytes of one without its prompt.
 MAX_READINGS: Final = 256
@@ -68,10 +69,22 @@ class Known(NamedTuple):
         before, after = self.hole.seed_of
         return before + repr(self.prompt).encode() + after
 
+    def seed(self, derive_seed: Callable[[bytes], int]) -> int:
+        """The seed of one run."""
+        seed_of = self.seed_of
+        return self.reading.plan.seed if seed_of is None else derive_seed(seed_of)
+
+    def written(
+        self, derive_seed: Callable[[bytes], int], media: str, write: Write, name_file: NameFile
+    ) -> tuple[str, list[str]] | None:
+        """The output of one run as JSON, and the paths of its files; None if it has to be built for that."""
+        output = self.hole.output if self.hole is not None else None
+        text = output.text(write) if output is not None else None
+        return None if text is None else text.filled(self.prompt, self.seed(derive_seed), media, name_file)
+
     def response_with(self, derive_seed: Callable[[bytes], int], job: Job) -> RunnerResponse:
         """The response with the output of one run."""
-        planned, seed_of = self.reading.plan, self.seed_of
-        seed = planned.seed if seed_of is None else derive_seed(seed_of)
+        planned, seed = self.reading.plan, self.seed(derive_seed)
         if self.hole is not None and self.hole.output is not None:
             body = self.hole.output.filled(self.prompt, seed, job.add_file)
             return RunnerResponse(self.response.status, body, self.response.billable_units)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import JSON, MODEL_ERRORS
 from mock_fal.ids import Ids
-from mock_fal.media.recipe import Document, MediaRecipe, Model3D, OwnFile, Sound, Video
+from mock_fal.media.recipe import MediaRecipe, description
 from mock_fal.models.job import Job, Media
-from mock_fal.pictures.recipe import Recipe
 from mock_fal.requests.outcome import MediaFile, Outcome, RequestFailure, RunnerResponse, model_error
 
 if TYPE_CHECKING:
@@ -168,33 +167,13 @@ def file_adder(
     numbers = None if first_number is None else count(first_number)
 
     def add_file(recipe: MediaRecipe, inline: bool) -> MediaFile:
-        folder, name = ids.file_name(_content(recipe), None if numbers is None else next(numbers))
-        # fal: flux results are named `{nanoid}.jpg` or `.png`, with nothing after the nanoid (live, 2026).
-        file = MediaFile(recipe, f"/files/b/{folder}/{name}.{recipe.extension}", inline)
+        number = ids.take_file_numbers(1) if numbers is None else next(numbers)
+        file = MediaFile(recipe, ids.file_path(number, description(recipe), recipe.extension), inline)
         if not inline:
             files.append(file)
         return file
 
     return add_file
-
-
-def _content(recipe: MediaRecipe) -> str:
-    """What the name of a file is derived from: what the input asks for, not the format."""
-    match recipe:
-        case Recipe():
-            size = f"{recipe.width}x{recipe.height}"
-            return f"{recipe.endpoint} {recipe.seed} {size} {recipe.blank} {recipe.prompt}"
-        case Video():
-            return f"video {recipe.duration_s:g} {recipe.fps:g} {recipe.sound} {_content(recipe.picture)}"
-        case Sound():
-            return f"sound {recipe.style} {recipe.seed} {recipe.duration_s:g} {recipe.text}"
-        case Model3D():
-            return f"model {recipe.seed} {recipe.text}"
-        case Document():
-            size = f"{recipe.width}x{recipe.height}"
-            return f"{recipe.format} {recipe.seed} {size} {recipe.duration_s:g} {recipe.text} {recipe.data}"
-        case OwnFile():
-            return f"own {recipe.digest}"
 
 
 class _NoOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -30,11 +30,18 @@ class FailedAttempt(NamedTuple):
     steps: int
 
 
+# Writes JSON as text, with the URLs of its files on a media host.
+Write = Callable[[JSON, str], str]
+
+
 class Work(Protocol):
     """Works out what follows from a submission."""
 
     def draw(self, request: ModelRequest) -> None:
         """Read the input, and take the numbers that depend on earlier requests of the key; calls `set_drawn`."""
+
+    def write(self, request: ModelRequest, media: str, write: Write) -> bytes | None:
+        """The output as JSON, whose files are on a media host; None if it must be built."""
 
     def build(self, request: ModelRequest) -> None:
         """Build the output and its files; calls `set_outcome`."""
@@ -68,6 +75,7 @@ class ModelRequest:
         "kind",
         "last_id",
         "object_lifecycle",
+        "paths",
         "payloads_deleted",
         "planned",
         "submission",
@@ -116,6 +124,8 @@ class ModelRequest:
         self.earlier_uses = self.first_file = 0
         self._files = files
         self._partials = partials
+        # The paths of the files if the output was written, but not built.
+        self.paths: Sequence[str] = ()
         # Directives and rules that apply to this request.
         self.directives = directives
         # What the user should know about an output of their own.
@@ -136,7 +146,7 @@ class ModelRequest:
     def set_outcome(self, outcome: Outcome, files: Sequence[MediaFile]) -> None:
         """Set the outcome with the output."""
         self._outcome, self._files = outcome, files
-        self._work, self.body = None, b""
+        self._work, self.body, self.paths = None, b"", ()
 
     def delete_payloads(self) -> None:
         """Delete the output, but not the charge."""
@@ -176,6 +186,12 @@ class ModelRequest:
             self._draw()
         assert self._outcome is not None
         return self._outcome
+
+    def written(self, media: str, write: Write) -> bytes | None:
+        """The JSON of a runner's response, if it need not be built; None else. `head` is the rest of the response."""
+        if self._work is None or self.schedule.ending is not Ending.RESPONDED:
+            return None
+        return self._work.write(self, media, write)
 
     @property
     def outcome(self) -> Outcome:

@@ -121,11 +121,14 @@ class App:
             if http_request.held_bytes:
                 memory.received(http_request.held_bytes)
 
-    def at_once(self, scope: Scope, method: str, path: str, query: str, body: bytes) -> wire.Reply | None:
+    def at_once(
+        self, scope: Scope, method: str, path: str, query: str, body: bytes
+    ) -> tuple[int, bytes, bytes] | None:
         """The response to an HTTP request if nothing has to be waited for; None for others.
 
-        Most requests are submissions, statuses, results and downloads. A server that calls this first saves a task for
-        each. Requests that repeat the header fields of an earlier one may have its scope.
+        It is the status, the header fields as in `wire.Reply`, and the body. Most requests are submissions, statuses,
+        results and downloads. A server that calls this first saves a task for each. Requests that repeat the header
+        fields of an earlier one may have its scope.
         """
         head = scope.get(_HEAD)
         if head is None:
@@ -154,18 +157,21 @@ class App:
         except Exception as error:
             response = self._failed(http_request, error)
         read_secrets(http_request, emulator.keys.secrets)
-        unknown = self._unknown_endpoint(http_request, response.status_code, request)
-        sent = bytes(response.body)
-        if not isinstance(response, wire.Reply):  # a file, whose contents are not kept in the journal
-            response = wire.Reply(response.status_code, b"", wire.head_of(response))
+        status = response.status_code
+        if isinstance(response, wire.Reply):
+            sent = response.body
+        else:  # a file, whose contents are not kept in the journal
+            sent = bytes(response.body)
+            response = wire.Reply(status, b"", wire.head_of(response))
+        unknown = self._unknown_endpoint(http_request, status, request)
         answered = Answered(
             emulator.clock.now(), http_request, response, request, received_at, steady_time(), unknown
         )
         store.exchanges.append_later(answered, len(body) + len(response.body))
         response_head = response.head
         if not http_request.by_name:
-            response_head = sandboxed_head(response.status_code, response_head)
-        return wire.Reply(response.status_code, sent, response_head)
+            response_head = sandboxed_head(status, response_head)
+        return status, response_head, sent
 
     def _failed(self, http_request: HttpRequest, error: Exception) -> wire.Reply:
         """The response to an error: one of fal's, or 500 for a bug of ours."""

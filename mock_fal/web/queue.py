@@ -143,9 +143,13 @@ class Queue:
 
     def _result(self, http_request: HttpRequest, request: ModelRequest) -> wire.Reply | None:
         try:
-            outcome = self._emulator.result(request)
+            self._emulator.check_completed(request)
         except StillInProgress as error:
             return wire.still_in_progress(error, request, http_request.links)
+        body = request.written(http_request.links.media, wire.write)
+        if body is not None:
+            return wire.written_result(body, request)
+        outcome = request.result
         if isinstance(outcome, RunnerResponse) and outcome.inline:
             return None
         return wire.result(outcome, request, http_request.links, {})

@@ -26,7 +26,7 @@ from mock_fal.errors import (
 )
 from mock_fal.journal.exchanges import RawHeaders, pack_headers, unpack_headers
 from mock_fal.requests.lifecycle import Completed, LogLine, Queued, Running
-from mock_fal.requests.outcome import Outcome, Rendered, RequestFailure, media_urls
+from mock_fal.requests.outcome import Outcome, Rendered, RequestFailure, RunnerResponse, media_urls
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.requests.view import View
 from mock_fal.web.http_request import HttpRequest, Links
@@ -124,7 +124,11 @@ def encode(body: JSON, default: Callable[[Any], str] | None = None) -> bytes:
 
     `default` converts other objects to strings, as in `json.dumps`.
     """
-    return _written(body, _encoder(default) if default else _ENCODER)
+    encoder = _encoder(default) if default else _ENCODER
+    try:
+        return encoder.encode(body).encode()
+    except ValueError:
+        return _finite_only(body, encoder.default)
 
 
 def _encoder(default: Callable[[Any], str] | None = None) -> json.JSONEncoder:
@@ -134,11 +138,8 @@ def _encoder(default: Callable[[Any], str] | None = None) -> json.JSONEncoder:
 _ENCODER: Final = _encoder()
 
 
-def _written(body: JSON, encoder: json.JSONEncoder) -> bytes:
-    try:
-        return encoder.encode(body).encode()
-    except ValueError:
-        return json.dumps(_finite(body), **_COMPACT, default=encoder.default).encode()
+def _finite_only(body: JSON, default: Callable[[Any], Any]) -> bytes:
+    return json.dumps(_finite(body), **_COMPACT, default=default).encode()
 
 
 # -- requests
@@ -294,15 +295,32 @@ def partial(body: JSON, links: Links, inline: Rendered) -> bytes:
     """The output of a runner: a result, or a partial one."""
     if inline:
         return encode(body, media_urls(links.media, inline))
-    is_short = len(links.media) <= _MAX_CACHED_URL
-    return _written(body, (_url_encoder if is_short else _url_encoder.__wrapped__)(links.media))
+    try:
+        return write(body, links.media).encode()
+    except ValueError:
+        return _finite_only(body, media_urls(links.media, {}))
 
 
 def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Rendered) -> Reply:
     """The result of a request: the runner's response, or the gateway's error."""
     if isinstance(outcome, RequestFailure):
         return request_failure(outcome, request.id)
-    body = partial(outcome.body, links, inline)
+    return _runner_reply(outcome, partial(outcome.body, links, inline), request)
+
+
+def written_result(body: bytes, request: ModelRequest) -> Reply:
+    """The result of a request whose body was written without building its output."""
+    assert isinstance(request.head, RunnerResponse)
+    return _runner_reply(request.head, body, request)
+
+
+def write(body: JSON, media: str) -> str:
+    """JSON as text, with the URLs of files below `media`. Raises ValueError for a number that JSON does not have."""
+    is_short = len(media) <= _MAX_CACHED_URL
+    return (_url_encoder if is_short else _url_encoder.__wrapped__)(media).encode(body)
+
+
+def _runner_reply(outcome: RunnerResponse, body: bytes, request: ModelRequest) -> Reply:
     head = _RESULT_HEAD % (len(body), request.id.encode(), _runner_id(request.app_id))
     if outcome.billable_units is not None:
         head += b"\r\nx-fal-billable-units: " + _units(outcome.billable_units)

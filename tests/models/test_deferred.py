@@ -19,6 +19,7 @@ from mock_fal.requests.outcome import RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.requests.state import State, state
 from mock_fal.settings import Settings
+from mock_fal.web import wire
 
 FLUX = EndpointId.parse("fal-ai/flux/schnell")
 CAT, DOG = b'{"prompt":"a cat"}', b'{"prompt":"a dog"}'
@@ -51,7 +52,7 @@ def unreading(monkeypatch: pytest.MonkeyPatch) -> Emulator:
     monkeypatch.setattr(engine, "build", fail)
     monkeypatch.setattr(Recipe, "__init__", fail)
     monkeypatch.setattr(ids_module.Ids, "seed_for", fail)
-    monkeypatch.setattr(ids_module.Ids, "file_name", fail)
+    monkeypatch.setattr(ids_module.Ids, "file_path", fail)
     return mock
 
 
@@ -82,6 +83,72 @@ def test_a_status_after_the_queue_reads_the_input_and_builds_no_output() -> None
     assert first_of_all.is_built
     assert request.is_drawn
     assert not request.is_built
+
+
+def written(mock: Emulator, number: int = 1) -> list[ModelRequest]:
+    """Requests whose result one client got, after one that was built."""
+    submit(mock)
+    requests = [submit(mock) for _ in range(number)]
+    mock.clock.advance(10)
+    for request in requests:
+        assert mock.is_done(request)
+        assert request.written("", wire.write) is not None
+    return requests
+
+
+def test_the_first_result_is_written_and_not_built() -> None:
+    mock = emulator()
+    (request,) = written(mock)
+    assert not request.is_built
+    assert mock.store.has_unbuilt
+    assert [mock.store.knows_file(path) for path in request.paths] == [True]
+
+
+def test_a_file_of_a_result_that_was_written_is_found_without_building_others() -> None:
+    mock = emulator()
+    first, second = written(mock, 2)
+    (path,) = first.paths
+    file = mock.store.file(path)
+    assert file is not None
+    assert file.file.path == path
+    assert file.owner == "ana"
+    assert first.is_built
+    assert not second.is_built
+    assert [result.file.path for result in mock.store.files.values()] == list(mock.store.files)
+    assert len(mock.store.files) == 3
+
+
+def test_the_files_of_a_result_that_was_written_are_forgotten_with_it() -> None:
+    mock = emulator(retention=10)
+    (request,) = written(mock)
+    (path,) = request.paths
+    used = mock.store.memory.used
+    for _ in range(10):
+        submit(mock)
+        mock.clock.advance(10)
+    assert not mock.store.knows_file(path)
+    assert mock.store.file(path) is None
+    mock.reset()
+    assert mock.store.memory.used < used
+    assert not mock.store.files
+
+
+def test_a_result_that_was_written_can_be_deleted() -> None:
+    mock = emulator()
+    (request,) = written(mock)
+    paths = request.paths
+    assert mock.delete_payloads(request) == list(paths)
+    assert not mock.store.knows_file(paths[0])
+
+
+def test_the_end_of_a_request_decides_whether_its_result_is_written() -> None:
+    mock = emulator()
+    submit(mock)
+    cancelled = submit(mock)
+    mock.cancel(cancelled)
+    mock.clock.advance(10)
+    _ = cancelled.schedule
+    assert cancelled.written("", wire.write) is None
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])

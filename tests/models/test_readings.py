@@ -14,9 +14,11 @@ from mock_fal.models import readings
 from mock_fal.requests.outcome import RunnerResponse
 from mock_fal.requests.queue import ModelRequest
 from mock_fal.settings import Settings
+from mock_fal.web import wire
 from tests.models.smallest import smallest
 
 FLUX = "fal-ai/flux/schnell"
+MEDIA = "https://v3b.fal.media"
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def submit(mock: Emulator, document: Any, endpoint: str = FLUX) -> ModelRequest:
 def seen(
     mock: Emulator, *documents: Any, endpoint: str = FLUX, reads_all: bool = False
 ) -> list[tuple[Any, ...]]:
-    """What follows from some submissions, one after the other."""
+    """What follows from some submissions, one after the other. JSON that is written for a client has to be the same."""
     forget_all(mock)
     found = []
     for document in documents:
@@ -55,6 +57,12 @@ def seen(
         head = request.head
         assert isinstance(head, RunnerResponse)
         assert head.status < 500
+        written = request.written(MEDIA, wire.write)
+        if written is not None:
+            paths = request.paths
+            assert isinstance(request.outcome, RunnerResponse)
+            assert written == wire.write(request.outcome.body, MEDIA).encode()
+            assert paths == [file.path for file in request.files]
         found.append(
             (
                 request.schedule,
@@ -66,6 +74,40 @@ def seen(
             )
         )
     return found
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "document"),
+    [
+        (FLUX, {"num_images": 4}),
+        (FLUX, {"seed": 7, "output_format": "png"}),
+        ("fal-ai/kling-video/v2/master/text-to-video", {"duration": "10"}),
+    ],
+)
+@pytest.mark.parametrize(
+    "prompt", ["a dog", 'in "quotes", {0} and {{braces}} %s', "\u732b \\ \n", "the seed of 7c1f0d5e"]
+)
+def test_the_json_of_another_prompt_is_written_without_building_it(
+    mock: Emulator, endpoint: str, document: Any, prompt: str
+) -> None:
+    submit(mock, document | {"prompt": "a cat"}, endpoint)
+    body = json.dumps(document | {"prompt": prompt}, ensure_ascii=False).encode()
+    request = submit(mock, body, endpoint)
+    _ = request.schedule
+    written = request.written('http://a "host"', wire.write)
+    assert written is not None
+    assert not request.is_built
+    assert request.written('http://a "host"', wire.write) is None  # whoever comes after that
+    assert isinstance(request.outcome, RunnerResponse)
+    assert written == wire.write(request.outcome.body, 'http://a "host"').encode()
+
+
+def test_half_of_a_surrogate_pair_is_not_written(mock: Emulator) -> None:
+    submit(mock, {"prompt": "a cat"})
+    request = submit(mock, {"prompt": "\ud800"})
+    _ = request.schedule
+    assert request.written(MEDIA, wire.write) is None
+    assert isinstance(request.outcome, RunnerResponse)
 
 
 def is_read(mock: Emulator, document: Any, endpoint: str = FLUX) -> bool:
