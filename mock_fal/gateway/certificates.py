@@ -40,7 +40,7 @@ LINUX_BUNDLES: Final = (
     "/etc/ssl/cert.pem",
 )
 _PEM_CERTIFICATE: Final = re.compile(
-    r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----", re.ASCII
+    rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----"
 )
 
 
@@ -241,18 +241,33 @@ def _roots_without_files() -> list[str]:
 
 
 def roots_in(locations: Iterable[str | Path]) -> Iterator[str]:
-    """The certificates in PEM files, or in the files of folders; files that can't be read are skipped."""
-    for location in map(Path, locations):
+    """The certificates in PEM files, or in the files of folders; files that can't be read are skipped.
+
+    A file is read once: variables often name the same one, and folders have two names for each.
+    """
+    read: set[tuple[int, int]] = set()
+    for location in locations:
         with suppress(OSError):
-            files = sorted(location.iterdir()) if location.is_dir() else [location]
+            is_folder = os.path.isdir(location)
+            files = (
+                [os.path.join(location, name) for name in sorted(os.listdir(location))]
+                if is_folder
+                else [location]
+            )
             for file in files:
-                yield from _roots(file)
+                yield from _roots(file, read)
 
 
-def _roots(file: Path) -> list[str]:
+def _roots(file: str | Path, read: set[tuple[int, int]]) -> list[str]:
+    """The certificates in a file that was not read yet."""
     try:
-        # Bundles contain comments in any encoding between the certificates.
-        return _PEM_CERTIFICATE.findall(file.read_text(encoding="ascii", errors="replace"))
+        status = os.stat(file)
+        identity = status.st_dev, status.st_ino
+        if identity in read:
+            return []
+        read.add(identity)
+        with open(file, "rb") as opened:  # bundles contain comments in any encoding between the certificates
+            return [root.decode("ascii") for root in _PEM_CERTIFICATE.findall(opened.read())]
     except OSError:
         return []
 

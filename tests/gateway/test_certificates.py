@@ -156,8 +156,17 @@ def test_a_folder_that_cannot_be_listed_is_skipped(tmp_path: Path, monkeypatch: 
     def forbidden(path: Path) -> None:
         raise PermissionError(path)
 
-    monkeypatch.setattr(Path, "iterdir", forbidden)
+    monkeypatch.setattr(os, "listdir", forbidden)
     assert list(roots_in([tmp_path])) == []
+
+
+def test_a_file_with_several_names_is_read_once(tmp_path: Path) -> None:
+    """Variables name the same bundle, and OpenSSL's folders have a link for each file."""
+    root = tmp_path / "root.pem"
+    trustme.CA().cert_pem.write_to_path(root)
+    os.link(root, tmp_path / "0123abcd.0")
+    (tmp_path / "folder").mkdir()
+    assert list(roots_in([root, str(root), tmp_path])) == [root.read_text().strip()]
 
 
 def test_without_files_the_roots_come_from_the_system_store(monkeypatch: pytest.MonkeyPatch) -> None:
