@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from hashlib import blake2b
 from itertools import islice
+from typing import Final
 
 NANOID_LENGTH = 21
 
@@ -31,12 +32,12 @@ class Ids:
         """
         number = self._requests
         self._requests += 1
-        random = int.from_bytes(self._draw(b"request/%d" % number)[:8])
+        count = number & 0xFFF
         # The counter has 12 bits; when it wraps around, the millisecond increases (RFC 9562, 6.2).
-        self._stamp = max(int(now * 1000), self._stamp + (number & 0xFFF == 0))
-        low = 0b10 << 62 | random >> 2
-        digits = f"{self._stamp << 80 | 7 << 76 | (number & 0xFFF) << 64 | low:032x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+        self._stamp = max(int(now * 1000), self._stamp + (count == 0))
+        random = int.from_bytes(self._draw(b"request/%d" % number)[:8])
+        stamp, low = f"{self._stamp:012x}", f"{0b10 << 62 | random >> 2:x}"
+        return f"{stamp[:8]}-{stamp[8:]}-7{count:03x}-{low[:4]}-{low[4:]}"
 
     @property
     def file_count(self) -> int:
@@ -103,7 +104,12 @@ class Ids:
 
 
 def _name(digest: bytes) -> tuple[str, str]:
-    return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
+    # `base64.urlsafe_b64encode` in two steps of C.
+    nanoid = b2a_base64(digest[3:], newline=False).translate(_URLSAFE)
+    return f"0aa{digest[:3].hex()[:5]}", nanoid[:NANOID_LENGTH].decode()
+
+
+_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 # Of more inputs, the half that was not used for longest is forgotten: they count as new then. That takes some 5 ms.

@@ -330,9 +330,10 @@ class Store:
             request.paths = paths
             for path in paths:
                 self._files[path] = request
-            size = _PATH_BYTES * len(paths)
-            request.counted_bytes += size
-            self.memory.add(request.tenant, size, finished=request.is_finished)
+            if len(paths) > _COUNTED_PATHS:
+                size = _PATH_BYTES * (len(paths) - _COUNTED_PATHS)
+                request.counted_bytes += size
+                self.memory.add(request.tenant, size, finished=request.is_finished)
 
     def built(self, request: ModelRequest, input_bytes: int) -> None:
         """Note the files and the memory of an output that was built."""
@@ -574,11 +575,13 @@ class Store:
 # So many removed requests are charged together, which takes half of the time of charging each alone.
 _CHARGED_TOGETHER: Final = 32
 
-# The bytes of a request in memory whose output was not built yet, without its input.
-_UNBUILT_BYTES: Final = REQUEST_BYTES // 2
+# The bytes of a request in memory whose output was not built yet, without its input. The paths of two files are counted
+# from the start, so that most requests don't change their size when their result is written.
+_UNBUILT_BYTES: Final = REQUEST_BYTES * 7 // 10
+_COUNTED_PATHS: Final = 2
 
-# The bytes of the path of a file of it, and of its place by path.
-_PATH_BYTES: Final = 300
+# The bytes of each further path, and of its place by path.
+_PATH_BYTES: Final = 200
 
 # The bytes of an attempt before the last one in memory: its id, its outcome and the choice of its directives.
 ATTEMPT_BYTES: Final = 1500

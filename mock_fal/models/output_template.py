@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from mock_fal.errors import JSON
@@ -142,7 +143,6 @@ class OutputText:
     """The JSON of an output, with holes for what varies."""
 
     def __init__(self, marked: JSON, recipes: Sequence[Recipe | Video], write: Write) -> None:
-        self._write = write
         recipes = [_with(recipe, PROMPT_MARK, int(_SEED)) for recipe in recipes]
         texts = [write(marked, _MEDIA), *map(description, recipes)]
         seeds = [
@@ -154,13 +154,12 @@ class OutputText:
 
     def filled(self, prompt: str, seed: int, media: str, name_file: NameFile) -> tuple[str, list[str]]:
         """The JSON, and the path of each file on the media host."""
-        write, seeds = self._write, range(seed, seed + self._seeds)
+        seeds = range(seed, seed + self._seeds)
         paths = [name_file(text.format("", prompt, *seeds), extension) for text, extension in self._files]
         names = [path.rpartition("/")[2] for path in paths]
         # The media host comes from the client, and may contain any character too.
-        return self._text.format(
-            write(media, "")[1:-1], write(prompt, "")[1:-1], *seeds, *paths, *names
-        ), paths
+        escaped = encode_basestring(media)[1:-1], encode_basestring(prompt)[1:-1]
+        return self._text.format(*escaped, *seeds, *paths, *names), paths
 
 
 _MARKS: Final = re.compile(
