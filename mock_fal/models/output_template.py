@@ -127,10 +127,13 @@ class OutputTemplate:
         def add_file(recipe: MediaRecipe, inline: bool) -> MediaFile:
             return MediaFile(recipe, name_file(description(recipe), recipe.extension), inline)
 
-        body = write(self.filled(prompt, seed, add_file), media), paths.copy()
-        paths.clear()
-        text = OutputText(self._marked, self._recipes, write)
-        return text if text.filled(prompt, seed, media, name_file) == body else None
+        try:
+            body = write(self.filled(prompt, seed, add_file), media), paths.copy()
+            paths.clear()
+            text = OutputText(self._marked, self._recipes, write)
+            return text if text.filled(prompt, seed, media, name_file) == body else None
+        except (LookupError, ValueError):  # a text of the input has a mark, or a number is infinite
+            return None
 
     def filled(self, prompt: str, seed: int, add_file: AddFile) -> JSON:
         """The body of a response, with a MediaFile for each file."""
@@ -189,15 +192,15 @@ def output_template(plan: Plan, job: Job) -> OutputTemplate | None:
     """The template of a plan's output; None if the output depends on prompt or seed in another way."""
     try:
         body, recipes = _built(plan, job, PROMPT_MARK, _SEED)
-    except _Derived:
+        if not all(type(recipe) in (Recipe, Video) for recipe in recipes):
+            return None
+        template = OutputTemplate(body, [recipe for recipe in recipes if isinstance(recipe, Recipe | Video)])
+        # The proof, with a prompt that is longer than any limit.
+        prompt, seed, found = "another prompt " * 1000, 7, list[MediaRecipe]()
+        filled = template.filled(prompt, seed, _adder(found))
+        return template if (filled, found) == _built(plan, job, prompt, seed) else None
+    except (_Derived, LookupError, ValueError):  # the last two: a text of the input has a mark
         return None
-    if not all(type(recipe) in (Recipe, Video) for recipe in recipes):
-        return None
-    template = OutputTemplate(body, [recipe for recipe in recipes if isinstance(recipe, Recipe | Video)])
-    # The proof, with a prompt that is longer than any limit.
-    prompt, seed, found = "another prompt " * 1000, 7, list[MediaRecipe]()
-    filled = template.filled(prompt, seed, _adder(found))
-    return template if (filled, found) == _built(plan, job, prompt, seed) else None
 
 
 def _built(plan: Plan, job: Job, prompt: str, seed: int) -> tuple[JSON, list[MediaRecipe]]:
