@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImagePath, features
 
@@ -14,7 +13,7 @@ from mock_fal.pictures.encode import jpeg, png
 from mock_fal.pictures.noise import CELL, Noise
 from mock_fal.pictures.plan import Plan, plan
 from mock_fal.pictures.recipe import Recipe, Source
-from mock_fal.pictures.scene import DEEPEST_LIGHT, Area, Disc, Glow, Light, Scene
+from mock_fal.pictures.scene import Area, Box, Disc, Glow, Light, Scene, Shape
 
 # A picture with more pixels than this is drawn and encoded in bands, so that the largest that fal's schema allows
 # (14,142 x 14,142, 600 MB of raw pixels) takes as much memory as one of this size.
@@ -108,14 +107,12 @@ class Canvas:
 
     def _light_band(self, top: int, bottom: int) -> Image.Image:
         """The light, scaled up: columns by Pillow, rows by repeating bytes, which takes half the time."""
-        light = self._light.resize((self.width, self._light.height), Image.Resampling.NEAREST).tobytes()
-        edges = [self.height * row // self._light.height for row in range(self._light.height + 1)]
-        rows = (
-            light[row * self.width : (row + 1) * self.width] * (min(end, bottom) - max(start, top))
-            for row, (start, end) in enumerate(pairwise(edges))
-        )
+        width, height, steps = self.width, self.height, self._light.height
+        light = self._light.resize((width, steps), Image.Resampling.NEAREST).tobytes()
+        lines = [light[start : start + width] for start in range(0, len(light), width)]
+        rows = [lines[((y + 1) * steps - 1) // height] for y in range(top, bottom)]
         # Without a copy of the pixels; nothing draws on it.
-        return Image.frombuffer("L", (self.width, bottom - top), b"".join(rows), "raw", "L", 0, 1)
+        return Image.frombuffer("L", (width, bottom - top), b"".join(rows), "raw", "L", 0, 1)
 
     def _source_band(self, source: Image.Image, top: int, bottom: int) -> Image.Image:
         """The source picture, scaled to fill the canvas and cropped around its centre."""
@@ -174,16 +171,18 @@ def _source_tones(source: Source) -> Image.Image:
 
 
 def _shapes(scene: Scene, light: Image.Image, top: int) -> Image.Image:
-    """The light plus four planes, each drawn at another sample point of the pixel."""
-    outlines = [_outline(shape) for shape in scene.shapes]
+    """The light plus a plane that is drawn four times, each at another sample point of the pixel."""
+    plane = Image.new("L", light.size)
+    draw = ImageDraw.Draw(plane)
+    fill = {Area: draw.polygon, Box: draw.rectangle, Disc: draw.ellipse}
+    shapes = [(fill[type(shape)], _outline(shape), shape.tone) for shape in scene.shapes]
     total, x, y = light, 0.0, 0.0
     for part, (dx, dy) in enumerate(SAMPLES):
-        plane = Image.new("L", total.size, _quarter(scene.ground, part))
-        draw = ImageDraw.Draw(plane)
-        for shape, outline in zip(scene.shapes, outlines, strict=True):
-            outline.transform((1, 0, dx - x, 0, 1, dy - y))
-            fill = draw.polygon if isinstance(shape, Area) else draw.ellipse
-            fill(_shifted_up(outline, top) if top else outline, fill=_quarter(shape.tone, part))
+        draw.rectangle((0, 0, *plane.size), _quarter(scene.ground, part))
+        step = (1, 0, dx - x, 0, 1, dy - y)
+        for fill_shape, outline, tone in shapes:
+            outline.transform(step)
+            fill_shape(_shifted_up(outline, top) if top else outline, _quarter(tone, part))
         total, x, y = ImageChops.add_modulo(total, plane), dx, dy
     return total
 
@@ -203,14 +202,14 @@ def _quarter(tone: int, part: int) -> int:
     return (tone + part) // len(SAMPLES)
 
 
-def _outline(shape: Area | Disc) -> ImagePath.Path:
+def _outline(shape: Shape) -> ImagePath.Path:
+    """The points of an area, or the corners of the box around another shape."""
     if isinstance(shape, Area):
         return ImagePath.Path(shape.points)
+    if isinstance(shape, Box):
+        return ImagePath.Path((shape.left, shape.top, shape.right, shape.bottom))
     x, y, r = shape.x, shape.y, shape.radius
     return ImagePath.Path((x - r, y - r, x + r, y + r))
-
-
-_CLAMPED = [min(tone, DEEPEST_LIGHT) for tone in range(256)]
 
 
 def _light(light: Light, width: int, height: int) -> Image.Image:
@@ -221,15 +220,14 @@ def _light(light: Light, width: int, height: int) -> Image.Image:
     shade = Image.frombytes("L", (1, high), column).resize((wide, high), Image.Resampling.NEAREST)
     for glow in light.glows:
         shade = ImageChops.subtract(shade, _glow(glow, scale, wide, high))
-    return shade.point(_CLAMPED)
+    return shade
 
 
 def _glow(glow: Glow, scale: float, wide: int, high: int) -> Image.Image:
     side = max(1, round(2 * glow.radius * scale))
     disc = _radial_fade(glow.strength).resize((side, side), Image.Resampling.NEAREST)
-    layer = Image.new("L", (wide, high))
-    layer.paste(disc, (round(glow.x * scale) - side // 2, round(glow.y * scale) - side // 2))
-    return layer
+    left, top = side // 2 - round(glow.x * scale), side // 2 - round(glow.y * scale)
+    return disc.crop((left, top, left + wide, top + high))
 
 
 @lru_cache(maxsize=16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from hashlib import sha256, shake_256
+from struct import unpack
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ class RandomStream:
         block = 0
         while True:
             digest = sha256(b"%d/" % block + self._key).digest()
-            yield from (int.from_bytes(digest[start : start + 4], "big") for start in range(0, 32, 4))
+            yield from unpack(">8I", digest)
             block += 1
 
     def unit(self) -> float:

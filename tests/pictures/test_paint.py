@@ -3,18 +3,21 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
-from mock_fal.pictures.paint import paint, pictures
-from mock_fal.pictures.plan import plan
+from mock_fal.pictures.paint import Canvas, paint, pictures
+from mock_fal.pictures.plan import Plan, plan
+from mock_fal.pictures.random_stream import RandomStream
 from mock_fal.pictures.recipe import Format, Recipe
+from mock_fal.pictures.scene import Area, Box, Light, Scene, Shape, hills, rays, ribbons, waves
 
 CAT = Recipe("fal-ai/flux/schnell", "a cat", seed=7, width=320, height=240)
 
@@ -61,6 +64,12 @@ def joined(recipe: Recipe, whole_pixels: int) -> Image.Image:
         top += band.height
     assert top == recipe.height
     return picture
+
+
+def drawn(*shapes: Shape, size: tuple[int, int] = (64, 48)) -> bytes:
+    """The pixels of shapes without light and caption."""
+    colours = plan(CAT).palette
+    return Canvas(Plan(colours, Scene(0, shapes, Light(0, 0)), ()), *size).band(0, size[1]).tobytes()
 
 
 @pytest.mark.parametrize(("recipe", "digest"), DIGESTS, ids=[f"{n}" for n in range(len(DIGESTS))])
@@ -128,6 +137,33 @@ def test_the_caption_contrasts_with_its_background() -> None:
     shades = area.tobytes()
     assert max(shades) > 225
     assert min(shades) < 70
+
+
+coordinates = st.floats(-20, 80)
+
+
+@given(coordinates, coordinates, coordinates, coordinates)
+def test_a_box_covers_the_same_pixels_as_the_area_with_its_corners(
+    x1: float, x2: float, y1: float, y2: float
+) -> None:
+    left, right, top, bottom = min(x1, x2), max(x1, x2), min(y1, y2), max(y1, y2)
+    area = Area(((left, top), (right, top), (right, bottom), (left, bottom)), 160)
+    assert drawn(area) == drawn(Box(left, top, right, bottom, 160))
+
+
+@given(
+    st.sampled_from([hills, waves, ribbons, rays]), st.integers(), st.integers(1, 300), st.integers(1, 300)
+)
+@settings(deadline=None)
+def test_a_box_below_an_edge_continues_its_area(
+    family: Callable[[RandomStream, float, float], Scene], seed: int, width: int, height: int
+) -> None:
+    scene = family(RandomStream(seed), width, height)
+    for area, box in pairwise(scene.shapes):
+        if isinstance(area, Area) and isinstance(box, Box):
+            (left, _), *edge, (right, _) = area.points
+            whole = Area(((left, box.bottom), *edge, (right, box.bottom)), area.tone)
+            assert drawn(area, box, size=(width, height)) == drawn(whole, size=(width, height))
 
 
 def test_a_blank_picture_is_black() -> None:
