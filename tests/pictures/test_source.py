@@ -9,7 +9,7 @@ from PIL import Image
 
 from mock_fal.errors import UnusableFile
 from mock_fal.pictures import source
-from mock_fal.pictures.paint import paint, pictures
+from mock_fal.pictures.paint import WHOLE_PIXELS, paint, pictures
 from mock_fal.pictures.recipe import Recipe, Source
 from mock_fal.pictures.source import COPY_SIDE, read_source
 
@@ -95,10 +95,10 @@ def test_other_formats_are_not_supported(form: str) -> None:
 RECIPE = Recipe("fal-ai/flux/dev/image-to-image", "a cat", 7, 200, 100, source=read_source(photo()))
 
 
-def drawn(recipe: Recipe, **options: int) -> Image.Image:
+def drawn(recipe: Recipe, whole_pixels: int = WHOLE_PIXELS) -> Image.Image:
     """The picture, assembled from its bands."""
     whole, top = Image.new("RGB", (recipe.width, recipe.height)), 0
-    for band in pictures(recipe, **options):
+    for band in pictures(recipe, whole_pixels=whole_pixels):
         whole.paste(band, (0, top))
         top += band.height
     return whole
