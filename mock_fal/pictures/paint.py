@@ -124,8 +124,11 @@ class Canvas:
     def _source_band(self, source: Image.Image, top: int, bottom: int) -> Image.Image:
         """The source picture, scaled to fill the canvas and cropped around its centre."""
         scale = min(source.width / self.width, source.height / self.height)
-        x, y = (source.width - self.width * scale) / 2, (source.height - self.height * scale) / 2
-        box = (x, y + top * scale, x + self.width * scale, min(y + bottom * scale, source.height))
+        # Rounding may put an edge some 1e-13 pixels outside of the source, which Pillow rejects.
+        x = max(0.0, (source.width - self.width * scale) / 2)
+        y = max(0.0, (source.height - self.height * scale) / 2)
+        right, low = min(x + self.width * scale, source.width), min(y + bottom * scale, source.height)
+        box = (x, y + top * scale, right, low)
         return source.resize((self.width, bottom - top), Image.Resampling.BILINEAR, box=box)
 
     def _draw_caption(self, tones: Image.Image, top: int, bottom: int) -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image
 
 from mock_fal.errors import UnusableFile
@@ -93,6 +95,12 @@ def test_other_formats_are_not_supported(form: str) -> None:
 # -- the source in a rendered picture
 
 RECIPE = Recipe("fal-ai/flux/dev/image-to-image", "a cat", 7, 200, 100, source=read_source(photo()))
+
+
+@given(st.integers(1, 400), st.integers(1, 400))
+@example(192, 273)  # the part of the source ends beyond its edge, by 1e-13 pixels
+def test_a_source_is_cut_to_any_proportions(width: int, height: int) -> None:
+    assert drawn(replace(RECIPE, width=width, height=height)).size == (width, height)
 
 
 def drawn(recipe: Recipe, whole_pixels: int = WHOLE_PIXELS) -> Image.Image:
