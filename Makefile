@@ -18,7 +18,7 @@ demo: .venv/ready  ## request a picture with fal's Python client, and save it as
 	@$(BIN)/mock-fal run -- $(BIN)/python demo.py demo.jpg
 
 check: lint types  ## lint, types, and the tests that need no program except Python
-	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not programs"
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m "not programs" --hypothesis-profile=quick
 
 test: .venv/dev  ## all checks: lint, types, all tests with the real clients
 	@$(MAKE) --no-print-directory --jobs=4 tools lint types

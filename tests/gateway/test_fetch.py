@@ -41,7 +41,7 @@ def host() -> Iterator[ThreadingHTTPServer]:
     """Another host, with one picture."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.requested_paths = []  # type: ignore[attr-defined]
-        serving = threading.Thread(target=server.serve_forever)
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
         serving.start()
         yield server
         server.shutdown()
