@@ -36,8 +36,8 @@ class Ids:
         # The counter has 12 bits; when it wraps around, the millisecond increases (RFC 9562, 6.2).
         self._stamp = max(int(now * 1000), self._stamp + (count == 0))
         random = int.from_bytes(self._draw(b"request/%d" % number)[:8])
-        stamp, low = f"{self._stamp:012x}", f"{0b10 << 62 | random >> 2:x}"
-        return f"{stamp[:8]}-{stamp[8:]}-7{count:03x}-{low[:4]}-{low[4:]}"
+        high, low = 0b10 << 14 | random >> 50, random >> 2 & 0xFFFF_FFFF_FFFF
+        return f"{self._stamp >> 16:08x}-{self._stamp & 0xFFFF:04x}-7{count:03x}-{high:04x}-{low:012x}"
 
     @property
     def file_count(self) -> int:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mock_fal.webhooks.payload import Webhook
 
 NO_CONTENTS: Final[Contents] = {}
+# Of an input that was looked at, and names no file.
+NO_FILES: Final[Contents] = {}
 
 
 class SubmitOptions(NamedTuple):

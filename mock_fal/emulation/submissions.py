@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from mock_fal.accounts.acl import NO_PREFERENCE, ObjectLifecycle
-from mock_fal.emulation.options import SubmitOptions
+from mock_fal.emulation.options import NO_FILES, SubmitOptions
 from mock_fal.endpoint import EndpointId
 from mock_fal.errors import (
     JSON,
@@ -70,12 +70,13 @@ class Submissions:
     ) -> ModelRequest:
         """Add a request without a webhook to the queue, and read its input if something depends on it now.
 
-        Else a submission writes down facts, and what follows from them is worked out at the first look.
+        That is so for an input that names files, which may change, and for the reasons in `_depends_on_outcome`. Else
+        a submission writes down facts, and what follows from them is worked out at the first look.
         """
         model, account = self._parts.catalog.find(endpoint), self._store.tenant(tenant)
         if (
             model is None
-            or contents
+            or (contents is not NO_FILES and (contents or may_name_files(body)))
             or options.upload_policy is not None
             or self._depends_on_outcome(endpoint, body, account, options)
         ):
@@ -87,14 +88,13 @@ class Submissions:
     ) -> bool:
         """Whether something else than a look at a request depends on its outcome.
 
-        These are rules and directives, files of the input, which may change, workflows, whose nodes are requests too,
-        and other requests that wait until this one ends.
+        These are rules and directives, workflows, whose nodes are requests too, and other requests that wait until this
+        one ends.
         """
         return (
             self._store.is_limited
             or endpoint.is_workflow
             or self._may_have_directives(account, body, options)
-            or may_name_files(body)
         )
 
     def _may_have_directives(self, account: Tenant, body: bytes, options: SubmitOptions) -> bool:

@@ -170,7 +170,7 @@ class App:
         store.exchanges.append_later(answered, len(body) + len(response.body))
         response_head = response.head
         if not http_request.by_name:
-            response_head = sandboxed_head(status, response_head)
+            response_head = sandboxed_head(status, response_head, response.is_plain)
         return status, response_head, sent
 
     def _failed(self, http_request: HttpRequest, error: Exception) -> wire.Reply:

@@ -8,7 +8,6 @@ content type (`nosniff`). It shows only types that can't hold scripts, and saves
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable
 from functools import lru_cache
 from ipaddress import ip_address
@@ -103,10 +102,9 @@ def sandboxed_headers(status: int, headers: RawHeaders) -> RawHeaders:
     return kept
 
 
-def sandboxed_head(status: int, head: bytes) -> bytes:
-    """The same for headers in the form of `pack_headers`."""
-    # Nearly all responses are statuses and results, with these headers only: nothing has to be removed.
-    if _JSON_HEAD.fullmatch(head):
+def sandboxed_head(status: int, head: bytes, is_plain: bool) -> bytes:
+    """The same for headers in the form of `pack_headers`. Of a plain one, as in `Reply`, nothing has to be removed."""
+    if is_plain:
         return head + _SANDBOX_LINES
     return (_sandboxed_head if len(head) <= _MAX_CACHED_BYTES else _sandboxed_head.__wrapped__)(status, head)
 
@@ -120,9 +118,6 @@ def _sandboxed_head(status: int, head: bytes) -> bytes:
     return pack_headers(sandboxed_headers(status, unpack_headers(head)))
 
 
-_JSON_HEAD: Final = re.compile(
-    rb"content-length: \d+\r\ncontent-type: application/json(?:\r\nx-fal-[a-z-]+: [^\r\n]*)*"
-)
 _SANDBOX_LINES: Final = b"\r\n" + pack_headers(_SANDBOX)
 
 # Longer types are not shown; so the cache is bounded.

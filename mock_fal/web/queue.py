@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from mock_fal.accounts.permissions import RUN
 from mock_fal.emulation.emulator import Emulator
-from mock_fal.emulation.options import SubmitOptions
+from mock_fal.emulation.options import NO_FILES, SubmitOptions
 from mock_fal.emulation.submissions import AnswerNeeded, may_name_files
 from mock_fal.endpoint import NAMESPACES, EndpointId
 from mock_fal.errors import AuthenticationRequired, FalError, StillInProgress
@@ -106,7 +106,7 @@ class Queue:
         endpoint, tenant = submitter
         options = submit_options(http_request, self._emulator.keys)
         try:
-            request = self._emulator.submit(endpoint, body, tenant, options)
+            request = self._emulator.submit(endpoint, body, tenant, options, NO_FILES)
         except AnswerNeeded:
             return None
         return self._submitted(http_request, request, options), request

@@ -61,14 +61,16 @@ class Reply:
 
     Status polls are the most frequent requests, and creating headers is half of their cost. So the header fields are
     kept as they are sent, and as the journal keeps them: `head` has lines `name: value` with CRLF between them.
+    `is_plain` means that these are the length, the type JSON and fields `x-fal-…` only.
     """
 
-    __slots__ = ("body", "head", "status_code")
+    __slots__ = ("body", "head", "is_plain", "status_code")
 
-    def __init__(self, status: int, body: bytes, head: bytes) -> None:
+    def __init__(self, status: int, body: bytes, head: bytes, is_plain: bool = False) -> None:
         self.status_code = status
         self.body = body
         self.head = head
+        self.is_plain = is_plain
 
     @property
     def raw_headers(self) -> RawHeaders:
@@ -77,7 +79,7 @@ class Reply:
 
     @raw_headers.setter
     def raw_headers(self, headers: RawHeaders) -> None:
-        self.head = pack_headers(headers)
+        self.head, self.is_plain = pack_headers(headers), False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         head = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
@@ -262,7 +264,7 @@ def status(view: View, links: Links, *, with_logs: bool) -> Reply:
 
 
 def _status_reply(code: int, body: bytes, request: ModelRequest) -> Reply:
-    return Reply(code, body, _JSON_HEAD % (len(body), request.id.encode()))
+    return Reply(code, body, _JSON_HEAD % (len(body), request.id.encode()), True)
 
 
 def status_event(view: View, links: Links, logs: Sequence[LogLine] | None) -> bytes:
@@ -326,7 +328,7 @@ def _runner_reply(outcome: RunnerResponse, body: bytes, request: ModelRequest) -
         head += b"\r\nx-fal-billable-units: " + _units(outcome.billable_units)
     if outcome.needs_retry is not None:
         head += b"\r\nx-fal-needs-retry: " + (b"true" if outcome.needs_retry else b"false")
-    return Reply(outcome.status, body, head)
+    return Reply(outcome.status, body, head, True)
 
 
 def request_failure(failure: RequestFailure, request_id: str) -> Reply:
