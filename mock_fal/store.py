@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Final, cast
@@ -39,13 +38,13 @@ if TYPE_CHECKING:
     from mock_fal.webhooks.outbox import Outbox
 
 
-@dataclass(slots=True, eq=False)
 class ResultFile:
     """A file in the result of a request, and its ACL."""
 
-    file: MediaFile
-    request: ModelRequest
-    acl: Acl
+    __slots__ = ("acl", "file", "request")
+
+    def __init__(self, file: MediaFile, request: ModelRequest, acl: Acl) -> None:
+        self.file, self.request, self.acl = file, request, acl
 
     @property
     def owner(self) -> str:
@@ -56,19 +55,21 @@ class ResultFile:
         return self.request.schedule.ends_at + self.request.object_lifecycle.lifetime_s
 
 
-@dataclass(slots=True, eq=False)
 class Tenant:
     """The state of one key: its identifiers, queues and rules. Tenants don't affect each other."""
 
-    name: str
-    ids: Ids
-    new_scenario: Callable[[], Scenario]
-    queues: dict[str, AppQueue] = field(default_factory=dict)
-    # The requests that were not drawn yet, oldest first.
-    undrawn: deque[ModelRequest] = field(default_factory=deque)
-    _scenario: Scenario | None = None
-    # What the memory budget has counted for the tenant itself.
-    counted_bytes: int = 0
+    __slots__ = ("_new_scenario", "_scenario", "counted_bytes", "ids", "name", "queues", "undrawn")
+
+    def __init__(self, name: str, ids: Ids, new_scenario: Callable[[], Scenario]) -> None:
+        self.name = name
+        self.ids = ids
+        self.queues: dict[str, AppQueue] = {}
+        # The requests that were not drawn yet, oldest first.
+        self.undrawn: deque[ModelRequest] = deque()
+        self._new_scenario = new_scenario
+        self._scenario: Scenario | None = None
+        # What the memory budget has counted for the tenant itself.
+        self.counted_bytes = 0
 
     @property
     def kept_bytes(self) -> int:
@@ -80,7 +81,7 @@ class Tenant:
     def scenario(self) -> Scenario:
         """The rules for this key, created at the first access."""
         if self._scenario is None:
-            self._scenario = self.new_scenario()
+            self._scenario = self._new_scenario()
         return self._scenario
 
     @property

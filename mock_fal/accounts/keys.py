@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 from mock_fal.accounts.secrets import Secrets
 from mock_fal.errors import AuthenticationRequired, InsufficientPermissions, InvalidBearer, InvalidKey
@@ -23,8 +22,7 @@ MAX_HEADER_CHARS: Final = 512
 MAX_CREATED: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class CreatedKey:
+class CreatedKey(NamedTuple):
     """A key that was created for an account: it has the account's requests and files, and limited permissions."""
 
     id: str

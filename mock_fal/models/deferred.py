@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 from threading import RLock
 from typing import TYPE_CHECKING, Final, Protocol
@@ -178,7 +177,7 @@ class DeferredRuns:
         if isinstance(reading, RunnerResponse):
             return reading, 0
         response, steps, _ = engine.build(reading.with_seed(ids.seed_for), job)
-        known = Known(model, reading, ids.file_count - first_file, replace(response, body=None))
+        known = Known(model, reading, ids.file_count - first_file, response._replace(body=None))
         self._readings.add(job, known)
         return response, steps
 

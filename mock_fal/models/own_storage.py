@@ -31,13 +31,13 @@ def stored(run: RunResult, policy: UploadPolicy | str, *, allow_egress: bool) ->
         text = f"Invalid {HEADER} header: fields.Content-Type is {policy.content_type!r:.200} but the file being "
         text += f"uploaded is {other!r}; a signed Content-Type cannot be changed"
         return run._replace(
-            outcome=replace(outcome, status=422, body={"detail": text}, inline=False), files=[]
+            outcome=outcome._replace(status=422, body={"detail": text}, inline=False), files=[]
         )
     if note := _hindrance(policy, allow_egress=allow_egress):
         policy = replace(policy, is_used=False, notes=[note])
     body = _at(outcome.body, policy)
     warning = run.warning or next(iter(policy.notes), "")
-    return run._replace(outcome=replace(outcome, body=body, inline=True), files=[], warning=warning)
+    return run._replace(outcome=outcome._replace(body=body, inline=True), files=[], warning=warning)
 
 
 def _hindrance(policy: UploadPolicy, *, allow_egress: bool) -> str:

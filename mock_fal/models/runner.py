@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -98,7 +97,7 @@ def run_model(
     job = Job(body, ids.seed_for, add_file, run_duration, directive.nsfw, load_file, streamed, now)
     response, steps, partials = run(model, job)
     if directive.billed is not None and response.status < 400:
-        response = replace(response, billable_units=directive.billed)
+        response = response._replace(billable_units=directive.billed)
     return RunResult(response, steps, partials, files)
 
 

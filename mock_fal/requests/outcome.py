@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from mock_fal.errors import JSON, MODEL_ERRORS, REQUEST_ERRORS, RequestErrorKind
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-# This and RunnerResponse are not frozen: each result has one, and a frozen one takes three times as long to create.
+# Not frozen: each result has one, and a frozen one takes three times as long to create.
 @dataclass(slots=True, unsafe_hash=True)
 class MediaFile:
     """A file in a result, in place of its URL, which depends on the media host that a client can reach.
@@ -31,7 +31,7 @@ class MediaFile:
     bucket: UploadPolicy | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class MediaSize:
     """The size of a file in bytes, in place of the number, which is known once the file is rendered."""
 
@@ -48,8 +48,7 @@ class Deferred(ABC):
         """The part."""
 
 
-@dataclass(slots=True)
-class RunnerResponse:
+class RunnerResponse(NamedTuple):
     """The response of a runner: a result or a model error. `body` is JSON with a `MediaFile` for each file.
 
     `inline` is set if some of them are data URIs.
@@ -62,8 +61,7 @@ class RunnerResponse:
     inline: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFailure:
+class RequestFailure(NamedTuple):
     """The error of the gateway when no runner responded. `error_type` is a key of REQUEST_ERRORS.
 
     `by_user` marks a deadline that the client had set; official clients don't retry these. `msg`, `retry` and

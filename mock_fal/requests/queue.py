@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -152,7 +151,7 @@ class ModelRequest:
         """Delete the output, but not the charge."""
         self.payloads_deleted = True
         if isinstance(self.outcome, RunnerResponse):
-            self._outcome = replace(self.outcome, body=None)
+            self._outcome = self.outcome._replace(body=None)
         self._files, self._partials = (), ()
 
     @property

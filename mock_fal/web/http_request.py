@@ -10,10 +10,9 @@ There are three ways to address a host of fal. Links in a response use the same 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from functools import lru_cache
 from io import SEEK_END, BytesIO
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from mock_fal.accounts.secrets import own_secret
@@ -32,8 +31,7 @@ PROXY_PATH: Final = "/api/fal/proxy"
 _WEB_PORTS: Final = {"http": (None, 80), "https": (None, 443)}
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
+class Links(NamedTuple):
     """Base URLs for the links in a response, as the client can reach them."""
 
     queue: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Final
 
 from mock_fal.errors import JSON, MODEL_ERRORS, UnusableFile
@@ -72,7 +71,7 @@ def _responses(request: Fields, job: Job) -> RunnerOutput:
 def _embeddings(request: Fields, job: Job) -> RunnerOutput:
     body, usage = embeddings.embeddings(request)
     output = _output(body, [], usage, job)
-    return output._replace(response=replace(output.response, inline=True))
+    return output._replace(response=output.response._replace(inline=True))
 
 
 _RUNNERS: Final[Mapping[str, Callable[[Fields, Job], RunnerOutput]]] = {
