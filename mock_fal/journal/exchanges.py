@@ -491,9 +491,9 @@ class Journal:
 
     def _count(self, exchange: Exchange) -> None:
         bodies = len(exchange._request_body) + len(exchange._response_body)
-        size = EXCHANGE_BYTES + bodies + len(exchange.request_head) + len(exchange.response_head)
+        texts = exchange.request_head, exchange.response_head, exchange.query, exchange.host, exchange.tenant
         # The path is unquoted and may have characters of four bytes; the others have one byte for each.
-        size += getsizeof(exchange.path) + len(exchange.query) + len(exchange.host) + len(exchange.tenant)
+        size = EXCHANGE_BYTES + bodies + sum(map(len, texts)) + getsizeof(exchange.path)
         if exchange.remarks is not NO_REMARKS:
             for text in (exchange.directive, exchange.warning, exchange.unknown_endpoint):
                 if text:
