@@ -335,6 +335,7 @@ class Store:
                 size = _PATH_BYTES * (len(paths) - _COUNTED_PATHS)
                 request.counted_bytes += size
                 self.memory.add(request.tenant, size, finished=request.is_finished)
+                self.memory.trim(request.tenant, request.submission.queued_at)
 
     def built(self, request: ModelRequest, input_bytes: int) -> None:
         """Note the files and the memory of an output that was built."""

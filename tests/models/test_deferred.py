@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mock_fal import ids as ids_module
+from mock_fal import store
 from mock_fal.clock import ManualClock
 from mock_fal.emulation.emulator import Emulator
 from mock_fal.emulation.options import SubmitOptions
@@ -131,6 +132,21 @@ def test_the_files_of_a_result_that_was_written_are_forgotten_with_it() -> None:
     mock.reset()
     assert mock.store.memory.used < used
     assert not mock.store.files
+
+
+def test_the_names_of_many_files_are_counted() -> None:
+    mock = emulator()
+    many = b'{"prompt":"a cat","num_images":4}'
+    body(submit(mock, many))
+    used = mock.store.memory.used
+    request = submit(mock, many)
+    counted = mock.store.memory.used - used
+    mock.clock.advance(10)
+    assert mock.is_done(request)
+    assert request.written("", wire.write) is not None
+    assert mock.store.memory.used - used == counted + 2 * store._PATH_BYTES
+    mock.reset()
+    assert mock.store.memory.used == 0
 
 
 def test_a_result_that_was_written_can_be_deleted() -> None:
