@@ -167,7 +167,8 @@ def _started(settings: Settings) -> Iterator[MockFal]:
 
         fal = MockFal(settings).start()
         # Rare garbage collection: the server creates almost no reference cycles, and scanning the journal
-        # again and again would take a tenth of the time. The youngest 5,000 objects take some 5 ms under load.
+        # again and again would take a tenth of the time. To scan 5,000 new objects takes some 5 ms; where each request
+        # displaces another, more have come together, and it takes 25 ms.
         gc.freeze()
         gc.set_threshold(5_000, 2_000, 1000)
     finally:
@@ -331,9 +332,8 @@ def check(flags: Sequence[str], command: Sequence[str]) -> int:
     return main(flags, command)
 
 
-# Command -> its module in mock_fal/commands, which is imported when it is needed, and what it does.
 def _parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands; for the name of one, of that command only: a start is 10 ms faster.
+    """The parser of all commands; for the name of one, of that command only, since to make all takes some 10 ms.
 
     For another text it knows the names, and no flags.
     """

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from binascii import b2a_base64
+from base64 import urlsafe_b64encode
 from hashlib import blake2b
 from itertools import islice
-from typing import Final
 
 NANOID_LENGTH = 21
 
@@ -104,12 +103,7 @@ class Ids:
 
 
 def _name(digest: bytes) -> tuple[str, str]:
-    # `base64.urlsafe_b64encode` in two steps of C.
-    nanoid = b2a_base64(digest[3:], newline=False).translate(_URLSAFE)
-    return f"0aa{digest[:3].hex()[:5]}", nanoid[:NANOID_LENGTH].decode()
-
-
-_URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
+    return f"0aa{digest[:3].hex()[:5]}", urlsafe_b64encode(digest[3:])[:NANOID_LENGTH].decode()
 
 
 # Of more inputs, the half that was not used for longest is forgotten: they count as new then. That takes some 5 ms.

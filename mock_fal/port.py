@@ -194,7 +194,7 @@ class _Protocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._turn = turn or _Turn()
         # What was received in this turn of the event loop and begins with a request.
-        self.received: bytes | None = None
+        self._received: bytes | None = None
 
     def connection_made(self, transport: Any) -> None:
         buffered = _BufferedTransport(transport, self._turn, self.loop)
@@ -241,7 +241,7 @@ class _Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._idle_since = None
-        if self.received is not None:
+        if self._received is not None:
             self.take_received()
             successor = self.transport.get_protocol()
             if successor is not self:  # it was the handshake of a WebSocket
@@ -254,16 +254,21 @@ class _Protocol(HttpToolsProtocol):
         elif not turn.is_shared:
             self._one_request(data)
         else:
-            self.received = data
+            self._received = data
             turn.receivers.append(self)
             if not turn.is_due:
                 turn.plan(self.loop)
 
+    def reading_bytes(self) -> int:
+        """The size of a GET, which is that of others of its kind; 0 for all else, whose order decides about ids."""
+        data = self._received
+        return len(data) if data is not None and data.startswith(b"GET ") else 0
+
     def take_received(self) -> None:
         """Answer what was received in this turn of the event loop."""
-        data = self.received
+        data = self._received
         if data is not None:
-            self.received = None
+            self._received = None
             self._one_request(data)
 
     def _parse(self, data: bytes) -> None:
@@ -548,7 +553,7 @@ class _Turn:
     def run(self) -> None:
         """Let the receivers answer, and the senders send."""
         receivers, self.receivers = self.receivers, []
-        receivers.sort(key=_reading_bytes)
+        receivers.sort(key=_Protocol.reading_bytes)
         for connection in receivers:
             try:
                 connection.take_received()
@@ -560,12 +565,6 @@ class _Turn:
         self.is_shared = len(senders) >= _SHARED_BY
         for transport in senders:
             transport.flush()
-
-
-def _reading_bytes(connection: _Protocol) -> int:
-    """The size of a GET, which is that of others of its kind; 0 for all else, whose order decides about ids."""
-    data = connection.received
-    return len(data) if data is not None and data.startswith(b"GET ") else 0
 
 
 class _BufferedTransport:

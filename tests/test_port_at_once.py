@@ -410,7 +410,7 @@ def test_a_connection_that_is_alone_does_not_wait(fake_loop: FakeLoop) -> None:
     for connections in ([one], [one, other], [one, other], [one], [one]):
         for connection in connections:
             connection.protocol.data_received(REQUEST)
-        seen.append(connections[-1].protocol.received is None)
+        seen.append(connections[-1].protocol._received is None)
         turn.run()
     # The first turn with two of them, and the first one without the other, are not known before.
     assert seen == [True, True, False, False, True]

@@ -246,19 +246,14 @@ def roots_in(locations: Iterable[str | Path]) -> Iterator[str]:
     A file is read once: variables often name the same one, and folders have two names for each.
     """
     read: set[tuple[int, int]] = set()
-    for location in locations:
+    for location in map(Path, locations):
         with suppress(OSError):
-            is_folder = os.path.isdir(location)
-            files = (
-                [os.path.join(location, name) for name in sorted(os.listdir(location))]
-                if is_folder
-                else [location]
-            )
+            files = sorted(location.iterdir()) if location.is_dir() else [location]
             for file in files:
                 yield from _roots(file, read)
 
 
-def _roots(file: str | Path, read: set[tuple[int, int]]) -> list[str]:
+def _roots(file: Path, read: set[tuple[int, int]]) -> list[str]:
     """The certificates in a file that was not read yet."""
     try:
         status = os.stat(file)

@@ -46,6 +46,7 @@ LIFECYCLE: Final = (b"x-fal-object-lifecycle-preference", b"x-fal-object-lifecyc
 # Longer numbers are rejected: Python fails to parse numbers with thousands of digits.
 _MAX_DIGITS: Final = 18
 
+_JSON: Final = b"application/json"
 # fal: the gateway's own error pages are text (live, 2026-10).
 _TEXT: Final = b"text/plain; charset=utf-8"
 
@@ -112,13 +113,12 @@ def listed(name: str, items: Sequence[bytes], document: JSON) -> Reply:
     return _reply(200, b"%b[%b]%b" % (before, b",".join(items), after), {})
 
 
-def _reply(
-    status: int, body: bytes, headers: Mapping[str, str], content_type: bytes = b"application/json"
-) -> Reply:
+def _reply(status: int, body: bytes, headers: Mapping[str, str], content_type: bytes = _JSON) -> Reply:
     head = b"content-length: %d\r\ncontent-type: %b" % (len(body), content_type)
     if headers:
         head += "".join([f"\r\n{name}: {value}" for name, value in headers.items()]).encode("latin-1")
-    return Reply(status, body, head)
+    is_plain = content_type == _JSON and all(name.startswith("x-fal-") for name in headers)
+    return Reply(status, body, head, is_plain)
 
 
 def encode(body: JSON, default: Callable[[Any], str] | None = None) -> bytes:
@@ -126,11 +126,7 @@ def encode(body: JSON, default: Callable[[Any], str] | None = None) -> bytes:
 
     `default` converts other objects to strings, as in `json.dumps`.
     """
-    encoder = _encoder(default) if default else _ENCODER
-    try:
-        return encoder.encode(body).encode()
-    except ValueError:
-        return _finite_only(body, encoder.default)
+    return _written(body, _encoder(default) if default else _ENCODER)
 
 
 def _encoder(default: Callable[[Any], str] | None = None) -> json.JSONEncoder:
@@ -140,8 +136,11 @@ def _encoder(default: Callable[[Any], str] | None = None) -> json.JSONEncoder:
 _ENCODER: Final = _encoder()
 
 
-def _finite_only(body: JSON, default: Callable[[Any], Any]) -> bytes:
-    return json.dumps(_finite(body), **_COMPACT, default=default).encode()
+def _written(body: JSON, encoder: json.JSONEncoder) -> bytes:
+    try:
+        return encoder.encode(body).encode()
+    except ValueError:
+        return json.dumps(_finite(body), **_COMPACT, default=encoder.default).encode()
 
 
 # -- requests
@@ -297,10 +296,7 @@ def partial(body: JSON, links: Links, inline: Rendered) -> bytes:
     """The output of a runner: a result, or a partial one."""
     if inline:
         return encode(body, media_urls(links.media, inline))
-    try:
-        return write(body, links.media).encode()
-    except ValueError:
-        return _finite_only(body, media_urls(links.media, {}))
+    return _written(body, _encoder_below(links.media))
 
 
 def result(outcome: Outcome, request: ModelRequest, links: Links, inline: Rendered) -> Reply:
@@ -318,8 +314,7 @@ def written_result(body: bytes, request: ModelRequest) -> Reply:
 
 def write(body: JSON, media: str) -> str:
     """JSON as text, with the URLs of files below `media`. Raises ValueError for a number that JSON does not have."""
-    is_short = len(media) <= _MAX_CACHED_URL
-    return (_url_encoder if is_short else _url_encoder.__wrapped__)(media).encode(body)
+    return _encoder_below(media).encode(body)
 
 
 def _runner_reply(outcome: RunnerResponse, body: bytes, request: ModelRequest) -> Reply:
@@ -425,9 +420,14 @@ def _state(view: View) -> tuple[str, str]:
 _MAX_CACHED_URL: Final = 256
 
 
+def _encoder_below(media: str) -> json.JSONEncoder:
+    """Writes a file as its URL below `media`."""
+    return (_url_encoder if len(media) <= _MAX_CACHED_URL else _url_encoder.__wrapped__)(media)
+
+
 @lru_cache(maxsize=1024)
 def _url_encoder(media: str) -> json.JSONEncoder:
-    """Writes a file as its URL below `media`. To make an encoder takes as long as to write a small output."""
+    """To make an encoder takes as long as to write a small output."""
     return _encoder(media_urls(media, {}))
 
 

@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_listed_is_skipped(tmp_path: Path, monkeypatch: 
     def forbidden(path: Path) -> None:
         raise PermissionError(path)
 
-    monkeypatch.setattr(os, "listdir", forbidden)
+    monkeypatch.setattr(Path, "iterdir", forbidden)
     assert list(roots_in([tmp_path])) == []
 
 

@@ -23,6 +23,7 @@ from mock_fal.requests.queue import ModelRequest
 from mock_fal.requests.view import View
 from mock_fal.web import wire
 from mock_fal.web.http_request import HttpRequest, Links
+from mock_fal.web.isolation import sandboxed_head
 from mock_fal.webhooks.payload import Webhook
 from tests.strategies import documents
 from tests.web.conftest import NONE, QUEUE, SCHNELL, scope
@@ -139,6 +140,25 @@ def test_an_error_without_a_request_has_no_request_id() -> None:
 
 
 # -- replies
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_plain"),
+    [
+        (wire.status(View(REQUEST, Running(), []), LINKS, with_logs=False), True),
+        (wire.result(RunnerResponse(200, {}, 1.0, needs_retry=True), REQUEST, LINKS, {}), True),
+        (wire.error(ApplicationNotFound("x"), "an-id"), True),
+        (wire.reply(200, {}, {"etag": '"1"'}), False),
+        (wire.request_failure(RequestFailure("request_timeout", retry_after_s=3), "an-id"), False),
+        (wire.page_not_found("an-id"), False),
+    ],
+)
+def test_a_plain_head_is_sandboxed_without_reading_it(reply: wire.Reply, is_plain: bool) -> None:
+    assert reply.is_plain == is_plain
+    sandboxed = sandboxed_head(reply.status_code, reply.head, reply.is_plain)
+    assert sandboxed == sandboxed_head(reply.status_code, reply.head, False)
+    reply.raw_headers = [*reply.raw_headers, (b"x", b"y")]
+    assert not reply.is_plain
 
 
 def sent(reply: wire.Reply, method: str) -> list[Any]:
